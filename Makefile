@@ -1,0 +1,36 @@
+# One word per job; `make help` lists them. Everything happens inside .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+RUN ?= runs/quickstart
+
+.DEFAULT_GOAL := help
+.PHONY: help setup search test lint bench clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+setup: $(READY)  ## create .venv and install everything, with the versions of constraints.txt
+
+search: $(READY)  ## run the quick search of configs/quickstart.yaml (RUN=DIR to keep it elsewhere)
+	$(BIN)/actsearch search configs/quickstart.yaml --run $(RUN)
+
+test: $(READY)  ## run the tests
+	$(BIN)/pytest
+
+lint: $(READY)  ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)  ## children per minute on this machine
+	$(BIN)/python scripts/benchmark_throughput.py
+
+clean:  ## remove .venv and caches (runs stay)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -1,0 +1,70 @@
+"""The two small frozen values that cross the process boundary: what to train, and what became of it."""
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """What happened to one expression on one task with one seed; all but ``CRASHED`` and ``TIMED_OUT`` repeat."""
+
+    SCORED = "scored"
+    REJECTED = "rejected"  # refused before training
+    DIVERGED = "diverged"  # the loss left the finite numbers
+    TIMED_OUT = "timed out"  # over the wall-clock limit
+    CRASHED = "crashed"  # the training raised, or took its worker with it
+
+
+@dataclass(frozen=True)
+class Request:
+    """One child to train.
+
+    Args:
+        expression: the activation as text.
+        seed: of initial weights and order of data.
+        steps: optimiser steps, at least 1.
+        test: whether the test split is looked at as well; only finalists do.
+    """
+
+    expression: str
+    seed: int
+    steps: int
+    test: bool = False
+
+    def __post_init__(self) -> None:
+        """Hold the ranges."""
+        if self.steps < 1 or not 0 <= self.seed < 2**63:
+            raise ValueError(f"steps must be at least 1 and seed in [0, 2**63), found {self.steps} and {self.seed}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one request.
+
+    Args:
+        status: see ``Status``.
+        score: held-out loss in nats, lower is better; None unless scored.
+        reason: one sentence for every status but scored.
+        seconds: this child's share of its population's training time.
+        metrics: further numbers by name; the README's glossary lists them.
+    """
+
+    status: Status
+    score: float | None = None
+    reason: str = ""
+    seconds: float = 0.0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """A score is there exactly when the status is scored, and it is finite."""
+        if (self.score is not None) != (self.status is Status.SCORED):
+            raise ValueError(f"a score belongs to a scored outcome and to no other, found {self}")
+        if self.score is not None and not math.isfinite(self.score):
+            raise ValueError(f"a score must be finite, found {self.score}; a child without one has diverged")
+
+
+def child_seed(run_seed: int, fingerprint: str, repeat: int) -> int:
+    """Return the seed of a child: it depends on nothing but these, least of all on worker, order or neighbours."""
+    digest = hashlib.sha256(f"{run_seed}:{fingerprint}:{repeat}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

@@ -1,0 +1,126 @@
+"""The pool of workers: requests in, outcomes out as they come; and the serial pool, for tests and debugging.
+
+What every pool promises: each request gets exactly one outcome; a training that raises is retried alone, so that one
+bad child costs its neighbours nothing but time. Not here: Ray (``ray_pool``) and the training itself (``training``).
+"""
+
+import contextlib
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import pydantic.dataclasses
+import torch
+from pydantic import ConfigDict, Field
+
+from evaluators.allocator import keep_freed_memory
+from evaluators.outcome import Outcome, Request, Status
+from evaluators.task import TaskSettings
+from evaluators.training import train_population
+from grammar.primitive import Primitive
+
+ATTEMPTS = 2  # a population that lost its worker this often is split, and a single child is given up
+
+
+@pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class PoolSettings:
+    """Where children are trained.
+
+    Args:
+        kind: ``ray`` trains on workers in processes of their own, ``serial`` in this process.
+        workers: number of Ray workers, one core each; 0 takes every core.
+        address: a Ray cluster's address; empty starts Ray on this machine alone.
+        population: children trained side by side in one call; small ones stay in the processor's cache.
+        seconds: wall-clock limit of one child; its population's limit is the sum. Ray only.
+    """
+
+    kind: Literal["ray", "serial"] = "ray"
+    workers: Annotated[int, Field(ge=0)] = 0
+    address: str = ""
+    population: Annotated[int, Field(ge=1)] = 4
+    seconds: Annotated[float, Field(gt=0)] = 120.0
+
+
+@dataclass(frozen=True)
+class Work:
+    """A population on its way: which requests (by place in the call) and how often it was tried."""
+
+    places: tuple[int, ...]
+    attempts: int = 0
+
+    def after_failure(self, reason: str, status: Status) -> "tuple[list[Work], list[tuple[int, Outcome]]]":
+        """Return what to try next and which outcomes are final: retry, then split, then give up on a single child."""
+        again = Work(self.places, self.attempts + 1)
+        if again.attempts < ATTEMPTS and status is Status.CRASHED:
+            return [again], []
+        if len(self.places) > 1:
+            return [Work((place,)) for place in self.places], []
+        return [], [(self.places[0], Outcome(status, reason=reason))]
+
+
+def in_populations(requests: Sequence[Request], size: int) -> deque[Work]:
+    """Group requests of equal steps into populations of at most ``size``."""
+    by_steps: dict[int, list[int]] = {}
+    for place, request in enumerate(requests):
+        by_steps.setdefault(request.steps, []).append(place)
+    return deque(
+        Work(tuple(places[start : start + size]))
+        for places in by_steps.values()
+        for start in range(0, len(places), size)
+    )
+
+
+class Pool(ABC):
+    """Workers that train children. Use as a context manager; leaving it frees the workers."""
+
+    @abstractmethod
+    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        """Yield ``(place in requests, outcome)`` once per request, as they are finished."""
+
+    def close(self) -> None:
+        """Free the workers."""
+        return
+
+    def __enter__(self) -> "Pool":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+
+class SerialPool(Pool):
+    """Trains in this process, one population after the other."""
+
+    def __init__(self, task: TaskSettings, settings: PoolSettings, primitives: tuple[Primitive, ...] = ()) -> None:
+        self.task, self.settings, self.primitives = task, settings, primitives
+        keep_freed_memory()
+
+    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        """Train population by population; what a training raises becomes a crashed outcome of the child that raises."""
+        waiting = in_populations(requests, self.settings.population)
+        while waiting:
+            work = waiting.popleft()
+            try:
+                with _one_thread():
+                    outcomes = train_population([requests[place] for place in work.places], self.task, self.primitives)
+            except Exception as fault:  # whatever a child raises is its result; Ctrl-C passes through
+                more, final = work.after_failure(f"{type(fault).__name__}: {fault}", Status.CRASHED)
+                waiting.extendleft(more)
+                yield from final
+            else:
+                yield from zip(work.places, outcomes, strict=True)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread, as every worker does: the last bits of a sum depend on how it is divided."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

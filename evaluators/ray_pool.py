@@ -1,0 +1,152 @@
+"""The door to Ray: long-lived actors that train populations, supervised by the driver.
+
+A worker that dies costs a retry; a child that kills its worker every time becomes a crashed outcome; one that never
+ends, a timed-out outcome. Not here: what is trained (``training``) and how failures are divided (``pool.Work``).
+"""
+
+import logging
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+import torch
+
+from evaluators.allocator import keep_freed_memory
+from evaluators.outcome import Outcome, Request, Status
+from evaluators.pool import Pool, PoolSettings, Work, in_populations
+from evaluators.task import TaskSettings
+from evaluators.training import train_population
+from grammar.primitive import Primitive
+
+OBJECT_STORE_BYTES = 150 * 2**20  # outcomes are small; Ray's default is a third of the machine's memory
+POLL_SECONDS = 1.0
+
+
+class _Worker:
+    """Lives in a process of its own and trains one population a call."""
+
+    def __init__(self, task: TaskSettings, primitives: tuple[Primitive, ...]) -> None:
+        torch.set_num_threads(1)  # here and not by environment: the driver's OMP_NUM_THREADS would be inherited
+        keep_freed_memory()
+        self.task, self.primitives = task, primitives
+
+    def ready(self) -> bool:
+        return True
+
+    def train(self, requests: list[Request]) -> list[Outcome]:
+        return train_population(requests, self.task, self.primitives)
+
+
+class RayPool(Pool):
+    """Trains on Ray workers, one core each.
+
+    Raises:
+        ConnectionError: no cluster answers at ``settings.address``.
+    """
+
+    def __init__(self, task: TaskSettings, settings: PoolSettings, primitives: tuple[Primitive, ...] = ()) -> None:
+        self.task, self.settings, self.primitives = task, settings, primitives
+        self._owns_ray = not ray.is_initialized()
+        if self._owns_ray:
+            _start(settings)
+        count = settings.workers or max(1, int(_resources().get("CPU", 1)))
+        self._starting: dict[Any, Any] = {}
+        self._idle: deque[Any] = deque()
+        for _ in range(count):
+            self._spawn()
+
+    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        """Keep every worker busy; yield outcomes as populations come back."""
+        waiting = in_populations(requests, self.settings.population)
+        running: dict[Any, tuple[Any, Work, float]] = {}
+        try:
+            while waiting or running:
+                while waiting and self._idle:
+                    actor, work = self._idle.popleft(), waiting.popleft()
+                    deadline = time.monotonic() + self.settings.seconds * len(work.places)
+                    running[actor.train.remote([requests[place] for place in work.places])] = (
+                        actor,
+                        work,
+                        deadline,
+                    )
+                done, _ = ray.wait([*running, *self._starting], timeout=POLL_SECONDS)
+                for reference in done:
+                    if reference in self._starting:
+                        self._welcome(reference)
+                        continue
+                    actor, work, _ = running.pop(reference)
+                    more, final = self._collect(reference, actor, work)
+                    waiting.extendleft(more)
+                    yield from final
+                late = [reference for reference, (_, _, deadline) in running.items() if time.monotonic() > deadline]
+                for reference in late:
+                    actor, work, _ = running.pop(reference)
+                    self._replace(actor)
+                    reason = f"not finished after {self.settings.seconds * len(work.places):g} s"
+                    more, final = work.after_failure(reason, Status.TIMED_OUT)
+                    waiting.extendleft(more)
+                    yield from final
+        finally:
+            for actor, _, _ in running.values():  # left early: what still runs is of no use to anyone
+                self._replace(actor)
+
+    def close(self) -> None:
+        """End the workers, and Ray itself where this pool started it."""
+        for actor in [*self._idle, *self._starting.values()]:
+            ray.kill(actor)
+        self._idle.clear()
+        self._starting.clear()
+        if self._owns_ray:
+            ray.shutdown()
+
+    def _spawn(self) -> None:
+        remote: Any = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
+        actor = remote.remote(self.task, self.primitives)
+        self._starting[actor.ready.remote()] = actor
+
+    def _welcome(self, reference: Any) -> None:
+        actor = self._starting.pop(reference)
+        try:
+            ray.get(reference)
+        except ray.exceptions.RayActorError:
+            self._spawn()
+        else:
+            self._idle.append(actor)
+
+    def _replace(self, actor: Any) -> None:
+        ray.kill(actor)
+        self._spawn()
+
+    def _collect(self, reference: Any, actor: Any, work: Work) -> tuple[list[Work], list[tuple[int, Outcome]]]:
+        try:
+            outcomes = ray.get(reference)
+        except ray.exceptions.RayActorError:
+            self._replace(actor)
+            return work.after_failure("the worker died while it trained this child", Status.CRASHED)
+        except ray.exceptions.RayTaskError as fault:
+            self._idle.append(actor)
+            return work.after_failure(f"{type(fault.cause).__name__}: {fault.cause}", Status.CRASHED)
+        self._idle.append(actor)
+        return [], list(zip(work.places, outcomes, strict=True))
+
+
+def _resources() -> dict[str, float]:
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
+
+
+def _start(settings: PoolSettings) -> None:
+    if settings.address:
+        ray.init(address=settings.address, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=OBJECT_STORE_BYTES,
+        num_cpus=max(settings.workers, os.cpu_count() or 1),
+    )

@@ -1,0 +1,83 @@
+"""A candidate as a frozen tree of primitives over ``x``; prints as ``mul(x,sigmoid(x))``.
+
+Not here: reading text (``parse``), torch source (``render``), and which trees may be written (``space``).
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from grammar.primitive import OPERANDS, Primitive
+
+_WORD = re.compile(r"[A-Za-z_]\w*")
+
+INPUT = Primitive("x", 0, "0.0", "x", note="the layer's pre-activation; its code is a placeholder, render writes x")
+IDENTITY = "identity"
+"""The unary row that is written as its own argument."""
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One activation function as a tree.
+
+    Args:
+        primitive: the row at the root; ``INPUT`` for the leaf x.
+        arguments: as many sub-expressions as the row's arity.
+
+    Raises:
+        ValueError: the number of arguments is not the row's arity.
+    """
+
+    primitive: Primitive
+    arguments: tuple["Expression", ...] = ()
+
+    def __post_init__(self) -> None:
+        """Hold the arity."""
+        if len(self.arguments) != self.primitive.arity:
+            raise ValueError(
+                f"'{self.primitive.name}' takes {self.primitive.arity} argument(s), found {len(self.arguments)}"
+            )
+
+    def __str__(self) -> str:
+        """Return the text that ``parse`` reads back."""
+        if not self.arguments:
+            return self.primitive.name
+        return f"{self.primitive.name}({','.join(map(str, self.arguments))})"
+
+    def walk(self) -> Iterator["Expression"]:
+        """Yield every sub-expression, arguments before what uses them."""
+        for argument in self.arguments:
+            yield from argument.walk()
+        yield self
+
+    @property
+    def formula(self) -> str:
+        """The function as mathematics, each row's formula put into the next; long but never simplified."""
+        inner = {name: argument.formula for name, argument in zip(OPERANDS, self.arguments, strict=False)}
+        bracketed = {name: text if text.isidentifier() else f"({text})" for name, text in inner.items()}
+        return _WORD.sub(lambda word: bracketed.get(word[0], word[0]), self.primitive.formula)
+
+    @property
+    def size(self) -> int:
+        """Number of nodes, leaves included."""
+        return sum(1 for _ in self.walk())
+
+    @property
+    def uses_beta(self) -> bool:
+        """Whether the function has the trainable scalar."""
+        return any(node.primitive.uses_beta for node in self.walk())
+
+    @property
+    def contains_input(self) -> bool:
+        """Whether x occurs at all."""
+        return any(node.primitive is INPUT for node in self.walk())
+
+
+X = Expression(INPUT)
+
+
+def apply(primitive: Primitive, *arguments: Expression) -> Expression:
+    """Apply a row; arguments beyond its arity are ignored (a constant in a unary slot), identity disappears."""
+    if primitive.name == IDENTITY:
+        return arguments[0]
+    return Expression(primitive, tuple(arguments[: primitive.arity]))

@@ -1,0 +1,96 @@
+"""Text -> expression, with one clear sentence for whatever is wrong with the text.
+
+Not here: the names themselves, which come from a primitive set or from ``known``.
+"""
+
+import difflib
+import re
+from collections.abc import Sequence
+
+from grammar.expression import IDENTITY, Expression, X, apply
+from grammar.primitive import Primitive
+
+_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<sign>[(),]))")
+
+
+class BadExpression(ValueError):
+    """The text is not an expression over the given primitives; the message says what, where and the nearest name."""
+
+
+def parse(text: str, primitives: Sequence[Primitive]) -> Expression:
+    """Read ``mul(x,sigmoid(x))``.
+
+    Raises:
+        BadExpression: unknown name, wrong number of arguments, unbalanced or trailing text.
+    """
+    return _Reader(text, {row.name: row for row in primitives}).read()
+
+
+class _Reader:
+    def __init__(self, text: str, rows: dict[str, Primitive]) -> None:
+        self.text, self.rows, self.position = text, rows, 0
+
+    def read(self) -> Expression:
+        if not self.text.strip():
+            raise BadExpression("an expression is expected, such as 'mul(x,sigmoid(x))', found empty text")
+        expression = self._expression()
+        if self._peek() is not None:
+            raise self._fault("expected the end of the text", self._peek())
+        return expression
+
+    def _expression(self) -> Expression:
+        start, name = self._skip_blanks(), self._next()
+        if name is None or name in "(),":
+            raise self._fault("expected a name", name, start)
+        if name == "x":
+            return X
+        if name not in self.rows:
+            raise self._fault(f"unknown name '{name}'{self._nearest(name)}", None, start, found=False)
+        row = self.rows[name]
+        arguments = self._arguments() if self._peek() == "(" else ()
+        if len(arguments) != row.arity:
+            raise self._fault(
+                f"'{name}' takes {row.arity} argument(s), found {len(arguments)}", None, start, found=False
+            )
+        return arguments[0] if name == IDENTITY else apply(row, *arguments)
+
+    def _arguments(self) -> tuple[Expression, ...]:
+        self._next()
+        arguments = [self._expression()]
+        while (sign := self._peek()) == ",":
+            self._next()
+            arguments.append(self._expression())
+        if sign != ")":
+            raise self._fault("expected ',' or ')'", sign)
+        self._next()
+        return tuple(arguments)
+
+    def _nearest(self, name: str) -> str:
+        near = difflib.get_close_matches(name, ["x", *self.rows], n=1, cutoff=0.5)
+        return f", did you mean '{near[0]}'?" if near else f"; known names: x {' '.join(self.rows)}"
+
+    def _skip_blanks(self) -> int:
+        while self.position < len(self.text) and self.text[self.position].isspace():
+            self.position += 1
+        return self.position
+
+    def _peek(self) -> str | None:
+        if self._skip_blanks() == len(self.text):
+            return None
+        match = _TOKEN.match(self.text, self.position)
+        if match is None:
+            raise BadExpression(
+                f"in '{self.text}' at character {self.position + 1}: expected a name, '(', ',' or ')', "
+                f"found '{self.text[self.position]}'"
+            )
+        return match["name"] or match["sign"]
+
+    def _next(self) -> str | None:
+        token = self._peek()
+        self.position += len(token or "")
+        return token
+
+    def _fault(self, what: str, token: str | None, at: int | None = None, *, found: bool = True) -> BadExpression:
+        ending = (f", found '{token}'" if token else ", found the end of the text") if found else ""
+        where = (self.position if at is None else at) + 1
+        return BadExpression(f"in '{self.text}' at character {where}: {what}{ending}")

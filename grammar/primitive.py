@@ -1,0 +1,111 @@
+"""One building block, described once, in one row that proves itself when it is built.
+
+The row's ``code`` is what is trained, shown and exported. Not here: the rows themselves (``swish2017`` and its
+neighbours) and how rows are combined (``expression``).
+"""
+
+import ast
+from dataclasses import dataclass
+from types import CodeType
+
+import torch
+
+OPERANDS = ("a", "b")
+"""The names that a row's code and formula use for its first and second argument."""
+
+_ORDINARY = (-3.0, -1.7, -1.0, -0.3, 0.0, 0.2, 1.0, 1.9, 2.6)
+
+
+class BadPrimitive(ValueError):
+    """A row that does not hold what it promises; the message names the row and the broken promise."""
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """A unary or binary building block of activation functions.
+
+    Args:
+        name: how the primitive is written in an expression, a Python identifier.
+        arity: number of arguments: 0 for a constant or ``beta``, 1 for unary, 2 for binary.
+        code: one Python expression over ``a``, ``b``, ``beta`` and ``torch``; elementwise, keeps the shape.
+        formula: the same function as mathematics (SymPy's notation over ``a``, ``b``, ``beta``).
+        domain: where ``code`` equals ``formula``, as a SymPy condition; elsewhere the code is a safe continuation.
+        note: the reason for anything that a reader would not expect, with its source.
+
+    Raises:
+        BadPrimitive: the code does not parse, uses other names, has another arity, changes the shape, or is not
+            finite on ordinary inputs between -3 and 3.
+    """
+
+    name: str
+    arity: int
+    code: str
+    formula: str
+    domain: str = "True"
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the row: names, arity, shape and finiteness on ordinary inputs."""
+        if not self.name.isidentifier():
+            raise BadPrimitive(f"primitive '{self.name}': a name must be a Python identifier")
+        if self.arity not in (0, 1, 2):
+            raise BadPrimitive(f"primitive '{self.name}': arity must be 0, 1 or 2, found {self.arity}")
+        used = _names_in(self.code, self.name) - {"torch", "beta"}
+        if used != set(OPERANDS[: self.arity]):
+            raise BadPrimitive(
+                f"primitive '{self.name}': with arity {self.arity} its code must use exactly "
+                f"{list(OPERANDS[: self.arity])} beside beta and torch, found {sorted(used)}"
+            )
+        self._prove_on_ordinary_inputs()
+
+    @property
+    def uses_beta(self) -> bool:
+        """Whether the row reads the trainable scalar."""
+        return "beta" in _names_in(self.code, self.name)
+
+    def written_with(self, arguments: tuple[str, ...]) -> str:
+        """Return the row's code with its operands replaced by the given names."""
+        return ast.unparse(_Rename(dict(zip(OPERANDS, arguments, strict=False))).visit(_parsed(self.code, self.name)))
+
+    def __call__(self, *arguments: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+        """Evaluate the row itself (tests and checks; training renders whole expressions instead)."""
+        scope = {"torch": torch, "beta": beta, **dict(zip(OPERANDS, arguments, strict=False))}
+        return torch.as_tensor(eval(_compiled(self.code, self.name), scope))
+
+    def _prove_on_ordinary_inputs(self) -> None:
+        grid = torch.tensor(_ORDINARY, dtype=torch.float64)
+        a, b = torch.meshgrid(grid, grid, indexing="ij")
+        try:
+            value = self(*(a, b)[: self.arity], beta=torch.ones((), dtype=torch.float64))
+        except Exception as fault:
+            raise BadPrimitive(f"primitive '{self.name}': its code raised {type(fault).__name__}: {fault}") from fault
+        if self.arity and value.shape != a.shape:
+            raise BadPrimitive(
+                f"primitive '{self.name}': must keep the shape of its input, "
+                f"gave {tuple(value.shape)} for {tuple(a.shape)}"
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise BadPrimitive(f"primitive '{self.name}': not finite on ordinary inputs between -3 and 3")
+
+
+class _Rename(ast.NodeTransformer):
+    def __init__(self, names: dict[str, str]) -> None:
+        self.names = names
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(self.names.get(node.id, node.id), node.ctx)
+
+
+def _parsed(code: str, name: str) -> ast.Expression:
+    try:
+        return ast.parse(code, mode="eval")
+    except SyntaxError as fault:
+        raise BadPrimitive(f"primitive '{name}': code must be one Python expression, found '{code}'") from fault
+
+
+def _compiled(code: str, name: str) -> CodeType:
+    return compile(_parsed(code, name), f"<primitive {name}>", "eval")
+
+
+def _names_in(code: str, name: str) -> set[str]:
+    return {node.id for node in ast.walk(_parsed(code, name)) if isinstance(node, ast.Name)}

@@ -1,0 +1,47 @@
+"""Expression -> torch source lines -> callable. What is trained is literally what is exported.
+
+Every distinct sub-expression is one line, so nothing is computed twice. Not here: the code of a primitive, which is
+its row's.
+"""
+
+from collections.abc import Callable
+
+import torch
+
+from grammar.expression import INPUT, Expression
+
+Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""``f(x, beta)``: x of any shape, beta broadcastable to it; returns the shape of x."""
+
+
+def source_lines(expression: Expression) -> list[str]:
+    """Return the body of ``f(x, beta)``, one line per distinct sub-expression, the last a ``return``."""
+    names: dict[Expression, str] = {}
+    lines: list[str] = []
+    for node in expression.walk():
+        if node in names:
+            continue
+        if node.primitive is INPUT:
+            names[node] = "x"
+            continue
+        names[node] = f"t{len(lines) + 1}"
+        lines.append(f"{names[node]} = {node.primitive.written_with(tuple(names[a] for a in node.arguments))}")
+    result = names[expression]
+    if not expression.contains_input:
+        result = f"{result} + 0 * x"  # a constant must still have the shape of its input
+    return [*lines, f"return {result}"]
+
+
+def function_source(expression: Expression, parameters: tuple[str, ...] = ("x", "beta")) -> str:
+    """Return ``def activation(x, beta): ...`` as text."""
+    body = "\n".join(f"    {line}" for line in source_lines(expression))
+    return f"def activation({', '.join(parameters)}):\n{body}\n"
+
+
+def compile_expression(expression: Expression) -> Function:
+    """Compile the rendered source into ``f(x, beta)``."""
+    scope: dict[str, object] = {"torch": torch}
+    source = function_source(expression)
+    exec(compile(source, f"<{expression}>", "exec"), scope)  # noqa: S102  the source is made of trusted rows
+    function: Function = scope["activation"]  # type: ignore[assignment]  # exec fills the scope
+    return function

@@ -1,0 +1,8 @@
+"""Export a candidate as a module: the same as ``actsearch export``."""
+
+import sys
+
+from search.command_line import main
+
+if __name__ == "__main__":
+    main(["export", *sys.argv[1:]])

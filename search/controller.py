@@ -1,0 +1,62 @@
+"""The recurrent controller: an LSTM that writes expressions token by token, each choice fed back into the next step.
+
+Sampling and scoring are one function, so a scored string has exactly the probability it was drawn with. Not here: how
+it learns (``reinforce``).
+"""
+
+import torch
+from torch import Tensor, nn
+
+from grammar.space import Space
+
+
+class Controller(nn.Module):
+    """Distribution over the strings of a space.
+
+    Args:
+        space: its mask leaves only legal tokens.
+        hidden: width of the LSTM.
+        embedding: width of a token's embedding.
+        generator: source of the initial weights, uniform in +-0.1 (Zoph & Le 2017, section 4.1, use +-0.08).
+    """
+
+    def __init__(self, space: Space, hidden: int, embedding: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.space = space
+        self.embed = nn.Embedding(space.vocabulary + 1, embedding)  # the last one starts a string
+        self.lstm = nn.LSTMCell(embedding, hidden)
+        self.head = nn.Linear(hidden, space.vocabulary)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-0.1, 0.1, generator=generator)
+
+    @torch.no_grad()
+    def sample(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw ``(count, L) int64`` strings; never the arg-max."""
+        return self._run(count, None, generator)[0]
+
+    def score(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return log-probability and entropy of ``(n, L)`` strings: ``(n,)`` and ``(n, L)``, in nats."""
+        _, log_probability, entropy = self._run(len(tokens), tokens, None)
+        return log_probability, entropy
+
+    def _run(
+        self, count: int, given: Tensor | None, generator: torch.Generator | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        tokens = torch.empty(count, 0, dtype=torch.int64)
+        current = torch.full((count,), self.space.vocabulary)
+        state: tuple[Tensor, Tensor] | None = None
+        chosen_logs, entropies = [], []
+        for position in range(self.space.length):
+            state = self.lstm(self.embed(current), state)
+            logits = self.head(state[0]).masked_fill(~self.space.mask(tokens), -torch.inf)
+            logs = torch.log_softmax(logits, dim=1)
+            probabilities = logs.exp()
+            if given is None:
+                current = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+            else:
+                current = given[:, position]
+            chosen_logs.append(logs.gather(1, current[:, None]).squeeze(1))
+            entropies.append(-(probabilities * logs.masked_fill(probabilities == 0, 0.0)).sum(1))
+            tokens = torch.cat([tokens, current[:, None]], dim=1)
+        return tokens, torch.stack(chosen_logs, 1).sum(1), torch.stack(entropies, 1)

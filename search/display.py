@@ -1,0 +1,191 @@
+"""Tables and progress for people; the same facts as plain values for ``--json``.
+
+Not here: how entries are ranked (``leaderboard``).
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from search.jobs import Evaluation
+from search.leaderboard import Entry
+from search.progress import Progress
+
+PAGE_WIDTH = 150
+LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal
+
+
+def console() -> Console:
+    """Return where things are printed: the terminal's width, or a wide page where the output is a file."""
+    found = Console(highlight=False, soft_wrap=False)
+    return found if found.is_terminal else Console(highlight=False, width=PAGE_WIDTH)
+
+
+class ProgressLine:
+    """Shows progress: one line that changes in a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.started = self.printed = 0.0
+        self.first: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        """Show it, unless the last line is too fresh."""
+        now = time.monotonic()
+        if self.first is None or progress.steps < self.first.steps:
+            self.first, self.started = progress, now
+        last = progress.steps >= progress.steps_goal
+        if now - self.printed < (0.2 if self.console.is_terminal else LINE_SECONDS) and not last:
+            return
+        self.printed = now
+        line = self._line(progress, now)
+        if self.console.is_terminal:
+            self.console.print(line.ljust(self.console.width - 1)[: self.console.width - 1], end="\r", markup=False)
+        else:
+            self.console.print(line, markup=False, soft_wrap=True)
+
+    def _line(self, progress: Progress, now: float) -> str:
+        best = f"best {progress.best_score:.3f} {progress.best}" if progress.best else "no score yet"
+        behind = progress.steps - (self.first.steps if self.first else 0)
+        if behind:
+            seconds = (now - self.started) * (progress.steps_goal - progress.steps) / behind
+            left = f"{seconds / 60:.1f} min left" if seconds > 90 else f"{seconds:.0f} s left"
+        else:
+            left = "estimating time"
+        return f"{progress.stage}: {progress.children}/{progress.children_goal} trained · {left} · {best}"
+
+
+def ranking_table(entries: Sequence[Entry], title: str) -> Table:
+    """Return the ranked list as a table."""
+    table = Table(
+        title=title,
+        box=box.SIMPLE_HEAD,
+        caption="loss in nats, lower is better; ± is the standard error over fresh seeds",
+    )
+    for name, justify in (
+        ("rank", "right"), ("id", "left"), ("expression", "left"), ("known as", "left"), ("loss, fresh seeds", "right"),
+        ("test loss", "right"), ("test accuracy", "right"), ("search loss", "right"),
+    ):  # fmt: skip
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for entry in entries:
+        search = entry.search.outcome if entry.search else None
+        searched = "" if search is None else f"{search.score:.4f}" if search.score is not None else search.status.value
+        accuracy = entry.final_mean("test_accuracy")
+        table.add_row(
+            str(entry.rank), entry.fingerprint[:8], entry.expression,
+            ", ".join(entry.names) + (" (baseline)" if entry.baseline else ""),
+            _with_error(entry, "validation_loss"), _with_error(entry, "test_loss"),
+            "" if accuracy is None else f"{accuracy:.1%}", searched,
+        )  # fmt: skip
+    return table
+
+
+def _with_error(entry: Entry, metric: str) -> str:
+    if entry.failures:
+        return f"{entry.failures} of {len(entry.final)} failed"
+    mean, error = entry.final_mean(metric), entry.final_error(metric)
+    if mean is None:
+        return ""
+    return f"{mean:.4f}" + (f" ±{error:.4f}" if error is not None else "")
+
+
+def entry_facts(entry: Entry) -> dict[str, Any]:
+    """Return an entry as plain values."""
+    records = [*([entry.search] if entry.search else []), *entry.final]
+    return {
+        "rank": entry.rank,
+        "id": entry.fingerprint,
+        "expression": entry.expression,
+        "names": list(entry.names),
+        "baseline": entry.baseline,
+        "loss": entry.final_mean(),
+        "loss_error": entry.final_error(),
+        "test_loss": entry.final_mean("test_loss"),
+        "test_accuracy": entry.final_mean("test_accuracy"),
+        "search_loss": entry.search.outcome.score if entry.search else None,
+        "outcomes": [
+            {
+                "rung": record.key.rung,
+                "seed": record.request.seed,
+                "steps": record.request.steps,
+                "status": record.outcome.status.value,
+                "score": record.outcome.score,
+                "reason": record.outcome.reason,
+                "seconds": record.outcome.seconds,
+                **record.outcome.metrics,
+            }
+            for record in records
+        ],
+    }
+
+
+def outcome_table(entry: Entry) -> Table:
+    """Return what every seed of one entry gave."""
+    table = Table(
+        "rung",
+        "seed",
+        "steps",
+        "status",
+        "loss",
+        "accuracy",
+        "test loss",
+        "test accuracy",
+        "seconds",
+        box=box.SIMPLE_HEAD,
+    )
+    for facts in entry_facts(entry)["outcomes"]:
+        numbers = [
+            facts["score"],
+            facts.get("validation_accuracy"),
+            facts.get("test_loss"),
+            facts.get("test_accuracy"),
+        ]
+        status = facts["status"] + (f": {facts['reason']}" if facts["reason"] else "")
+        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
+        rung = "final" if facts["rung"] else "search"
+        table.add_row(rung, str(facts["seed"]), str(facts["steps"]), status, *cells, f"{facts['seconds']:.2f}")
+    return table
+
+
+def evaluation_facts(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as plain values; a mean is there only when every seed has a score."""
+    scores = [outcome.score for outcome in evaluation.outcomes]
+    good = [score for score in scores if score is not None]
+    complete = len(good) == len(scores)
+    accuracies = [outcome.metrics.get("validation_accuracy") for outcome in evaluation.outcomes]
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    return {
+        "expression": evaluation.text,
+        "id": evaluation.fingerprint,
+        "loss": statistics.fmean(good) if complete else None,
+        "loss_error": statistics.stdev(good) / len(good) ** 0.5 if complete and len(good) > 1 else None,
+        "accuracy": statistics.fmean(known) if complete else None,
+        "scores": scores,
+        "reasons": [outcome.reason for outcome in evaluation.outcomes],
+        "seconds": sum(outcome.seconds for outcome in evaluation.outcomes),
+    }
+
+
+def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
+    """Return evaluations, best first; failed ones last with their reason."""
+    table = Table(
+        "expression",
+        "loss",
+        "accuracy",
+        "each seed",
+        box=box.SIMPLE_HEAD,
+        caption="loss in nats, lower is better; ± standard error",
+    )
+    facts = [evaluation_facts(evaluation) for evaluation in evaluations]
+    for row in sorted(facts, key=lambda row: (row["loss"] is None, row["loss"] or 0.0)):
+        error = "" if row["loss_error"] is None else f" ±{row['loss_error']:.4f}"
+        loss = next(filter(None, row["reasons"]), "") if row["loss"] is None else f"{row['loss']:.4f}{error}"
+        accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
+        seeds = " ".join("failed" if score is None else f"{score:.3f}" for score in row["scores"])
+        table.add_row(row["expression"], loss, accuracy, seeds)
+    return table

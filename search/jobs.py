@@ -1,0 +1,104 @@
+"""The jobs a person asks for, as functions: launch or go on with a search, and score given expressions.
+
+The command line and the scripts both call these. Not here: what is printed (``display``).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+
+from evaluators.outcome import Outcome, Request, child_seed
+from evaluators.pool import Pool, PoolSettings, SerialPool
+from evaluators.task import TASKS, TaskSettings
+from grammar.fingerprint import fingerprint
+from grammar.known import read
+from search.progress import Listener, silent
+from search.provenance import provenance
+from search.run import Search
+from search.settings import BadSettings, SearchSettings, differences, to_json
+from search.store import Store
+
+
+class Busy(ValueError):
+    """Another process works on the run."""
+
+
+def open_pool(task: TaskSettings, settings: PoolSettings) -> Pool:
+    """Start the workers that the settings name; the data is made once before, not by each of them."""
+    TASKS[task.name].load()
+    if settings.kind == "serial":
+        return SerialPool(task, settings)
+    from evaluators.ray_pool import RayPool  # noqa: PLC0415  importing Ray costs two seconds that serial runs save
+
+    return RayPool(task, settings)
+
+
+def launch(settings: SearchSettings, directory: Path, listener: Listener = silent) -> None:
+    """Run a search in a directory; a run that is already there is gone on with.
+
+    Raises:
+        BadSettings: the directory's run has other settings.
+        Busy: another process works on it.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with _alone_in(directory), Store(directory, create=True) as store:
+        store.describe({"settings": to_json(settings), **provenance()})
+        _check_same(json.loads(store.fact("settings") or "{}"), json.loads(to_json(settings)), directory)
+        with open_pool(settings.task, settings.pool) as pool:
+            Search(settings, store, pool, listener).run()
+        store.describe({"finished": "yes"})
+
+
+def _check_same(old: dict[str, object], new: dict[str, object], directory: Path) -> None:
+    changed = [line for line in differences(old, new) if not line.startswith("pool.")]
+    if changed:
+        raise BadSettings(
+            f"the run in '{directory}' was started with other settings ({'; '.join(changed)}): "
+            "use the same ones to go on with it, or another directory (--run)"
+        )
+
+
+@contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    try:
+        with filelock.FileLock(directory / "lock", timeout=0):
+            yield
+    except filelock.Timeout as fault:
+        raise Busy(f"another process is already searching in '{directory}'") from fault
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``evaluate`` found about one expression: one outcome a seed."""
+
+    text: str
+    fingerprint: str
+    outcomes: tuple[Outcome, ...]
+
+
+def evaluate(
+    texts: Sequence[str], task: TaskSettings, pool_settings: PoolSettings, seeds: int, run_seed: int
+) -> list[Evaluation]:
+    """Train each expression with ``seeds`` seeds and return their outcomes, in the order given.
+
+    Raises:
+        BadExpression: a text is neither a known activation nor an expression.
+    """
+    expressions = [read(text) for text in texts]
+    names = [fingerprint(expression) for expression in expressions]
+    requests = [
+        Request(str(expression), child_seed(run_seed, name, repeat), task.steps, test=True)
+        for expression, name in zip(expressions, names, strict=True)
+        for repeat in range(seeds)
+    ]
+    with open_pool(task, pool_settings) as pool:
+        found = dict(pool.evaluate(requests))
+    outcomes = [found[place] for place in range(len(requests))]
+    return [
+        Evaluation(text, name, tuple(outcomes[i * seeds : (i + 1) * seeds]))
+        for i, (text, name) in enumerate(zip(texts, names, strict=True))
+    ]

@@ -1,0 +1,82 @@
+"""What a running search tells whoever watches it. Not here: how it is shown (``display``)."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from evaluators.outcome import Outcome, Status
+
+
+@dataclass(frozen=True)
+class Goal:
+    """How much a stage will train: children, and optimiser steps each."""
+
+    children: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the run stands, after every outcome.
+
+    Args:
+        stage: of the last outcome.
+        children: trained so far in this stage.
+        children_goal: to be trained in this stage.
+        steps: optimiser steps behind, over all stages.
+        steps_goal: optimiser steps in all.
+        best: the leading expression of the first stage, empty before the first score.
+        best_score: its loss, lower is better.
+    """
+
+    stage: str
+    children: int
+    children_goal: int
+    steps: int
+    steps_goal: int
+    best: str
+    best_score: float
+
+
+class Listener(Protocol):
+    """Is told of progress."""
+
+    def __call__(self, progress: Progress) -> None:
+        """Take note."""
+
+
+def silent(progress: Progress) -> None:
+    """Show nothing."""
+
+
+class Meter:
+    """Counts outcomes against the goals of the stages, and tells a listener.
+
+    Args:
+        goals: stage -> goal, in the order of the stages; the best is that of the first one.
+        listener: is told after every outcome.
+    """
+
+    def __init__(self, goals: Mapping[str, Goal], listener: Listener) -> None:
+        self.goals, self.listener = goals, listener
+        self.done: Counter[str] = Counter()
+        self.best, self.best_score = "", float("inf")
+
+    def count(self, stage: str, expression: str, outcome: Outcome) -> None:
+        """Take an outcome into account; a refused expression cost no training and does not count."""
+        self.done[stage] += outcome.status is not Status.REJECTED
+        if stage == next(iter(self.goals)) and outcome.score is not None and outcome.score < self.best_score:
+            self.best, self.best_score = expression, outcome.score
+        expected = {name: max(goal.children, self.done[name]) for name, goal in self.goals.items()}
+        self.listener(
+            Progress(
+                stage=stage,
+                children=self.done[stage],
+                children_goal=expected[stage],
+                steps=sum(self.done[name] * goal.steps for name, goal in self.goals.items()),
+                steps_goal=sum(expected[name] * goal.steps for name, goal in self.goals.items()),
+                best=self.best,
+                best_score=self.best_score,
+            )
+        )

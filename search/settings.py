@@ -1,0 +1,206 @@
+"""Settings of a search: YAML into frozen dataclasses, and one clear sentence for whatever is wrong with it.
+
+The only door to yaml. Each settings class stands beside what it sets; here they are put together.
+"""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import field
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_type_hints
+
+import yaml
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
+
+from evaluators.pool import PoolSettings
+from evaluators.task import TaskSettings
+from grammar.known import read
+from grammar.parse import BadExpression
+from search.reinforce import ReinforceSettings
+
+_STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+class BadSettings(ValueError):
+    """The settings cannot be used; the message names the key, what was expected, what was found, the nearest key."""
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SpaceSettings:
+    """What may be written.
+
+    Args:
+        primitives: name of a set of primitives.
+        units: number of core units (Ramachandran et al. 2017, section 2).
+    """
+
+    primitives: Literal["swish2017"] = "swish2017"
+    units: Annotated[int, Field(ge=1, le=8)] = 1
+
+
+@dataclass(frozen=True, config=_STRICT)
+class ProposerSettings:
+    """Who proposes.
+
+    Args:
+        name: ``reinforce`` learns, ``random`` is the yardstick.
+        reinforce: how the learning one learns.
+    """
+
+    name: Literal["reinforce", "random"] = "reinforce"
+    reinforce: ReinforceSettings = field(default_factory=ReinforceSettings)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class BudgetSettings:
+    """When to stop asking.
+
+    Args:
+        children: behaviours to train; the batch that reaches the number is finished.
+        batch: proposals a batch, after which the proposer learns once.
+        proposals: give up after so many, trained or known, where a proposer only repeats itself.
+    """
+
+    children: Annotated[int, Field(ge=1)] = 400
+    batch: Annotated[int, Field(ge=1)] = 16
+    proposals: Annotated[int, Field(ge=1)] = 20_000
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FinalSettings:
+    """How the final list is made.
+
+    Args:
+        top: how many candidates are trained again, beside the baselines.
+        seeds: fresh seeds for each, never used for choosing.
+        steps: optimiser steps of each; longer than the search's, since short runs favour fast starters.
+    """
+
+    top: Annotated[int, Field(ge=1)] = 8
+    seeds: Annotated[int, Field(ge=1)] = 3
+    steps: Annotated[int, Field(ge=1)] = 1000
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SearchSettings:
+    """Everything that a search depends on; ``pool`` alone does not change its result.
+
+    Args:
+        seed: of every draw of the run, in [0, 2**63).
+        baselines: known activations or expressions, trained and ranked beside the candidates.
+    """
+
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    space: SpaceSettings = field(default_factory=SpaceSettings)
+    proposer: ProposerSettings = field(default_factory=ProposerSettings)
+    task: TaskSettings = field(default_factory=TaskSettings)
+    pool: PoolSettings = field(default_factory=PoolSettings)
+    budget: BudgetSettings = field(default_factory=BudgetSettings)
+    final: FinalSettings = field(default_factory=FinalSettings)
+    baselines: tuple[str, ...] = ("relu", "swish", "gelu", "tanh")
+
+    def __post_init__(self) -> None:
+        """Every baseline must be readable."""
+        for text in self.baselines:
+            try:
+                read(text)
+            except BadExpression as fault:
+                raise ValueError(f"key 'baselines': {fault}") from fault
+
+
+def load_settings(path: Path, changes: Iterable[str] = ()) -> SearchSettings:
+    """Read a YAML file and apply ``section.key=value`` changes.
+
+    Raises:
+        BadSettings: the file or a change cannot be used.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as fault:
+        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
+        raise BadSettings(
+            f"cannot read the config '{path}': {getattr(fault, 'strerror', fault)}"
+            + (f"; did you mean '{path.parent / near[0]}'?" if near else "")
+        ) from fault
+    except yaml.YAMLError as fault:
+        raise BadSettings(f"'{path}' is not YAML: {' '.join(str(fault).split())}") from fault
+    tree = {} if found is None else found
+    if not isinstance(tree, dict):
+        raise BadSettings(f"'{path}' must hold sections and keys, found {type(tree).__name__}")
+    for change in changes:
+        _apply(tree, change)
+    return from_tree(tree)
+
+
+def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
+    """Check nested sections and build the settings.
+
+    Raises:
+        BadSettings: unknown key, wrong type or impossible value.
+    """
+    try:
+        text = json.dumps(tree)
+    except TypeError as fault:
+        raise BadSettings(f"settings are numbers, texts, lists and sections: {fault}") from fault
+    try:
+        return TypeAdapter(SearchSettings).validate_json(text)
+    except ValidationError as fault:
+        raise BadSettings(_sentence(fault.errors()[0])) from fault
+
+
+def to_json(settings: SearchSettings) -> str:
+    """Return the settings as the store keeps them; ``from_tree(json.loads(...))`` reads them back."""
+    return json.dumps(dataclasses.asdict(settings), sort_keys=True)
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+    """List every key that differs, as ``key: old -> new``."""
+    found = []
+    for key in sorted({*old, *new}):
+        before, after = old.get(key), new.get(key)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differences(before, after, f"{path}{key}.")
+        elif before != after:
+            found.append(f"{path}{key}: {before} -> {after}")
+    return found
+
+
+def _apply(tree: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise BadSettings(f"a change is written section.key=value, found '{change}'")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise BadSettings(f"key '{key}': '{section}' is a value, not a section")
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError as fault:
+        raise BadSettings(f"key '{key}': '{text}' is not a YAML value") from fault
+
+
+def _sentence(error: ErrorDetails) -> str:
+    where = ".".join(map(str, error["loc"]))
+    if error["type"] == "unexpected_keyword_argument":
+        known = _keys_beside(error["loc"])
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys here: {', '.join(known)}"
+        return f"unknown key '{where}'; {hint}"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if error["type"] == "value_error":
+        return message if message.startswith("key '") or not where else f"key '{where}': {message}"
+    if error["type"].startswith("dataclass"):
+        return f"key '{where}': expected a section of keys, found {json.dumps(error['input'])}"
+    return f"key '{where}': {message}, found {json.dumps(error['input'])}"
+
+
+def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
+    section: Any = SearchSettings
+    for step in path[:-1]:
+        section = get_type_hints(section)[str(step)]
+    return [part.name for part in dataclasses.fields(section)]

@@ -1,0 +1,248 @@
+"""The store: everything a run asked and learned, in one SQLite file that others may read while it is written.
+
+The only door to sqlite. Every method is one transaction, so the file is whole whenever the driver is killed. Not here:
+what the numbers mean (``leaderboard``) and the order of the search (``run``).
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from evaluators.outcome import Outcome, Request, Status
+
+SCHEMA_VERSION = 1
+FILE_NAME = "run.sqlite"
+
+_SCHEMA = """
+CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE behaviours (
+    fingerprint TEXT PRIMARY KEY,
+    expression TEXT NOT NULL,             -- the first text that behaved so: this one is trained
+    baseline INTEGER NOT NULL             -- 1 where the run added it for comparison
+) STRICT;
+CREATE TABLE proposals (
+    number INTEGER PRIMARY KEY,           -- in the order of asking, from 1
+    batch INTEGER NOT NULL,
+    tokens TEXT NOT NULL,                 -- JSON list
+    expression TEXT NOT NULL,
+    fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint)
+) STRICT;
+CREATE TABLE outcomes (
+    fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint),
+    rung INTEGER NOT NULL,                -- 0 the search, 1 the final list
+    repeat INTEGER NOT NULL,              -- which of the rung's seeds, from 0
+    seed INTEGER NOT NULL,
+    steps INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    score REAL,
+    reason TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    metrics TEXT NOT NULL,                -- JSON object
+    finished TEXT NOT NULL,               -- UTC, ISO 8601
+    PRIMARY KEY (fingerprint, rung, repeat)
+) STRICT;
+CREATE TABLE updates (batch INTEGER PRIMARY KEY, metrics TEXT NOT NULL) STRICT;
+CREATE TABLE proposer (
+    only INTEGER PRIMARY KEY CHECK (only = 0),
+    state BLOB NOT NULL                   -- after the last proposal or update
+) STRICT;
+"""
+
+
+class StoreError(ValueError):
+    """The file is absent, of another version, or no store; the message says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which child: a behaviour, the rung it was trained on, and the repeat within the rung."""
+
+    fingerprint: str
+    rung: int
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """A stored outcome with what was asked."""
+
+    key: Key
+    request: Request
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What is trained under one fingerprint."""
+
+    fingerprint: str
+    expression: str
+    baseline: bool
+
+
+@dataclass(frozen=True)
+class StoredProposal:
+    """One row of what was proposed."""
+
+    batch: int
+    tokens: tuple[int, ...]
+    expression: str
+    fingerprint: str
+
+
+class Store:
+    """One run's memory.
+
+    Args:
+        directory: the run's directory.
+        create: make the file when it is absent; without it, the store is opened for reading.
+
+    Raises:
+        StoreError: there is no readable store of this version.
+    """
+
+    def __init__(self, directory: Path, *, create: bool = False) -> None:
+        self.path = directory / FILE_NAME
+        if create:
+            directory.mkdir(parents=True, exist_ok=True)
+        elif not self.path.is_file():
+            raise StoreError(f"'{directory}' holds no run: expected a file {FILE_NAME} in it")
+        self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=30.0)
+        try:
+            self._open()
+        except sqlite3.DatabaseError as fault:
+            self.close()
+            raise StoreError(f"'{self.path}' is not a run's store: {fault}") from fault
+        except StoreError:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA foreign_keys = ON")
+        version = execute("PRAGMA user_version").fetchone()[0]
+        if version == 0 and not execute("SELECT name FROM sqlite_master").fetchall():
+            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+        elif version != SCHEMA_VERSION:
+            raise StoreError(
+                f"'{self.path}' has schema version {version}, this program reads {SCHEMA_VERSION}: "
+                "use the program that wrote it, or start a new run"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> "Store":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def describe(self, facts: dict[str, str]) -> None:
+        """Keep facts of the run (settings, versions, commit); a fact once kept is never changed."""
+        self._transaction([("INSERT OR IGNORE INTO run VALUES (?, ?)", list(facts.items()))])
+
+    def fact(self, key: str) -> str | None:
+        """Return one fact."""
+        row = self._connection.execute("SELECT value FROM run WHERE key = ?", (key,)).fetchone()
+        return row and str(row[0])
+
+    def add_baselines(self, baselines: Iterable[tuple[str, str]]) -> None:
+        """Add ``(fingerprint, expression)`` that the run compares with."""
+        self._transaction([("INSERT OR IGNORE INTO behaviours VALUES (?, ?, 1)", list(baselines))])
+
+    def add_proposals(self, proposals: Sequence[StoredProposal], state: bytes) -> None:
+        """Keep a batch together with the proposer's state after it."""
+        behaviours = [(p.fingerprint, p.expression) for p in proposals]
+        rows = [(p.batch, json.dumps(p.tokens), p.expression, p.fingerprint) for p in proposals]
+        self._transaction(
+            [
+                ("INSERT OR IGNORE INTO behaviours VALUES (?, ?, 0)", behaviours),
+                ("INSERT INTO proposals (batch, tokens, expression, fingerprint) VALUES (?, ?, ?, ?)", rows),
+                ("INSERT OR REPLACE INTO proposer VALUES (0, ?)", [(state,)]),
+            ]
+        )
+
+    def add_outcome(self, record: Record) -> None:
+        """Keep one outcome as soon as it is there."""
+        key, request, outcome = record.key, record.request, record.outcome
+        finished = datetime.now(UTC).isoformat(timespec="milliseconds")
+        asked = (key.fingerprint, key.rung, key.repeat, request.seed, request.steps)
+        found = (outcome.status.value, outcome.score, outcome.reason, outcome.seconds, json.dumps(outcome.metrics))
+        self._transaction(
+            [("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [(*asked, *found, finished)])]
+        )
+
+    def add_update(self, batch: int, metrics: dict[str, float], state: bytes) -> None:
+        """Keep that the proposer has learned from a batch, together with its state after it."""
+        self._transaction(
+            [
+                ("INSERT INTO updates VALUES (?, ?)", [(batch, json.dumps(metrics))]),
+                ("INSERT OR REPLACE INTO proposer VALUES (0, ?)", [(state,)]),
+            ]
+        )
+
+    def proposer_state(self) -> bytes | None:
+        """Return the last kept state of the proposer."""
+        row = self._connection.execute("SELECT state FROM proposer").fetchone()
+        return row and bytes(row[0])
+
+    def updates(self) -> dict[int, dict[str, float]]:
+        """Return the log of every update by batch."""
+        return {
+            batch: json.loads(metrics)
+            for batch, metrics in self._connection.execute("SELECT * FROM updates ORDER BY batch")
+        }
+
+    def proposals(self) -> list[StoredProposal]:
+        """Return every proposal in the order of asking."""
+        query = "SELECT batch, tokens, expression, fingerprint FROM proposals ORDER BY number"
+        return [StoredProposal(b, tuple(json.loads(t)), e, f) for b, t, e, f in self._connection.execute(query)]
+
+    def behaviours(self) -> list[Behaviour]:
+        """Return everything that was or will be trained, in the order of its coming."""
+        query = "SELECT fingerprint, expression, baseline FROM behaviours ORDER BY rowid"
+        return [Behaviour(f, e, bool(b)) for f, e, b in self._connection.execute(query)]
+
+    def outcomes(self) -> dict[Key, Record]:
+        """Return every outcome."""
+        query = (
+            "SELECT o.fingerprint, rung, repeat, expression, seed, steps, status, score, reason, seconds, metrics "
+            "FROM outcomes AS o JOIN behaviours USING (fingerprint)"
+        )
+        found: dict[Key, Record] = {}
+        for (
+            f,
+            rung,
+            repeat,
+            text,
+            seed,
+            steps,
+            status,
+            score,
+            reason,
+            seconds,
+            metrics,
+        ) in self._connection.execute(query):
+            key = Key(f, rung, repeat)
+            outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics))
+            found[key] = Record(key, Request(text, seed, steps, test=rung > 0), outcome)
+        return found
+
+    def _transaction(self, steps: Sequence[tuple[str, Sequence[Sequence[object]]]]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, rows in steps:
+                self._connection.executemany(statement, rows)
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
