@@ -4,7 +4,6 @@ What every pool promises: each request gets exactly one outcome; a training that
 bad child costs its neighbours nothing but time. Not here: Ray (``ray_pool``) and the training itself (``training``).
 """
 
-import contextlib
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -12,7 +11,6 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import pydantic.dataclasses
-import torch
 from pydantic import ConfigDict, Field
 
 from evaluators.allocator import keep_freed_memory
@@ -50,7 +48,7 @@ class Work:
     places: tuple[int, ...]
     attempts: int = 0
 
-    def after_failure(self, reason: str, status: Status) -> "tuple[list[Work], list[tuple[int, Outcome]]]":
+    def after_failure(self, reason: str, status: Status) -> "Verdict":
         """Return what to try next and which outcomes are final: retry, then split, then give up on a single child."""
         again = Work(self.places, self.attempts + 1)
         if again.attempts < ATTEMPTS and status is Status.CRASHED:
@@ -58,6 +56,10 @@ class Work:
         if len(self.places) > 1:
             return [Work((place,)) for place in self.places], []
         return [], [(self.places[0], Outcome(status, reason=reason))]
+
+
+Verdict = tuple[list[Work], list[tuple[int, Outcome]]]
+"""What has to be tried (again), and which outcomes are final, each with its place."""
 
 
 def in_populations(requests: Sequence[Request], size: int) -> deque[Work]:
@@ -105,22 +107,10 @@ class SerialPool(Pool):
         while waiting:
             work = waiting.popleft()
             try:
-                with _one_thread():
-                    outcomes = train_population([requests[place] for place in work.places], self.task, self.primitives)
+                outcomes = train_population([requests[place] for place in work.places], self.task, self.primitives)
             except Exception as fault:  # whatever a child raises is its result; Ctrl-C passes through
                 more, final = work.after_failure(f"{type(fault).__name__}: {fault}", Status.CRASHED)
                 waiting.extendleft(more)
                 yield from final
             else:
                 yield from zip(work.places, outcomes, strict=True)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Compute with one thread, as every worker does: the last bits of a sum depend on how it is divided."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -12,24 +12,23 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import ray
-import torch
 
 from evaluators.allocator import keep_freed_memory
 from evaluators.outcome import Outcome, Request, Status
-from evaluators.pool import Pool, PoolSettings, Work, in_populations
+from evaluators.pool import Pool, PoolSettings, Verdict, Work, in_populations
 from evaluators.task import TaskSettings
 from evaluators.training import train_population
 from grammar.primitive import Primitive
 
 OBJECT_STORE_BYTES = 150 * 2**20  # outcomes are small; Ray's default is a third of the machine's memory
 POLL_SECONDS = 1.0
+FAILED_STARTS = 6  # so many workers in a row that die before they are ready: something is wrong with all of them
 
 
 class _Worker:
     """Lives in a process of its own and trains one population a call."""
 
     def __init__(self, task: TaskSettings, primitives: tuple[Primitive, ...]) -> None:
-        torch.set_num_threads(1)  # here and not by environment: the driver's OMP_NUM_THREADS would be inherited
         keep_freed_memory()
         self.task, self.primitives = task, primitives
 
@@ -40,11 +39,16 @@ class _Worker:
         return train_population(requests, self.task, self.primitives)
 
 
+class WorkersCannotStartError(RuntimeError):
+    """Worker after worker died before it was ready."""
+
+
 class RayPool(Pool):
     """Trains on Ray workers, one core each.
 
     Raises:
         ConnectionError: no cluster answers at ``settings.address``.
+        WorkersCannotStartError: later, from ``evaluate``.
     """
 
     def __init__(self, task: TaskSettings, settings: PoolSettings, primitives: tuple[Primitive, ...] = ()) -> None:
@@ -55,43 +59,50 @@ class RayPool(Pool):
         count = settings.workers or max(1, int(_resources().get("CPU", 1)))
         self._starting: dict[Any, Any] = {}
         self._idle: deque[Any] = deque()
+        self._running: dict[Any, tuple[Any, Work, float]] = {}
+        self._failed_starts = 0
         for _ in range(count):
             self._spawn()
 
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
         """Keep every worker busy; yield outcomes as populations come back."""
         waiting = in_populations(requests, self.settings.population)
-        running: dict[Any, tuple[Any, Work, float]] = {}
         try:
-            while waiting or running:
-                while waiting and self._idle:
-                    actor, work = self._idle.popleft(), waiting.popleft()
-                    deadline = time.monotonic() + self.settings.seconds * len(work.places)
-                    running[actor.train.remote([requests[place] for place in work.places])] = (
-                        actor,
-                        work,
-                        deadline,
-                    )
-                done, _ = ray.wait([*running, *self._starting], timeout=POLL_SECONDS)
-                for reference in done:
-                    if reference in self._starting:
-                        self._welcome(reference)
-                        continue
-                    actor, work, _ = running.pop(reference)
-                    more, final = self._collect(reference, actor, work)
+            self._hand_out(waiting, requests)
+            while waiting or self._running:
+                done, _ = ray.wait([*self._running, *self._starting], timeout=POLL_SECONDS)
+                finished: list[tuple[int, Outcome]] = []
+                for more, final in [*map(self._receive, done), *self._stop_late()]:
                     waiting.extendleft(more)
-                    yield from final
-                late = [reference for reference, (_, _, deadline) in running.items() if time.monotonic() > deadline]
-                for reference in late:
-                    actor, work, _ = running.pop(reference)
-                    self._replace(actor)
-                    reason = f"not finished after {self.settings.seconds * len(work.places):g} s"
-                    more, final = work.after_failure(reason, Status.TIMED_OUT)
-                    waiting.extendleft(more)
-                    yield from final
+                    finished += final
+                self._hand_out(waiting, requests)  # before the caller is busy with what is finished
+                yield from finished
         finally:
-            for actor, _, _ in running.values():  # left early: what still runs is of no use to anyone
+            for actor, _, _ in self._running.values():  # left early: what still runs is of no use to anyone
                 self._replace(actor)
+            self._running.clear()
+
+    def _hand_out(self, waiting: deque[Work], requests: Sequence[Request]) -> None:
+        while waiting and self._idle:
+            actor, work = self._idle.popleft(), waiting.popleft()
+            deadline = time.monotonic() + self.settings.seconds * len(work.places)
+            self._running[actor.train.remote([requests[place] for place in work.places])] = (actor, work, deadline)
+
+    def _receive(self, reference: Any) -> Verdict:
+        if reference in self._starting:
+            self._welcome(reference)
+            return [], []
+        actor, work, _ = self._running.pop(reference)
+        return self._collect(reference, actor, work)
+
+    def _stop_late(self) -> Iterator[Verdict]:
+        now = time.monotonic()
+        for reference in [reference for reference, (_, _, deadline) in self._running.items() if now > deadline]:
+            actor, work, _ = self._running.pop(reference)
+            self._replace(actor)
+            yield work.after_failure(
+                f"not finished after {self.settings.seconds * len(work.places):g} s", Status.TIMED_OUT
+            )
 
     def close(self) -> None:
         """End the workers, and Ray itself where this pool started it."""
@@ -111,16 +122,20 @@ class RayPool(Pool):
         actor = self._starting.pop(reference)
         try:
             ray.get(reference)
-        except ray.exceptions.RayActorError:
+        except ray.exceptions.RayActorError as fault:
+            self._failed_starts += 1
+            if self._failed_starts >= FAILED_STARTS:
+                raise WorkersCannotStartError(f"{FAILED_STARTS} workers died at their start: {fault}") from fault
             self._spawn()
         else:
+            self._failed_starts = 0
             self._idle.append(actor)
 
     def _replace(self, actor: Any) -> None:
         ray.kill(actor)
         self._spawn()
 
-    def _collect(self, reference: Any, actor: Any, work: Work) -> tuple[list[Work], list[tuple[int, Outcome]]]:
+    def _collect(self, reference: Any, actor: Any, work: Work) -> Verdict:
         try:
             outcomes = ray.get(reference)
         except ray.exceptions.RayActorError:

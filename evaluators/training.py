@@ -5,9 +5,10 @@ comes from the child's own generator, and one thread computes. Not here: what a 
 where (``pool``).
 """
 
+import contextlib
 import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -42,6 +43,22 @@ def train_population(
     """
     if len({request.steps for request in requests}) != 1:
         raise ValueError("a population trains for one number of steps, found several")
+    with _one_thread():
+        return _train(requests, settings, primitives)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute with one thread: the last bits of a sum depend on how it is divided, and cores train other children."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _train(requests: Sequence[Request], settings: TaskSettings, primitives: tuple[Primitive, ...]) -> list[Outcome]:
     started = time.perf_counter()
     task, data = TASKS[settings.name], _data(settings.name)
     generators = [torch.Generator().manual_seed(request.seed) for request in requests]

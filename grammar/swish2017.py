@@ -11,7 +11,8 @@ adds to numbers of order one without losing them."""
 
 _ASINH = "a * torch.log1p({m} + {m} * {m} / (1 + torch.sqrt(1 + {m} * {m}))) / {m}".format(m="a.abs().clamp(min=1e-12)")
 _SINC = (
-    "torch.where(a.abs() < 0.1, 1 - {c} * {c} / 6 * (1 - {c} * {c} / 20 * (1 - {c} * {c} / 42)), "
+    "torch.where(a.abs() < 0.1, "
+    "1 - {c} * {c} / 6 * (1 - {c} * {c} / 20 * (1 - {c} * {c} / 42 * (1 - {c} * {c} / 72))), "
     "torch.sin(a) / torch.where(a.abs() < 0.1, 1.0, a))"
 ).format(c="a.clamp(-0.1, 0.1)")
 
@@ -52,7 +53,13 @@ UNARY = (
     Primitive("relu", 1, "torch.relu(a)", "Max(a, 0)"),
     Primitive("minzero", 1, "a.clamp(max=0)", "Min(a, 0)"),
     Primitive("sigmoid", 1, "torch.sigmoid(a)", "1/(1 + exp(-a))"),
-    Primitive("softplus", 1, "torch.nn.functional.softplus(a)", "log(1 + exp(a))"),
+    Primitive(
+        "softplus",
+        1,
+        "torch.nn.functional.softplus(a, 1, 40)",
+        "log(1 + exp(a))",
+        note="torch switches to a at 20, which double precision can see",
+    ),
     Primitive("gauss", 1, "torch.exp(-a * a)", "exp(-a**2)"),
     Primitive("erf", 1, "torch.erf(a)", "erf(a)"),
     Primitive("beta", 0, "beta", "beta", note="the trainable scalar alone, one per channel"),

@@ -4,8 +4,11 @@ Sampling and scoring are one function, so a scored string has exactly the probab
 it learns (``reinforce``).
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from grammar.space import Space
 
@@ -23,9 +26,9 @@ class Controller(nn.Module):
     def __init__(self, space: Space, hidden: int, embedding: int, generator: torch.Generator) -> None:
         super().__init__()
         self.space = space
-        self.embed = nn.Embedding(space.vocabulary + 1, embedding)  # the last one starts a string
-        self.lstm = nn.LSTMCell(embedding, hidden)
-        self.head = nn.Linear(hidden, space.vocabulary)
+        self.embed: nn.Embedding = _unset(nn.Embedding, space.vocabulary + 1, embedding)  # the last one starts a string
+        self.lstm = _unset(nn.LSTMCell, embedding, hidden)
+        self.head = _unset(nn.Linear, hidden, space.vocabulary)
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-0.1, 0.1, generator=generator)
@@ -60,3 +63,8 @@ class Controller(nn.Module):
             entropies.append(-(probabilities * logs.masked_fill(probabilities == 0, 0.0)).sum(1))
             tokens = torch.cat([tokens, current[:, None]], dim=1)
         return tokens, torch.stack(chosen_logs, 1).sum(1), torch.stack(entropies, 1)
+
+
+def _unset(kind: type[nn.Module], *sizes: int) -> Any:
+    """Build a layer without its own start, which would draw from torch's global generator."""
+    return skip_init(kind, *sizes)  # type: ignore[no-untyped-call]

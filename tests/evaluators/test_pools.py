@@ -1,0 +1,109 @@
+"""What every pool promises, held by each through one contract; and what the Ray pool survives besides."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import ray
+
+from evaluators.outcome import Outcome, Request, Status
+from evaluators.pool import Pool, PoolSettings, SerialPool
+from evaluators.ray_pool import RayPool
+from evaluators.task import TaskSettings
+from grammar.primitive import Primitive
+
+# rows that behave when they prove themselves (double precision) and misbehave in training (single precision)
+RAISES = Primitive("raises", 1, "a if a.dtype == torch.float64 else torch.nothing(a)", "a")
+KILLS = Primitive("kills", 1, "a if a.dtype == torch.float64 else torch.os._exit(3)", "a")
+SLEEPS = Primitive("sleeps", 1, "a if a.dtype == torch.float64 else a * torch.os.system('sleep 60')", "a")
+ROWS = (RAISES, KILLS, SLEEPS)
+
+Open = Callable[..., Pool]
+
+
+@pytest.fixture(scope="session")
+def _ray() -> Iterator[None]:
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=150 * 2**20)
+    yield
+    ray.shutdown()
+
+
+class PoolContract:
+    """Inherited by a test class per pool; ``open_pool`` is its fixture."""
+
+    def test_each_request_gets_exactly_one_outcome_in_any_order(self, open_pool: Open) -> None:
+        requests = [Request(text, seed, steps) for seed, text in enumerate(("relu", "tanh", "x")) for steps in (2, 3)]
+        with open_pool() as pool:
+            found = list(pool.evaluate(requests))
+        assert sorted(place for place, _ in found) == list(range(6))
+        assert all(outcome.status is Status.SCORED for _, outcome in found)
+
+    def test_the_pool_can_be_used_again_and_without_requests(self, open_pool: Open) -> None:
+        with open_pool() as pool:
+            assert list(pool.evaluate([])) == []
+            first, second = (dict(pool.evaluate([Request("relu", 1, 2)]))[0].score for _ in range(2))
+        assert first == second
+
+    def test_a_diverging_child_is_a_result(self, open_pool: Open) -> None:
+        with open_pool() as pool:
+            outcomes = dict(pool.evaluate([Request("exp(exp(exp(square(x))))", 1, 4), Request("relu", 1, 4)]))
+        assert [outcomes[0].status, outcomes[1].status] == [Status.DIVERGED, Status.SCORED]
+
+    def test_a_child_that_raises_crashes_alone(self, open_pool: Open) -> None:
+        requests = [Request(text, 1, 2) for text in ("relu", "raises(x)", "tanh")]
+        with open_pool() as pool:
+            outcomes = dict(pool.evaluate(requests))
+            alone = dict(pool.evaluate([requests[2]]))[0]
+        assert [outcomes[i].status for i in range(3)] == [Status.SCORED, Status.CRASHED, Status.SCORED]
+        assert "AttributeError" in outcomes[1].reason
+        assert outcomes[2].score == alone.score
+
+    def test_a_pool_left_early_can_be_closed(self, open_pool: Open) -> None:
+        with open_pool() as pool:
+            next(iter(pool.evaluate([Request("relu", seed, 2) for seed in range(8)])))
+
+
+class TestSerialPool(PoolContract):
+    @pytest.fixture
+    def open_pool(self, tiny_task: TaskSettings) -> Open:
+        return lambda **changes: SerialPool(tiny_task, PoolSettings(kind="serial", population=3, **changes), ROWS)
+
+
+@pytest.mark.usefixtures("_ray")
+class TestRayPool(PoolContract):
+    @pytest.fixture
+    def open_pool(self, tiny_task: TaskSettings) -> Open:
+        return lambda **changes: RayPool(tiny_task, PoolSettings(**{"workers": 2, "population": 2} | changes), ROWS)
+
+    def test_scores_equal_the_serial_pools_bit_for_bit(self, open_pool: Open, tiny_task: TaskSettings) -> None:
+        texts = ("relu", "swish", "x_asinh_square", "sinc(x)", "tanh")
+        requests = [Request(text, seed, 5, test=True) for seed, text in enumerate(texts)]
+        with open_pool() as pool:
+            on_ray = dict(pool.evaluate(requests))
+        with SerialPool(tiny_task, PoolSettings(kind="serial", population=5)) as pool:
+            serial = dict(pool.evaluate(requests))
+        assert [on_ray[i].metrics for i in range(5)] == [serial[i].metrics for i in range(5)]
+
+    def test_a_child_that_kills_its_worker_costs_its_neighbours_nothing(self, open_pool: Open) -> None:
+        with open_pool(workers=1) as pool:
+            outcomes = dict(pool.evaluate([Request(text, 1, 2) for text in ("relu", "kills(x)", "tanh")]))
+        assert [outcomes[i].status for i in range(3)] == [Status.SCORED, Status.CRASHED, Status.SCORED]
+        assert "worker died" in outcomes[1].reason
+
+    def test_a_worker_that_is_killed_from_outside_costs_a_retry(self, open_pool: Open) -> None:
+        with open_pool(workers=1) as pool:
+            assert isinstance(pool, RayPool)
+            found: dict[int, Outcome] = {}
+            stream = pool.evaluate([Request("relu", seed, 200) for seed in range(4)])
+            place, outcome = next(stream)
+            found[place] = outcome
+            for actor, _, _ in pool._running.values():
+                ray.kill(actor)
+            assert pool._running
+            found |= dict(stream)
+        assert [found[i].status for i in range(4)] == [Status.SCORED] * 4
+
+    def test_a_child_that_never_ends_is_timed_out(self, open_pool: Open) -> None:
+        with open_pool(workers=1, seconds=3.0) as pool:
+            outcomes = dict(pool.evaluate([Request("relu", 1, 2), Request("sleeps(x)", 1, 2)]))
+        assert [outcomes[0].status, outcomes[1].status] == [Status.SCORED, Status.TIMED_OUT]
+        assert outcomes[1].reason == "not finished after 3 s"

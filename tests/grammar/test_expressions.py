@@ -1,0 +1,140 @@
+"""Text, trees and source: what is written is read back, and every fault of a text is one clear sentence."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grammar.expression import Expression, X, apply
+from grammar.known import DISCOVERIES, KNOWN, VOCABULARY, read
+from grammar.parse import BadExpression, parse
+from grammar.render import compile_expression, source_lines
+from grammar.swish2017 import BINARY, SWISH2017, UNARY
+
+ROWS = {row.name: row for row in VOCABULARY}
+
+
+def trees() -> st.SearchStrategy[Expression]:
+    """Random trees over every row, of moderate size."""
+    leaves = st.sampled_from([X, Expression(ROWS["beta"])])
+    return st.recursive(
+        leaves,
+        lambda inner: st.one_of(
+            st.builds(apply, st.sampled_from([row for row in UNARY if row.arity]), inner),
+            st.builds(apply, st.sampled_from(BINARY), inner, inner),
+        ),
+        max_leaves=8,
+    )
+
+
+@given(trees())
+def test_text_is_read_back_as_the_same_tree(tree: Expression) -> None:
+    assert parse(str(tree), SWISH2017) == tree
+
+
+@given(trees())
+def test_blanks_change_nothing(tree: Expression) -> None:
+    assert parse(str(tree).replace(",", " , ").replace("(", " ( "), SWISH2017) == tree
+
+
+@given(trees())
+def test_the_rendered_source_computes_what_the_rows_compute(tree: Expression) -> None:
+    x = torch.linspace(-2, 2, 9, dtype=torch.float64)
+    beta = torch.tensor(0.6, dtype=torch.float64)
+
+    def by_rows(node: Expression) -> torch.Tensor:
+        if node == X:
+            return x
+        return node.primitive(*map(by_rows, node.arguments), beta=beta)
+
+    torch.testing.assert_close(
+        compile_expression(tree)(x, beta), by_rows(tree).expand(9), rtol=0, atol=0, equal_nan=True
+    )
+
+
+@given(trees())
+def test_nothing_is_computed_twice(tree: Expression) -> None:
+    bodies = [line.split(" = ", 1)[1] for line in source_lines(tree)[:-1]]
+    assert len(bodies) == len(set(bodies))
+
+
+def test_identity_is_written_as_its_argument() -> None:
+    assert str(parse("mul(identity(x),sigmoid(x))", SWISH2017)) == "mul(x,sigmoid(x))"
+
+
+def test_the_formula_puts_each_row_into_the_next() -> None:
+    assert read("mul(x,sigmoid(scale(x)))").formula == "x*(1/(1 + exp(-(beta*x))))"
+
+
+def test_a_number_of_arguments_that_is_not_the_rows_cannot_be_built() -> None:
+    with pytest.raises(ValueError, match=r"'sigmoid' takes 1 argument\(s\), found 2"):
+        Expression(ROWS["sigmoid"], (X, X))
+
+
+TORCH_OWN = {
+    "relu": torch.nn.ReLU(),
+    "silu": torch.nn.SiLU(),
+    "gelu": torch.nn.GELU(),
+    "mish": torch.nn.Mish(),
+    "tanh": torch.nn.Tanh(),
+    "sigmoid": torch.nn.Sigmoid(),
+    "softplus": torch.nn.Softplus(),
+    "elu": torch.nn.ELU(),
+    "leaky_relu": torch.nn.LeakyReLU(),
+    "linear": torch.nn.Identity(),
+}
+
+
+@pytest.mark.parametrize("name", TORCH_OWN)
+def test_a_known_activation_equals_torchs_own(name: str) -> None:
+    x = torch.linspace(-30, 30, 601, dtype=torch.float64)
+    found = compile_expression(read(name))(x, torch.ones((), dtype=torch.float64))
+    torch.testing.assert_close(found, TORCH_OWN[name](x), rtol=1e-8, atol=1e-12)
+
+
+DISCOVERED = {
+    "swish": lambda x: x * torch.sigmoid(0.7 * x),
+    "max_sigmoid": lambda x: torch.maximum(x, torch.sigmoid(x)),
+    "cos_minus_x": lambda x: torch.cos(x) - x,
+    "min_sin": lambda x: torch.minimum(x, torch.sin(x)),
+    "atan_square_minus_x": lambda x: torch.atan(x) ** 2 - x,
+    "max_tanh": lambda x: torch.maximum(x, torch.tanh(x)),
+    "sinc_plus_x": lambda x: torch.sinc(x / torch.pi) + x,
+    "x_asinh_square": lambda x: x * torch.asinh(x) ** 2,
+}
+
+
+def test_the_eight_discoveries_of_2017_are_what_the_paper_says() -> None:
+    assert set(DISCOVERED) == set(DISCOVERIES)
+    x = torch.linspace(-8, 8, 401, dtype=torch.float64)
+    for name, function in DISCOVERED.items():
+        found = compile_expression(read(name))(x, torch.tensor(0.7, dtype=torch.float64))
+        torch.testing.assert_close(found, function(x), rtol=1e-12, atol=1e-12)
+
+
+def test_names_are_read_in_any_case() -> None:
+    assert all(read(name.upper()) == read(name) for name in KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("mul(x,sigmod(x))", "at character 7: unknown name 'sigmod', did you mean 'sigmoid'?"),
+        ("zzzzzz", "unknown name 'zzzzzz'; known names: x identity neg"),
+        ("mul(x", "at character 6: expected ',' or ')', found the end of the text"),
+        ("mul(x,x))", "at character 9: expected the end of the text, found ')'"),
+        ("mul(x)", "at character 1: 'mul' takes 2 argument(s), found 1"),
+        ("sin", "at character 1: 'sin' takes 1 argument(s), found 0"),
+        ("beta(x)", "at character 1: 'beta' takes 0 argument(s), found 1"),
+        ("x(x)", "at character 2: expected the end of the text, found '('"),
+        ("mul(,x)", "at character 5: expected a name, found ','"),
+        ("mul(x;x)", "at character 6: expected a name, '(', ',' or ')', found ';'"),
+        ("2*x", "at character 1: expected a name, '(', ',' or ')', found '2'"),
+        ("  ", "found empty text"),
+    ],
+)
+def test_a_wrong_text_gets_one_clear_sentence(text: str, complaint: str) -> None:
+    with pytest.raises(BadExpression) as found:
+        parse(text, SWISH2017)
+    assert complaint in str(found.value)
+    assert "\n" not in str(found.value)

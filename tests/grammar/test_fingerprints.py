@@ -1,0 +1,96 @@
+"""Equal behaviour shares a name, different behaviour does not."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from grammar.fingerprint import DIGITS, behaviour, digest, fingerprint
+from grammar.known import KNOWN, names_by_fingerprint, read
+from grammar.module_file import module_source
+from grammar.render import compile_expression
+from grammar.screening import refusal
+
+EQUAL = [
+    ("mul(x,sigmoid(mul(beta,x)))", "gate(mul(beta,x),x)"),
+    ("mul(x,sigmoid(scale(x)))", "gate(scale(x),x)"),
+    ("max(x,neg(x))", "abs(x)"),
+    ("sub(relu(x),relu(neg(x)))", "x"),
+    ("sub(softplus(x),softplus(neg(x)))", "x"),
+    ("add(sinh(x),cosh(x))", "exp(x)"),
+    ("square(x)", "mul(x,x)"),
+    ("mix(x,x)", "x"),
+    ("exp(neg(mul(x,x)))", "gauss(x)"),
+    ("sub(mul(sigmoid(scale(x)),beta),mul(sigmoid(scale(x)),beta))", "sub(x,x)"),
+    ("shift(x)", "add(beta,x)"),
+    ("logabs(x)", "logabs(neg(x))"),
+]
+DIFFERENT = [
+    ("mul(x,sigmoid(x))", "mul(x,sigmoid(scale(x)))"),
+    ("relu(x)", "leaky_relu(x)"),
+    ("tanh(x)", "erf(x)"),
+    ("gelu(x)", "mul(x,sigmoid(x))"),
+    ("x", "neg(x)"),
+    ("x", "shift(x)"),
+    ("sin(x)", "sinc(x)"),
+    ("gaussgap(x,beta)", "gauss(sub(x,beta))"),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), EQUAL)
+def test_equal_behaviour_shares_a_fingerprint(first: str, second: str) -> None:
+    assert fingerprint(read(first)) == fingerprint(read(second))
+
+
+@pytest.mark.parametrize(("first", "second"), DIFFERENT)
+def test_different_behaviour_does_not(first: str, second: str) -> None:
+    assert fingerprint(read(first)) != fingerprint(read(second))
+
+
+def test_all_known_activations_behave_differently() -> None:
+    assert sum(len(names) for names in names_by_fingerprint().values()) == len(KNOWN)
+    assert all(len(names) == 1 for names in names_by_fingerprint().values())
+
+
+def test_the_last_bits_do_not_change_a_name() -> None:
+    numbers = behaviour(read("gelu"))
+    assert digest(numbers * (1 + 1e-14)) == digest(numbers)
+    assert digest(numbers * (1 + 10.0 ** (1 - DIGITS))) != digest(numbers)
+
+
+def test_another_process_gives_the_same_name() -> None:
+    program = "from grammar.known import read; from grammar.fingerprint import fingerprint as f; print(f(read('gelu')))"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == fingerprint(read("gelu"))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("exp(exp(exp(x)))", "not finite somewhere"),
+        ("sub(x,x)", "constant"),
+        ("beta", "constant"),
+        ("max(gauss(x),exp(square(x)))", None),
+        ("relu(x)", None),
+        ("x", None),
+    ],
+)
+def test_what_cannot_work_is_refused_with_the_reason(text: str, reason: str | None) -> None:
+    found = refusal(read(text))
+    assert found == reason if reason is None else reason in str(found)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_the_exported_text_needs_torch_alone_and_computes_the_same(name: str) -> None:
+    scope: dict[str, type[torch.nn.Module]] = {}
+    source = module_source(read(name))
+    assert [line for line in source.splitlines() if line.startswith(("import", "from"))] == ["import torch"]
+    exec(source, scope)
+    x = torch.linspace(-3, 3, 24).view(2, 3, 4)
+    expected = compile_expression(read(name))(x, torch.ones(()))
+    torch.testing.assert_close(scope["Activation"]()(x), expected)
+    if read(name).uses_beta:
+        module = scope["Activation"](channels=3)
+        assert [tuple(p.shape) for p in module.parameters()] == [(3,)]
+        torch.testing.assert_close(module(x), expected)

@@ -1,0 +1,161 @@
+"""Every row against mpmath, an independent oracle, in value and gradient, in both precisions."""
+
+from collections.abc import Callable
+
+import mpmath as mp
+import pytest
+import torch
+
+from grammar.known import VOCABULARY
+from grammar.primitive import BadPrimitive, Primitive
+from grammar.swish2017 import BINARY, UNARY
+
+POINTS = (0.0, 1e-6, -1e-6, 30.0, -30.0, 1e4, -1e4, 0.05, -0.3, 1.0, -1.0, 2.5, -4.0)
+BETA = 0.75
+
+Oracle = Callable[..., mp.mpf]
+
+
+def _sigmoid(a: mp.mpf) -> mp.mpf:
+    return 1 / (1 + mp.exp(-a))
+
+
+ORACLES: dict[str, Oracle] = {
+    "identity": lambda a: a,
+    "neg": lambda a: -a,
+    "abs": abs,
+    "square": lambda a: a**2,
+    "cube": lambda a: a**3,
+    "sqrt": lambda a: mp.sqrt(abs(a)),
+    "scale": lambda a: mp.mpf(BETA) * a,
+    "shift": lambda a: a + mp.mpf(BETA),
+    "logabs": lambda a: mp.log(abs(a) + mp.mpf(1e-6)),
+    "exp": mp.exp,
+    "sin": mp.sin,
+    "cos": mp.cos,
+    "sinh": mp.sinh,
+    "cosh": mp.cosh,
+    "tanh": mp.tanh,
+    "asinh": mp.asinh,
+    "atan": mp.atan,
+    "sinc": mp.sinc,
+    "relu": lambda a: max(a, mp.mpf(0)),
+    "minzero": lambda a: min(a, mp.mpf(0)),
+    "sigmoid": _sigmoid,
+    "softplus": lambda a: mp.log1p(mp.exp(a)),
+    "gauss": lambda a: mp.exp(-(a**2)),
+    "erf": mp.erf,
+    "add": lambda a, b: a + b,
+    "mul": lambda a, b: a * b,
+    "sub": lambda a, b: a - b,
+    "div": lambda a, b: a / b,
+    "max": max,
+    "min": min,
+    "gate": lambda a, b: _sigmoid(a) * b,
+    "gaussgap": lambda a, b: mp.exp(-mp.mpf(BETA) * (a - b) ** 2),
+    "laplacegap": lambda a, b: mp.exp(-mp.mpf(BETA) * abs(a - b)),
+    "mix": lambda a, b: mp.mpf(BETA) * a + (1 - mp.mpf(BETA)) * b,
+    "gelu": lambda a: a * mp.ncdf(a),
+    "mish": lambda a: a * mp.tanh(mp.log1p(mp.exp(a))),
+    "elu": lambda a: a if a > 0 else mp.expm1(a),
+    "leaky_relu": lambda a: a if a > 0 else a * mp.mpf(0.01),
+}
+
+KINK_AT_ZERO = {"abs", "sqrt", "logabs", "relu", "minzero", "elu", "leaky_relu"}
+KINK_WHERE_EQUAL = {"max", "min", "laplacegap"}
+UNDEFINED = {"sqrt": lambda a: abs(a) < 1e-6, "div": lambda a, b: abs(b) < 1e-6}
+
+ROWS = [row for row in VOCABULARY if row.arity]
+
+
+def test_every_row_has_an_oracle() -> None:
+    assert {row.name for row in ROWS} == set(ORACLES)
+    assert (len(UNARY), len(BINARY)) == (25, 10)
+
+
+def _slope(oracle: Oracle, point: tuple[mp.mpf, ...], place: int) -> mp.mpf:
+    """A central difference with 60 digits: exact to far more than double precision away from kinks."""
+    step = mp.mpf(10) ** -25
+    shifted = [tuple(v + s * step * (i == place) for i, v in enumerate(point)) for s in (1, -1)]
+    return (oracle(*shifted[0]) - oracle(*shifted[1])) / (2 * step)
+
+
+def _agrees(found: float, expected: mp.mpf, dtype: torch.dtype, scale: mp.mpf) -> bool:
+    """Equal within some units in the last place; overflow is the infinity that the dtype has for it."""
+    info = torch.finfo(dtype)
+    if abs(expected) > info.max:
+        return found == float(mp.sign(expected)) * float("inf")
+    tolerance = 24 * mp.mpf(info.eps) * max(abs(expected), scale) + mp.mpf(info.tiny) + mp.mpf(10) ** -40
+    return bool(abs(mp.mpf(found) - expected) <= tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_value_and_gradient_equal_the_oracle(row: Primitive, dtype: torch.dtype) -> None:
+    oracle = ORACLES[row.name]
+    grid = torch.tensor(POINTS, dtype=dtype)
+    points = torch.cartesian_prod(grid, grid) if row.arity == 2 else grid[:, None]
+    with mp.workdps(60):
+        for point in points:
+            arguments = [value.clone().requires_grad_() for value in point]
+            value = row(*arguments, beta=torch.tensor(BETA, dtype=dtype))
+            slopes = torch.autograd.grad(value, arguments)
+            exact = tuple(mp.mpf(argument.item()) for argument in arguments)
+            if torch.isfinite(value):
+                assert all(bool(torch.isfinite(slope)) for slope in slopes), f"slope of {row.name}{exact}"
+            if row.name in UNDEFINED and UNDEFINED[row.name](*exact):
+                continue
+            expected = oracle(*exact)
+            assert _agrees(value.item(), expected, dtype, _value_scale(row.name, exact, expected)), (
+                f"{row.name}{exact} = {value.item()}"
+            )
+            if (row.name in KINK_AT_ZERO and exact[0] == 0) or (row.name in KINK_WHERE_EQUAL and exact[0] == exact[1]):
+                continue
+            for place, slope in enumerate(slopes):
+                expected = _slope(oracle, exact, place)
+                assert _agrees(slope.item(), expected, dtype, _slope_scale(row.name, exact)), (
+                    f"d{row.name}{exact}: {slope.item()}"
+                )
+
+
+def _value_scale(name: str, point: tuple[mp.mpf, ...], value: mp.mpf) -> mp.mpf:
+    """The size of the numbers that the row's own code rounds on the way; 0 where none is larger than the result."""
+    if name in {"add", "sub", "mix", "shift", "gelu"}:
+        return max(map(abs, point))  # gelu: 1 + erf cancels on the left
+    if name in {"gaussgap", "laplacegap"} and value > 0:
+        return abs(value * mp.log(value))  # exp multiplies the relative error of its argument by its size
+    return mp.mpf(1) if name == "logabs" else mp.mpf(0)
+
+
+def _slope_scale(name: str, point: tuple[mp.mpf, ...]) -> mp.mpf:
+    """The same for slopes; torch's derivative of a sigmoid is a difference from 1."""
+    if name in {"identity", "neg", "abs", "square", "cube", "scale", "exp", "sinh", "cosh"}:
+        return mp.mpf(0)
+    return max(mp.mpf(1), *map(abs, point))
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.uses_beta], ids=lambda row: row.name)
+def test_the_gradient_of_beta_is_right(row: Primitive) -> None:
+    beta = torch.tensor([0.3, 0.8, 1.6], dtype=torch.float64, requires_grad=True)
+    a = torch.tensor([-1.3, 0.4, 2.0], dtype=torch.float64)
+    b = torch.tensor([0.5, -0.7, 1.1], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda beta: row(*(a, b)[: row.arity], beta=beta), (beta,))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("twice", 1, "2 * b", "2*a"), "must use exactly ['a']"),
+        (("max3", 1, "torch.maximum(a, b)", "Max(a, b)"), "must use exactly ['a']"),
+        (("total", 1, "a.sum()", "a"), "must keep the shape"),
+        (("log", 1, "torch.log(a)", "log(a)"), "not finite on ordinary inputs"),
+        (("broken", 1, "a +", "a"), "must be one Python expression"),
+        (("thing", 1, "torch.nothing(a)", "a"), "raised AttributeError"),
+        (("a b", 1, "a", "a"), "must be a Python identifier"),
+        (("three", 3, "a", "a"), "arity must be 0, 1 or 2"),
+    ],
+)
+def test_a_row_that_breaks_its_promise_is_refused(arguments: tuple[str, int, str, str], complaint: str) -> None:
+    with pytest.raises(BadPrimitive, match=f"primitive '{arguments[0]}'") as found:
+        Primitive(*arguments)
+    assert complaint in str(found.value)
