@@ -139,7 +139,7 @@ def main(arguments: list[str] | None = None) -> None:
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     try:
-        app([word for word in words if word != "--debug"], standalone_mode=False)
+        app([word for word in words if word != "--debug"], prog_name="actsearch", standalone_mode=False)
     except click.ClickException as fault:
         fault.show()
         sys.exit(fault.exit_code)

@@ -87,9 +87,7 @@ def test_a_scored_string_has_the_probability_it_was_drawn_with() -> None:
 def test_the_probabilities_of_all_strings_add_up_to_one() -> None:
     rows = {row.name: row for row in SWISH2017}
     space = Space(CoreUnits(2, (rows["identity"], rows["sin"]), (rows["add"], rows["max"])))
-    strings = torch.cartesian_prod(
-        *(torch.arange(p.choices) + space._offsets[p.kind] for p in space.shape.positions)  # noqa: SLF001
-    )
+    strings = torch.cartesian_prod(*(torch.arange(p.choices) + space._offsets[p.kind] for p in space.shape.positions))
     controller = Controller(space, 8, 4, torch.Generator().manual_seed(1))
     with torch.no_grad():
         log_probability, _ = controller.score(strings)

@@ -1,0 +1,143 @@
+"""The command as a person meets it: wrong input is one sentence and exit code 2."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from grammar.known import KNOWN, read
+from search import export as export_module
+from search.command_line import main
+from search.export import ExportFailed, export
+from search.run import Search
+from search.store import Store
+
+RUN = ["--set=pool.kind=serial", "--set=task.steps=2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["search", "configs/none.yaml"], "cannot read the config"),
+        (
+            ["search", "configs/quickstart.yaml", "--set", "task.stes=1"],
+            "unknown key 'task.stes'; did you mean 'steps'?",
+        ),
+        (["top", "nowhere"], "'nowhere' holds no run"),
+        (["show", "nowhere", "1"], "'nowhere' holds no run"),
+        (["export", "nowhere", "1", "-o", "x.py"], "'nowhere' holds no run"),
+        (["evaluate", "mul(x,sigmod(x))"], "did you mean 'sigmoid'?"),
+        (["evaluate", "relu", "--task", "mnist"], "unknown task 'mnist', expected one of: mnist1d"),
+        (["evaluate"], "Missing argument"),
+        (["evaluate", "relu", "--seeds", "0"], "0 is not in the range"),
+        (["tip"], "No such command 'tip'"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_code_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    printed = capsys.readouterr()
+    assert exit_.value.code == 2
+    assert sentence in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="holds no run"):
+        main(["top", "nowhere", "--debug"])
+
+
+def test_a_fault_of_ours_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("search.command_line.leaderboard", lambda _: 1 / 0)
+    monkeypatch.setattr("search.command_line.Store", lambda _: contextlib.nullcontext())
+    with pytest.raises(SystemExit) as exit_:
+        main(["top", "anywhere"])
+    assert exit_.value.code == 1
+    assert "a fault of actsearch itself: ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_an_interrupted_search_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: Search) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Search, "run", interrupt)
+    with pytest.raises(SystemExit) as exit_:
+        main(["search", "configs/quickstart.yaml", "--run", str(tmp_path), *RUN])
+    assert exit_.value.code == 130
+    assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_evaluate_scores_known_names_and_expressions(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [
+        "evaluate",
+        "silu",
+        "mul(x,sigmoid(x))",
+        "exp(exp(exp(square(x))))",
+        "--seeds=2",
+        "--steps=3",
+        "--pool=serial",
+    ]
+    main([*words, "--json"])
+    silu, same, broken = json.loads(capsys.readouterr().out)
+    assert silu["scores"] == same["scores"]
+    assert len(set(silu["scores"])) == 2
+    assert silu["loss"] == pytest.approx(sum(silu["scores"]) / 2)
+    assert (broken["loss"], broken["scores"]) == (None, [None, None])
+    assert "not finite" in broken["reasons"][0]
+    main(words)
+    assert "silu" in capsys.readouterr().out
+
+
+def test_a_run_without_outcomes_says_to_look_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Store(tmp_path, create=True).close()
+    main(["top", str(tmp_path)])
+    assert "nothing was trained yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["relu", "swish", "sinc_plus_x", "x_asinh_square"])
+def test_an_exported_file_equals_what_was_trained(name: str, tmp_path: Path) -> None:
+    assert export(read(name), tmp_path / "deep" / "f.py") == 0.0
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["f.py"]
+
+
+def test_a_file_that_differs_is_not_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    true_source = export_module.module_source(read("silu"))
+    monkeypatch.setattr(export_module, "module_source", lambda *_, **__: true_source.replace("sigmoid", "tanh"))
+    with pytest.raises(ExportFailed, match="differs from 'mul"):
+        export(read("silu"), tmp_path / "f.py")
+    monkeypatch.setattr(export_module, "module_source", lambda *_, **__: "import grammar_of_nobody")
+    with pytest.raises(ExportFailed, match="cannot be used alone: ModuleNotFoundError"):
+        export(read("silu"), tmp_path / "f.py")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("script", ["launch_search", "show_candidates", "export_activation"])
+def test_the_scripts_are_doors_to_the_same_commands(script: str) -> None:
+    answer = subprocess.run(
+        [sys.executable, f"scripts/{script}.py", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "Usage: actsearch" in answer.stdout
+
+
+def test_no_known_name_is_also_a_rank_or_an_id() -> None:
+    assert not any(name.isdecimal() for name in KNOWN)
+
+
+def test_an_exported_beta_is_trained_per_channel(tmp_path: Path) -> None:
+    export(read("swish"), tmp_path / "swish.py")
+    scope: dict[str, type[torch.nn.Module]] = {}
+    exec((tmp_path / "swish.py").read_text(), scope)
+    module = scope["Activation"](channels=4)
+    module(torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))).sum().backward()
+    (beta,) = module.parameters()
+    assert beta.grad is not None
+    assert beta.grad.shape == (4,)
+    assert bool((beta.grad != 0).all())

@@ -1,0 +1,211 @@
+"""A run: killed at any moment and gone on with, it ends as if nothing had happened."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from evaluators.outcome import Outcome, Request, Status
+from evaluators.pool import Pool
+from search.jobs import launch
+from search.leaderboard import Entry, leaderboard
+from search.progress import Progress
+from search.run import Search
+from search.settings import BadSettings, SearchSettings, from_tree, to_json
+from search.store import Store
+
+TREE: dict[str, object] = {
+    "seed": 5,
+    "task": {"steps": 2, "batch": 16},
+    "pool": {"kind": "serial"},
+    "budget": {"children": 12, "batch": 5},
+    "final": {"top": 3, "seeds": 2, "steps": 3},
+    "baselines": ["relu", "tanh"],
+}
+SMALL = from_tree(TREE)
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing in the program catches it, nothing is tidied up."""
+
+
+class FakePool(Pool):
+    """Scores by a hash of the request; dies after so many outcomes; counts what it trained."""
+
+    def __init__(self, dies_after: int | None = None) -> None:
+        self.dies_after, self.trained = dies_after, 0
+
+    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        for place, request in enumerate(requests):
+            if self.trained == self.dies_after:
+                raise Killed
+            self.trained += 1
+            loss = 0.1 + (request.seed % 1000) / 500
+            metrics = {"validation_loss": loss, "validation_accuracy": 0.5}
+            if request.test:
+                metrics |= {"test_loss": loss, "test_accuracy": 0.5}
+            yield place, Outcome(Status.SCORED, score=loss, metrics=metrics)
+
+
+def _run(directory: Path, pool: Pool, settings: SearchSettings = SMALL) -> None:
+    with Store(directory, create=True) as store:
+        Search(settings, store, pool).run()
+
+
+def _result(directory: Path) -> tuple[list[Entry], list[object], bytes | None]:
+    with Store(directory) as store:
+        return leaderboard(store), [store.proposals(), store.updates()], store.proposer_state()
+
+
+def test_a_run_killed_after_any_outcome_ends_like_one_never_interrupted(tmp_path: Path) -> None:
+    whole = FakePool()
+    _run(tmp_path / "whole", whole)
+    expected = _result(tmp_path / "whole")
+    for moment in range(whole.trained):
+        directory = tmp_path / str(moment)
+        with pytest.raises(Killed):
+            _run(directory, FakePool(dies_after=moment))
+        rest = FakePool()
+        _run(directory, rest)
+        assert rest.trained == whole.trained - moment, "a finished child was trained again"
+        assert _result(directory) == expected
+
+
+@pytest.mark.parametrize("step", ["add_proposals", "add_update", "add_baselines"])
+@pytest.mark.parametrize("moment", [1, 2])
+def test_a_run_killed_between_two_steps_ends_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, moment: int
+) -> None:
+    _run(tmp_path / "whole", FakePool())
+    original, calls = getattr(Store, step), []
+
+    def dying(*arguments: object) -> None:
+        original(*arguments)
+        calls.append(step)
+        if len(calls) == moment:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, step, dying)
+        for _ in range(2):  # the second sitting meets the second moment where a sitting makes one call
+            with contextlib.suppress(Killed):
+                _run(tmp_path / "killed", FakePool())
+    assert len(calls) >= moment
+    _run(tmp_path / "killed", FakePool())
+    assert _result(tmp_path / "killed") == _result(tmp_path / "whole")
+
+
+def test_a_finished_run_trains_nothing_more(tmp_path: Path) -> None:
+    _run(tmp_path, FakePool())
+    again = FakePool()
+    _run(tmp_path, again)
+    assert again.trained == 0
+
+
+def test_a_behaviour_is_trained_once_however_often_it_is_proposed(tmp_path: Path) -> None:
+    settings = from_tree({**TREE, "budget": {"children": 150, "batch": 50}})
+    pool = FakePool()
+    _run(tmp_path, pool, settings)
+    with Store(tmp_path) as store:
+        proposals, keys = store.proposals(), [key for key in store.outcomes() if key.rung == 0]
+    assert len(proposals) > len({p.fingerprint for p in proposals})
+    assert len(keys) == len({key.fingerprint for key in keys})
+
+
+def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        _run(tmp_path / name, FakePool(), from_tree({**TREE, "seed": seed}))
+    first, again, other = (_result(tmp_path / name) for name in "abc")
+    assert first == again
+    assert first[1] != other[1]
+
+
+def test_a_proposer_that_repeats_itself_is_stopped(tmp_path: Path) -> None:
+    settings = from_tree({**TREE, "budget": {"children": 10_000, "batch": 20, "proposals": 60}})
+    _run(tmp_path, FakePool(), settings)
+    with Store(tmp_path) as store:
+        assert len(store.proposals()) == 60
+
+
+def test_finalists_are_judged_on_seeds_the_search_never_saw(tmp_path: Path) -> None:
+    _run(tmp_path, FakePool())
+    with Store(tmp_path) as store:
+        records = list(store.outcomes().values())
+    search = {r.request.seed for r in records if r.key.rung == 0}
+    final = {r.request.seed for r in records if r.key.rung == 1}
+    assert len(final) == (3 + 2) * 2
+    assert not search & final
+    assert all(r.request.test == (r.key.rung == 1) for r in records)
+
+
+def test_progress_only_grows_and_ends_at_its_goal(tmp_path: Path) -> None:
+    seen: list[Progress] = []
+    with Store(tmp_path, create=True) as store:
+        Search(SMALL, store, FakePool(), seen.append).run()
+    assert [p.steps for p in seen] == sorted(p.steps for p in seen)
+    assert seen[-1].steps == seen[-1].steps_goal
+    assert [p.best_score for p in seen] == sorted((p.best_score for p in seen), reverse=True)
+
+
+def test_other_settings_do_not_go_on_with_a_run(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        store.describe({"settings": to_json(SMALL)})
+    with pytest.raises(BadSettings, match=r"task.steps: 2 -> 9\).*use the same ones"):
+        launch(from_tree({**TREE, "task": {"steps": 9, "batch": 16}}), tmp_path)
+
+
+def test_a_second_driver_is_turned_away(tmp_path: Path) -> None:
+    program = "\n".join(
+        (
+            "import filelock, sys, time",
+            "lock = filelock.FileLock(sys.argv[1])",
+            "lock.acquire()",
+            "print(flush=True)",
+            "time.sleep(60)",
+        )
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "lock")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(ValueError, match="another process is already searching"):
+            launch(SMALL, tmp_path)
+        other.kill()
+
+
+@pytest.mark.slow
+def test_kill_minus_nine_and_the_same_command_end_like_one_run(tmp_path: Path) -> None:
+    config = tmp_path / "small.yaml"
+    config.write_text(to_json(SMALL))  # JSON is YAML
+    command = [sys.executable, "-m", "scripts.launch_search", str(config), "--run"]
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    killed = tmp_path / "killed"
+    for children in (3, 9, 15):
+        with subprocess.Popen([*command, str(killed)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as driver:
+            while driver.poll() is None and _trained(killed) < children:
+                time.sleep(0.005)
+            os.kill(driver.pid, signal.SIGKILL)
+    subprocess.run([*command, str(killed)], check=True, capture_output=True)
+    ours, theirs = _result(killed), _result(tmp_path / "whole")
+    assert [_facts(entry) for entry in ours[0]] == [_facts(entry) for entry in theirs[0]]
+    assert ours[1:] == theirs[1:]
+
+
+def _facts(entry: Entry) -> tuple[object, ...]:
+    """Everything but the seconds."""
+    records = [*([entry.search] if entry.search else []), *entry.final]
+    return entry.rank, entry.expression, [(r.key, r.request, r.outcome.score, r.outcome.metrics) for r in records]
+
+
+def _trained(directory: Path) -> int:
+    try:
+        with Store(directory) as store:
+            return len(store.outcomes())
+    except ValueError:
+        return 0

@@ -1,0 +1,94 @@
+"""Settings: what is wrong is said in one sentence that names the key."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from search.settings import BadSettings, SearchSettings, differences, from_tree, load_settings, to_json
+
+CONFIGS = sorted(Path("configs").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_every_config_of_the_project_can_be_used(path: Path) -> None:
+    assert isinstance(load_settings(path), SearchSettings)
+
+
+def test_the_quick_search_is_what_the_defaults_are() -> None:
+    assert load_settings(Path("configs/quickstart.yaml")) == SearchSettings()
+
+
+def test_settings_are_written_and_read_back() -> None:
+    settings = from_tree({"seed": 7, "baselines": ["relu"], "proposer": {"reinforce": {"entropy": 0}}})
+    assert from_tree(json.loads(to_json(settings))) == settings
+
+
+def test_settings_cannot_be_changed_afterwards() -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SearchSettings().seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("tree", "sentence"),
+    [
+        ({"sed": 1}, "unknown key 'sed'; did you mean 'seed'?"),
+        ({"task": {"step": 1}}, "unknown key 'task.step'; did you mean 'steps'?"),
+        ({"pool": {"zzz": 1}}, "unknown key 'pool.zzz'; known keys here: kind, workers"),
+        ({"proposer": {"reinforce": {"lerning_rate": 1}}}, "did you mean 'learning_rate'?"),
+        ({"task": {"steps": "many"}}, "key 'task.steps': expected a valid integer, found \"many\""),
+        ({"task": {"steps": 2.5}}, "key 'task.steps': expected a valid integer"),
+        ({"task": {"steps": True}}, "key 'task.steps': expected a valid integer, found true"),
+        ({"task": {"steps": 0}}, "key 'task.steps': expected greater than or equal to 1, found 0"),
+        ({"task": {"learning_rate": -1}}, "key 'task.learning_rate': expected greater than 0, found -1"),
+        ({"task": {"name": "mnist1"}}, "key 'task': unknown task 'mnist1', expected one of: mnist1d"),
+        ({"task": 3}, "key 'task': expected a section of keys, found 3"),
+        ({"task": None}, "key 'task': expected a section of keys, found null"),
+        ({"pool": {"kind": "rays"}}, "key 'pool.kind': expected 'ray' or 'serial', found \"rays\""),
+        ({"baselines": ["rel"]}, "key 'baselines': in 'rel' at character 1: unknown name 'rel', did you mean 'relu'?"),
+        ({"baselines": "relu"}, "key 'baselines': expected a valid array"),
+        ({"seed": -1}, "key 'seed': expected greater than or equal to 0, found -1"),
+    ],
+)
+def test_wrong_settings_get_one_clear_sentence(tree: dict[str, object], sentence: str) -> None:
+    with pytest.raises(BadSettings) as found:
+        from_tree(tree)
+    assert sentence in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "sentence"),
+    [
+        ("a: [", (), "is not YAML"),
+        ("- 1", (), "must hold sections and keys, found list"),
+        ("seed: 2026-01-01", (), "settings are numbers, texts, lists and sections"),
+        ("", ("seed",), "a change is written section.key=value, found 'seed'"),
+        ("seed: 1", ("seed.a=1",), "key 'seed.a': 'seed' is a value, not a section"),
+        ("", ("seed=[",), "key 'seed': '[' is not a YAML value"),
+    ],
+)
+def test_a_wrong_file_or_change_gets_one_clear_sentence(
+    tmp_path: Path, text: str, changes: tuple[str, ...], sentence: str
+) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(BadSettings) as found:
+        load_settings(path, changes)
+    assert sentence in str(found.value)
+    assert "\n" not in str(found.value)
+
+
+def test_a_missing_file_is_named_with_its_nearest_neighbour() -> None:
+    with pytest.raises(BadSettings, match=r"did you mean 'configs/quickstart\.yaml'"):
+        load_settings(Path("configs/quickstar.yaml"))
+
+
+def test_changes_win_over_the_file() -> None:
+    settings = load_settings(Path("configs/quickstart.yaml"), ["task.steps=7", "proposer.name=random", "baselines=[]"])
+    assert (settings.task.steps, settings.proposer.name, settings.baselines) == (7, "random", ())
+
+
+def test_differences_are_listed_by_key() -> None:
+    assert differences({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}}) == ["a.c: 2 -> 3"]

@@ -1,0 +1,88 @@
+"""The store: whole after every step, readable while written, clear about files that are none."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from evaluators.outcome import Outcome, Request, Status
+from search.store import FILE_NAME, SCHEMA_VERSION, Key, Record, Store, StoredProposal, StoreError
+
+PROPOSAL = StoredProposal(1, (0, 0, 1, 2, 30), "add(x,neg(x))", "f1")
+RECORD = Record(Key("f1", 0, 0), Request("add(x,neg(x))", 5, 3), Outcome(Status.SCORED, 0.5, metrics={"a": 1.0}))
+
+
+def test_what_was_kept_is_found_again(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        store.describe({"settings": "{}"})
+        store.add_baselines([("f0", "relu(x)")])
+        store.add_proposals([PROPOSAL, PROPOSAL], b"one")
+        store.add_outcome(RECORD)
+        store.add_update(1, {"reward_mean": 0.5}, b"two")
+    with Store(tmp_path) as store:
+        assert store.proposals() == [PROPOSAL, PROPOSAL]
+        assert store.outcomes() == {RECORD.key: RECORD}
+        assert [(b.fingerprint, b.baseline) for b in store.behaviours()] == [("f0", True), ("f1", False)]
+        assert store.proposer_state() == b"two"
+        assert store.updates() == {1: {"reward_mean": 0.5}}
+        assert store.fact("settings") == "{}"
+        assert store.fact("nothing") is None
+
+
+def test_a_fact_once_kept_is_never_changed(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        store.describe({"commit": "old"})
+        store.describe({"commit": "new"})
+        assert store.fact("commit") == "old"
+
+
+def test_a_reader_sees_every_outcome_while_the_writer_is_at_work(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as writer:
+        writer.add_proposals([PROPOSAL], b"")
+        with Store(tmp_path) as reader:
+            assert reader.outcomes() == {}
+            writer.add_outcome(RECORD)
+            assert len(reader.outcomes()) == 1
+
+
+def test_an_outcome_needs_a_behaviour_and_comes_once(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            store.add_outcome(RECORD)
+        store.add_proposals([PROPOSAL], b"")
+        store.add_outcome(RECORD)
+        with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
+            store.add_outcome(RECORD)
+
+
+def test_a_step_that_fails_halfway_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        store.add_update(1, {}, b"first")
+        with pytest.raises(sqlite3.IntegrityError):
+            store.add_update(1, {}, b"second")
+        assert store.proposer_state() == b"first"
+
+
+def test_the_file_is_in_write_ahead_mode_with_a_schema_version(tmp_path: Path) -> None:
+    Store(tmp_path, create=True).close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    connection.close()
+
+
+def test_what_is_no_store_is_said_so(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="holds no run"):
+        Store(tmp_path)
+    (tmp_path / FILE_NAME).write_text("not a database, but long enough to be taken for one" * 40)
+    with pytest.raises(StoreError, match="is not a run's store"):
+        Store(tmp_path)
+
+
+def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    Store(tmp_path, create=True).close()
+    connection = sqlite3.connect(tmp_path / FILE_NAME)
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(StoreError, match="schema version 99, this program reads 1"):
+        Store(tmp_path)
