@@ -20,6 +20,9 @@ from search.proposer import Proposal, Proposer
 class ReinforceSettings:
     """How the controller learns. The paper of 2017 gives none of these numbers.
 
+    Learning rate and entropy were chosen among 20 pairs in simulated searches on a third of the one-unit space: with an
+    entropy weight below 0.1 the controller settles on one good function and repeats it.
+
     Args:
         learning_rate: Adam's; 0 freezes the controller.
         hidden: width of the LSTM.
@@ -33,7 +36,7 @@ class ReinforceSettings:
     hidden: Annotated[int, Field(ge=1)] = 64
     embedding: Annotated[int, Field(ge=1)] = 16
     baseline_decay: Annotated[float, Field(ge=0, lt=1)] = 0.8
-    entropy: Annotated[float, Field(ge=0)] = 0.03
+    entropy: Annotated[float, Field(ge=0)] = 0.25
     clip: Annotated[float, Field(gt=0)] = 1.0
 
 
