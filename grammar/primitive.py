@@ -27,7 +27,8 @@ class Primitive:
     Args:
         name: how the primitive is written in an expression, a Python identifier.
         arity: number of arguments: 0 for a constant or ``beta``, 1 for unary, 2 for binary.
-        code: one Python expression over ``a``, ``b``, ``beta`` and ``torch``; elementwise, keeps the shape.
+        code: one Python expression over ``a``, ``b``, ``beta`` and ``torch``; elementwise, keeps the shape. It may name
+            an intermediate value, ``(m := torch.abs(a))``.
         formula: the same function as mathematics (SymPy's notation over ``a``, ``b``, ``beta``).
         domain: where ``code`` equals ``formula``, as a SymPy condition; elsewhere the code is a safe continuation.
         note: the reason for anything that a reader would not expect, with its source.
@@ -108,4 +109,6 @@ def _compiled(code: str, name: str) -> CodeType:
 
 
 def _names_in(code: str, name: str) -> set[str]:
-    return {node.id for node in ast.walk(_parsed(code, name)) if isinstance(node, ast.Name)}
+    nodes = list(ast.walk(_parsed(code, name)))
+    named = {node.target.id for node in nodes if isinstance(node, ast.NamedExpr)}
+    return {node.id for node in nodes if isinstance(node, ast.Name)} - named

@@ -1,20 +1,16 @@
 """The 25 unary and 10 binary primitives of Ramachandran, Zoph & Le 2017 (arXiv 1710.05941, section 3).
 
 Where the paper is silent (sqrt of a negative number, the size of epsilon) the choice and its source stand on the row.
+``where``, ``clamp`` and ``maximum`` are avoided: their gradients are not vectorised on a CPU and cost more than the
+rest of a child; what stands in their place is equal, and measured in the benchmark.
 """
 
 from grammar.primitive import Primitive
 
-EPSILON = 1e-6
-"""The paper's epsilon, whose size it does not give: the smallest power of ten whose reciprocal float32 still
-adds to numbers of order one without losing them."""
-
-_ASINH = "a * torch.log1p({m} + {m} * {m} / (1 + torch.sqrt(1 + {m} * {m}))) / {m}".format(m="a.abs().clamp(min=1e-12)")
-_SINC = (
-    "torch.where(a.abs() < 0.1, "
-    "1 - {c} * {c} / 6 * (1 - {c} * {c} / 20 * (1 - {c} * {c} / 42 * (1 - {c} * {c} / 72))), "
-    "torch.sin(a) / torch.where(a.abs() < 0.1, 1.0, a))"
-).format(c="a.clamp(-0.1, 0.1)")
+_HOLD = "torch.nn.functional.threshold(torch.abs({name}), {least}, {least})"  # |name|, but never under least
+_ASINH = f"a * torch.log1p((m := {_HOLD.format(name='a', least='1e-12')}) + m * m / (1 + torch.sqrt(1 + m * m))) / m"
+_CHOICE = "exact; torch.maximum's gradient is seven times slower. Where both are equal the slope is the first one's"
+_SINC = f"torch.sin(m := {_HOLD.format(name='a', least='3e-4')}) / m"
 
 UNARY = (
     Primitive("identity", 1, "a", "a", note="written as its argument: identity(x) is x"),
@@ -25,11 +21,11 @@ UNARY = (
     Primitive(
         "sqrt",
         1,
-        "torch.sqrt(torch.abs(a).clamp(min=1e-6))",
+        f"torch.sqrt({_HOLD.format(name='a', least='1e-7')})",
         "sqrt(Abs(a))",
-        domain="Abs(a) >= 1e-6",
+        domain="Abs(a) > 1e-7",
         note="the paper writes sqrt(x) and is silent on x < 0; |x| under the root is the protected root of genetic "
-        "programming (gplearn, functions.py), as the paper itself does for log; below 1e-6 the value is held so that "
+        "programming (gplearn, functions.py), as the paper itself does for log; below 1e-7 the value is held so that "
         "the slope stays finite",
     ),
     Primitive("scale", 1, "beta * a", "beta*a"),
@@ -48,10 +44,12 @@ UNARY = (
         1,
         _SINC,
         "sinc(a)",
-        note="the series near 0 keeps the slope exact where sin(a)/a would cancel",
+        domain="Abs(a) > 3e-4",
+        note="within 3e-4 of 0 it is held at sinc(3e-4): 2e-8 from the truth in value, 1e-4 in slope, where sin(a)/a "
+        "would cancel; seven times faster than torch.sinc or a case distinction",
     ),
     Primitive("relu", 1, "torch.relu(a)", "Max(a, 0)"),
-    Primitive("minzero", 1, "a.clamp(max=0)", "Min(a, 0)"),
+    Primitive("minzero", 1, "-torch.relu(-a)", "Min(a, 0)"),
     Primitive("sigmoid", 1, "torch.sigmoid(a)", "1/(1 + exp(-a))"),
     Primitive(
         "softplus",
@@ -72,14 +70,14 @@ BINARY = (
     Primitive(
         "div",
         2,
-        "a / torch.where(b < 0, b.clamp(max=-1e-6), b.clamp(min=1e-6))",
+        f"a / torch.copysign({_HOLD.format(name='b', least='1e-7')}, b)",
         "a/b",
-        domain="Abs(b) >= 1e-6",
+        domain="Abs(b) > 1e-7",
         note="the paper's x1/(x2+eps) has a pole at x2 = -eps; holding the denominator at least eps away from 0 on "
         "its own side removes the pole and is exact elsewhere",
     ),
-    Primitive("max", 2, "torch.maximum(a, b)", "Max(a, b)"),
-    Primitive("min", 2, "torch.minimum(a, b)", "Min(a, b)"),
+    Primitive("max", 2, "torch.lerp(a, b, (b > a).to(a.dtype))", "Max(a, b)", note=_CHOICE),
+    Primitive("min", 2, "torch.lerp(a, b, (b < a).to(a.dtype))", "Min(a, b)", note=_CHOICE),
     Primitive("gate", 2, "torch.sigmoid(a) * b", "b/(1 + exp(-a))"),
     Primitive("gaussgap", 2, "torch.exp(-beta * (a - b) * (a - b))", "exp(-beta*(a - b)**2)"),
     Primitive("laplacegap", 2, "torch.exp(-beta * torch.abs(a - b))", "exp(-beta*Abs(a - b))"),

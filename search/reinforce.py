@@ -32,7 +32,7 @@ class ReinforceSettings:
         clip: largest gradient norm of an update.
     """
 
-    learning_rate: Annotated[float, Field(ge=0)] = 0.01
+    learning_rate: Annotated[float, Field(ge=0)] = 0.015
     hidden: Annotated[int, Field(ge=1)] = 64
     embedding: Annotated[int, Field(ge=1)] = 16
     baseline_decay: Annotated[float, Field(ge=0, lt=1)] = 0.8

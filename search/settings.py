@@ -65,8 +65,8 @@ class BudgetSettings:
         proposals: give up after so many, trained or known, where a proposer only repeats itself.
     """
 
-    children: Annotated[int, Field(ge=1)] = 500
-    batch: Annotated[int, Field(ge=1)] = 8
+    children: Annotated[int, Field(ge=1)] = 400
+    batch: Annotated[int, Field(ge=1)] = 16
     proposals: Annotated[int, Field(ge=1)] = 20_000
 
 
