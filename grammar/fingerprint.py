@@ -44,6 +44,44 @@ def fingerprint(expression: Expression) -> str:
     return digest(behaviour(expression))
 
 
+def twin_key(numbers: torch.Tensor) -> str:
+    """Return a name that symmetric twins share: f(x), f(-x), -f(x), -f(-x), each plus any constant.
+
+    A linear layer before absorbs the sign of the input, one behind the sign of the output, and a bias or normalisation
+    behind the constant.
+
+    Args:
+        numbers: of ``behaviour``, ``(2, 3, 64)``.
+    """
+    values, slopes = numbers
+    values = values - values.mean(1, keepdim=True)
+    mirrored = torch.stack([values.flip(1), -slopes.flip(1)])
+    plain = torch.stack([values, slopes])
+    return min(digest(variant) for variant in (plain, -plain, mirrored, -mirrored))
+
+
+def beta_role(expression: Expression) -> str:
+    """Return what the trainable scalar does: ``none``, scales or shifts output or input, or ``changes the shape``."""
+    values = behaviour(expression)[0]
+    if bool(torch.isclose(values, values[:1], rtol=1e-9, atol=1e-9).all()):
+        return "none"
+    betas = torch.tensor(BETAS, dtype=torch.float64)[:, None]
+    function, x = compile_expression(expression), probe_points()
+    one = torch.ones((), dtype=torch.float64)
+    # beta itself for "scales", or any power of it: what counts is one factor for all points
+    factor = (values * values[:1]).sum(1, keepdim=True) / (values[:1] ** 2).sum()
+    candidates = {
+        "shifts the output": values[:1] + (values - values[:1]).mean(1, keepdim=True),
+        "scales the output": factor * values[:1],
+        "scales the input": function(betas * x, one),
+        "shifts the input": function(x + betas - 1, one),
+    }
+    for role, guess in candidates.items():
+        if bool(torch.isclose(values, guess, rtol=1e-9, atol=1e-9).all()):
+            return role
+    return "changes the shape"
+
+
 def digest(numbers: torch.Tensor) -> str:
     """Round to ``DIGITS`` significant digits and hash, so that the last bits of a machine do not matter."""
     magnitude = numbers.abs()

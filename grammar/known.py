@@ -1,4 +1,4 @@
-"""The activations that every user knows, as expressions over the primitives of ``swish2017``, by name.
+"""The activations that every user knows, as expressions over the built-in primitives, by name.
 
 They are baselines beside the candidates and answers to "is it reachable?"; a name may stand wherever an expression may.
 """
@@ -10,14 +10,7 @@ from grammar.expression import Expression
 from grammar.fingerprint import fingerprint
 from grammar.parse import parse
 from grammar.primitive import Primitive
-from grammar.swish2017 import SWISH2017
-
-_EXTRA = (
-    Primitive("gelu", 1, "torch.nn.functional.gelu(a)", "a*(1 + erf(a/sqrt(2)))/2"),
-    Primitive("mish", 1, "torch.nn.functional.mish(a)", "a*tanh(log(1 + exp(a)))"),
-    Primitive("elu", 1, "torch.nn.functional.elu(a)", "Max(a, 0) + Min(exp(a) - 1, 0)"),
-    Primitive("leaky_relu", 1, "torch.nn.functional.leaky_relu(a, 0.01)", "Max(a, 0) + Min(a, 0)/100"),
-)
+from grammar.sets import VOCABULARY
 
 DISCOVERIES = {
     "swish": "mul(x,sigmoid(scale(x)))",
@@ -41,15 +34,18 @@ KNOWN = {
     "softplus": "softplus(x)",
     "elu": "elu(x)",
     "leaky_relu": "leaky_relu(x)",
+    "leaky_relu_02": "leaky_relu_02(x)",
+    "prelu": "add(relu(x),scale(minzero(x)))",
+    "selu": "selu(x)",
+    "hardswish": "hardswish(x)",
+    "squared_relu": "square(relu(x))",
+    "softsign": "softsign(x)",
     "abs": "abs(x)",
     "gauss": "gauss(x)",
     "linear": "x",
     **DISCOVERIES,
 }
 """Name -> expression text."""
-
-VOCABULARY: tuple[Primitive, ...] = (*SWISH2017, *_EXTRA)
-"""Every built-in row: what ``evaluate`` and the store read expressions with."""
 
 
 def read(text: str, primitives: Sequence[Primitive] = ()) -> Expression:

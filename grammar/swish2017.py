@@ -7,10 +7,10 @@ rest of a child; what stands in their place is equal, and measured in the benchm
 
 from grammar.primitive import Primitive
 
-_HOLD = "torch.nn.functional.threshold(torch.abs({name}), {least}, {least})"  # |name|, but never under least
-_ASINH = f"a * torch.log1p((m := {_HOLD.format(name='a', least='1e-12')}) + m * m / (1 + torch.sqrt(1 + m * m))) / m"
+HOLD = "torch.nn.functional.threshold(torch.abs({name}), {least}, {least})"  # |name|, but never under least
+_ASINH = f"a * torch.log1p((m := {HOLD.format(name='a', least='1e-12')}) + m * m / (1 + torch.sqrt(1 + m * m))) / m"
 _CHOICE = "exact; torch.maximum's gradient is seven times slower. Where both are equal the slope is the first one's"
-_SINC = f"torch.sin(m := {_HOLD.format(name='a', least='3e-4')}) / m"
+_SINC = f"torch.sin(m := {HOLD.format(name='a', least='3e-4')}) / m"
 
 UNARY = (
     Primitive("identity", 1, "a", "a", note="written as its argument: identity(x) is x"),
@@ -21,7 +21,7 @@ UNARY = (
     Primitive(
         "sqrt",
         1,
-        f"torch.sqrt({_HOLD.format(name='a', least='1e-7')})",
+        f"torch.sqrt({HOLD.format(name='a', least='1e-7')})",
         "sqrt(Abs(a))",
         domain="Abs(a) > 1e-7",
         note="the paper writes sqrt(x) and is silent on x < 0; |x| under the root is the protected root of genetic "
@@ -70,7 +70,7 @@ BINARY = (
     Primitive(
         "div",
         2,
-        f"a / torch.copysign({_HOLD.format(name='b', least='1e-7')}, b)",
+        f"a / torch.copysign({HOLD.format(name='b', least='1e-7')}, b)",
         "a/b",
         domain="Abs(b) > 1e-7",
         note="the paper's x1/(x2+eps) has a pole at x2 = -eps; holding the denominator at least eps away from 0 on "

@@ -103,6 +103,7 @@ def entry_facts(entry: Entry) -> dict[str, Any]:
         "expression": entry.expression,
         "names": list(entry.names),
         "baseline": entry.baseline,
+        "twins": list(entry.twins),
         "loss": entry.final_mean(),
         "loss_error": entry.final_error(),
         "test_loss": entry.final_mean("test_loss"),

@@ -16,10 +16,12 @@ from evaluators.pool import Pool, PoolSettings, SerialPool
 from evaluators.task import TASKS, TaskSettings
 from grammar.fingerprint import fingerprint
 from grammar.known import read
+from grammar.primitive import Primitive
 from search.progress import Listener, silent
 from search.provenance import provenance
 from search.run import Search
 from search.settings import BadSettings, SearchSettings, differences, to_json
+from search.spaces import build_space, own_rows
 from search.store import Store
 
 
@@ -27,14 +29,14 @@ class Busy(ValueError):
     """Another process works on the run."""
 
 
-def open_pool(task: TaskSettings, settings: PoolSettings) -> Pool:
+def open_pool(task: TaskSettings, settings: PoolSettings, own: tuple[Primitive, ...] = ()) -> Pool:
     """Start the workers that the settings name; the data is made once before, not by each of them."""
     TASKS[task.name].load()
     if settings.kind == "serial":
-        return SerialPool(task, settings)
+        return SerialPool(task, settings, own)
     from evaluators.ray_pool import RayPool  # noqa: PLC0415  importing Ray costs two seconds that serial runs save
 
-    return RayPool(task, settings)
+    return RayPool(task, settings, own)
 
 
 def launch(settings: SearchSettings, directory: Path, listener: Listener = silent) -> None:
@@ -44,11 +46,12 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
         BadSettings: the directory's run has other settings.
         Busy: another process works on it.
     """
+    build_space(settings.space)  # a space that cannot be built leaves no run behind
     directory.mkdir(parents=True, exist_ok=True)
     with _alone_in(directory), Store(directory, create=True) as store:
         store.describe({"settings": to_json(settings), **provenance()})
         _check_same(json.loads(store.fact("settings") or "{}"), json.loads(to_json(settings)), directory)
-        with open_pool(settings.task, settings.pool) as pool:
+        with open_pool(settings.task, settings.pool, own_rows(settings.space)) as pool:
             Search(settings, store, pool, listener).run()
         store.describe({"finished": "yes"})
 

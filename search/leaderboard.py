@@ -12,7 +12,7 @@ from evaluators.outcome import Status
 from grammar.fingerprint import fingerprint
 from grammar.known import names_by_fingerprint, read
 from grammar.parse import BadExpression
-from search.store import Record, Store
+from search.store import Behaviour, Record, Store
 
 
 class NotFound(ValueError):
@@ -31,6 +31,7 @@ class Entry:
         baseline: whether the run added it for comparison.
         search: the outcome of the search's one seed, if there is one yet.
         final: the outcomes of the fresh seeds.
+        twins: expressions of the run that differ from it in signs of input and output or a constant only.
     """
 
     rank: int
@@ -40,6 +41,7 @@ class Entry:
     baseline: bool
     search: Record | None
     final: tuple[Record, ...]
+    twins: tuple[str, ...]
 
     @property
     def failures(self) -> int:
@@ -69,6 +71,9 @@ def leaderboard(store: Store) -> list[Entry]:
         else:
             final.setdefault(key.fingerprint, []).append(record)
     names = names_by_fingerprint()
+    twins: dict[str, list[Behaviour]] = {}
+    for behaviour in store.behaviours():
+        twins.setdefault(behaviour.twin, []).append(behaviour)
     entries = [
         Entry(
             rank=0,
@@ -78,6 +83,7 @@ def leaderboard(store: Store) -> list[Entry]:
             baseline=behaviour.baseline,
             search=search.get(behaviour.fingerprint),
             final=tuple(sorted(final.get(behaviour.fingerprint, ()), key=lambda record: record.key.repeat)),
+            twins=tuple(other.expression for other in twins[behaviour.twin] if other != behaviour),
         )
         for behaviour in store.behaviours()
         if behaviour.fingerprint in search or behaviour.fingerprint in final

@@ -9,26 +9,21 @@ from collections.abc import Iterable
 from evaluators.outcome import Outcome, Request, Status, child_seed
 from evaluators.pool import Pool
 from evaluators.task import TASKS
-from grammar.fingerprint import fingerprint
+from grammar.expression import Expression
+from grammar.fingerprint import behaviour, digest, twin_key
 from grammar.known import read
 from grammar.screening import refusal
-from grammar.shape import CoreUnits
 from grammar.space import Space
-from grammar.swish2017 import BINARY, UNARY
 from search.progress import Goal, Listener, Meter, silent
 from search.proposer import Proposal, Proposer, RandomProposer
 from search.reinforce import Reinforce
 from search.reward import reward
-from search.settings import ProposerSettings, SearchSettings, SpaceSettings
-from search.store import Key, Record, Store, StoredProposal
+from search.settings import ProposerSettings, SearchSettings
+from search.spaces import build_space, own_rows
+from search.store import Behaviour, Key, Record, Store, StoredProposal
 
 SEARCH, FINAL = 0, 1  # rungs
 STAGES = ("search", "final")  # their names
-
-
-def build_space(settings: SpaceSettings) -> Space:
-    """Return the space that the settings describe."""
-    return Space(CoreUnits(settings.units, UNARY, BINARY))
 
 
 def build_proposer(settings: ProposerSettings, space: Space, seed: int) -> Proposer:
@@ -50,7 +45,13 @@ class Search:
 
     def __init__(self, settings: SearchSettings, store: Store, pool: Pool, listener: Listener = silent) -> None:
         self.settings, self.store, self.pool = settings, store, pool
-        self.texts = {behaviour.fingerprint: behaviour.expression for behaviour in store.behaviours()}
+        self.own = own_rows(settings.space)
+        known = store.behaviours()
+        self.texts = {row.fingerprint: row.expression for row in known}
+        self.first_twin: dict[str, str] = {}  # twin key -> the fingerprint that came first
+        self.trained_as: dict[str, str] = {}  # fingerprint -> the one whose outcomes it has: itself or its twin
+        for row in known:
+            self._link(row.fingerprint, row.twin)
         self.outcomes = {key: record.outcome for key, record in store.outcomes().items()}
         self.space = build_space(settings.space)
         self.proposer = build_proposer(settings.proposer, self.space, settings.seed)
@@ -81,9 +82,12 @@ class Search:
             if not pending:
                 pending = self._ask(batch)
                 asked += len(pending)
-            self.evaluate((Key(row.fingerprint, SEARCH, 0) for row in pending), self.settings.task.steps)
+            self.evaluate(map(self._search_key, pending), self.settings.task.steps)
             self._tell(batch, pending)
             pending = []
+
+    def _search_key(self, row: StoredProposal) -> Key:
+        return Key(self.trained_as[row.fingerprint], SEARCH, 0)
 
     def _unfinished(self, asked: int) -> bool:
         return self._trained() < self.settings.budget.children and asked < self.settings.budget.proposals
@@ -94,28 +98,38 @@ class Search:
         )
 
     def _ask(self, batch: int) -> list[StoredProposal]:
-        rows = [
-            StoredProposal(batch, proposal.tokens, str(proposal.expression), fingerprint(proposal.expression))
-            for proposal in self.proposer.ask(self.settings.budget.batch)
-        ]
-        self.store.add_proposals(rows, self.proposer.to_bytes())
-        for row in rows:
-            self.texts.setdefault(row.fingerprint, row.expression)
+        rows, new = [], []
+        for proposal in self.proposer.ask(self.settings.budget.batch):
+            known = self._meet(proposal.expression, baseline=False)
+            new.append(known)
+            rows.append(StoredProposal(batch, proposal.tokens, str(proposal.expression), known.fingerprint))
+        self.store.add_proposals(new, rows, self.proposer.to_bytes())
         return rows
+
+    def _meet(self, expression: Expression, *, baseline: bool) -> Behaviour:
+        """Give an expression its behaviour, and a new behaviour the text and the twin it will be trained as."""
+        numbers = behaviour(expression)
+        found = Behaviour(digest(numbers), str(expression), baseline, twin_key(numbers))
+        self.texts.setdefault(found.fingerprint, found.expression)
+        self._link(found.fingerprint, found.twin)
+        return found
+
+    def _link(self, fingerprint: str, twin: str) -> None:
+        first = self.first_twin.setdefault(twin, fingerprint)
+        self.trained_as.setdefault(fingerprint, first if self.settings.space.share_twins else fingerprint)
 
     def _tell(self, batch: int, rows: list[StoredProposal]) -> None:
         chance = TASKS[self.settings.task.name].chance
         proposals = [Proposal(row.tokens, self.space.decode(row.tokens)) for row in rows]
-        rewards = [reward(self.outcomes[Key(row.fingerprint, SEARCH, 0)], chance) for row in rows]
+        rewards = [reward(self.outcomes[self._search_key(row)], chance) for row in rows]
         metrics = self.proposer.tell(proposals, rewards)
         self.store.add_update(batch, metrics, self.proposer.to_bytes())
 
     def _add_baselines(self) -> None:
-        known = {fingerprint(read(text)): str(read(text)) for text in self.settings.baselines}
-        self.store.add_baselines(known.items())
-        for name, text in known.items():
-            self.texts.setdefault(name, text)
-        self.evaluate((Key(name, SEARCH, 0) for name in known), self.settings.task.steps)
+        known = [self._meet(read(text, self.own), baseline=True) for text in self.settings.baselines]
+        self.store.add_baselines(known)
+        keys = [Key(self.trained_as[row.fingerprint], SEARCH, 0) for row in known]
+        self.evaluate(keys, self.settings.task.steps)
 
     def _finish(self) -> None:
         final = self.settings.final
@@ -126,7 +140,8 @@ class Search:
             if key.rung == SEARCH and outcome.score is not None
         }
         best = sorted(proposed & scores.keys(), key=lambda name: (scores[name], name))[: final.top]
-        baselines = [b.fingerprint for b in self.store.behaviours() if b.baseline and b.fingerprint not in best]
+        compared = [b.fingerprint for b in self.store.behaviours() if b.baseline]
+        baselines = [name for name in compared if name not in best]
         # the search used repeat 0; the finalists' seeds are the ones after it
         keys = [Key(name, FINAL, repeat) for repeat in range(1, final.seeds + 1) for name in [*best, *baselines]]
         self.evaluate(keys, final.steps)
@@ -138,9 +153,9 @@ class Search:
         for key in missing:
             seed = child_seed(self.settings.seed, key.fingerprint, key.repeat)
             requests[key] = Request(self.texts[key.fingerprint], seed, steps, test=key.rung == FINAL)
-        refused = {key: reason for key in missing if (reason := refusal(read(self.texts[key.fingerprint])))}
+        refused = {key: reason for key in missing if (reason := refusal(read(self.texts[key.fingerprint], self.own)))}
         for key, reason in refused.items():
-            self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=reason))
+            self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=str(reason)))
         places = list(requests)
         for place, outcome in self.pool.evaluate(list(requests.values())):
             self._remember(places[place], requests[places[place]], outcome)

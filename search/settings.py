@@ -21,25 +21,13 @@ from evaluators.task import TaskSettings
 from grammar.known import read
 from grammar.parse import BadExpression
 from search.reinforce import ReinforceSettings
+from search.spaces import SpaceSettings, own_rows
 
 _STRICT = ConfigDict(extra="forbid", strict=True)
 
 
 class BadSettings(ValueError):
     """The settings cannot be used; the message names the key, what was expected, what was found, the nearest key."""
-
-
-@dataclass(frozen=True, config=_STRICT)
-class SpaceSettings:
-    """What may be written.
-
-    Args:
-        primitives: name of a set of primitives.
-        units: number of core units (Ramachandran et al. 2017, section 2).
-    """
-
-    primitives: Literal["swish2017"] = "swish2017"
-    units: Annotated[int, Field(ge=1, le=8)] = 1
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -105,9 +93,10 @@ class SearchSettings:
 
     def __post_init__(self) -> None:
         """Every baseline must be readable."""
+        own = own_rows(self.space)
         for text in self.baselines:
             try:
-                read(text)
+                read(text, own)
             except BadExpression as fault:
                 raise ValueError(f"key 'baselines': {fault}") from fault
 

@@ -21,7 +21,8 @@ CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE behaviours (
     fingerprint TEXT PRIMARY KEY,
     expression TEXT NOT NULL,             -- the first text that behaved so: this one is trained
-    baseline INTEGER NOT NULL             -- 1 where the run added it for comparison
+    baseline INTEGER NOT NULL,            -- 1 where the run added it for comparison
+    twin TEXT NOT NULL                    -- shared by what differs in signs of input and output or a constant
 ) STRICT;
 CREATE TABLE proposals (
     number INTEGER PRIMARY KEY,           -- in the order of asking, from 1
@@ -52,6 +53,9 @@ CREATE TABLE proposer (
 """
 
 
+_ADD_BEHAVIOUR = "INSERT OR IGNORE INTO behaviours VALUES (?, ?, ?, ?)"
+
+
 class StoreError(ValueError):
     """The file is absent, of another version, or no store; the message says which and what to do."""
 
@@ -76,11 +80,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What is trained under one fingerprint."""
+    """What is trained under one fingerprint; ``twin`` is shared by symmetric functions."""
 
     fingerprint: str
     expression: str
     baseline: bool
+    twin: str
+
+    @property
+    def row(self) -> tuple[str, str, int, str]:
+        """Return its row in the store."""
+        return self.fingerprint, self.expression, int(self.baseline), self.twin
 
 
 @dataclass(frozen=True)
@@ -155,17 +165,16 @@ class Store:
         row = self._connection.execute("SELECT value FROM run WHERE key = ?", (key,)).fetchone()
         return row and str(row[0])
 
-    def add_baselines(self, baselines: Iterable[tuple[str, str]]) -> None:
-        """Add ``(fingerprint, expression)`` that the run compares with."""
-        self._transaction([("INSERT OR IGNORE INTO behaviours VALUES (?, ?, 1)", list(baselines))])
+    def add_baselines(self, baselines: Iterable[Behaviour]) -> None:
+        """Add what the run compares with."""
+        self._transaction([(_ADD_BEHAVIOUR, [behaviour.row for behaviour in baselines])])
 
-    def add_proposals(self, proposals: Sequence[StoredProposal], state: bytes) -> None:
-        """Keep a batch together with the proposer's state after it."""
-        behaviours = [(p.fingerprint, p.expression) for p in proposals]
+    def add_proposals(self, behaviours: Sequence[Behaviour], proposals: Sequence[StoredProposal], state: bytes) -> None:
+        """Keep a batch, the behaviours it brought (known ones stay as they are), and the proposer's state after it."""
         rows = [(p.batch, json.dumps(p.tokens), p.expression, p.fingerprint) for p in proposals]
         self._transaction(
             [
-                ("INSERT OR IGNORE INTO behaviours VALUES (?, ?, 0)", behaviours),
+                (_ADD_BEHAVIOUR, [behaviour.row for behaviour in behaviours]),
                 ("INSERT INTO proposals (batch, tokens, expression, fingerprint) VALUES (?, ?, ?, ?)", rows),
                 ("INSERT OR REPLACE INTO proposer VALUES (0, ?)", [(state,)]),
             ]
@@ -209,8 +218,8 @@ class Store:
 
     def behaviours(self) -> list[Behaviour]:
         """Return everything that was or will be trained, in the order of its coming."""
-        query = "SELECT fingerprint, expression, baseline FROM behaviours ORDER BY rowid"
-        return [Behaviour(f, e, bool(b)) for f, e, b in self._connection.execute(query)]
+        query = "SELECT fingerprint, expression, baseline, twin FROM behaviours ORDER BY rowid"
+        return [Behaviour(f, e, bool(b), t) for f, e, b, t in self._connection.execute(query)]
 
     def outcomes(self) -> dict[Key, Record]:
         """Return every outcome."""

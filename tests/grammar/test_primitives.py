@@ -6,8 +6,9 @@ import mpmath as mp
 import pytest
 import torch
 
-from grammar.known import VOCABULARY
+from grammar import aquasurf2023
 from grammar.primitive import BadPrimitive, Primitive
+from grammar.sets import VOCABULARY
 from grammar.swish2017 import BINARY, UNARY
 
 POINTS = (0.0, 1e-6, -1e-6, 30.0, -30.0, 1e4, -1e4, 0.05, -0.3, 1.0, -1.0, 2.5, -4.0)
@@ -58,15 +59,32 @@ ORACLES: dict[str, Oracle] = {
     "gelu": lambda a: a * mp.ncdf(a),
     "mish": lambda a: a * mp.tanh(mp.log1p(mp.exp(a))),
     "elu": lambda a: a if a > 0 else mp.expm1(a),
+    "leaky_relu_02": lambda a: a if a > 0 else a * mp.mpf(0.2),
+    "hardswish": lambda a: a * max(mp.mpf(0), min(mp.mpf(6), a + 3)) / 6,
+    "zero": lambda a: a * 0,
+    "one": lambda a: a * 0 + 1,
+    "reciprocal": lambda a: 1 / a,
+    "erfc": mp.erfc,
+    "expm1": mp.expm1,
+    "logsigmoid": lambda a: -mp.log1p(mp.exp(-a)),
+    "i0e": lambda a: mp.exp(-abs(a)) * mp.besseli(0, a),
+    "i1e": lambda a: mp.exp(-abs(a)) * mp.besseli(1, a),
+    "selu": lambda a: mp.mpf("1.0507009873554805") * (a if a > 0 else mp.mpf("1.6732632423543772") * mp.expm1(a)),
+    "silu": lambda a: a * _sigmoid(a),
+    "softsign": lambda a: a / (1 + abs(a)),
+    "hardsigmoid": lambda a: max(mp.mpf(0), min(mp.mpf(1), a / 6 + mp.mpf(1) / 2)),
+    "pow": lambda a, b: abs(a) ** b,
     "leaky_relu": lambda a: a if a > 0 else a * mp.mpf(0.01),
 }
 
-KINK_AT_ZERO = {"abs", "sqrt", "logabs", "relu", "minzero", "elu", "leaky_relu"}
+KINK_AT_ZERO = {"abs", "sqrt", "logabs", "relu", "minzero", "elu", "selu", "leaky_relu", "leaky_relu_02"}
 KINK_WHERE_EQUAL = {"max", "min", "laplacegap"}
 CONTINUED = {  # outside the row's domain a safe continuation takes over
     "sqrt": lambda a: abs(a) <= 1e-7,
     "div": lambda a, b: abs(b) <= 1e-7,
     "sinc": lambda a: abs(a) <= 3e-4,
+    "reciprocal": lambda a: abs(a) <= 1e-7,
+    "pow": lambda a, b: abs(a) <= 1e-7,
 }
 
 ROWS = [row for row in VOCABULARY if row.arity]
@@ -75,6 +93,7 @@ ROWS = [row for row in VOCABULARY if row.arity]
 def test_every_row_has_an_oracle() -> None:
     assert {row.name for row in ROWS} == set(ORACLES)
     assert (len(UNARY), len(BINARY)) == (25, 10)
+    assert (len(aquasurf2023.UNARY), len(aquasurf2023.BINARY)) == (27, 7)
 
 
 def _slope(oracle: Oracle, point: tuple[mp.mpf, ...], place: int) -> mp.mpf:
@@ -103,7 +122,7 @@ def test_value_and_gradient_equal_the_oracle(row: Primitive, dtype: torch.dtype)
         for point in points:
             arguments = [value.clone().requires_grad_() for value in point]
             value = row(*arguments, beta=torch.tensor(BETA, dtype=dtype))
-            slopes = torch.autograd.grad(value, arguments)
+            slopes = torch.autograd.grad(value, arguments) if value.requires_grad else [torch.zeros(())]
             exact = tuple(mp.mpf(argument.item()) for argument in arguments)
             if torch.isfinite(value):
                 assert all(bool(torch.isfinite(slope)) for slope in slopes), f"slope of {row.name}{exact}"

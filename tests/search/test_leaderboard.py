@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from evaluators.outcome import Outcome, Request, Status
-from grammar.fingerprint import fingerprint
+from grammar.fingerprint import behaviour, digest, fingerprint, twin_key
 from grammar.known import read
 from search.leaderboard import NotFound, find, leaderboard
 from search.reward import reward
-from search.store import Key, Record, Store, StoredProposal
+from search.store import Behaviour, Key, Record, Store, StoredProposal
 
 
 def _keep(store: Store, text: str, rung: int, repeat: int, loss: float | None) -> None:
@@ -28,7 +28,12 @@ def _keep(store: Store, text: str, rung: int, repeat: int, loss: float | None) -
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path, create=True)
     texts = ("relu(x)", "tanh(x)", "sin(x)", "abs(x)", "exp(x)")
-    store.add_proposals([StoredProposal(1, (0,), text, fingerprint(read(text))) for text in texts], b"")
+    numbers = [behaviour(read(text)) for text in texts]
+    store.add_proposals(
+        [Behaviour(digest(n), text, False, twin_key(n)) for text, n in zip(texts, numbers, strict=True)],
+        [StoredProposal(1, (0,), text, digest(n)) for text, n in zip(texts, numbers, strict=True)],
+        b"",
+    )
     for text, loss in zip(texts, (0.5, 0.4, 0.3, 0.2, None), strict=True):
         _keep(store, text, 0, 0, loss)
     for repeat, loss in ((1, 0.30), (2, 0.40)):

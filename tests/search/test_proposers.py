@@ -5,14 +5,14 @@ import torch
 
 from grammar.known import read
 from grammar.parse import parse
-from grammar.shape import CoreUnits
+from grammar.shape import core_units
 from grammar.space import Space
 from grammar.swish2017 import BINARY, SWISH2017, UNARY
 from search.controller import Controller
 from search.proposer import Proposal, Proposer, RandomProposer
 from search.reinforce import Reinforce, ReinforceSettings
 
-ONE, TWO = (Space(CoreUnits(units, UNARY, BINARY)) for units in (1, 2))
+ONE, TWO = (Space(core_units(units), UNARY, BINARY) for units in (1, 2))
 
 
 class ProposerContract:
@@ -86,8 +86,10 @@ def test_a_scored_string_has_the_probability_it_was_drawn_with() -> None:
 
 def test_the_probabilities_of_all_strings_add_up_to_one() -> None:
     rows = {row.name: row for row in SWISH2017}
-    space = Space(CoreUnits(2, (rows["identity"], rows["sin"]), (rows["add"], rows["max"])))
-    strings = torch.cartesian_prod(*(torch.arange(p.choices) + space._offsets[p.kind] for p in space.shape.positions))
+    space = Space(core_units(2), (rows["identity"], rows["sin"]), (rows["add"], rows["max"]))
+    strings = torch.cartesian_prod(
+        *(torch.arange(len(space.choices(p))) + space.offset(p.kind) for p in space.shape.positions)
+    )
     controller = Controller(space, 8, 4, torch.Generator().manual_seed(1))
     with torch.no_grad():
         log_probability, _ = controller.score(strings)

@@ -6,23 +6,24 @@ from pathlib import Path
 import pytest
 
 from evaluators.outcome import Outcome, Request, Status
-from search.store import FILE_NAME, SCHEMA_VERSION, Key, Record, Store, StoredProposal, StoreError
+from search.store import FILE_NAME, SCHEMA_VERSION, Behaviour, Key, Record, Store, StoredProposal, StoreError
 
 PROPOSAL = StoredProposal(1, (0, 0, 1, 2, 30), "add(x,neg(x))", "f1")
+FIRST, SECOND = Behaviour("f0", "relu(x)", True, "t0"), Behaviour("f1", "add(x,neg(x))", False, "t1")
 RECORD = Record(Key("f1", 0, 0), Request("add(x,neg(x))", 5, 3), Outcome(Status.SCORED, 0.5, metrics={"a": 1.0}))
 
 
 def test_what_was_kept_is_found_again(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as store:
         store.describe({"settings": "{}"})
-        store.add_baselines([("f0", "relu(x)")])
-        store.add_proposals([PROPOSAL, PROPOSAL], b"one")
+        store.add_baselines([FIRST])
+        store.add_proposals([SECOND, SECOND], [PROPOSAL, PROPOSAL], b"one")
         store.add_outcome(RECORD)
         store.add_update(1, {"reward_mean": 0.5}, b"two")
     with Store(tmp_path) as store:
         assert store.proposals() == [PROPOSAL, PROPOSAL]
         assert store.outcomes() == {RECORD.key: RECORD}
-        assert [(b.fingerprint, b.baseline) for b in store.behaviours()] == [("f0", True), ("f1", False)]
+        assert store.behaviours() == [FIRST, SECOND]
         assert store.proposer_state() == b"two"
         assert store.updates() == {1: {"reward_mean": 0.5}}
         assert store.fact("settings") == "{}"
@@ -38,7 +39,7 @@ def test_a_fact_once_kept_is_never_changed(tmp_path: Path) -> None:
 
 def test_a_reader_sees_every_outcome_while_the_writer_is_at_work(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as writer:
-        writer.add_proposals([PROPOSAL], b"")
+        writer.add_proposals([SECOND], [PROPOSAL], b"")
         with Store(tmp_path) as reader:
             assert reader.outcomes() == {}
             writer.add_outcome(RECORD)
@@ -49,7 +50,7 @@ def test_an_outcome_needs_a_behaviour_and_comes_once(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as store:
         with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
             store.add_outcome(RECORD)
-        store.add_proposals([PROPOSAL], b"")
+        store.add_proposals([SECOND], [PROPOSAL], b"")
         store.add_outcome(RECORD)
         with pytest.raises(sqlite3.IntegrityError, match="UNIQUE"):
             store.add_outcome(RECORD)

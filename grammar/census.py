@@ -1,0 +1,157 @@
+"""A space in numbers: strings, legal ones, finite ones, distinct behaviours, and what is reachable.
+
+Small spaces are listed whole; large ones are sampled evenly among the legal strings, and the numbers come with 95 %
+intervals. Not here: the space itself (``space``).
+"""
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from scipy.stats import binomtest
+
+from grammar.expression import Expression
+from grammar.fingerprint import behaviour, digest, twin_key
+from grammar.known import names_by_fingerprint
+from grammar.shape import core_units
+from grammar.space import NotInSpace, Space
+
+LISTED = 20_000  # legal strings up to which a space is listed whole: about twenty seconds
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Census:
+    """What a space holds.
+
+    Args:
+        strings: of the shape, whatever the constraints say.
+        legal: strings that keep the constraints.
+        finite: legal strings whose values and slopes are finite on the probe.
+        distinct: behaviours among the finite, beta treated as the trainable scalar it is.
+        distinct_up_to_symmetry: the same, signs of input and output and added constants disregarded.
+        reachable: known name -> shortest expression of the space that behaves so, or None.
+        shrink: constraint -> legal strings if it were the only one.
+        exact: whether the space was listed whole; else the three numbers of behaviour are estimates.
+        intervals: 95 % intervals of estimated numbers by name; the distinct ones are lower bounds (Chao 1987).
+    """
+
+    strings: int
+    legal: int
+    finite: int
+    distinct: int
+    distinct_up_to_symmetry: int
+    reachable: dict[str, str | None]
+    shrink: dict[str, int]
+    exact: bool
+    intervals: dict[str, Interval]
+
+
+def take_census(space: Space, samples: int = 4000, seed: int = 0) -> Census:
+    """Count a space.
+
+    Args:
+        space: what is counted.
+        samples: strings drawn when it is too large to be listed.
+        seed: of the draw.
+    """
+    legal = space.count(())
+    strings = math.prod(len(space.choices(position)) for position in space.shape.positions)
+    shrink = {c.name: Space(space.shape, space.unary, space.binary, (c,)).count(()) for c in space.constraints}
+    exact = legal <= LISTED
+    expressions = _listed(space) if exact else _drawn(space, samples, seed)
+    behaviours: Counter[str] = Counter()
+    twins: Counter[str] = Counter()
+    shortest: dict[str, Expression] = {}
+    seen = 0
+    for expression in expressions:
+        seen += 1
+        numbers = behaviour(expression)
+        if not bool(torch.isfinite(numbers).all()):
+            continue
+        name = digest(numbers)
+        behaviours[name] += 1
+        if name not in shortest or _length(expression) < _length(shortest[name]):
+            shortest[name] = expression
+        if behaviours[name] == 1:
+            twins[twin_key(numbers)] += 1
+    finite, distinct, symmetric, intervals = sum(behaviours.values()), len(behaviours), len(twins), {}
+    if not exact:
+        ratio = binomtest(finite, seen).proportion_ci(method="wilson")
+        intervals["finite"] = (ratio.low * legal, ratio.high * legal)
+        distinct, intervals["distinct"] = _chao(behaviours, finite / seen * legal)
+        folding = symmetric / max(1, len(behaviours))
+        intervals["distinct_up_to_symmetry"] = (intervals["distinct"][0] * folding, intervals["distinct"][1] * folding)
+        finite, symmetric = round(finite / seen * legal), round(distinct * folding)
+        shortest |= _of_one_unit(space)
+    reachable = {
+        known: str(shortest[name]) if name in shortest else None
+        for name, all_known in names_by_fingerprint().items()
+        for known in all_known
+    }
+    return Census(strings, legal, finite, distinct, symmetric, reachable, shrink, exact, intervals)
+
+
+def _length(expression: Expression) -> tuple[int, int, str]:
+    text = str(expression)
+    return expression.size, len(text), text
+
+
+def _listed(space: Space) -> Iterator[Expression]:
+    options = [range(len(space.choices(position))) for position in space.shape.positions]
+    offsets = [space.offset(position.kind) for position in space.shape.positions]
+    for chosen in itertools.product(*options):
+        if not space.constraints or space.count(chosen):
+            yield space.decode([c + o for c, o in zip(chosen, offsets, strict=True)])
+
+
+def _drawn(space: Space, samples: int, seed: int) -> Iterator[Expression]:
+    """Draw evenly among the legal strings: each choice weighs as much as the strings behind it."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(samples):
+        chosen: tuple[int, ...] = ()
+        for position in space.shape.positions:
+            weights = [space.count((*chosen, i)) for i in range(len(space.choices(position)))]
+            share = torch.tensor([weight / sum(weights) for weight in weights], dtype=torch.float64)
+            chosen = (*chosen, int(torch.multinomial(share, 1, generator=generator)))
+        yield space.decode([c + space.offset(p.kind) for c, p in zip(chosen, space.shape.positions, strict=True)])
+
+
+def _chao(counts: Counter[str], most: float) -> tuple[int, Interval]:
+    """Return Chao's lower-bound estimate of the number of classes and its 95 % interval, at most ``most``.
+
+    Source: Chao 1987, Biometrics 43, equations 1 and 2, with the log-normal interval of the same paper.
+    """
+    seen = len(counts)
+    once, twice = (sum(1 for count in counts.values() if count == n) for n in (1, 2))
+    hidden = once * (once - 1) / (2 * (twice + 1))
+    ratio = once / max(twice, 1)
+    variance = max(twice, 1) * (ratio**4 / 4 + ratio**3 + ratio**2 / 2)
+    if hidden == 0:
+        return seen, (float(seen), float(seen))
+    spread = math.exp(1.96 * math.sqrt(math.log(1 + variance / hidden**2)))
+    low, high = seen + hidden / spread, seen + hidden * spread
+    return round(min(seen + hidden, most)), (min(low, most), min(high, most))
+
+
+def _of_one_unit(space: Space) -> dict[str, Expression]:
+    """Return the behaviours of the one-unit space that a larger one can write too, shortest first found."""
+    found: dict[str, Expression] = {}
+    if not (space.unary and space.binary):
+        return found
+    small = Space(core_units(1), space.unary, space.binary)
+    if small.count(()) > LISTED:
+        return found
+    wanted = names_by_fingerprint()
+    for expression in sorted(_listed(small), key=_length):
+        name = digest(behaviour(expression))
+        if name in wanted and name not in found:
+            try:
+                space.encode(expression)
+            except NotInSpace:
+                continue
+            found[name] = expression
+    return found

@@ -1,0 +1,243 @@
+"""What people ask of an activation function, found numerically at beta = 1 in double precision.
+
+Every number says how it was found: on which grid or under which distribution. Not here: formulas and exact limits
+(``symbolic``), what a network does with the function (``evaluators``).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy.optimize import brentq, minimize_scalar
+
+from grammar.expression import Expression
+from grammar.render import compile_expression
+
+Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+Interval = tuple[float, float]
+
+CORE = 6.0  # pre-activations behind a normalisation lie within: shape is judged on [-6, 6]
+GRID = 4801  # points there, 0.0025 apart
+FAR = (1e2, 1e3, 1e4)  # where the ends are judged
+FLAT, STRAIGHT = 1e-2, 1e-2  # |slope| of a saturating, |curvature| of an almost linear region
+SWISH_BETAS = (0.5, 4.0)  # range of b in the distance to a*x*sigmoid(b*x)+c
+SWISH_WIDTH = 2.0  # the distance is taken under N(0, 1) times 2
+
+
+@dataclass(frozen=True)
+class Properties:
+    """Numbers and answers about one function f at beta = 1.
+
+    Args:
+        limit_left: of f, as far as +-1e4 shows it; inf, -inf, or None where it does not settle.
+        limit_right: the same at the other end.
+        slope_left: of f at the left end, None where it does not settle.
+        slope_right: the same at the other end.
+        bounded_above: on +-1e4, growth between 1e3 and 1e4 counting as unbounded.
+        bounded_below: the same below.
+        monotone: on [-6, 6] and at the ends.
+        convex: on [-6, 6]; -f is concave.
+        smooth: continuous with a continuous slope on [-6, 6].
+        odd: f(-x) = -f(x).
+        even: f(-x) = f(x).
+        zeros: of f on [-6, 6], where it changes sign, at most ten.
+        fixed_points: where f(x) = x, the same way.
+        lipschitz: largest |slope| on [-6, 6].
+        saturating: intervals of [-6, 6] where |slope| < 0.01.
+        almost_linear: intervals of [-6, 6] where |curvature| < 0.01 and the slope is not flat.
+        mean: E f(z), z from N(0, 1).
+        variance: of f(z).
+        gain: 1/sqrt(E f(z)^2), which keeps the second moment from layer to layer.
+        swish_distance: least root-mean-square distance under 2*N(0, 1) to a*x*sigmoid(b*x)+c over a, c, the sign of x
+            and b in [0.5, 4], relative to the function's own deviation: 0 is Swish, 1 is unlike it.
+        swish_beta: the b of that least distance.
+        swish_like: unbounded above, bounded below, smooth, non-monotonic, up to the signs of input and output and an
+            added constant (Ramachandran et al. 2017, section 3).
+    """
+
+    limit_left: float | None
+    limit_right: float | None
+    slope_left: float | None
+    slope_right: float | None
+    bounded_above: bool
+    bounded_below: bool
+    monotone: bool
+    convex: bool
+    smooth: bool
+    odd: bool
+    even: bool
+    zeros: tuple[float, ...]
+    fixed_points: tuple[float, ...]
+    lipschitz: float
+    saturating: tuple[Interval, ...]
+    almost_linear: tuple[Interval, ...]
+    mean: float
+    variance: float
+    gain: float | None
+    swish_distance: float | None
+    swish_beta: float | None
+    swish_like: bool
+
+
+class _Curve:
+    """Values and slopes of a function at beta = 1."""
+
+    def __init__(self, expression: Expression) -> None:
+        self.function = compile_expression(expression)
+
+    def __call__(self, x: Array) -> tuple[Array, Array]:
+        points = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)).requires_grad_()
+        value = self.function(points, torch.ones((), dtype=torch.float64))
+        slope = torch.zeros_like(points)
+        if value.requires_grad:
+            (slope,) = torch.autograd.grad(value.sum(), points)
+        return value.detach().numpy(), slope.numpy()
+
+    def value(self, x: float) -> float:
+        return float(self(np.array([x]))[0][0])
+
+
+def properties(expression: Expression) -> Properties:
+    """Return the properties of a function (about 20 ms)."""
+    curve = _Curve(expression)
+    x = np.linspace(-CORE, CORE, GRID)
+    with np.errstate(all="ignore"):
+        value, slope = curve(x)
+        bounded_above, bounded_below = _bounded(curve)
+        monotone = _monotone(curve, slope)
+        smooth = _smooth(curve, x)
+        step = x[1] - x[0]
+        curvature = np.gradient(slope, step)
+        scale = 1e-9 * (1 + np.abs(value).max())
+        mean, variance, second = _moments(curve)
+        distance, swish_beta = swish_distance(expression)
+        flat = np.abs(slope) < FLAT
+        return Properties(
+            limit_left=_end(curve, -1, 0),
+            limit_right=_end(curve, 1, 0),
+            slope_left=_end(curve, -1, 1),
+            slope_right=_end(curve, 1, 1),
+            bounded_above=bounded_above,
+            bounded_below=bounded_below,
+            monotone=monotone,
+            convex=bool((np.diff(slope) >= -1e-9 * (1 + np.abs(slope[1:]))).all()),
+            smooth=smooth,
+            odd=bool((np.abs(value + value[::-1]) <= scale).all()),
+            even=bool((np.abs(value - value[::-1]) <= scale).all()),
+            zeros=_roots(curve.value, x, value),
+            fixed_points=_roots(lambda p: curve.value(p) - p, x, value - x),
+            lipschitz=float(np.abs(slope).max()),
+            saturating=_intervals(x, flat),
+            almost_linear=_intervals(x, (np.abs(curvature) < STRAIGHT) & ~flat),
+            mean=mean,
+            variance=variance,
+            gain=1 / math.sqrt(second) if 0 < second < math.inf else None,
+            swish_distance=distance,
+            swish_beta=swish_beta,
+            swish_like=(bounded_above != bounded_below) and smooth and not monotone,
+        )
+
+
+def swish_distance(expression: Expression) -> tuple[float | None, float | None]:
+    """Return the relative distance to the Swish family and the nearest b; None for what has no finite variation."""
+    z = np.linspace(-8, 8, 3201)
+    weight = np.exp(-z * z / 2)
+    weight /= weight.sum()
+    x = SWISH_WIDTH * z
+    with np.errstate(all="ignore"):
+        value, _ = _Curve(expression)(x)
+    if not np.isfinite(value).all():
+        return None, None
+    centred = value - (weight * value).sum()
+    deviation = math.sqrt((weight * centred**2).sum())
+    if deviation < 1e-12 * (1 + np.abs(value).max()):
+        return None, None
+
+    def unexplained(b: float, sign: int) -> float:
+        swish = sign * x / (1 + np.exp(-b * sign * x))
+        swish = swish - (weight * swish).sum()
+        covariance = (weight * swish * centred).sum()
+        return float(max(0.0, 1 - covariance**2 / ((weight * swish**2).sum() * deviation**2)))
+
+    grid = np.geomspace(*SWISH_BETAS, 12)
+    best = min((unexplained(b, sign), float(b), sign) for b in grid for sign in (1, -1))
+    low, high = max(SWISH_BETAS[0], best[1] / 1.3), min(SWISH_BETAS[1], best[1] * 1.3)
+    refined = minimize_scalar(lambda b: unexplained(b, best[2]), bounds=(low, high), method="bounded")
+    least, beta = min((best[0], best[1]), (float(refined.fun), float(refined.x)))
+    return math.sqrt(least), beta
+
+
+def _end(curve: _Curve, sign: int, kind: int) -> float | None:
+    """Return where value (0) or slope (1) settles at an end."""
+    near, middle, far = (float(number) for number in curve(sign * np.array(FAR))[kind])
+    if not math.isfinite(far):
+        return far if math.isinf(far) else None
+    if abs(far - middle) <= 1e-3 * (1 + abs(far)) and abs(middle - near) <= 1e-1 * (1 + abs(middle)):
+        return 0.0 if abs(far) < 1e-3 else far
+    if abs(far) > abs(middle) > abs(near) and far * middle > 0:
+        return math.copysign(math.inf, far)
+    return None
+
+
+def _bounded(curve: _Curve) -> tuple[bool, bool]:
+    """Compare the extremes up to 1e3 with those between 1e3 and 1e4."""
+    near, far = np.geomspace(1e-2, 1e3, 4000), np.geomspace(1e3, 1e4, 4000)
+    inner, outer = (
+        np.nan_to_num(curve(np.concatenate([-p, p]))[0], nan=0.0, posinf=1e300, neginf=-1e300) for p in (near, far)
+    )
+    margin = 1e-3 * (1 + min(abs(inner.max()), abs(inner.min())))
+    return bool(outer.max() <= inner.max() + margin), bool(outer.min() >= inner.min() - margin)
+
+
+def _monotone(curve: _Curve, slope: Array) -> bool:
+    ends = curve(np.concatenate([-np.geomspace(CORE, 1e4, 400), np.geomspace(CORE, 1e4, 400)]))[1]
+    slopes = np.concatenate([slope, ends[np.isfinite(ends)]])
+    small = 1e-9 * (1 + np.abs(slope).max())
+    return bool((slopes >= -small).all() or (slopes <= small).all())
+
+
+def _smooth(curve: _Curve, x: Array) -> bool:
+    """Refine where value or slope change most: at a jump they change as much however near the points are."""
+    points = x + 0.37e-3  # a kink at a round number then lies between two points
+    value, slope = curve(points)
+    if not (np.isfinite(value).all() and np.isfinite(slope).all()):
+        return False
+    for kind, numbers in enumerate((value, slope)):
+        for place in np.argsort(np.abs(np.diff(numbers)))[-6:]:
+            left, right = points[place], points[place + 1]
+            for _ in range(4):  # each round looks at 32 parts of the interval, down to a hundred millionth
+                parts = np.linspace(left, right, 33)
+                inner = curve(parts)[kind]
+                worst = int(np.argmax(np.abs(np.diff(inner))))
+                left, right = parts[worst], parts[worst + 1]
+            if abs(np.diff(curve(np.array([left, right]))[kind])[0]) > 1e-3 * min(1.0, np.abs(numbers).max()):
+                return False
+    return True
+
+
+def _roots(function: Callable[[float], float], x: Array, value: Array) -> tuple[float, ...]:
+    """Return isolated roots; where a function is 0 over a whole stretch, there are none to name."""
+    value = np.where(np.abs(value) < 1e-12 * (1 + np.abs(x)), 0.0, value)
+    exact = [] if (value == 0).sum() > 10 else [float(p) for p in x[value == 0]]
+    changes = np.nonzero(value[:-1] * value[1:] < 0)[0][:10]
+    found = [float(brentq(function, x[i], x[i + 1])) for i in changes]
+    return tuple(sorted(round(root, 9) + 0.0 for root in [*exact, *found]))[:10]
+
+
+def _intervals(x: Array, inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[Interval, ...]:
+    """Return the runs of True that are at least 0.25 wide."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], inside, [False]]).astype(int)))
+    runs = zip(edges[::2], edges[1::2] - 1, strict=True)
+    return tuple((float(x[a]), float(x[b])) for a, b in runs if x[b] - x[a] >= 0.25)
+
+
+def _moments(curve: _Curve) -> tuple[float, float, float]:
+    """Return mean, variance and second moment under N(0, 1), by the trapezoidal rule on +-10."""
+    z = np.linspace(-10, 10, 8001)
+    weight = np.exp(-z * z / 2)
+    weight /= weight.sum()
+    value = curve(z)[0]
+    mean, second = float((weight * value).sum()), float((weight * value**2).sum())
+    return mean, max(0.0, second - mean**2), second

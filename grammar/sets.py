@@ -1,0 +1,90 @@
+"""Named sets of primitives, any subset of them by name, and the user's own rows, checked before they are used.
+
+Code of an own row comes from the user's config and runs on the user's machine; it is never taken from a store or an
+exported file. Not here: the rows (``swish2017``, ``aquasurf2023``).
+"""
+
+import difflib
+from collections.abc import Sequence
+
+import torch
+
+from grammar import aquasurf2023, swish2017
+from grammar.primitive import BadPrimitive, Primitive
+from grammar.symbolic import evaluate_formula
+
+FURTHER = (
+    Primitive("gelu", 1, "torch.nn.functional.gelu(a)", "a*(1 + erf(a/sqrt(2)))/2"),
+    Primitive("mish", 1, "torch.nn.functional.mish(a)", "a*tanh(log(1 + exp(a)))"),
+    Primitive("leaky_relu", 1, "torch.nn.functional.leaky_relu(a, 0.01)", "Max(a, 0) + Min(a, 0)/100"),
+    Primitive("leaky_relu_02", 1, "torch.nn.functional.leaky_relu(a, 0.2)", "Max(a, 0) + Min(a, 0)/5"),
+    Primitive("hardswish", 1, "torch.nn.functional.hardswish(a)", "a*Max(0, Min(6, a + 3))/6"),
+)
+"""Rows of no set: what every user knows and no set can write in one row."""
+
+SETS = {
+    "swish2017": (*swish2017.UNARY, *swish2017.BINARY),
+    "aquasurf2023": (*aquasurf2023.UNARY, *aquasurf2023.BINARY),
+}
+VOCABULARY: tuple[Primitive, ...] = (*swish2017.SWISH2017, *aquasurf2023.NEW, *FURTHER)
+"""Every built-in row: what expressions are read with."""
+
+
+class UnknownPrimitive(ValueError):
+    """No set and no row of that name; the message has the nearest."""
+
+
+def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[Primitive, ...]:
+    """Return the rows of a set, or of a list of names of sets and rows, followed by the user's own.
+
+    Raises:
+        UnknownPrimitive: a name is neither a set's nor a row's.
+        BadPrimitive: an own row has the name of a built-in one.
+    """
+    rows: dict[str, Primitive] = {}
+    known = {row.name: row for row in (*VOCABULARY, *own)}
+    for name in (names,) if isinstance(names, str) else names:
+        if name in SETS:
+            rows |= {row.name: row for row in SETS[name]}
+        elif name in known:
+            rows[name] = known[name]
+        else:
+            near = difflib.get_close_matches(name, [*SETS, *known], n=1, cutoff=0.5)
+            hint = f", did you mean '{near[0]}'?" if near else f"; sets: {', '.join(SETS)}"
+            raise UnknownPrimitive(f"unknown set or primitive '{name}'{hint}")
+    built_in = {row.name for row in VOCABULARY} | {"x"}
+    for row in own:
+        if row.name in built_in:
+            raise BadPrimitive(f"primitive '{row.name}': the name is taken by a built-in one")
+        check(row)
+        rows[row.name] = row
+    return tuple(rows.values())
+
+
+def check(row: Primitive) -> None:
+    """Compare an own row with its formula, and its gradient with differences (arity, shape and finiteness are held).
+
+    Raises:
+        BadPrimitive: with the point and the two values.
+    """
+    points = torch.tensor([-2.3, -1.1, -0.6, 0.4, 0.9, 1.7], dtype=torch.float64)
+    a, b = points, points.flip(0) * 0.7 + 0.15
+    beta = torch.tensor(0.8, dtype=torch.float64)
+    arguments = [values.clone().requires_grad_() for values in (a, b)[: row.arity]]
+    found = row(*arguments, beta=beta).expand(len(points))
+    for place in range(len(points)):
+        inputs = {"a": float(a[place]), "b": float(b[place]), "beta": float(beta)}
+        expected = evaluate_formula(row.formula, inputs)
+        if expected is None:
+            raise BadPrimitive(f"primitive '{row.name}': its formula '{row.formula}' has no real value at {inputs}")
+        if abs(float(found[place].detach()) - expected) > 1e-6 * max(1.0, abs(expected)):
+            at = ", ".join(f"{name}={value:g}" for name, value in inputs.items() if name in row.formula)
+            raise BadPrimitive(
+                f"primitive '{row.name}': its code gives {float(found[place].detach()):.6g} at {at}, "
+                f"its formula {expected:.6g}"
+            )
+    if found.requires_grad:
+        try:
+            torch.autograd.gradcheck(lambda *given: row(*given, beta=beta), arguments)
+        except RuntimeError as fault:
+            raise BadPrimitive(f"primitive '{row.name}': its gradient is not that of its value (gradcheck)") from fault

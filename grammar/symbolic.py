@@ -1,0 +1,124 @@
+"""The door to SymPy: formulas as mathematics, every call in a process of its own with a time limit.
+
+SymPy may think for hours about an innocent formula, so it never runs in this process and never on the hot path. The
+other process reads one JSON line and answers one; when it is late it is ended and the answer is None. Not here:
+numbers that need no formula (``properties``).
+"""
+
+import atexit
+import json
+import select
+import subprocess
+import sys
+from typing import Any
+
+SECONDS = 5.0  # of one call; SymPy's own import is not counted
+
+
+class _Process:
+    """One SymPy process, started when it is first asked and again after it was late."""
+
+    def __init__(self) -> None:
+        self.running: subprocess.Popen[str] | None = None
+
+    def ask(self, question: dict[str, Any], seconds: float) -> Any:
+        if self.running is None:
+            command = [sys.executable, "-m", "grammar.symbolic"]
+            self.running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            self._answer(120.0)  # its greeting, after the import
+        assert self.running.stdin is not None
+        self.running.stdin.write(json.dumps(question) + "\n")
+        self.running.stdin.flush()
+        answer = self._answer(seconds)
+        if answer is None:
+            self.end()
+        return answer
+
+    def _answer(self, seconds: float) -> Any:
+        assert self.running is not None
+        assert self.running.stdout is not None
+        if not select.select([self.running.stdout], [], [], seconds)[0]:
+            return None
+        line = self.running.stdout.readline()
+        return json.loads(line) if line else None
+
+    def end(self) -> None:
+        if self.running is not None:
+            self.running.kill()
+            self.running.communicate()
+            self.running = None
+
+
+_PROCESS = _Process()
+atexit.register(_PROCESS.end)
+
+
+def evaluate_formula(formula: str, inputs: dict[str, float], seconds: float = SECONDS) -> float | None:
+    """Return the real value of a formula, or None where there is none or it took too long."""
+    answer = _PROCESS.ask({"do": "evaluate", "formula": formula, "inputs": inputs}, seconds)
+    return None if answer is None else answer["value"]
+
+
+def forms(formula: str, seconds: float = SECONDS) -> dict[str, str | None]:
+    """Return ``latex``, ``derivative``, ``simplified`` of a formula over x and beta; None for what took too long."""
+    return {
+        do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds)) for do in ("latex", "derivative", "simplified")
+    }
+
+
+def limits(formula: str, seconds: float = SECONDS) -> dict[str, str | None]:
+    """Return the limits of value and slope at both ends for beta = 1, as SymPy text; None for what it cannot tell."""
+    return {
+        do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds))
+        for do in ("limit_left", "limit_right", "slope_left", "slope_right")
+    }
+
+
+def _text(answer: Any) -> str | None:
+    return None if answer is None else answer["text"]
+
+
+def _serve() -> None:
+    import sympy  # noqa: PLC0415  only the other process pays for it
+
+    x, beta = sympy.Symbol("x", real=True), sympy.Symbol("beta", real=True)
+    local = {
+        "x": x,
+        "beta": beta,
+        "sinc": sympy.sinc,
+        "a": sympy.Symbol("a", real=True),
+        "b": sympy.Symbol("b", real=True),
+    }
+
+    def limit(expression: Any, end: Any) -> str | None:
+        found = sympy.limit(expression.subs(beta, 1), x, end)
+        return str(found) if found.is_number or found in (sympy.oo, -sympy.oo) else None
+
+    def work(question: dict[str, Any]) -> dict[str, Any]:
+        expression = sympy.sympify(question["formula"], locals=local)
+        slope = sympy.diff(expression, x)
+        match question["do"]:
+            case "evaluate":
+                value = expression.subs({local[k]: sympy.Float(v, 30) for k, v in question["inputs"].items()}).evalf(20)
+                return {"value": float(value) if value.is_real and value.is_finite else None}
+            case "latex":
+                return {"text": sympy.latex(expression)}
+            case "derivative":
+                return {"text": str(slope)}
+            case "simplified":
+                return {"text": str(sympy.simplify(expression))}
+        end = -sympy.oo if question["do"].endswith("left") else sympy.oo
+        return {"text": limit(slope if question["do"].startswith("slope") else expression, end)}
+
+    print(json.dumps("ready"), flush=True)
+    for line in sys.stdin:
+        question = json.loads(line)
+        try:
+            answer = work(question)
+        except Exception as fault:  # whatever SymPy cannot do is answered, not raised
+            answer = {"value": None, "text": None, "fault": str(fault)}
+        print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    _serve()
