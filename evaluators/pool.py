@@ -4,6 +4,7 @@ What every pool promises: each request gets exactly one outcome; a training that
 bad child costs its neighbours nothing but time. Not here: Ray (``ray_pool``) and the training itself (``training``).
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -62,16 +63,17 @@ Verdict = tuple[list[Work], list[tuple[int, Outcome]]]
 """What has to be tried (again), and which outcomes are final, each with its place."""
 
 
-def in_populations(requests: Sequence[Request], size: int) -> deque[Work]:
-    """Group requests of equal steps into populations of at most ``size``."""
+def in_populations(requests: Sequence[Request], size: int, workers: int = 1) -> deque[Work]:
+    """Group requests of equal steps into populations of at most ``size``, as many for each worker, and evenly filled."""
     by_steps: dict[int, list[int]] = {}
     for place, request in enumerate(requests):
         by_steps.setdefault(request.steps, []).append(place)
-    return deque(
-        Work(tuple(places[start : start + size]))
-        for places in by_steps.values()
-        for start in range(0, len(places), size)
-    )
+    found: deque[Work] = deque()
+    for places in by_steps.values():
+        rounds = math.ceil(len(places) / (size * workers))
+        parts = min(len(places), rounds * workers)
+        found.extend(Work(tuple(places[part::parts])) for part in range(parts))
+    return found
 
 
 class Pool(ABC):

@@ -56,17 +56,17 @@ class RayPool(Pool):
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             _start(settings)
-        count = settings.workers or max(1, int(_resources().get("CPU", 1)))
+        self.workers = settings.workers or max(1, int(_resources().get("CPU", 1)))
         self._starting: dict[Any, Any] = {}
         self._idle: deque[Any] = deque()
         self._running: dict[Any, tuple[Any, Work, float]] = {}
         self._failed_starts = 0
-        for _ in range(count):
+        for _ in range(self.workers):
             self._spawn()
 
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
         """Keep every worker busy; yield outcomes as populations come back."""
-        waiting = in_populations(requests, self.settings.population)
+        waiting = in_populations(requests, self.settings.population, self.workers)
         try:
             self._hand_out(waiting, requests)
             while waiting or self._running:

@@ -44,6 +44,12 @@ class Expression:
             return self.primitive.name
         return f"{self.primitive.name}({','.join(map(str, self.arguments))})"
 
+    def to_json(self) -> "str | list[object]":
+        """Return nested lists that ``parse.from_json`` reads back: ``["mul", "x", ["sigmoid", "x"]]``."""
+        if not self.arguments:
+            return self.primitive.name
+        return [self.primitive.name, *(argument.to_json() for argument in self.arguments)]
+
     def walk(self) -> Iterator["Expression"]:
         """Yield every sub-expression, arguments before what uses them."""
         for argument in self.arguments:

@@ -26,6 +26,24 @@ def parse(text: str, primitives: Sequence[Primitive]) -> Expression:
     return _Reader(text, {row.name: row for row in primitives}).read()
 
 
+def from_json(value: object, primitives: Sequence[Primitive]) -> Expression:
+    """Read what ``Expression.to_json`` wrote, such as ``["mul", "x", ["sigmoid", "x"]]``.
+
+    Raises:
+        BadExpression: the value is no such tree, or not over these primitives.
+    """
+    return parse(_as_text(value), primitives)
+
+
+def _as_text(value: object) -> str:
+    match value:
+        case str():
+            return value
+        case [str() as name, *arguments] if arguments:
+            return f"{name}({','.join(map(_as_text, arguments))})"
+    raise BadExpression(f"expected a name or a list of a name and its arguments, found {value!r}")
+
+
 class _Reader:
     def __init__(self, text: str, rows: dict[str, Primitive]) -> None:
         self.text, self.rows, self.position = text, rows, 0

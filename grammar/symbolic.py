@@ -92,7 +92,7 @@ def _serve() -> None:
 
     def limit(expression: Any, end: Any) -> str | None:
         found = sympy.limit(expression.subs(beta, 1), x, end)
-        return str(found) if found.is_number or found in (sympy.oo, -sympy.oo) else None
+        return str(found.evalf(17)) if found.is_extended_real else None
 
     def work(question: dict[str, Any]) -> dict[str, Any]:
         expression = sympy.sympify(question["formula"], locals=local)

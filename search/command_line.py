@@ -1,5 +1,6 @@
 """The command ``actsearch``: parse, call, print. The scripts in ``scripts/`` are doors to the same commands."""
 
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -7,19 +8,40 @@ from pathlib import Path
 import click
 
 from evaluators.task import TaskSettings
+from grammar.census import take_census
+from grammar.description import describe
+from grammar.expression import Expression
 from grammar.known import read
 from grammar.parse import BadExpression
+from grammar.primitive import BadPrimitive, Primitive
+from grammar.sets import UnknownPrimitive
+from grammar.shape import BadShape
+from grammar.space import EmptySpace
 from search import display, jobs
 from search.export import ExportFailed, export
 from search.leaderboard import Entry, NotFound, find, leaderboard
 from search.settings import BadSettings, from_tree, load_settings
+from search.spaces import build_space, own_rows
 from search.store import Store, StoreError
 
-USER_FAULTS = (BadSettings, BadExpression, NotFound, StoreError, jobs.Busy)
+USER_FAULTS = (
+    BadSettings,
+    BadExpression,
+    BadPrimitive,
+    BadShape,
+    EmptySpace,
+    NotFound,
+    StoreError,
+    UnknownPrimitive,
+    jobs.Busy,
+)
 WRONG_INPUT, INTERRUPTED = 2, 130
 
 run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 which_argument = click.argument("which", metavar="WHICH")
+config_option = click.option(
+    "--config", type=click.Path(path_type=Path), help="Where primitives of your own stand; their code runs here."
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 
 
@@ -69,32 +91,79 @@ def top(run: Path, count: int, as_json: bool) -> None:
 @app.command()
 @run_argument
 @which_argument
+@config_option
 @json_option
-def show(run: Path, which: str, as_json: bool) -> None:
+def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     """Show candidate WHICH (rank, id, known name or expression): its formula and what every seed gave."""
-    entry = find(_entries(run), which)
+    own = _own(config)
+    entry = find(_entries(run), which, own)
     if as_json:
         print(json.dumps(display.entry_facts(entry), indent=2))
         return
     console = display.console()
     known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
     console.print(f"rank {entry.rank}  id {entry.fingerprint}\n{entry.expression}{known}")
-    console.print(f"f(x) = {read(entry.expression).formula}", markup=False)
+    console.print(f"f(x) = {_read_of_run(entry, own).formula}", markup=False)
+    if entry.twins:
+        console.print(f"twins: {'  '.join(entry.twins)}", markup=False)
     console.print(display.outcome_table(entry))
+    console.print(f'more of its shape: actsearch describe "{entry.expression}"', markup=False)
 
 
 @app.command("export")
 @run_argument
 @which_argument
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The Python file to write.")
-def export_command(run: Path, which: str, output: Path) -> None:
+@config_option
+def export_command(run: Path, which: str, output: Path, config: Path | None) -> None:
     """Write candidate WHICH as a module that needs torch alone, checked in a fresh interpreter."""
-    entry = find(_entries(run), which)
-    difference = export(read(entry.expression), output)
+    own = _own(config)
+    entry = find(_entries(run), which, own)
+    difference = export(_read_of_run(entry, own), output)
     print(
         f"{output}: class Activation, {entry.expression}; value and gradient equal what was trained ({difference:.1g})"
     )
     print(f"use it: from {output.stem} import Activation")
+
+
+@app.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting: space.units=2")
+@click.option("--primitives", help="Instead of CONFIG: a set or names, separated by commas.")
+@click.option("--shape", default="", help='Instead of CONFIG: a template such as "b(u(x),u(x))".')
+@click.option("--units", type=click.IntRange(1, 8), default=1, show_default=True, help="Instead of CONFIG: core units.")
+@json_option
+def space(
+    config: Path | None, changes: tuple[str, ...], primitives: str | None, shape: str, units: int, as_json: bool
+) -> None:
+    """Count the space of CONFIG: strings, legal, finite, distinct, and which known activations lie in it."""
+    if config is None and primitives is None:
+        raise click.UsageError("name a CONFIG or --primitives")
+    if config is not None:
+        settings = load_settings(config, changes).space
+    else:
+        names = (primitives or "").split(",")
+        tree = {"primitives": names[0] if len(names) == 1 else names, "shape": shape, "units": units}
+        settings = from_tree({"space": tree}).space
+    census = take_census(build_space(settings))
+    if as_json:
+        print(json.dumps(dataclasses.asdict(census), indent=2))
+    else:
+        for table in display.census_tables(census):
+            display.console().print(table)
+
+
+@app.command("describe")
+@click.argument("expression")
+@config_option
+@json_option
+def describe_command(expression: str, config: Path | None, as_json: bool) -> None:
+    """Say everything about EXPRESSION: forms, ends, shape, moments, gain, distance to Swish."""
+    facts = describe(read(expression, _own(config)))
+    if as_json:
+        print(json.dumps(facts, indent=2))
+    else:
+        display.console().print(display.description_table(facts))
 
 
 @app.command()
@@ -116,17 +185,38 @@ def export_command(run: Path, which: str, output: Path) -> None:
     help="The children's seeds are made of it.",
 )
 @click.option("--pool", type=click.Choice(["ray", "serial"]), default="ray", show_default=True, help="Who trains.")
+@config_option
 @json_option
 def evaluate(
-    expressions: tuple[str, ...], task: str, seeds: int, steps: int, seed: int, pool: str, as_json: bool
+    expressions: tuple[str, ...],
+    task: str,
+    seeds: int,
+    steps: int,
+    seed: int,
+    pool: str,
+    config: Path | None,
+    as_json: bool,
 ) -> None:
     """Score EXPRESSIONS, such as "mul(x,sigmoid(x))" or gelu, without a search."""
     settings = from_tree({"task": {"name": task, "steps": steps}, "pool": {"kind": pool}})
-    evaluations = jobs.evaluate(expressions, settings.task, settings.pool, seeds, seed)
+    evaluations = jobs.evaluate(expressions, settings.task, settings.pool, seeds, seed, _own(config))
     if as_json:
         print(json.dumps([display.evaluation_facts(evaluation) for evaluation in evaluations], indent=2))
     else:
         display.console().print(display.evaluation_table(evaluations))
+
+
+def _own(config: Path | None) -> tuple[Primitive, ...]:
+    """Return the user's own rows; they are taken from a config only, since their code runs here."""
+    return () if config is None else own_rows(load_settings(config).space)
+
+
+def _read_of_run(entry: Entry, own: tuple[Primitive, ...]) -> Expression:
+    try:
+        return read(entry.expression, own)
+    except BadExpression as fault:
+        hint = "if it is a primitive of your own, name its config with --config"
+        raise BadExpression(f"{fault}; {hint} (code is never taken from a store)") from fault
 
 
 def _entries(run: Path) -> list[Entry]:

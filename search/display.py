@@ -11,7 +11,9 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from grammar.census import Census
 from search.jobs import Evaluation
 from search.leaderboard import Entry
 from search.progress import Progress
@@ -190,3 +192,45 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
         seeds = " ".join("failed" if score is None else f"{score:.3f}" for score in row["scores"])
         table.add_row(row["expression"], loss, accuracy, seeds)
     return table
+
+
+def census_tables(census: Census) -> list[Table]:
+    """Return a space in numbers, and which known activations lie in it."""
+    numbers = Table("", "count", "95 % interval", box=box.SIMPLE_HEAD, title=f"listed whole: {census.exact}")
+    for name in ("strings", "legal", "finite", "distinct", "distinct_up_to_symmetry"):
+        interval = census.intervals.get(name)
+        shown = "" if interval is None else f"{interval[0]:,.0f} to {interval[1]:,.0f}"
+        numbers.add_row(name.replace("_", " "), f"{getattr(census, name):,}", shown)
+    for name, legal in census.shrink.items():
+        numbers.add_row(f"legal under {name} alone", f"{legal:,}", "")
+    known = Table("known activation", "shortest expression of this space", box=box.SIMPLE_HEAD)
+    for name, text in census.reachable.items():
+        known.add_row(name, text or "-")
+    return [numbers, known]
+
+
+def description_table(facts: dict[str, Any]) -> Table:
+    """Return everything about one function."""
+    table = Table("", "", "how found", box=box.SIMPLE_HEAD, show_header=True)
+    for name, value in facts.items():
+        if name != "properties":
+            shown = ", ".join(value) if isinstance(value, list) else "-" if value is None else str(value)
+            table.add_row(name, Text(shown), "")
+    for name, fact in facts["properties"].items():
+        table.add_row(name.replace("_", " "), Text(_shown(fact["value"])), fact["how"])
+    return table
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.5g}"
+        case tuple() | list():
+            return (
+                "  ".join(f"[{v[0]:.3g}, {v[1]:.3g}]" if isinstance(v, tuple) else _shown(v) for v in value) or "none"
+            )
+    return str(value)

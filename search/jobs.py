@@ -84,21 +84,26 @@ class Evaluation:
 
 
 def evaluate(
-    texts: Sequence[str], task: TaskSettings, pool_settings: PoolSettings, seeds: int, run_seed: int
+    texts: Sequence[str],
+    task: TaskSettings,
+    pool_settings: PoolSettings,
+    seeds: int,
+    run_seed: int,
+    own: tuple[Primitive, ...] = (),
 ) -> list[Evaluation]:
     """Train each expression with ``seeds`` seeds and return their outcomes, in the order given.
 
     Raises:
         BadExpression: a text is neither a known activation nor an expression.
     """
-    expressions = [read(text) for text in texts]
+    expressions = [read(text, own) for text in texts]
     names = [fingerprint(expression) for expression in expressions]
     requests = [
         Request(str(expression), child_seed(run_seed, name, repeat), task.steps, test=True)
         for expression, name in zip(expressions, names, strict=True)
         for repeat in range(seeds)
     ]
-    with open_pool(task, pool_settings) as pool:
+    with open_pool(task, pool_settings, own) as pool:
         found = dict(pool.evaluate(requests))
     outcomes = [found[place] for place in range(len(requests))]
     return [

@@ -6,12 +6,14 @@ behind those what has no score. Not here: how it is shown (``display``).
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluators.outcome import Status
 from grammar.fingerprint import fingerprint
 from grammar.known import names_by_fingerprint, read
 from grammar.parse import BadExpression
+from grammar.primitive import Primitive
 from search.store import Behaviour, Record, Store
 
 
@@ -100,7 +102,7 @@ def _order(entry: Entry) -> tuple[int, float, str]:
     return (1, score, entry.fingerprint) if score is not None else (2, 0.0, entry.fingerprint)
 
 
-def find(entries: list[Entry], which: str) -> Entry:
+def find(entries: list[Entry], which: str, own: Sequence[Primitive] = ()) -> Entry:
     """Return the entry of a rank, an id (or its beginning), a known name or an expression.
 
     Raises:
@@ -115,8 +117,11 @@ def find(entries: list[Entry], which: str) -> Entry:
             return matches[0]
     if text.isdecimal():
         raise NotFound(f"no rank {text}: this run has ranks 1 to {len(entries)}")
+    for entry in entries:
+        if entry.expression == text:
+            return entry
     try:
-        key = fingerprint(read(text))
+        key = fingerprint(read(text, own))
     except BadExpression as fault:
         message = f"'{text}' is no rank (1 to {len(entries)}), no id of this run and no expression: {fault}"
         raise NotFound(message) from fault

@@ -53,7 +53,7 @@ class BudgetSettings:
         proposals: give up after so many, trained or known, where a proposer only repeats itself.
     """
 
-    children: Annotated[int, Field(ge=1)] = 400
+    children: Annotated[int, Field(ge=1)] = 300
     batch: Annotated[int, Field(ge=1)] = 16
     proposals: Annotated[int, Field(ge=1)] = 20_000
 

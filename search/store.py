@@ -221,6 +221,10 @@ class Store:
         query = "SELECT fingerprint, expression, baseline, twin FROM behaviours ORDER BY rowid"
         return [Behaviour(f, e, bool(b), t) for f, e, b, t in self._connection.execute(query)]
 
+    def moments(self, rung: int) -> list[str]:
+        """Return when each outcome of a rung was kept, UTC, ISO 8601."""
+        return [row[0] for row in self._connection.execute("SELECT finished FROM outcomes WHERE rung = ?", (rung,))]
+
     def outcomes(self) -> dict[Key, Record]:
         """Return every outcome."""
         query = (

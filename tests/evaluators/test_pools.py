@@ -1,12 +1,15 @@
 """What every pool promises, held by each through one contract; and what the Ray pool survives besides."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import pytest
 import ray
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evaluators.outcome import Outcome, Request, Status
-from evaluators.pool import Pool, PoolSettings, SerialPool
+from evaluators.pool import Pool, PoolSettings, SerialPool, in_populations
 from evaluators.ray_pool import RayPool
 from evaluators.task import TaskSettings
 from grammar.primitive import Primitive
@@ -25,6 +28,16 @@ def _ray() -> Iterator[None]:
     ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, object_store_memory=150 * 2**20)
     yield
     ray.shutdown()
+
+
+@given(count=st.integers(0, 60), size=st.integers(1, 7), workers=st.integers(1, 5))
+def test_populations_hold_every_request_once_and_fill_the_workers_evenly(count: int, size: int, workers: int) -> None:
+    work = in_populations([Request("relu", seed, 2) for seed in range(count)], size, workers)
+    sizes = [len(part.places) for part in work]
+    assert sorted(place for part in work for place in part.places) == list(range(count))
+    assert max(sizes, default=0) <= size
+    assert max(sizes, default=0) - min(sizes, default=0) <= 1
+    assert len(work) % workers == 0 or len(work) == count < workers * math.ceil(count / (size * workers))
 
 
 class PoolContract:

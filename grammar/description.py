@@ -1,0 +1,55 @@
+"""Everything that can be said of one function: forms, exact ends where SymPy finds them, numeric properties.
+
+Each fact is marked with how it was found. Not here: how facts are printed (``search.display``).
+"""
+
+import dataclasses
+from typing import Any
+
+from grammar import symbolic
+from grammar.expression import Expression
+from grammar.fingerprint import beta_role, fingerprint
+from grammar.known import names_by_fingerprint
+from grammar.properties import properties
+from grammar.screening import refusal
+
+SYMBOLIC, NUMERIC = "symbolic", "numeric"
+
+
+def describe(expression: Expression, seconds: float = symbolic.SECONDS) -> dict[str, Any]:
+    """Return the facts by name.
+
+    Args:
+        expression: what is described; properties are those at beta = 1.
+        seconds: limit of each of SymPy's calls; what is late is None (forms) or numeric (ends).
+    """
+    name = fingerprint(expression)
+    formula = expression.formula
+    numbers = {
+        fact: {"value": value, "how": NUMERIC} for fact, value in dataclasses.asdict(properties(expression)).items()
+    }
+    for fact, text in symbolic.limits(formula, seconds).items():
+        exact = _number(text)
+        if exact is not None:
+            numbers[fact] = {"value": exact, "how": SYMBOLIC}
+    refused = refusal(expression)
+    return {
+        "expression": str(expression),
+        "id": name,
+        "names": list(names_by_fingerprint().get(name, ())),
+        "formula": formula,
+        **symbolic.forms(formula, seconds),
+        "beta": beta_role(expression),
+        "refused": str(refused) if refused else None,
+        "properties": numbers,
+    }
+
+
+def _number(text: str | None) -> float | None:
+    """Read a limit as SymPy writes it: a number, oo or -oo."""
+    if text is None:
+        return None
+    try:
+        return float(text.replace("oo", "inf"))
+    except ValueError:
+        return None
