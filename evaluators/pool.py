@@ -64,7 +64,7 @@ Verdict = tuple[list[Work], list[tuple[int, Outcome]]]
 
 
 def in_populations(requests: Sequence[Request], size: int, workers: int = 1) -> deque[Work]:
-    """Group requests of equal steps into populations of at most ``size``, as many for each worker, and evenly filled."""
+    """Group requests of equal steps into populations of at most ``size``, evenly filled, as many for each worker."""
     by_steps: dict[int, list[int]] = {}
     for place, request in enumerate(requests):
         by_steps.setdefault(request.steps, []).append(place)

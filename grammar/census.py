@@ -95,9 +95,20 @@ def take_census(space: Space, samples: int = 4000, seed: int = 0) -> Census:
     return Census(strings, legal, finite, distinct, symmetric, reachable, shrink, exact, intervals)
 
 
-def _length(expression: Expression) -> tuple[int, int, str]:
+def distinct_expressions(space: Space) -> dict[str, list[Expression]]:
+    """Return fingerprint -> every finite expression of a small space that behaves so, shortest first."""
+    groups: dict[str, list[Expression]] = {}
+    for expression in sorted(_listed(space), key=_length):
+        numbers = behaviour(expression)
+        if bool(torch.isfinite(numbers).all()):
+            groups.setdefault(digest(numbers), []).append(expression)
+    return groups
+
+
+def _length(expression: Expression) -> tuple[int, int, int, str]:
+    """Order by size, then by text, x before what is done to x."""
     text = str(expression)
-    return expression.size, len(text), text
+    return expression.size, len(text), text.find("(x"), text
 
 
 def _listed(space: Space) -> Iterator[Expression]:

@@ -19,7 +19,7 @@ Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Interval = tuple[float, float]
 
 CORE = 6.0  # pre-activations behind a normalisation lie within: shape is judged on [-6, 6]
-GRID = 4801  # points there, 0.0025 apart
+GRID = 4800  # points there, 0.0025 apart; 0 is not among them, since many functions have their kink there
 FAR = (1e2, 1e3, 1e4)  # where the ends are judged
 FLAT, STRAIGHT = 1e-2, 1e-2  # |slope| of a saturating, |curvature| of an almost linear region
 SWISH_BETAS = (0.5, 4.0)  # range of b in the distance to a*x*sigmoid(b*x)+c

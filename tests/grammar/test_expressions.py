@@ -1,5 +1,7 @@
 """Text, trees and source: what is written is read back, and every fault of a text is one clear sentence."""
 
+import json
+
 import pytest
 import torch
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from grammar.expression import Expression, X, apply
 from grammar.known import DISCOVERIES, KNOWN, read
-from grammar.parse import BadExpression, parse
+from grammar.parse import BadExpression, from_json, parse
 from grammar.render import compile_expression, source_lines
 from grammar.sets import VOCABULARY
 from grammar.swish2017 import BINARY, SWISH2017, UNARY
@@ -31,6 +33,17 @@ def trees() -> st.SearchStrategy[Expression]:
 @given(trees())
 def test_text_is_read_back_as_the_same_tree(tree: Expression) -> None:
     assert parse(str(tree), SWISH2017) == tree
+
+
+@given(trees())
+def test_json_is_read_back_as_the_same_tree(tree: Expression) -> None:
+    assert from_json(json.loads(json.dumps(tree.to_json())), SWISH2017) == tree
+
+
+@pytest.mark.parametrize("value", [3, None, [], ["mul"], [["mul"], "x"], {"mul": "x"}, ["mul", "x"], ["nul", "x", "x"]])
+def test_json_that_is_no_tree_is_refused(value: object) -> None:
+    with pytest.raises(BadExpression):
+        from_json(value, SWISH2017)
 
 
 @given(trees())

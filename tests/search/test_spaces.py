@@ -1,0 +1,113 @@
+"""Spaces from settings, twins in a search, and own primitives from the config to the exported file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from evaluators.pool import SerialPool
+from search.command_line import main
+from search.run import Search
+from search.settings import from_tree
+from search.store import Store
+from tests.search.test_runs import TREE, FakePool
+
+BAD_ROW = "{name: wrong, arity: 1, code: b, formula: b}"
+OWN = """
+task: {steps: 2, batch: 16}
+pool: {kind: serial}
+budget: {children: 3, batch: 4}
+final: {top: 2, seeds: 1, steps: 2}
+baselines: [relu, "mul(x,bump(x))"]
+space:
+  primitives: [identity, tanh, mul, add]
+  own:
+    - {name: bump, arity: 1, code: "a / (1 + a * a)", formula: "a/(1 + a**2)"}
+"""
+
+
+def test_an_own_primitive_goes_the_whole_way(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config, run, module = tmp_path / "own.yaml", tmp_path / "run", tmp_path / "own.py"
+    config.write_text(OWN)
+    main(["search", str(config), "--run", str(run)])
+    main(["show", str(run), "mul(x,bump(x))", "--config", str(config)])
+    assert "f(x) = x*(x/(1 + x**2))" in capsys.readouterr().out
+    main(["export", str(run), "mul(x,bump(x))", "-o", str(module), "--config", str(config)])
+    assert "1 + x * x" in module.read_text()
+    with pytest.raises(SystemExit) as exit_:
+        main(["export", str(run), "mul(x,bump(x))", "-o", str(tmp_path / "no.py")])
+    assert exit_.value.code == 2
+    assert "code is never taken from a store" in capsys.readouterr().err
+    assert not (tmp_path / "no.py").exists()
+    main(["evaluate", "bump(x)", "--config", str(config), "--steps=2", "--seeds=1", "--pool=serial", "--json"])
+    assert json.loads(capsys.readouterr().out)[0]["loss"] > 0
+
+
+def test_twins_share_one_training_where_the_setting_says_so(tmp_path: Path) -> None:
+    for share in (True, False):
+        space = {
+            "primitives": ["identity", "neg", "relu", "minzero", "sigmoid", "add", "sub", "max"],
+            "share_twins": share,
+        }
+        settings = from_tree({**TREE, "space": space, "budget": {"children": 60, "batch": 40, "proposals": 400}})
+        pool = FakePool()
+        with Store(tmp_path / str(share), create=True) as store:
+            Search(settings, store, pool).run()
+            behaviours = {b.fingerprint: b.twin for b in store.behaviours()}
+            trained = {key.fingerprint for key in store.outcomes() if key.rung == 0}
+        if share:
+            assert len({behaviours[name] for name in trained}) == len(trained)
+            assert {behaviours[name] for name in trained} == set(behaviours.values())
+        else:
+            assert trained == set(behaviours)
+
+
+def test_a_search_over_a_template_with_constraints_keeps_them(tmp_path: Path) -> None:
+    space = {"primitives": "aquasurf2023", "shape": "u(u(x))", "constraints": {"no_inverse_pair": True}}
+    settings = from_tree({**TREE, "space": space})
+    with Store(tmp_path, create=True) as store, SerialPool(settings.task, settings.pool) as pool:
+        Search(settings, store, pool).run()
+        texts = [proposal.expression for proposal in store.proposals()]
+    assert texts
+    assert not any("neg(neg" in text or "reciprocal(reciprocal" in text for text in texts)
+
+
+def test_space_prints_its_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["space", "--primitives", "identity,sigmoid,relu,mul,add", "--shape", "b(u(x),u(x))"]
+    main([*words, "--json"])
+    census = json.loads(capsys.readouterr().out)
+    assert {"strings", "legal", "finite", "distinct", "distinct_up_to_symmetry", "reachable"} <= census.keys()
+    assert census["strings"] == 3 * 3 * 2
+    assert census["reachable"]["silu"] == "mul(x,sigmoid(x))"
+    assert census["reachable"]["gelu"] is None
+    main(words)
+    assert "mul(x,sigmoid(x))" in capsys.readouterr().out
+
+
+def test_describe_prints_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["describe", "gelu", "--json"])
+    assert json.loads(capsys.readouterr().out)["properties"]["swish_like"]["value"] is True
+    main(["describe", "gelu"])
+    assert "swish distance" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["space"], "name a CONFIG or --primitives"),
+        (["space", "--primitives", "swish2018"], "did you mean 'swish2017'?"),
+        (["space", "--primitives", "tanh,relu"], "has a binary place, and the set has no binary primitive"),
+        (["space", "--primitives", "swish2017", "--shape", "b(u(x))"], "template 'b(u(x))': expected ','"),
+        (["space", "configs/quickstart.yaml", "--set", "space.constraints.largest_size=1"], "no expression of shape"),
+        (["space", "configs/quickstart.yaml", "--set", f"space.own=[{BAD_ROW}]"], "must use exactly ['a']"),
+        (["search", "configs/quickstart.yaml", "--set", "space.primitives=[swish207]"], "did you mean 'swish2017'?"),
+        (["describe", "mul(x"], "found the end of the text"),
+    ],
+)  # fmt: skip
+def test_a_wrong_space_is_one_sentence_and_exit_code_2(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        main(words)
+    assert exit_.value.code == 2
+    assert sentence in capsys.readouterr().err
