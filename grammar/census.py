@@ -36,7 +36,8 @@ class Census:
         reachable: known name -> shortest expression of the space that behaves so, or None.
         shrink: constraint -> legal strings if it were the only one.
         exact: whether the space was listed whole; else the three numbers of behaviour are estimates.
-        intervals: 95 % intervals of estimated numbers by name; the distinct ones are lower bounds (Chao 1987).
+        intervals: bounds that hold estimated numbers with 95 %, by name. The distinct ones are wide, and their estimate
+            is a lower bound: a sample says little of what it did not meet.
     """
 
     strings: int
@@ -65,6 +66,7 @@ def take_census(space: Space, samples: int = 4000, seed: int = 0) -> Census:
     expressions = _listed(space) if exact else _drawn(space, samples, seed)
     behaviours: Counter[str] = Counter()
     twins: Counter[str] = Counter()
+    twin_of: dict[str, str] = {}
     shortest: dict[str, Expression] = {}
     seen = 0
     for expression in expressions:
@@ -76,16 +78,16 @@ def take_census(space: Space, samples: int = 4000, seed: int = 0) -> Census:
         behaviours[name] += 1
         if name not in shortest or _length(expression) < _length(shortest[name]):
             shortest[name] = expression
-        if behaviours[name] == 1:
-            twins[twin_key(numbers)] += 1
+        if name not in twin_of:
+            twin_of[name] = twin_key(numbers)
+        twins[twin_of[name]] += 1
     finite, distinct, symmetric, intervals = sum(behaviours.values()), len(behaviours), len(twins), {}
     if not exact:
         ratio = binomtest(finite, seen).proportion_ci(method="wilson")
         intervals["finite"] = (ratio.low * legal, ratio.high * legal)
-        distinct, intervals["distinct"] = _chao(behaviours, finite / seen * legal)
-        folding = symmetric / max(1, len(behaviours))
-        intervals["distinct_up_to_symmetry"] = (intervals["distinct"][0] * folding, intervals["distinct"][1] * folding)
-        finite, symmetric = round(finite / seen * legal), round(distinct * folding)
+        finite = round(finite / seen * legal)
+        distinct, intervals["distinct"] = _chao(behaviours, finite)
+        symmetric, intervals["distinct_up_to_symmetry"] = _chao(twins, finite)
         shortest |= _of_one_unit(space)
     reachable = {
         known: str(shortest[name]) if name in shortest else None
@@ -131,21 +133,28 @@ def _drawn(space: Space, samples: int, seed: int) -> Iterator[Expression]:
         yield space.decode([c + space.offset(p.kind) for c, p in zip(chosen, space.shape.positions, strict=True)])
 
 
-def _chao(counts: Counter[str], most: float) -> tuple[int, Interval]:
-    """Return Chao's lower-bound estimate of the number of classes and its 95 % interval, at most ``most``.
+def _chao(counts: Counter[str], strings: float) -> tuple[int, Interval]:
+    """Return Chao's lower-bound estimate of the number of classes, and bounds that hold it with 95 %.
 
-    Source: Chao 1987, Biometrics 43, equations 1 and 2, with the log-normal interval of the same paper.
+    The lower bound is that of Chao's log-normal interval. No upper bound follows from a sample alone; but what was not
+    seen has about ``once / drawn`` of all strings (Good 1953), and every unseen class needs a string.
+
+    Args:
+        counts: how often each class was drawn.
+        strings: how many strings there are.
+
+    Source: Chao 1987, Biometrics 43, equations 1 and 2.
     """
-    seen = len(counts)
+    seen, drawn = len(counts), sum(counts.values())
     once, twice = (sum(1 for count in counts.values() if count == n) for n in (1, 2))
     hidden = once * (once - 1) / (2 * (twice + 1))
+    unseen = binomtest(once, drawn).proportion_ci().high * strings
+    if hidden == 0:
+        return seen, (float(seen), seen + unseen)
     ratio = once / max(twice, 1)
     variance = max(twice, 1) * (ratio**4 / 4 + ratio**3 + ratio**2 / 2)
-    if hidden == 0:
-        return seen, (float(seen), float(seen))
     spread = math.exp(1.96 * math.sqrt(math.log(1 + variance / hidden**2)))
-    low, high = seen + hidden / spread, seen + hidden * spread
-    return round(min(seen + hidden, most)), (min(low, most), min(high, most))
+    return round(min(seen + hidden, strings)), (seen + hidden / spread, min(seen + unseen, strings))
 
 
 def _of_one_unit(space: Space) -> dict[str, Expression]:

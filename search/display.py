@@ -196,7 +196,7 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
 
 def census_tables(census: Census) -> list[Table]:
     """Return a space in numbers, and which known activations lie in it."""
-    numbers = Table("", "count", "95 % interval", box=box.SIMPLE_HEAD, title=f"listed whole: {census.exact}")
+    numbers = Table("", "count", "between (95 %)", box=box.SIMPLE_HEAD, title=f"listed whole: {census.exact}")
     for name in ("strings", "legal", "finite", "distinct", "distinct_up_to_symmetry"):
         interval = census.intervals.get(name)
         shown = "" if interval is None else f"{interval[0]:,.0f} to {interval[1]:,.0f}"
