@@ -32,6 +32,9 @@ def describe(expression: Expression, seconds: float = symbolic.SECONDS) -> dict[
         exact = _number(text)
         if exact is not None:
             numbers[fact] = {"value": exact, "how": SYMBOLIC}
+    for fact, proven in symbolic.symmetries(formula, seconds).items():
+        if proven:
+            numbers[fact] = {"value": True, "how": SYMBOLIC}
     refused = refusal(expression)
     return {
         "expression": str(expression),

@@ -74,6 +74,11 @@ def limits(formula: str, seconds: float = SECONDS) -> dict[str, str | None]:
     }
 
 
+def symmetries(formula: str, seconds: float = SECONDS) -> dict[str, bool]:
+    """Return whether SymPy can prove that the formula is ``odd`` or ``even`` in x at beta = 1; False is no proof."""
+    return {do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds)) == "0" for do in ("odd", "even")}
+
+
 def _text(answer: Any) -> str | None:
     return None if answer is None else answer["text"]
 
@@ -107,6 +112,10 @@ def _serve() -> None:
                 return {"text": str(slope)}
             case "simplified":
                 return {"text": str(sympy.simplify(expression))}
+            case "odd" | "even" as parity:
+                plain = expression.subs(beta, 1)
+                mirrored = plain.subs(x, -x)
+                return {"text": str(sympy.simplify(plain + mirrored if parity == "odd" else plain - mirrored))}
         end = -sympy.oo if question["do"].endswith("left") else sympy.oo
         return {"text": limit(slope if question["do"].startswith("slope") else expression, end)}
 

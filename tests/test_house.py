@@ -1,11 +1,18 @@
 """The house: imports run one way, each foreign thing has one door, modules stay small, the README is executed."""
 
 import ast
+import re
+import shlex
 import statistics
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from search.command_line import main
+from search.settings import load_settings
+from search.spaces import build_space
+from tests.test_tiny import TINY
 
 ROOMS = ("grammar", "evaluators", "search", "scripts")
 MAY_IMPORT = {
@@ -62,3 +69,43 @@ def test_the_top_level_is_what_was_agreed() -> None:
 
 def test_every_module_says_what_it_holds() -> None:
     assert all(ast.get_docstring(ast.parse(path.read_text())) for path in MODULES)
+
+
+README = Path("README.md").read_text()
+COMMANDS = [line.split(" #")[0].strip() for line in README.splitlines() if line.startswith("actsearch ")]
+
+
+@pytest.fixture(scope="module")
+def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "mine"
+    main(["search", "configs/quickstart.yaml", "--run", str(run), *TINY])
+    return run
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme_does_its_job(command: str, small_run: Path, tmp_path: Path) -> None:
+    words = shlex.split(command.replace("runs/mine", str(small_run)).replace("activation.py", str(tmp_path / "a.py")))[
+        1:
+    ]
+    small = {"search": TINY, "evaluate": ["--steps=2", "--pool=serial"]}
+    small["space"] = ["--set=space.primitives=[identity,sigmoid,mul]"]
+    main([*words, *small.get(words[0], [])])
+    assert words[0] != "export" or (tmp_path / "a.py").is_file()
+
+
+@pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
+def test_every_yaml_of_the_readme_can_be_used(block: str, tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(block)
+    assert build_space(load_settings(tmp_path / "c.yaml").space).count(()) > 0
+
+
+def test_the_readme_names_every_logged_number() -> None:
+    logged = {"validation_loss", "validation_accuracy", "test_loss", "test_accuracy", "train_loss", "reward_mean"}
+    logged |= {"reward_best", "baseline", "entropy", "gradient_norm"}
+    assert all(f"`{name}`" in README for name in logged)
+
+
+def test_every_file_the_readme_names_is_there() -> None:
+    rooms = {path.name for room in (*ROOMS, "configs", "tests") for path in Path(room).rglob("*")}
+    named = set(re.findall(r"`(?:\w+/)*(\w+\.(?:py|yaml))`", README))
+    assert named <= rooms | {"activation.py"}, named - rooms

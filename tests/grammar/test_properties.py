@@ -155,3 +155,6 @@ def test_a_description_says_how_each_fact_was_found() -> None:
     assert facts["properties"]["limit_left"] == {"value": 0.0, "how": SYMBOLIC}
     assert facts["properties"]["limit_right"] == {"value": INF, "how": SYMBOLIC}
     assert facts["properties"]["gain"]["how"] == NUMERIC
+    assert facts["properties"]["odd"] == {"value": False, "how": NUMERIC}
+    assert describe(read("tanh"))["properties"]["odd"] == {"value": True, "how": SYMBOLIC}
+    assert describe(read("mul(x,sin(x))"))["properties"]["even"] == {"value": True, "how": SYMBOLIC}
