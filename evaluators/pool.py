@@ -23,7 +23,7 @@ from grammar.primitive import Primitive
 ATTEMPTS = 2  # a population that lost its worker this often is split, and a single child is given up
 
 
-@pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+@pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class PoolSettings:
     """Where children are trained.
 

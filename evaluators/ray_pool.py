@@ -122,7 +122,7 @@ class RayPool(Pool):
         actor = self._starting.pop(reference)
         try:
             ray.get(reference)
-        except ray.exceptions.RayActorError as fault:
+        except ray.exceptions.RayError as fault:
             self._failed_starts += 1
             if self._failed_starts >= FAILED_STARTS:
                 raise WorkersCannotStartError(f"{FAILED_STARTS} workers died at their start: {fault}") from fault
@@ -138,12 +138,13 @@ class RayPool(Pool):
     def _collect(self, reference: Any, actor: Any, work: Work) -> Verdict:
         try:
             outcomes = ray.get(reference)
-        except ray.exceptions.RayActorError:
-            self._replace(actor)
-            return work.after_failure("the worker died while it trained this child", Status.CRASHED)
-        except ray.exceptions.RayTaskError as fault:
+        except ray.exceptions.RayTaskError as fault:  # the training raised; the worker lives
             self._idle.append(actor)
             return work.after_failure(f"{type(fault.cause).__name__}: {fault.cause}", Status.CRASHED)
+        except ray.exceptions.RayError as fault:  # the worker died, was evicted for its memory, or lost its node
+            self._replace(actor)
+            reason = f"the worker died while it trained this child ({type(fault).__name__})"
+            return work.after_failure(reason, Status.CRASHED)
         self._idle.append(actor)
         return [], list(zip(work.places, outcomes, strict=True))
 

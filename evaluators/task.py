@@ -19,7 +19,7 @@ from evaluators.resnet1d import ResNet1dPopulation
 from grammar.render import Function
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class TaskSettings:
     """What a child is trained on and how; the defaults are the proxy that was measured to rank like the paper.
 

@@ -14,8 +14,8 @@ import torch
 from scipy.stats import binomtest
 
 from grammar.expression import Expression
-from grammar.fingerprint import behaviour, digest, twin_key
-from grammar.known import names_by_fingerprint
+from grammar.fingerprint import behaviour, digest, is_finite, twin_key
+from grammar.known import AS_CORE_UNITS, KNOWN, names_by_fingerprint, read
 from grammar.shape import core_units
 from grammar.space import NotInSpace, Space
 
@@ -72,7 +72,7 @@ def take_census(space: Space, samples: int = 4000, seed: int = 0) -> Census:
     for expression in expressions:
         seen += 1
         numbers = behaviour(expression)
-        if not bool(torch.isfinite(numbers).all()):
+        if not is_finite(numbers):
             continue
         name = digest(numbers)
         behaviours[name] += 1
@@ -102,7 +102,7 @@ def distinct_expressions(space: Space) -> dict[str, list[Expression]]:
     groups: dict[str, list[Expression]] = {}
     for expression in sorted(_listed(space), key=_length):
         numbers = behaviour(expression)
-        if bool(torch.isfinite(numbers).all()):
+        if is_finite(numbers):
             groups.setdefault(digest(numbers), []).append(expression)
     return groups
 
@@ -158,7 +158,7 @@ def _chao(counts: Counter[str], strings: float) -> tuple[int, Interval]:
 
 
 def _of_one_unit(space: Space) -> dict[str, Expression]:
-    """Return the behaviours of the one-unit space that a larger one can write too, shortest first found."""
+    """Return known behaviours that a large space can write: as one unit, as they are named, or as core units."""
     found: dict[str, Expression] = {}
     if not (space.unary and space.binary):
         return found
@@ -166,7 +166,8 @@ def _of_one_unit(space: Space) -> dict[str, Expression]:
     if small.count(()) > LISTED:
         return found
     wanted = names_by_fingerprint()
-    for expression in sorted(_listed(small), key=_length):
+    written = [read(text) for text in (*KNOWN.values(), *AS_CORE_UNITS)]
+    for expression in [*sorted(_listed(small), key=_length), *written]:
         name = digest(behaviour(expression))
         if name in wanted and name not in found:
             try:

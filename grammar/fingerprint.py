@@ -17,7 +17,7 @@ ones of the one-unit space differ by more than 1e-4 somewhere."""
 FLOOR = 1e-9
 """Numbers smaller than this are zero."""
 
-BETAS = (1.0, 0.37, 1.83)
+BETAS = (1.0, 0.37, 1.83, -0.71, 4.2)
 """Trainable scalars at which a function is compared; 1.0 is where training starts."""
 
 
@@ -29,7 +29,7 @@ def probe_points() -> torch.Tensor:
 
 
 def behaviour(expression: Expression) -> torch.Tensor:
-    """Return values and slopes on the probe, ``(2, 3, 64) float64``: kind, beta, point."""
+    """Return values and slopes on the probe, ``(2, 5, 64) float64``: kind, beta, point."""
     x = probe_points().expand(len(BETAS), -1).clone().requires_grad_()
     beta = torch.tensor(BETAS, dtype=torch.float64)[:, None]
     value = compile_expression(expression)(x, beta)
@@ -37,6 +37,11 @@ def behaviour(expression: Expression) -> torch.Tensor:
     if value.requires_grad:
         (slope,) = torch.autograd.grad(value.sum(), x)
     return torch.stack([value.detach(), slope])
+
+
+def is_finite(numbers: torch.Tensor) -> bool:
+    """Return whether values and slopes of a ``behaviour`` are finite at beta = 1, where training starts."""
+    return bool(torch.isfinite(numbers[:, 0]).all())
 
 
 def fingerprint(expression: Expression) -> str:
@@ -51,7 +56,7 @@ def twin_key(numbers: torch.Tensor) -> str:
     behind the constant.
 
     Args:
-        numbers: of ``behaviour``, ``(2, 3, 64)``.
+        numbers: of ``behaviour``, ``(2, 5, 64)``.
     """
     values, slopes = numbers
     values = values - values.mean(1, keepdim=True)
@@ -76,8 +81,9 @@ def beta_role(expression: Expression) -> str:
         "scales the input": function(betas * x, one),
         "shifts the input": function(x + betas - 1, one),
     }
+    usable = torch.isfinite(values).all(1)  # a large or negative beta may overflow
     for role, guess in candidates.items():
-        if bool(torch.isclose(values, guess, rtol=1e-9, atol=1e-9).all()):
+        if bool(torch.isclose(values[usable], guess[usable], rtol=1e-9, atol=1e-9).all()):
             return role
     return "changes the shape"
 

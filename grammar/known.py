@@ -57,6 +57,14 @@ def read(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
     return parse(KNOWN.get(text.strip().lower(), text), (*VOCABULARY, *primitives))
 
 
+AS_CORE_UNITS = (
+    "sub(mul(atan(x),atan(x)),x)",
+    "mul(x,mul(asinh(x),asinh(x)))",
+    "add(relu(x),scale(min(minzero(x),minzero(x))))",
+)
+"""Known activations that need two core units, written as such."""
+
+
 @functools.cache
 def names_by_fingerprint() -> dict[str, tuple[str, ...]]:
     """Return fingerprint -> the known names of that behaviour."""

@@ -5,6 +5,7 @@ neighbours) and how rows are combined (``expression``).
 """
 
 import ast
+import re
 from dataclasses import dataclass
 from types import CodeType
 
@@ -51,6 +52,9 @@ class Primitive:
             raise BadPrimitive(f"primitive '{self.name}': a name must be a Python identifier")
         if self.arity not in (0, 1, 2):
             raise BadPrimitive(f"primitive '{self.name}': arity must be 0, 1 or 2, found {self.arity}")
+        for name in sorted(_walrus_names(self.code, self.name)):
+            if name in {"x", "a", "b", "beta", "torch"} or re.fullmatch(r"t\d+", name):
+                raise BadPrimitive(f"primitive '{self.name}': an intermediate value must not be named '{name}'")
         used = _names_in(self.code, self.name) - {"torch", "beta"}
         if used != set(OPERANDS[: self.arity]):
             raise BadPrimitive(
@@ -110,5 +114,8 @@ def _compiled(code: str, name: str) -> CodeType:
 
 def _names_in(code: str, name: str) -> set[str]:
     nodes = list(ast.walk(_parsed(code, name)))
-    named = {node.target.id for node in nodes if isinstance(node, ast.NamedExpr)}
-    return {node.id for node in nodes if isinstance(node, ast.Name)} - named
+    return {node.id for node in nodes if isinstance(node, ast.Name)} - _walrus_names(code, name)
+
+
+def _walrus_names(code: str, name: str) -> set[str]:
+    return {node.target.id for node in ast.walk(_parsed(code, name)) if isinstance(node, ast.NamedExpr)}

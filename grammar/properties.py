@@ -35,7 +35,7 @@ class Properties:
         limit_right: the same at the other end.
         slope_left: of f at the left end, None where it does not settle.
         slope_right: the same at the other end.
-        bounded_above: on +-1e4, growth between 1e3 and 1e4 counting as unbounded.
+        bounded_above: on +-1e4, growth between 1e3 and 1e4 or an infinite value counting as unbounded.
         bounded_below: the same below.
         monotone: on [-6, 6] and at the ends.
         convex: on [-6, 6]; -f is concave.
@@ -47,7 +47,7 @@ class Properties:
         lipschitz: largest |slope| on [-6, 6].
         saturating: intervals of [-6, 6] where |slope| < 0.01.
         almost_linear: intervals of [-6, 6] where |curvature| < 0.01 and the slope is not flat.
-        mean: E f(z), z from N(0, 1).
+        mean: E f(z), z from N(0, 1); None where it is infinite.
         variance: of f(z).
         gain: 1/sqrt(E f(z)^2), which keeps the second moment from layer to layer.
         swish_distance: least root-mean-square distance under 2*N(0, 1) to a*x*sigmoid(b*x)+c over a, c, the sign of x
@@ -73,8 +73,8 @@ class Properties:
     lipschitz: float
     saturating: tuple[Interval, ...]
     almost_linear: tuple[Interval, ...]
-    mean: float
-    variance: float
+    mean: float | None
+    variance: float | None
     gain: float | None
     swish_distance: float | None
     swish_beta: float | None
@@ -106,7 +106,7 @@ def properties(expression: Expression) -> Properties:
     with np.errstate(all="ignore"):
         value, slope = curve(x)
         bounded_above, bounded_below = _bounded(curve)
-        monotone = _monotone(curve, slope)
+        monotone = _monotone(curve, value, slope)
         smooth = _smooth(curve, x)
         step = x[1] - x[0]
         curvature = np.gradient(slope, step)
@@ -122,7 +122,7 @@ def properties(expression: Expression) -> Properties:
             bounded_above=bounded_above,
             bounded_below=bounded_below,
             monotone=monotone,
-            convex=bool((np.diff(slope) >= -1e-9 * (1 + np.abs(slope[1:]))).all()),
+            convex=_convex(value, slope, step),
             smooth=smooth,
             odd=bool((np.abs(value + value[::-1]) <= scale).all()),
             even=bool((np.abs(value - value[::-1]) <= scale).all()),
@@ -133,7 +133,7 @@ def properties(expression: Expression) -> Properties:
             almost_linear=_intervals(x, (np.abs(curvature) < STRAIGHT) & ~flat),
             mean=mean,
             variance=variance,
-            gain=1 / math.sqrt(second) if 0 < second < math.inf else None,
+            gain=1 / math.sqrt(second) if second else None,
             swish_distance=distance,
             swish_beta=swish_beta,
             swish_like=(bounded_above != bounded_below) and smooth and not monotone,
@@ -182,20 +182,38 @@ def _end(curve: _Curve, sign: int, kind: int) -> float | None:
 
 
 def _bounded(curve: _Curve) -> tuple[bool, bool]:
-    """Compare the extremes up to 1e3 with those between 1e3 and 1e4."""
-    near, far = np.geomspace(1e-2, 1e3, 4000), np.geomspace(1e3, 1e4, 4000)
-    inner, outer = (
-        np.nan_to_num(curve(np.concatenate([-p, p]))[0], nan=0.0, posinf=1e300, neginf=-1e300) for p in (near, far)
-    )
-    margin = 1e-3 * (1 + min(abs(inner.max()), abs(inner.min())))
-    return bool(outer.max() <= inner.max() + margin), bool(outer.min() >= inner.min() - margin)
+    """Compare the extremes of the last tenfold of x up to +-1e4 with those before it; infinity is no bound.
+
+    Where a value stops being a number on the way (an overflow inside), the way ends there.
+    """
+    x = np.geomspace(1e-2, FAR[-1], 6000)
+    inner, outer = [], []
+    for sign in (-1, 1):
+        value = curve(sign * x)[0]
+        broken = np.flatnonzero(np.isnan(value))
+        end = int(broken[0]) if len(broken) else len(x)
+        last = x[:end] > x[end - 1] / 10
+        inner.append(value[:end][~last])
+        outer.append(value[:end][last])
+    before, behind = np.concatenate(inner), np.concatenate(outer)
+    above = np.isfinite(behind.max()) and behind.max() <= before.max() + 1e-3 * (1 + abs(before.max()))
+    below = np.isfinite(behind.min()) and behind.min() >= before.min() - 1e-3 * (1 + abs(before.min()))
+    return bool(above), bool(below)
 
 
-def _monotone(curve: _Curve, slope: Array) -> bool:
+def _monotone(curve: _Curve, value: Array, slope: Array) -> bool:
     ends = curve(np.concatenate([-np.geomspace(CORE, 1e4, 400), np.geomspace(CORE, 1e4, 400)]))[1]
-    slopes = np.concatenate([slope, ends[np.isfinite(ends)]])
+    # slopes and steps: a function with a jump or a pole may fall although every slope rises
+    changes = np.concatenate([slope, np.diff(value), ends[np.isfinite(ends)]])
     small = 1e-9 * (1 + np.abs(slope).max())
-    return bool((slopes >= -small).all() or (slopes <= small).all())
+    return bool((changes >= -small).all() or (changes <= small).all())
+
+
+def _convex(value: Array, slope: Array, step: float) -> bool:
+    """Rising slopes, and no step larger than the slopes at its ends allow: that would be a jump."""
+    rising = np.diff(slope) >= -1e-9 * (1 + np.abs(slope[1:]))
+    allowed = step * np.maximum(np.abs(slope[1:]), np.abs(slope[:-1])) + 1e-9 * (1 + np.abs(value[1:]))
+    return bool(rising.all() and (np.abs(np.diff(value)) <= allowed).all())
 
 
 def _smooth(curve: _Curve, x: Array) -> bool:
@@ -205,14 +223,16 @@ def _smooth(curve: _Curve, x: Array) -> bool:
     if not (np.isfinite(value).all() and np.isfinite(slope).all()):
         return False
     for kind, numbers in enumerate((value, slope)):
-        for place in np.argsort(np.abs(np.diff(numbers)))[-6:]:
+        change = np.abs(np.diff(numbers))
+        usual = np.minimum(np.roll(change, 2), np.roll(change, -2)) + 1e-9 * (1 + change.max())
+        for place in np.argsort(change / usual)[-8:]:  # against the change near by: steep is not yet a kink
             left, right = points[place], points[place + 1]
             for _ in range(4):  # each round looks at 32 parts of the interval, down to a hundred millionth
                 parts = np.linspace(left, right, 33)
                 inner = curve(parts)[kind]
                 worst = int(np.argmax(np.abs(np.diff(inner))))
                 left, right = parts[worst], parts[worst + 1]
-            if abs(np.diff(curve(np.array([left, right]))[kind])[0]) > 1e-3 * min(1.0, np.abs(numbers).max()):
+            if abs(np.diff(curve(np.array([left, right]))[kind])[0]) > 1e-3 * min(1.0, float(np.abs(numbers).max())):
                 return False
     return True
 
@@ -223,6 +243,7 @@ def _roots(function: Callable[[float], float], x: Array, value: Array) -> tuple[
     exact = [] if (value == 0).sum() > 10 else [float(p) for p in x[value == 0]]
     changes = np.nonzero(value[:-1] * value[1:] < 0)[0][:10]
     found = [float(brentq(function, x[i], x[i + 1])) for i in changes]
+    found = [root for root in found if abs(function(root)) < 1e-6]  # else the sign changed at a pole or a jump
     return tuple(sorted(round(root, 9) + 0.0 for root in [*exact, *found]))[:10]
 
 
@@ -233,11 +254,14 @@ def _intervals(x: Array, inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
     return tuple((float(x[a]), float(x[b])) for a, b in runs if x[b] - x[a] >= 0.25)
 
 
-def _moments(curve: _Curve) -> tuple[float, float, float]:
-    """Return mean, variance and second moment under N(0, 1), by the trapezoidal rule on +-10."""
+def _moments(curve: _Curve) -> tuple[float | None, float | None, float | None]:
+    """Return mean, variance and second moment under N(0, 1), by the trapezoidal rule on +-10; None where infinite."""
     z = np.linspace(-10, 10, 8001)
     weight = np.exp(-z * z / 2)
     weight /= weight.sum()
     value = curve(z)[0]
-    mean, second = float((weight * value).sum()), float((weight * value**2).sum())
+    parts = weight * value**2
+    if not np.isfinite(parts).all() or max(parts[0], parts[-1]) > 1e-6 * parts.sum() > 0:
+        return None, None, None  # still growing at ten deviations
+    mean, second = float((weight * value).sum()), float(parts.sum())
     return mean, max(0.0, second - mean**2), second

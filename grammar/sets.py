@@ -39,7 +39,7 @@ def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[P
 
     Raises:
         UnknownPrimitive: a name is neither a set's nor a row's.
-        BadPrimitive: an own row has the name of a built-in one.
+        BadPrimitive: an own row does not stand the check.
     """
     rows: dict[str, Primitive] = {}
     known = {row.name: row for row in (*VOCABULARY, *own)}
@@ -52,39 +52,59 @@ def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[P
             near = difflib.get_close_matches(name, [*SETS, *known], n=1, cutoff=0.5)
             hint = f", did you mean '{near[0]}'?" if near else f"; sets: {', '.join(SETS)}"
             raise UnknownPrimitive(f"unknown set or primitive '{name}'{hint}")
-    built_in = {row.name for row in VOCABULARY} | {"x"}
     for row in own:
-        if row.name in built_in:
-            raise BadPrimitive(f"primitive '{row.name}': the name is taken by a built-in one")
-        check(row)
+        check_own(row)
         rows[row.name] = row
     return tuple(rows.values())
 
 
+def check_own(row: Primitive) -> None:
+    """Check a row that is not built in.
+
+    Raises:
+        BadPrimitive: its name is taken, or it does not stand ``check``.
+    """
+    if row.name in {"x", *(taken.name for taken in VOCABULARY)}:
+        raise BadPrimitive(f"primitive '{row.name}': the name is taken by a built-in one")
+    check(row)
+
+
 def check(row: Primitive) -> None:
-    """Compare an own row with its formula, and its gradient with differences (arity, shape and finiteness are held).
+    """Check a row beyond what every row is held to at once: formula, gradient, and that it is elementwise.
 
     Raises:
         BadPrimitive: with the point and the two values.
     """
-    points = torch.tensor([-2.3, -1.1, -0.6, 0.4, 0.9, 1.7], dtype=torch.float64)
-    a, b = points, points.flip(0) * 0.7 + 0.15
+    a = torch.tensor([1.7, -2.3, 0.4, -0.6, 0.9, -1.1], dtype=torch.float64)
+    b = a.flip(0) * 0.7 + 0.15
     beta = torch.tensor(0.8, dtype=torch.float64)
     arguments = [values.clone().requires_grad_() for values in (a, b)[: row.arity]]
-    found = row(*arguments, beta=beta).expand(len(points))
-    for place in range(len(points)):
+    found = row(*arguments, beta=beta).expand(len(a))
+    if found.dtype != torch.float64:
+        raise BadPrimitive(f"primitive '{row.name}': must give numbers of its input's type, gave {found.dtype}")
+    for place in range(len(a)):
         inputs = {"a": float(a[place]), "b": float(b[place]), "beta": float(beta)}
+        at = ", ".join(f"{name}={value:g}" for name, value in inputs.items() if name in row.formula)
+        value = float(found[place].detach())
+        alone = float(row(*(argument[place].detach() for argument in arguments), beta=beta))
+        if abs(value - alone) > 1e-9 * max(1.0, abs(alone)):
+            raise BadPrimitive(f"primitive '{row.name}': not elementwise, at {at} it gives {value:g}, alone {alone:g}")
         expected = evaluate_formula(row.formula, inputs)
         if expected is None:
-            raise BadPrimitive(f"primitive '{row.name}': its formula '{row.formula}' has no real value at {inputs}")
-        if abs(float(found[place].detach()) - expected) > 1e-6 * max(1.0, abs(expected)):
-            at = ", ".join(f"{name}={value:g}" for name, value in inputs.items() if name in row.formula)
+            raise BadPrimitive(f"primitive '{row.name}': its formula '{row.formula}' has no real value at {at}")
+        if abs(value - expected) > 1e-6 * max(1.0, abs(expected)):
             raise BadPrimitive(
-                f"primitive '{row.name}': its code gives {float(found[place].detach()):.6g} at {at}, "
-                f"its formula {expected:.6g}"
+                f"primitive '{row.name}': its code gives {value:.6g} at {at}, its formula {expected:.6g}"
             )
+    _check_gradient(row, arguments, beta, found)
+
+
+def _check_gradient(row: Primitive, arguments: list[torch.Tensor], beta: torch.Tensor, found: torch.Tensor) -> None:
+    complaint = f"primitive '{row.name}': its gradient is not that of its value (gradcheck)"
     if found.requires_grad:
         try:
             torch.autograd.gradcheck(lambda *given: row(*given, beta=beta), arguments)
         except RuntimeError as fault:
-            raise BadPrimitive(f"primitive '{row.name}': its gradient is not that of its value (gradcheck)") from fault
+            raise BadPrimitive(complaint) from fault
+    elif float(found.max() - found.min()) > 1e-9:  # a constant has no gradient to check
+        raise BadPrimitive(complaint)

@@ -8,8 +8,11 @@ rest of a child; what stands in their place is equal, and measured in the benchm
 from grammar.primitive import Primitive
 
 HOLD = "torch.nn.functional.threshold(torch.abs({name}), {least}, {least})"  # |name|, but never under least
-_ASINH = f"a * torch.log1p((m := {HOLD.format(name='a', least='1e-12')}) + m * m / (1 + torch.sqrt(1 + m * m))) / m"
-_CHOICE = "exact; torch.maximum's gradient is seven times slower. Where both are equal the slope is the first one's"
+_ASINH = f"a * torch.log1p((m := {HOLD.format(name='a', least='1e-12')}) + m * (m / (1 + torch.sqrt(1 + m * m)))) / m"
+_CHOICE = (
+    "exact while both are finite; torch.maximum's gradient costs seven times as much, and it too is not a number where "
+    "an argument has overflowed. Where both are equal the slope is the first one's"
+)
 _SINC = f"torch.sin(m := {HOLD.format(name='a', least='3e-4')}) / m"
 
 UNARY = (

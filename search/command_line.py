@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -81,7 +82,7 @@ def top(run: Path, count: int, as_json: bool) -> None:
     """Show the ranked candidates of RUN, also while the search runs."""
     entries = _entries(run)
     if as_json:
-        print(json.dumps([display.entry_facts(entry) for entry in entries[:count]], indent=2))
+        _print_json([display.entry_facts(entry) for entry in entries[:count]])
     elif entries:
         display.console().print(display.ranking_table(entries[:count], f"{run}: {len(entries)} behaviours so far"))
     else:
@@ -98,7 +99,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     own = _own(config)
     entry = find(_entries(run), which, own)
     if as_json:
-        print(json.dumps(display.entry_facts(entry), indent=2))
+        _print_json(display.entry_facts(entry))
         return
     console = display.console()
     known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
@@ -137,8 +138,8 @@ def space(
     config: Path | None, changes: tuple[str, ...], primitives: str | None, shape: str, units: int, as_json: bool
 ) -> None:
     """Count the space of CONFIG: strings, legal, finite, distinct, and which known activations lie in it."""
-    if config is None and primitives is None:
-        raise click.UsageError("name a CONFIG or --primitives")
+    if (config is None) == (primitives is None) or (config and (shape or units != 1)):
+        raise click.UsageError("name either a CONFIG (and --set) or --primitives (and --shape or --units)")
     if config is not None:
         settings = load_settings(config, changes).space
     else:
@@ -147,7 +148,7 @@ def space(
         settings = from_tree({"space": tree}).space
     census = take_census(build_space(settings))
     if as_json:
-        print(json.dumps(dataclasses.asdict(census), indent=2))
+        _print_json(dataclasses.asdict(census))
     else:
         for table in display.census_tables(census):
             display.console().print(table)
@@ -161,7 +162,7 @@ def describe_command(expression: str, config: Path | None, as_json: bool) -> Non
     """Say everything about EXPRESSION: forms, ends, shape, moments, gain, distance to Swish."""
     facts = describe(read(expression, _own(config)))
     if as_json:
-        print(json.dumps(facts, indent=2))
+        _print_json(facts)
     else:
         display.console().print(display.description_table(facts))
 
@@ -201,9 +202,25 @@ def evaluate(
     settings = from_tree({"task": {"name": task, "steps": steps}, "pool": {"kind": pool}})
     evaluations = jobs.evaluate(expressions, settings.task, settings.pool, seeds, seed, _own(config))
     if as_json:
-        print(json.dumps([display.evaluation_facts(evaluation) for evaluation in evaluations], indent=2))
+        _print_json([display.evaluation_facts(evaluation) for evaluation in evaluations])
     else:
         display.console().print(display.evaluation_table(evaluations))
+
+
+def _print_json(value: object) -> None:
+    """Print JSON that every parser reads: infinities as text."""
+    print(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def _plain(value: object) -> object:
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case dict():
+            return {key: _plain(part) for key, part in value.items()}
+        case list() | tuple():
+            return [_plain(part) for part in value]
+    return value
 
 
 def _own(config: Path | None) -> tuple[Primitive, ...]:
@@ -237,7 +254,11 @@ def main(arguments: list[str] | None = None) -> None:
         _stop("interrupted; everything trained is kept, the same command goes on", INTERRUPTED, debug)
     except USER_FAULTS as fault:
         _stop(str(fault), WRONG_INPUT, debug)
-    except (ExportFailed, OSError) as fault:
+    except OSError as fault:  # a path that cannot be written, a cluster that does not answer
+        _stop(str(fault), WRONG_INPUT, debug)
+    except RecursionError:
+        _stop("the expression, template or config is nested too deeply", WRONG_INPUT, debug)
+    except ExportFailed as fault:
         _stop(str(fault), 1, debug)
     except Exception as fault:  # the last line of defence: a sentence instead of a traceback
         _stop(f"a fault of actsearch itself: {type(fault).__name__}: {fault} (--debug shows where)", 1, debug)

@@ -24,8 +24,8 @@ LINE_SECONDS = 10.0  # between two lines of progress where the output is no term
 
 def console() -> Console:
     """Return where things are printed: the terminal's width, or a wide page where the output is a file."""
-    found = Console(highlight=False, soft_wrap=False)
-    return found if found.is_terminal else Console(highlight=False, width=PAGE_WIDTH)
+    found = Console(highlight=False, soft_wrap=False, markup=False)
+    return found if found.is_terminal else Console(highlight=False, width=PAGE_WIDTH, markup=False)
 
 
 class ProgressLine:

@@ -99,7 +99,7 @@ def evaluate(
     expressions = [read(text, own) for text in texts]
     names = [fingerprint(expression) for expression in expressions]
     requests = [
-        Request(str(expression), child_seed(run_seed, name, repeat), task.steps, test=True)
+        Request(str(expression), child_seed(run_seed, name, repeat), task.steps)
         for expression, name in zip(expressions, names, strict=True)
         for repeat in range(seeds)
     ]

@@ -128,4 +128,7 @@ def find(entries: list[Entry], which: str, own: Sequence[Primitive] = ()) -> Ent
     for entry in entries:
         if entry.fingerprint == key:
             return entry
+    for entry in entries:  # with shared twins, one was trained for all
+        if any(fingerprint(read(twin, own)) == key for twin in entry.twins):
+            return entry
     raise NotFound(f"'{text}' was not trained in this run; 'actsearch evaluate \"{text}\"' scores it")

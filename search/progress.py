@@ -63,11 +63,20 @@ class Meter:
         self.done: Counter[str] = Counter()
         self.best, self.best_score = "", float("inf")
 
-    def count(self, stage: str, expression: str, outcome: Outcome) -> None:
-        """Take an outcome into account; a refused expression cost no training and does not count."""
+    def count(self, stage: str, expression: str, outcome: Outcome, *, tell: bool = True) -> None:
+        """Take an outcome into account; a refused expression cost no training and does not count.
+
+        Args:
+            stage: to which it belongs.
+            expression: that was trained.
+            outcome: of it.
+            tell: the listener; not for what an earlier sitting did.
+        """
         self.done[stage] += outcome.status is not Status.REJECTED
         if stage == next(iter(self.goals)) and outcome.score is not None and outcome.score < self.best_score:
             self.best, self.best_score = expression, outcome.score
+        if not tell:
+            return
         expected = {name: max(goal.children, self.done[name]) for name, goal in self.goals.items()}
         self.listener(
             Progress(

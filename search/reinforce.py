@@ -16,7 +16,7 @@ from search.controller import Controller
 from search.proposer import Proposal, Proposer
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class ReinforceSettings:
     """How the controller learns. The paper of 2017 gives none of these numbers.
 

@@ -49,6 +49,7 @@ class Search:
         known = store.behaviours()
         self.texts = {row.fingerprint: row.expression for row in known}
         self.first_twin: dict[str, str] = {}  # twin key -> the fingerprint that came first
+        self.proposed: set[str] = set()  # fingerprints that proposals were trained as
         self.trained_as: dict[str, str] = {}  # fingerprint -> the one whose outcomes it has: itself or its twin
         for row in known:
             self._link(row.fingerprint, row.twin)
@@ -57,12 +58,12 @@ class Search:
         self.proposer = build_proposer(settings.proposer, self.space, settings.seed)
         finalists = (settings.final.top + len(settings.baselines)) * settings.final.seeds
         goals = {
-            "search": Goal(settings.budget.children, settings.task.steps),
+            "search": Goal(settings.budget.children + len(settings.baselines), settings.task.steps),
             "final": Goal(finalists, settings.final.steps),
         }
         self.meter = Meter(goals, listener)
         for key, outcome in self.outcomes.items():
-            self.meter.count(STAGES[key.rung], self.texts[key.fingerprint], outcome)
+            self.meter.count(STAGES[key.rung], self.texts[key.fingerprint], outcome, tell=False)
 
     def run(self) -> None:
         """Search, then train the finalists; what the store already holds is passed over."""
@@ -75,6 +76,7 @@ class Search:
         if state is not None:
             self.proposer.from_bytes(state)
         stored = self.store.proposals()
+        self.proposed |= {self.trained_as[row.fingerprint] for row in stored}
         batch, asked = max(updated, default=0), len(stored)
         pending = [row for row in stored if row.batch > batch]  # asked for, but killed before it was learned from
         while pending or self._unfinished(asked):
@@ -93,9 +95,9 @@ class Search:
         return self._trained() < self.settings.budget.children and asked < self.settings.budget.proposals
 
     def _trained(self) -> int:
-        return sum(
-            key.rung == SEARCH and outcome.status is not Status.REJECTED for key, outcome in self.outcomes.items()
-        )
+        """Return how many proposed behaviours were trained; baselines come on top of the budget."""
+        keys = (Key(name, SEARCH, 0) for name in self.proposed)
+        return sum(key in self.outcomes and self.outcomes[key].status is not Status.REJECTED for key in keys)
 
     def _ask(self, batch: int) -> list[StoredProposal]:
         rows, new = [], []
@@ -104,6 +106,7 @@ class Search:
             new.append(known)
             rows.append(StoredProposal(batch, proposal.tokens, str(proposal.expression), known.fingerprint))
         self.store.add_proposals(new, rows, self.proposer.to_bytes())
+        self.proposed |= {self.trained_as[row.fingerprint] for row in rows}
         return rows
 
     def _meet(self, expression: Expression, *, baseline: bool) -> Behaviour:
@@ -133,13 +136,12 @@ class Search:
 
     def _finish(self) -> None:
         final = self.settings.final
-        proposed = {row.fingerprint for row in self.store.proposals()}
         scores = {
             key.fingerprint: outcome.score
             for key, outcome in self.outcomes.items()
             if key.rung == SEARCH and outcome.score is not None
         }
-        best = sorted(proposed & scores.keys(), key=lambda name: (scores[name], name))[: final.top]
+        best = sorted(self.proposed & scores.keys(), key=lambda name: (scores[name], name))[: final.top]
         compared = [b.fingerprint for b in self.store.behaviours() if b.baseline]
         baselines = [name for name in compared if name not in best]
         # the search used repeat 0; the finalists' seeds are the ones after it

@@ -6,10 +6,11 @@ The only door to yaml. Each settings class stands beside what it sets; here they
 import dataclasses
 import difflib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -23,7 +24,7 @@ from grammar.parse import BadExpression
 from search.reinforce import ReinforceSettings
 from search.spaces import SpaceSettings, own_rows
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class BadSettings(ValueError):
@@ -133,12 +134,14 @@ def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
     """
     try:
         text = json.dumps(tree)
-    except TypeError as fault:
+    except (TypeError, ValueError) as fault:
         raise BadSettings(f"settings are numbers, texts, lists and sections: {fault}") from fault
     try:
         return TypeAdapter(SearchSettings).validate_json(text)
     except ValidationError as fault:
-        raise BadSettings(_sentence(fault.errors()[0])) from fault
+        # an unknown key first: it is the likeliest reason why another one is missing
+        first = min(fault.errors(), key=lambda error: error["type"] != "unexpected_keyword_argument")
+        raise BadSettings(_sentence(first)) from fault
 
 
 def to_json(settings: SearchSettings) -> str:
@@ -174,7 +177,7 @@ def _apply(tree: dict[str, Any], change: str) -> None:
 
 
 def _sentence(error: ErrorDetails) -> str:
-    where = ".".join(map(str, error["loc"]))
+    where = ".".join(str(step) for step in error["loc"] if not str(step).startswith(("tuple[", "str")))
     if error["type"] == "unexpected_keyword_argument":
         known = _keys_beside(error["loc"])
         near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
@@ -185,11 +188,16 @@ def _sentence(error: ErrorDetails) -> str:
         return message if message.startswith("key '") or not where else f"key '{where}': {message}"
     if error["type"].startswith("dataclass"):
         return f"key '{where}': expected a section of keys, found {json.dumps(error['input'])}"
-    return f"key '{where}': {message}, found {json.dumps(error['input'])}"
+    hint = "; YAML reads 1e-3 as text, write 1.0e-3" if _is_bare_exponent(error["input"]) else ""
+    return f"key '{where}': {message}, found {json.dumps(error['input'])}{hint}"
+
+
+def _is_bare_exponent(found: object) -> bool:
+    return isinstance(found, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", found, re.IGNORECASE) is not None
 
 
 def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
     section: Any = SearchSettings
     for step in path[:-1]:
-        section = get_type_hints(section)[str(step)]
+        section = get_args(section)[0] if isinstance(step, int) else get_type_hints(section)[step]
     return [part.name for part in dataclasses.fields(section)]

@@ -3,6 +3,7 @@
 Not here: what a space is (``grammar.space``).
 """
 
+import functools
 from dataclasses import field
 from typing import Annotated
 
@@ -11,11 +12,11 @@ from pydantic.dataclasses import dataclass
 
 from grammar.constraint import AtMostBetas, AtMostSize, Constraint, ContainsInput, NoInversePair, NoNestedPeriodic
 from grammar.primitive import Primitive
-from grammar.sets import choose
+from grammar.sets import check_own, choose
 from grammar.shape import Shape, core_units, template
 from grammar.space import Space
 
-_STRICT = ConfigDict(extra="forbid", strict=True)
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -38,6 +39,8 @@ class OwnPrimitive:
 @dataclass(frozen=True, config=_STRICT)
 class ConstraintSettings:
     """What must hold of every expression; masked into the sampling.
+
+    With several core units it must hold of every unit that is written, also of one whose output nobody reads.
 
     Args:
         contains_input: x occurs.
@@ -97,9 +100,18 @@ def own_rows(settings: SpaceSettings) -> tuple[Primitive, ...]:
     Raises:
         BadPrimitive: a row does not hold what it promises.
     """
-    return tuple(Primitive(row.name, row.arity, row.code, row.formula) for row in settings.own)
+    return _checked(settings.own)
 
 
+@functools.cache
+def _checked(own: tuple[OwnPrimitive, ...]) -> tuple[Primitive, ...]:
+    rows = tuple(Primitive(row.name, row.arity, row.code, row.formula) for row in own)
+    for row in rows:
+        check_own(row)
+    return rows
+
+
+@functools.cache
 def build_space(settings: SpaceSettings) -> Space:
     """Return the space that the settings describe.
 

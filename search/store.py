@@ -34,7 +34,7 @@ CREATE TABLE proposals (
 CREATE TABLE outcomes (
     fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint),
     rung INTEGER NOT NULL,                -- 0 the search, 1 the final list
-    repeat INTEGER NOT NULL,              -- which of the rung's seeds, from 0
+    repeat INTEGER NOT NULL,              -- which of the behaviour's seeds: 0 the search, 1 and on the final list
     seed INTEGER NOT NULL,
     steps INTEGER NOT NULL,
     status TEXT NOT NULL,
@@ -120,9 +120,13 @@ class Store:
             directory.mkdir(parents=True, exist_ok=True)
         elif not self.path.is_file():
             raise StoreError(f"'{directory}' holds no run: expected a file {FILE_NAME} in it")
-        self._connection = sqlite3.connect(self.path, isolation_level=None, timeout=30.0)
+        mode = "rwc" if create else "ro"
+        source = f"{self.path.absolute().as_uri()}?mode={mode}"
+        self._connection = sqlite3.connect(source, uri=True, isolation_level=None, timeout=30.0)
         try:
-            self._open()
+            if create:
+                self._create()
+            self._check_version()
         except sqlite3.DatabaseError as fault:
             self.close()
             raise StoreError(f"'{self.path}' is not a run's store: {fault}") from fault
@@ -130,15 +134,21 @@ class Store:
             self.close()
             raise
 
-    def _open(self) -> None:
+    def _create(self) -> None:
         execute = self._connection.execute
         execute("PRAGMA journal_mode = WAL")
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA foreign_keys = ON")
-        version = execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not execute("SELECT name FROM sqlite_master").fetchall():
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-        elif version != SCHEMA_VERSION:
+        if not execute("SELECT name FROM sqlite_master").fetchall():
+            self._connection.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+
+    def _check_version(self) -> None:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            raise StoreError(f"'{self.path.parent}' holds no run yet: {FILE_NAME} is still empty")
+        if version != SCHEMA_VERSION:
             raise StoreError(
                 f"'{self.path}' has schema version {version}, this program reads {SCHEMA_VERSION}: "
                 "use the program that wrote it, or start a new run"

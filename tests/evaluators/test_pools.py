@@ -115,6 +115,23 @@ class TestRayPool(PoolContract):
             found |= dict(stream)
         assert [found[i].status for i in range(4)] == [Status.SCORED] * 4
 
+    def test_a_worker_that_is_evicted_for_its_memory_costs_a_retry(
+        self, open_pool: Open, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        get, evictions = ray.get, iter([True])
+
+        def evicting(reference: object) -> object:
+            found = get(reference)
+            if isinstance(found, list) and next(evictions, False):
+                raise ray.exceptions.OutOfMemoryError("evicted")
+            return found
+
+        monkeypatch.setattr(ray, "get", evicting)
+        with open_pool(workers=1) as pool:
+            outcomes = dict(pool.evaluate([Request("relu", 1, 2)]))
+        assert next(evictions, None) is None
+        assert outcomes[0].status is Status.SCORED
+
     def test_a_child_that_never_ends_is_timed_out(self, open_pool: Open) -> None:
         with open_pool(workers=1, seconds=3.0) as pool:
             outcomes = dict(pool.evaluate([Request("relu", 1, 2), Request("sleeps(x)", 1, 2)]))

@@ -35,6 +35,9 @@ DIFFERENT = [
     ("x", "shift(x)"),
     ("sin(x)", "sinc(x)"),
     ("gaussgap(x,beta)", "gauss(sub(x,beta))"),
+    ("mul(x,beta)", "min(scale(x),exp(x))"),
+    ("max(x,beta)", "max(relu(x),beta)"),
+    ("min(x,shift(x))", "x"),
 ]
 
 

@@ -174,6 +174,8 @@ def test_the_gradient_of_beta_is_right(row: Primitive) -> None:
         (("log", 1, "torch.log(a)", "log(a)"), "not finite on ordinary inputs"),
         (("broken", 1, "a +", "a"), "must be one Python expression"),
         (("thing", 1, "torch.nothing(a)", "a"), "raised AttributeError"),
+        (("shadow", 1, "(x := torch.tanh(a)) * x", "tanh(a)**2"), "must not be named 'x'"),
+        (("clash", 1, "(t1 := torch.tanh(a)) * t1", "tanh(a)**2"), "must not be named 't1'"),
         (("a b", 1, "a", "a"), "must be a Python identifier"),
         (("three", 3, "a", "a"), "arity must be 0, 1 or 2"),
     ],
@@ -196,3 +198,12 @@ def test_where_both_are_equal_max_and_min_have_one_slope_that_adds_up() -> None:
         a, b = (torch.tensor([2.0, -1.0], requires_grad=True) for _ in range(2))
         slopes = torch.autograd.grad(row(a, b, beta=torch.ones(())).sum(), [a, b])
         assert torch.equal(slopes[0] + slopes[1], torch.ones(2))
+
+
+def test_asinh_stays_a_number_where_its_square_overflows() -> None:
+    asinh = next(row for row in UNARY if row.name == "asinh")
+    a = torch.tensor([1e25, -1e30], requires_grad=True)
+    value = asinh(a, beta=torch.ones(()))
+    (slope,) = torch.autograd.grad(value.sum(), a)
+    assert bool(torch.isfinite(value).all() and torch.isfinite(slope).all())
+    torch.testing.assert_close(value, torch.asinh(a), rtol=0.02, atol=0)

@@ -62,6 +62,37 @@ def test_a_yes_or_no_is_what_the_textbook_says(fact: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "above", "below", "like"),
+    [
+        ("exp(x)", False, True, False),
+        ("cosh(x)", False, True, True),
+        ("sinh(x)", False, False, False),
+        ("mul(x,exp(x))", False, True, True),
+        ("min(x,exp(x))", False, False, False),
+        ("square(atan(x))", True, True, False),
+        ("gate(asinh(x),atan(x))", True, True, False),
+        ("logabs(x)", False, True, False),
+    ],
+)
+def test_bounds_where_values_overflow_or_saturate(text: str, above: bool, below: bool, like: bool) -> None:
+    found = properties(read(text))
+    assert (found.bounded_above, found.bounded_below, found.swish_like) == (above, below, like)
+
+
+def test_poles_and_jumps_are_no_zeros_no_monotony_and_no_convexity() -> None:
+    pole, jump = properties(read("reciprocal(x)")), properties(read("sub(x,div(abs(x),x))"))
+    assert (pole.zeros, pole.monotone, pole.smooth) == ((), False, False)
+    assert (jump.monotone, jump.convex, jump.smooth) == (False, False, False)
+    assert not properties(read("mul(exp(x),relu(x))")).smooth
+
+
+def test_moments_that_are_infinite_are_none() -> None:
+    for text in ("exp(exp(x))", "exp(square(x))"):
+        found = properties(read(text))
+        assert (found.mean, found.variance, found.gain) == (None, None, None)
+
+
+@pytest.mark.parametrize(
     ("name", "mean", "second"),
     [
         ("relu", 1 / math.sqrt(2 * math.pi), 0.5),

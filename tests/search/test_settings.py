@@ -48,6 +48,9 @@ def test_settings_cannot_be_changed_afterwards() -> None:
         ({"pool": {"kind": "rays"}}, "key 'pool.kind': expected 'ray' or 'serial', found \"rays\""),
         ({"baselines": ["rel"]}, "key 'baselines': in 'rel' at character 1: unknown name 'rel', did you mean 'relu'?"),
         ({"baselines": "relu"}, "key 'baselines': expected a valid array"),
+        ({"task": {"learning_rate": "1e-3"}}, "YAML reads 1e-3 as text, write 1.0e-3"),
+        ({"space": {"primitives": 3}}, "key 'space.primitives': expected"),
+        ({"space": {"own": [{"nme": 1}]}}, "unknown key 'space.own.0.nme'; did you mean 'name'?"),
         ({"seed": -1}, "key 'seed': expected greater than or equal to 0, found -1"),
     ],
 )
@@ -64,6 +67,8 @@ def test_wrong_settings_get_one_clear_sentence(tree: dict[str, object], sentence
         ("a: [", (), "is not YAML"),
         ("- 1", (), "must hold sections and keys, found list"),
         ("seed: 2026-01-01", (), "settings are numbers, texts, lists and sections"),
+        ("a: &a [*a]", (), "settings are numbers, texts, lists and sections"),
+        ("task: {learning_rate: .inf}", (), "key 'task.learning_rate'"),
         ("", ("seed",), "a change is written section.key=value, found 'seed'"),
         ("seed: 1", ("seed.a=1",), "key 'seed.a': 'seed' is a value, not a section"),
         ("", ("seed=[",), "key 'seed': '[' is not a YAML value"),

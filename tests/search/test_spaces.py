@@ -7,6 +7,7 @@ import pytest
 
 from evaluators.pool import SerialPool
 from search.command_line import main
+from search.leaderboard import find, leaderboard
 from search.run import Search
 from search.settings import from_tree
 from search.store import Store
@@ -55,6 +56,8 @@ def test_twins_share_one_training_where_the_setting_says_so(tmp_path: Path) -> N
             Search(settings, store, pool).run()
             behaviours = {b.fingerprint: b.twin for b in store.behaviours()}
             trained = {key.fingerprint for key in store.outcomes() if key.rung == 0}
+            entries = leaderboard(store)
+            assert find(entries, "sub(minzero(x),neg(x))").fingerprint in trained
         if share:
             assert len({behaviours[name] for name in trained}) == len(trained)
             assert {behaviours[name] for name in trained} == set(behaviours.values())
@@ -91,17 +94,28 @@ def test_describe_prints_everything(capsys: pytest.CaptureFixture[str]) -> None:
     assert "swish distance" in capsys.readouterr().out
 
 
+def test_json_for_programs_has_no_bare_infinity(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    main(["describe", "relu", "--json"])
+    facts = json.loads(capsys.readouterr().out, parse_constant=refuse)
+    assert facts["properties"]["limit_right"]["value"] == "inf"
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["space"], "name a CONFIG or --primitives"),
+        (["space"], "name either a CONFIG"),
         (["space", "--primitives", "swish2018"], "did you mean 'swish2017'?"),
         (["space", "--primitives", "tanh,relu"], "has a binary place, and the set has no binary primitive"),
         (["space", "--primitives", "swish2017", "--shape", "b(u(x))"], "template 'b(u(x))': expected ','"),
         (["space", "configs/quickstart.yaml", "--set", "space.constraints.largest_size=1"], "no expression of shape"),
         (["space", "configs/quickstart.yaml", "--set", f"space.own=[{BAD_ROW}]"], "must use exactly ['a']"),
         (["search", "configs/quickstart.yaml", "--set", "space.primitives=[swish207]"], "did you mean 'swish2017'?"),
+        (["space", "configs/quickstart.yaml", "--shape", "u(x)"], "name either a CONFIG"),
         (["describe", "mul(x"], "found the end of the text"),
+        (["describe", "exp(" * 3000 + "x" + ")" * 3000], "nested too deeply"),
     ],
 )  # fmt: skip
 def test_a_wrong_space_is_one_sentence_and_exit_code_2(
