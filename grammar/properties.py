@@ -196,8 +196,8 @@ def _bounded(curve: _Curve) -> tuple[bool, bool]:
         inner.append(value[:end][~last])
         outer.append(value[:end][last])
     before, behind = np.concatenate(inner), np.concatenate(outer)
-    above = np.isfinite(behind.max()) and behind.max() <= before.max() + 1e-3 * (1 + abs(before.max()))
-    below = np.isfinite(behind.min()) and behind.min() >= before.min() - 1e-3 * (1 + abs(before.min()))
+    above = max(before.max(), behind.max()) < np.inf and behind.max() <= before.max() + 1e-3 * (1 + abs(before.max()))
+    below = min(before.min(), behind.min()) > -np.inf and behind.min() >= before.min() - 1e-3 * (1 + abs(before.min()))
     return bool(above), bool(below)
 
 
