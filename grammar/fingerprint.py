@@ -9,7 +9,7 @@ import hashlib
 import torch
 
 from grammar.expression import Expression
-from grammar.render import compile_expression
+from grammar.render import compile_expression, values_and_slopes
 
 DIGITS = 6
 """Significant digits that are kept: equal functions written differently agree to about 1e-11 on the probe, distinct
@@ -30,13 +30,9 @@ def probe_points() -> torch.Tensor:
 
 def behaviour(expression: Expression) -> torch.Tensor:
     """Return values and slopes on the probe, ``(2, 5, 64) float64``: kind, beta, point."""
-    x = probe_points().expand(len(BETAS), -1).clone().requires_grad_()
+    x = probe_points().expand(len(BETAS), -1)
     beta = torch.tensor(BETAS, dtype=torch.float64)[:, None]
-    value = compile_expression(expression)(x, beta)
-    slope = torch.zeros_like(x)
-    if value.requires_grad:
-        (slope,) = torch.autograd.grad(value.sum(), x)
-    return torch.stack([value.detach(), slope])
+    return torch.stack(values_and_slopes(compile_expression(expression), x, beta))
 
 
 def is_finite(numbers: torch.Tensor) -> bool:

@@ -13,7 +13,7 @@ import torch
 from scipy.optimize import brentq, minimize_scalar
 
 from grammar.expression import Expression
-from grammar.render import compile_expression
+from grammar.render import compile_expression, values_and_slopes
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Interval = tuple[float, float]
@@ -88,12 +88,9 @@ class _Curve:
         self.function = compile_expression(expression)
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
-        points = torch.from_numpy(np.ascontiguousarray(x, dtype=np.float64)).requires_grad_()
-        value = self.function(points, torch.ones((), dtype=torch.float64))
-        slope = torch.zeros_like(points)
-        if value.requires_grad:
-            (slope,) = torch.autograd.grad(value.sum(), points)
-        return value.detach().numpy(), slope.numpy()
+        one = torch.ones((), dtype=torch.float64)
+        value, slope = values_and_slopes(self.function, torch.from_numpy(np.ascontiguousarray(x)), one)
+        return value.numpy(), slope.numpy()
 
     def value(self, x: float) -> float:
         return float(self(np.array([x]))[0][0])

@@ -45,3 +45,13 @@ def compile_expression(expression: Expression) -> Function:
     exec(compile(source, f"<{expression}>", "exec"), scope)  # noqa: S102  the source is made of trusted rows
     function: Function = scope["activation"]  # type: ignore[assignment]  # exec fills the scope
     return function
+
+
+def values_and_slopes(function: Function, x: torch.Tensor, beta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return f and df/dx at every point of x, both of x's shape and without history; the slope of a constant is 0."""
+    points = x.detach().clone().requires_grad_()
+    values = function(points, beta)
+    slopes = torch.zeros_like(points)
+    if values.requires_grad:
+        (slopes,) = torch.autograd.grad(values.sum(), points)
+    return values.detach(), slopes

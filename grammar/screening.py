@@ -12,7 +12,7 @@ import torch
 
 from grammar.expression import Expression
 from grammar.fingerprint import BETAS
-from grammar.render import compile_expression
+from grammar.render import compile_expression, values_and_slopes
 
 EDGE = 6.0  # pre-activations behind a normalisation rarely leave [-6, 6]
 EXPLODES = 100.0  # |f| beyond this on [-6, 6]: not one such function learned anything (x^3, exp, x/sinc x)
@@ -75,14 +75,10 @@ def refusal(expression: Expression) -> Refusal | None:  # noqa: PLR0911  one ret
 
 
 def _on_grid(expression: Expression) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return x ``(1200,)``, values and slopes ``(3, 1200)``: one row per beta, 0 itself not among the points."""
+    """Return x ``(1200,)``, values and slopes ``(5, 1200)``: one row per beta, 0 itself not among the points."""
     x = torch.linspace(-EDGE, EDGE, 1200, dtype=torch.float64)
-    points = x.repeat(len(BETAS), 1).requires_grad_()
-    values = compile_expression(expression)(points, torch.tensor(BETAS, dtype=torch.float64)[:, None])
-    slopes = torch.zeros_like(points)
-    if values.requires_grad:
-        (slopes,) = torch.autograd.grad(values.sum(), points)
-    return x, values.detach(), slopes
+    beta = torch.tensor(BETAS, dtype=torch.float64)[:, None]
+    return x, *values_and_slopes(compile_expression(expression), x.expand(len(BETAS), -1), beta)
 
 
 def _off_line(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

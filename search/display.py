@@ -205,7 +205,7 @@ def census_tables(census: Census) -> list[Table]:
         numbers.add_row(f"legal under {name} alone", f"{legal:,}", "")
     known = Table("known activation", "shortest expression of this space", box=box.SIMPLE_HEAD)
     for name, text in census.reachable.items():
-        known.add_row(name, text or "-")
+        known.add_row(name, text or ("-" if census.exact else "not found"))
     return [numbers, known]
 
 
