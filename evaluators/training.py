@@ -24,7 +24,8 @@ EVALUATION_BATCH = 250  # examples a forward pass when scoring: large enough to 
 
 
 @functools.cache
-def _data(name: str) -> DataSet:
+def data_of(name: str) -> DataSet:
+    """Return a task's data, loaded once a process."""
     return TASKS[name].load()
 
 
@@ -60,7 +61,7 @@ def _one_thread() -> Iterator[None]:
 
 def _train(requests: Sequence[Request], settings: TaskSettings, primitives: tuple[Primitive, ...]) -> list[Outcome]:
     started = time.perf_counter()
-    task, data = TASKS[settings.name], _data(settings.name)
+    task, data = TASKS[settings.name], data_of(settings.name)
     generators = [torch.Generator().manual_seed(request.seed) for request in requests]
     functions = [compile_expression(read(request.expression, primitives)) for request in requests]
     population = task.build(functions, generators, data.classes)
