@@ -17,7 +17,7 @@ from evaluators.pool import PoolSettings
 from evaluators.task import TaskSettings
 from grammar.census import distinct_expressions
 from grammar.expression import Expression
-from grammar.fingerprint import BETAS, behaviour, fingerprint
+from grammar.fingerprint import behaviour, fingerprint
 from grammar.render import compile_expression
 from grammar.screening import refusal
 from grammar.shape import core_units
@@ -32,15 +32,14 @@ def examine_fingerprint() -> None:
     """Compare members of a class on points that the fingerprint never saw, and the classes with each other."""
     groups = distinct_expressions(SPACE)
     fresh = torch.empty(400, dtype=torch.float64).uniform_(-7, 7, generator=torch.Generator().manual_seed(1))
-    beta = torch.tensor([*BETAS, 0.9, 1.3], dtype=torch.float64)[:, None]
+    beta = torch.tensor([-2.0, -0.3, 0.9, 1.3, 2.6, 7.0], dtype=torch.float64)[:, None]  # none of the fingerprint's
     merged = []
     for members in groups.values():
         values = [compile_expression(member)(fresh.expand(len(beta), -1), beta) for member in members]
-        scale = values[0].abs() + values[0].abs().median()
-        merged += [
-            (float(((v - values[0]).abs() / scale).max()), str(members[0]), str(m))
-            for v, m in zip(values[1:], members[1:], strict=True)
-        ]
+        for value, member in zip(values[1:], members[1:], strict=True):
+            both = value.isfinite() & values[0].isfinite()
+            gap = (value - values[0]).abs()[both] / (1 + values[0].abs()[both])
+            merged.append((float(gap.max()), str(members[0]), str(member)))
     merged.sort(reverse=True)
     print(f"{len(groups)} classes; {len(merged)} merged strings; the least alike on fresh points and betas:")
     for gap, first, second in merged[:5]:
