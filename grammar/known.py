@@ -35,6 +35,7 @@ KNOWN = {
     "elu": "elu(x)",
     "leaky_relu": "leaky_relu(x)",
     "leaky_relu_02": "leaky_relu_02(x)",
+    "rrelu_mean": "rrelu_mean(x)",
     "prelu": "add(relu(x),scale(minzero(x)))",
     "selu": "selu(x)",
     "hardswish": "hardswish(x)",

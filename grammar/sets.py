@@ -18,6 +18,13 @@ FURTHER = (
     Primitive("mish", 1, "torch.nn.functional.mish(a)", "a*tanh(log(1 + exp(a)))"),
     Primitive("leaky_relu", 1, "torch.nn.functional.leaky_relu(a, 0.01)", "Max(a, 0) + Min(a, 0)/100"),
     Primitive("leaky_relu_02", 1, "torch.nn.functional.leaky_relu(a, 0.2)", "Max(a, 0) + Min(a, 0)/5"),
+    Primitive(
+        "rrelu_mean",
+        1,
+        "torch.nn.functional.leaky_relu(a, 11 / 48)",
+        "Max(a, 0) + 11*Min(a, 0)/48",
+        note="RReLU as torch evaluates it: the mean of the slopes 1/8 and 1/3; its randomness is a task's business",
+    ),
     Primitive("hardswish", 1, "torch.nn.functional.hardswish(a)", "a*Max(0, Min(6, a + 3))/6"),
 )
 """Rows of no set: what every user knows and no set can write in one row."""

@@ -97,6 +97,7 @@ TORCH_OWN = {
     "leaky_relu": torch.nn.LeakyReLU(),
     "linear": torch.nn.Identity(),
     "leaky_relu_02": torch.nn.LeakyReLU(0.2),
+    "rrelu_mean": torch.nn.RReLU().eval(),
     "selu": torch.nn.SELU(),
     "hardswish": torch.nn.Hardswish(),
     "softsign": torch.nn.Softsign(),

@@ -60,6 +60,7 @@ ORACLES: dict[str, Oracle] = {
     "mish": lambda a: a * mp.tanh(mp.log1p(mp.exp(a))),
     "elu": lambda a: a if a > 0 else mp.expm1(a),
     "leaky_relu_02": lambda a: a if a > 0 else a * mp.mpf(0.2),
+    "rrelu_mean": lambda a: a if a > 0 else a * mp.mpf(11) / 48,
     "hardswish": lambda a: a * max(mp.mpf(0), min(mp.mpf(6), a + 3)) / 6,
     "zero": lambda a: a * 0,
     "one": lambda a: a * 0 + 1,
@@ -77,7 +78,7 @@ ORACLES: dict[str, Oracle] = {
     "leaky_relu": lambda a: a if a > 0 else a * mp.mpf(0.01),
 }
 
-KINK_AT_ZERO = {"abs", "sqrt", "logabs", "relu", "minzero", "elu", "selu", "leaky_relu", "leaky_relu_02"}
+KINK_AT_ZERO = {"abs", "sqrt", "logabs", "relu", "minzero", "elu", "selu", "leaky_relu", "leaky_relu_02", "rrelu_mean"}
 KINK_WHERE_EQUAL = {"max", "min", "laplacegap"}
 CONTINUED = {  # outside the row's domain a safe continuation takes over
     "sqrt": lambda a: abs(a) <= 1e-7,

@@ -42,16 +42,37 @@ def test_an_end_that_does_not_settle_is_none() -> None:
     assert OF["min_sin"].limit_right is None
 
 
-UNBOUNDED_BELOW = {"leaky_relu", "leaky_relu_02", "prelu", "linear", "cos_minus_x", "min_sin", "atan_square_minus_x"}
+UNBOUNDED_BELOW = {
+    "leaky_relu",
+    "leaky_relu_02",
+    "rrelu_mean",
+    "prelu",
+    "linear",
+    "cos_minus_x",
+    "min_sin",
+    "atan_square_minus_x",
+}
 FACTS = {  # prelu is the straight line at beta = 1
     "bounded_above": {"tanh", "sigmoid", "gauss", "softsign", "min_sin"},
     "bounded_below": set(KNOWN) - UNBOUNDED_BELOW - {"sinc_plus_x", "x_asinh_square"},
     "monotone": set(KNOWN) - {"silu", "swish", "gelu", "mish", "hardswish", "abs", "gauss", "min_sin"},
-    "convex": {"relu", "softplus", "elu", "leaky_relu", "leaky_relu_02", "abs", "linear", "prelu", "squared_relu"}
+    "convex": {
+        "relu",
+        "softplus",
+        "elu",
+        "leaky_relu",
+        "leaky_relu_02",
+        "rrelu_mean",
+        "abs",
+        "linear",
+        "prelu",
+        "squared_relu",
+    }
     | {"max_tanh"},
     "odd": {"tanh", "softsign", "linear", "prelu", "x_asinh_square"},
     "even": {"abs", "gauss"},
-    "smooth": set(KNOWN) - {"relu", "leaky_relu", "leaky_relu_02", "selu", "hardswish", "abs", "max_sigmoid"},
+    "smooth": set(KNOWN)
+    - {"relu", "leaky_relu", "leaky_relu_02", "rrelu_mean", "selu", "hardswish", "abs", "max_sigmoid"},
     "swish_like": {"silu", "swish", "gelu", "mish", "min_sin"},
 }
 
