@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 import sys
 from pathlib import Path
 
@@ -66,12 +67,12 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     console.print(f"searching in {directory}; Ctrl-C stops, the same command goes on")
     jobs.launch(settings, directory, display.ProgressLine(console))
     console.print()
-    entries = _entries(directory)
+    entries, program = _entries(directory), _program()
     shown = settings.final.top + len(settings.baselines)
     console.print(display.ranking_table(entries[:shown], f"{directory}: {len(entries)} behaviours"))
-    console.print(f"\nlook further:  actsearch top {directory} -n 50")
-    console.print(f"one candidate: actsearch show {directory} 1")
-    console.print(f"export it:     actsearch export {directory} 1 -o activation.py")
+    console.print(f"\nlook further:  {program} top {directory} -n 50")
+    console.print(f"one candidate: {program} show {directory} 1")
+    console.print(f"export it:     {program} export {directory} 1 -o activation.py")
 
 
 @app.command()
@@ -108,7 +109,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     if entry.twins:
         console.print(f"twins: {'  '.join(entry.twins)}", markup=False)
     console.print(display.outcome_table(entry))
-    console.print(f'more of its shape: actsearch describe "{entry.expression}"', markup=False)
+    console.print(f'more of its shape: {_program()} describe "{entry.expression}"', markup=False)
 
 
 @app.command("export")
@@ -205,6 +206,12 @@ def evaluate(
         _print_json([display.evaluation_facts(evaluation) for evaluation in evaluations])
     else:
         display.console().print(display.evaluation_table(evaluations))
+
+
+def _program() -> str:
+    """Return how to call this program again: by name where it is on the path, else as it was called."""
+    called = Path(sys.argv[0])
+    return "actsearch" if shutil.which("actsearch") or called.name != "actsearch" else str(called)
 
 
 def _print_json(value: object) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from grammar.known import KNOWN, read
+from search import command_line
 from search import export as export_module
 from search.command_line import main
 from search.export import ExportFailed, export
@@ -46,6 +47,14 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
     assert exit_.value.code == 2
     assert sentence in printed.err
     assert "Traceback" not in printed.err
+
+
+def test_the_next_commands_are_written_so_that_they_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [".venv/bin/actsearch"])
+    monkeypatch.setattr("shutil.which", lambda _: None)
+    assert command_line._program() == ".venv/bin/actsearch"
+    monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/actsearch")
+    assert command_line._program() == "actsearch"
 
 
 def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
