@@ -115,10 +115,9 @@ def _length(expression: Expression) -> tuple[int, int, int, str]:
 
 def _listed(space: Space) -> Iterator[Expression]:
     options = [range(len(space.choices(position))) for position in space.shape.positions]
-    offsets = [space.offset(position.kind) for position in space.shape.positions]
     for chosen in itertools.product(*options):
         if not space.constraints or space.count(chosen):
-            yield space.decode([c + o for c, o in zip(chosen, offsets, strict=True)])
+            yield space.decode(space.tokens(chosen))
 
 
 def _drawn(space: Space, samples: int, seed: int) -> Iterator[Expression]:
@@ -130,7 +129,7 @@ def _drawn(space: Space, samples: int, seed: int) -> Iterator[Expression]:
             weights = [space.count((*chosen, i)) for i in range(len(space.choices(position)))]
             share = torch.tensor([weight / sum(weights) for weight in weights], dtype=torch.float64)
             chosen = (*chosen, int(torch.multinomial(share, 1, generator=generator)))
-        yield space.decode([c + space.offset(p.kind) for c, p in zip(chosen, space.shape.positions, strict=True)])
+        yield space.decode(space.tokens(chosen))
 
 
 def _chao(counts: Counter[str], strings: float) -> tuple[int, Interval]:

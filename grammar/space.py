@@ -157,6 +157,10 @@ class Space:
     def _choices_of(self, tokens: Sequence[int]) -> tuple[int, ...]:
         return tuple(t - self.offset(p.kind) for t, p in zip(tokens, self.shape.positions, strict=False))
 
+    def tokens(self, chosen: Sequence[int]) -> tuple[int, ...]:
+        """Return the string of one choice a position, each an index among the position's choices."""
+        return tuple(c + self.offset(p.kind) for c, p in zip(chosen, self.shape.positions, strict=True))
+
     def decode(self, tokens: Sequence[int]) -> Expression:
         """Return the expression of one string.
 
@@ -184,7 +188,7 @@ class Space:
         chosen = self._fit(self.length, {self.length: expression})
         if chosen is None:
             raise NotInSpace(f"'{expression}' cannot be written as {self.shape.text} over: {' '.join(self.names)}")
-        return tuple(c + self.offset(p.kind) for c, p in zip(chosen, self.shape.positions, strict=True))
+        return self.tokens(chosen)
 
     def _fit(self, place: int, wanted: dict[int, Expression]) -> tuple[int, ...] | None:
         """Find choices for the first ``place`` positions that put what is wanted into the registers."""
