@@ -25,6 +25,20 @@ FURTHER = (
         "Max(a, 0) + 11*Min(a, 0)/48",
         note="RReLU as torch evaluates it: the mean of the slopes 1/8 and 1/3; its randomness is a task's business",
     ),
+    Primitive(
+        "prelu",
+        1,
+        "torch.relu(a) - beta / 4 * torch.relu(-a)",
+        "Max(a, 0) + beta*Min(a, 0)/4",
+        note="beta starts at 1, and PReLU's slope at 0.25 (He et al. 2015, section 2.1)",
+    ),
+    Primitive(
+        "leaky_backward_relu",
+        1,
+        "(m := torch.nn.functional.leaky_relu(a, 0.01)) + (torch.relu(a) - m).detach()",
+        "Max(a, 0)",
+        note="the value of a rectifier with the slope of a leaky one: it cannot die",
+    ),
     Primitive("hardswish", 1, "torch.nn.functional.hardswish(a)", "a*Max(0, Min(6, a + 3))/6"),
 )
 """Rows of no set: what every user knows and no set can write in one row."""

@@ -76,9 +76,15 @@ ORACLES: dict[str, Oracle] = {
     "hardsigmoid": lambda a: max(mp.mpf(0), min(mp.mpf(1), a / 6 + mp.mpf(1) / 2)),
     "pow": lambda a, b: abs(a) ** b,
     "leaky_relu": lambda a: a if a > 0 else a * mp.mpf(0.01),
+    "prelu": lambda a: a if a > 0 else a * mp.mpf(BETA) / 4,
+    "leaky_backward_relu": lambda a: max(a, mp.mpf(0)),
+}
+SLOPES: dict[str, Oracle] = {  # rows whose gradient is not that of their value, on purpose
+    "leaky_backward_relu": lambda a: mp.mpf(1) if a > 0 else mp.mpf(0.01)
 }
 
 KINK_AT_ZERO = {"abs", "sqrt", "logabs", "relu", "minzero", "elu", "selu", "leaky_relu", "leaky_relu_02", "rrelu_mean"}
+KINK_AT_ZERO |= {"prelu", "leaky_backward_relu"}
 KINK_WHERE_EQUAL = {"max", "min", "laplacegap"}
 CONTINUED = {  # outside the row's domain a safe continuation takes over
     "sqrt": lambda a: abs(a) <= 1e-7,
@@ -136,7 +142,7 @@ def test_value_and_gradient_equal_the_oracle(row: Primitive, dtype: torch.dtype)
             if (row.name in KINK_AT_ZERO and exact[0] == 0) or (row.name in KINK_WHERE_EQUAL and exact[0] == exact[1]):
                 continue
             for place, slope in enumerate(slopes):
-                expected = _slope(oracle, exact, place)
+                expected = SLOPES[row.name](*exact) if row.name in SLOPES else _slope(oracle, exact, place)
                 assert _agrees(slope.item(), expected, dtype, _slope_scale(row.name, exact)), (
                     f"d{row.name}{exact}: {slope.item()}"
                 )

@@ -52,7 +52,7 @@ UNBOUNDED_BELOW = {
     "min_sin",
     "atan_square_minus_x",
 }
-FACTS = {  # prelu is the straight line at beta = 1
+FACTS = {
     "bounded_above": {"tanh", "sigmoid", "gauss", "softsign", "min_sin"},
     "bounded_below": set(KNOWN) - UNBOUNDED_BELOW - {"sinc_plus_x", "x_asinh_square"},
     "monotone": set(KNOWN) - {"silu", "swish", "gelu", "mish", "hardswish", "abs", "gauss", "min_sin"},
@@ -66,13 +66,15 @@ FACTS = {  # prelu is the straight line at beta = 1
         "abs",
         "linear",
         "prelu",
+        "leaky_backward_relu",
         "squared_relu",
     }
     | {"max_tanh"},
-    "odd": {"tanh", "softsign", "linear", "prelu", "x_asinh_square"},
+    "odd": {"tanh", "softsign", "linear", "x_asinh_square"},
     "even": {"abs", "gauss"},
     "smooth": set(KNOWN)
-    - {"relu", "leaky_relu", "leaky_relu_02", "rrelu_mean", "selu", "hardswish", "abs", "max_sigmoid"},
+    - {"relu", "leaky_relu", "leaky_relu_02", "leaky_backward_relu", "rrelu_mean", "prelu", "selu", "hardswish", "abs"}
+    - {"max_sigmoid"},
     "swish_like": {"silu", "swish", "gelu", "mish", "min_sin"},
 }
 
