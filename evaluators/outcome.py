@@ -12,6 +12,7 @@ class Status(StrEnum):
     SCORED = "scored"
     REJECTED = "rejected"  # refused before training
     DIVERGED = "diverged"  # the loss left the finite numbers
+    STOPPED = "stopped"  # hopeless part of the way through, see TaskSettings.stop_after
     TIMED_OUT = "timed out"  # over the wall-clock limit
     CRASHED = "crashed"  # the training raised, or took its worker with it
 
@@ -48,6 +49,7 @@ class Outcome:
         reason: one sentence for every status but scored.
         seconds: this child's share of its population's training time.
         metrics: further numbers by name; the README's glossary lists them.
+        diagnostics: how its layers fared, by name, a number a layer (``diagnostics``).
     """
 
     status: Status
@@ -55,6 +57,7 @@ class Outcome:
     reason: str = ""
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
+    diagnostics: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """A score is there exactly when the status is scored, and it is finite."""

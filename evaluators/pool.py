@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field
 
 from evaluators.allocator import keep_freed_memory
 from evaluators.outcome import Outcome, Request, Status
-from evaluators.task import TaskSettings
+from evaluators.settings import TaskSettings
 from evaluators.training import train_population
 from grammar.primitive import Primitive
 
@@ -31,7 +31,7 @@ class PoolSettings:
         kind: ``ray`` trains on workers in processes of their own, ``serial`` in this process.
         workers: number of Ray workers, one core each; 0 takes every core.
         address: a Ray cluster's address; empty starts Ray on this machine alone.
-        population: children trained side by side in one call; small ones stay in the processor's cache.
+        population: children that a worker gets in one call; fewer keep all workers busy to the end.
         seconds: wall-clock limit of one child; its population's limit is the sum. Ray only.
     """
 
@@ -64,16 +64,10 @@ Verdict = tuple[list[Work], list[tuple[int, Outcome]]]
 
 
 def in_populations(requests: Sequence[Request], size: int, workers: int = 1) -> deque[Work]:
-    """Group requests of equal steps into populations of at most ``size``, evenly filled, as many for each worker."""
-    by_steps: dict[int, list[int]] = {}
-    for place, request in enumerate(requests):
-        by_steps.setdefault(request.steps, []).append(place)
-    found: deque[Work] = deque()
-    for places in by_steps.values():
-        rounds = math.ceil(len(places) / (size * workers))
-        parts = min(len(places), rounds * workers)
-        found.extend(Work(tuple(places[part::parts])) for part in range(parts))
-    return found
+    """Divide requests into populations of at most ``size``, evenly filled, as many for each worker."""
+    rounds = math.ceil(len(requests) / (size * workers))
+    parts = min(len(requests), rounds * workers)
+    return deque(Work(tuple(range(len(requests))[part::parts])) for part in range(parts))
 
 
 class Pool(ABC):

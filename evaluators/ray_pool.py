@@ -16,8 +16,9 @@ import ray
 from evaluators.allocator import keep_freed_memory
 from evaluators.outcome import Outcome, Request, Status
 from evaluators.pool import Pool, PoolSettings, Verdict, Work, in_populations
-from evaluators.task import TaskSettings
-from evaluators.training import data_of, train_population
+from evaluators.settings import TaskSettings
+from evaluators.task import prepare
+from evaluators.training import train_population
 from grammar.primitive import Primitive
 
 OBJECT_STORE_BYTES = 150 * 2**20  # outcomes are small; Ray's default is a third of the machine's memory
@@ -30,7 +31,7 @@ class _Worker:
 
     def __init__(self, task: TaskSettings, primitives: tuple[Primitive, ...]) -> None:
         keep_freed_memory()
-        data_of(task.name)  # before it is ready, so that the first child's time limit does not pay for it
+        prepare(task)  # before it is ready, so that the first child's time limit does not pay for it
         self.task, self.primitives = task, primitives
 
     def ready(self) -> bool:

@@ -1,51 +1,47 @@
-"""Train a population of children together and score each on held-out data.
+"""Train children and score each on held-out data.
 
-A child's numbers depend on its expression and its seed alone: every operation keeps children apart, every random draw
-comes from the child's own generator, and one thread computes. Not here: what a child is (``task``) and what runs this
-where (``pool``).
+A child's numbers depend on its expression and its seed alone: it is trained by itself, every random draw comes from
+its own seed, and one thread computes. Not here: what a child is (``task``) and what runs this where (``pool``).
 """
 
 import contextlib
-import functools
+import math
 import time
 from collections.abc import Iterator, Sequence
 
 import torch
-from torch import Tensor
+from torch import nn
 
-from evaluators.dataset import DataSet, Split
+from evaluators import own
+from evaluators.activation import MakeActivation, function_of, maker_of
+from evaluators.data.dataset import Split
+from evaluators.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
+from evaluators.initialisation import initialise
+from evaluators.native.child import NativeChild
+from evaluators.native.compiler import NotNativeError
 from evaluators.outcome import Outcome, Request, Status
-from evaluators.task import TASKS, Population, TaskSettings
-from grammar.known import read
+from evaluators.schedule import batches
+from evaluators.settings import TaskSettings
+from evaluators.task import TASKS, BadTask, complete, data_of
+from evaluators.torch_child import TorchChild
 from grammar.primitive import Primitive
-from grammar.render import compile_expression
 
-EVALUATION_BATCH = 250  # examples a forward pass when scoring: large enough to be fast, small enough to stay in cache
-
-
-@functools.cache
-def data_of(name: str) -> DataSet:
-    """Return a task's data, loaded once a process."""
-    return TASKS[name].load()
+RECENT = 20  # steps whose mean loss says whether a child is hopeless
 
 
 def train_population(
     requests: Sequence[Request], settings: TaskSettings, primitives: tuple[Primitive, ...] = ()
 ) -> list[Outcome]:
-    """Train one child per request, side by side, and return their outcomes in the same order.
+    """Train one child per request and return their outcomes in the same order.
 
     Args:
-        requests: all with the same number of steps.
+        requests: what to train.
         settings: the task.
         primitives: rows beyond the built-in ones that the expressions use.
-
-    Raises:
-        ValueError: the requests differ in steps.
     """
-    if len({request.steps for request in requests}) != 1:
-        raise ValueError("a population trains for one number of steps, found several")
+    settings = complete(settings)
     with _one_thread():
-        return _train(requests, settings, primitives)
+        return [_train(request, settings, primitives) for request in requests]
 
 
 @contextlib.contextmanager
@@ -59,85 +55,93 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(requests: Sequence[Request], settings: TaskSettings, primitives: tuple[Primitive, ...]) -> list[Outcome]:
+@contextlib.contextmanager
+def _randomness_of(seed: int) -> Iterator[None]:
+    """Let layers that draw from torch's global generator (dropout, RReLU) draw from the child's seed."""
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
+
+
+def _train(request: Request, settings: TaskSettings, primitives: tuple[Primitive, ...]) -> Outcome:
     started = time.perf_counter()
-    task, data = TASKS[settings.name], data_of(settings.name)
-    generators = [torch.Generator().manual_seed(request.seed) for request in requests]
-    functions = [compile_expression(read(request.expression, primitives)) for request in requests]
-    population = task.build(functions, generators, data.classes)
-    last = _fit(population, data.train, generators, requests[0].steps, settings)
-    held_out = {"validation": _score(population, data.validation)}
-    if any(request.test for request in requests):
-        held_out["test"] = _score(population, data.test)
-    seconds = (time.perf_counter() - started) / len(requests)
-    return [_outcome(child, request, last, held_out, seconds) for child, request in enumerate(requests)]
+    made: list[nn.Module] = []  # the candidate's layers, in the order of the network
+
+    def make(channels: int, dimension: int = 1) -> nn.Module:
+        made.append(maker(channels, dimension))
+        return made[-1]
+
+    maker = maker_of(request.expression, primitives)
+    with _randomness_of(request.seed):
+        if settings.own.score:
+            return _scored_by_user(request, settings, make, started)
+        child, start_norms = _open(request, settings, primitives, make)
+        stop = round(settings.stop_after * request.steps)
+        if stop >= RECENT:
+            child.advance(stop)
+            recent = sum(child.losses[-RECENT:]) / RECENT
+            if recent > settings.stop_above * data_of(settings).chance:  # False for what is not a number
+                reason = f"stopped after {stop} steps: training loss {recent:.3f}"
+                return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started)
+        child.advance(request.steps)
+        return _outcome(request, settings, child, made, start_norms, started)
 
 
-def _fit(
-    population: Population,
-    train: Split,
-    generators: Sequence[torch.Generator],
-    steps: int,
+def _open(
+    request: Request, settings: TaskSettings, primitives: tuple[Primitive, ...], make: MakeActivation
+) -> tuple[NativeChild | TorchChild, list[float]]:
+    """Return the child before its first step, and the gradient norms that its layers start with."""
+    data, generator = data_of(settings), torch.Generator().manual_seed(request.seed)
+    function = function_of(request.expression, primitives)
+    network = TASKS[settings.name].network(settings, data, make)
+    initialise(network, settings.init or "he", function, generator)
+    norms = gradient_norms(network.to(data.train.inputs.device), _first(data.train)) if settings.diagnostics else []
+    order = batches(len(data.train.labels), settings.batch, request.steps, generator)
+    if settings.kernel != "torch":
+        try:
+            return NativeChild(network, function, data.train, order, settings), norms
+        except NotNativeError as fault:
+            if settings.kernel == "native":
+                raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
+    return TorchChild(network, data.train, order, settings, generator), norms
+
+
+def _first(split: Split) -> Split:
+    return Split(split.inputs[:EXAMPLES], split.labels[:EXAMPLES])
+
+
+def _outcome(
+    request: Request,
     settings: TaskSettings,
-) -> Tensor:
-    """Train in place; return each child's training loss of the last step, ``(P,)``."""
-    optimiser = torch.optim.AdamW(
-        [population.flat], lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
-    )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.learning_rate, total_steps=steps)
-    weights = list(population.weights.values())
-    orders = [_batches(len(train.labels), settings.batch, steps, generator) for generator in generators]
-    losses, gradient = torch.empty(0), torch.as_tensor(population.flat.grad)
-    for step in range(steps):
-        chosen = torch.stack([order[step] for order in orders])  # (P, B) int64
-        losses = _losses(population(train.inputs[chosen], training=True), train.labels[chosen]).mean(1)
-        found = torch.autograd.grad(losses.sum(), weights, materialize_grads=True, allow_unused=True)
-        torch._foreach_copy_(population.gradients, found)
-        norm = torch.linalg.vector_norm(gradient, dim=1, keepdim=True)
-        gradient.mul_((settings.clip / (norm + 1e-6)).clamp(max=1))
-        optimiser.step()
-        schedule.step()
-    return losses.detach()
+    child: NativeChild | TorchChild,
+    made: list[nn.Module],
+    start_norms: list[float],
+    started: float,
+) -> Outcome:
+    data, steps = data_of(settings), len(child.losses)
+    if not math.isfinite(child.losses[-1]):
+        reason = f"the training loss is not finite at step {steps}"
+        return Outcome(Status.DIVERGED, reason=reason, seconds=time.perf_counter() - started)
+    metrics = {"train_loss": child.losses[-1]}
+    for name in ("validation", "test") if request.test else ("validation",):
+        metrics[f"{name}_loss"], metrics[f"{name}_accuracy"] = child.score(getattr(data, name))
+    broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
+    if broken:
+        reason = f"{broken} is not finite after {steps} steps"
+        return Outcome(Status.DIVERGED, reason=reason, seconds=time.perf_counter() - started)
+    facts: Facts = {}
+    if settings.diagnostics:
+        network = child.trained_network()
+        facts = {"learning_curve": learning_curve(child.losses), "gradient_norm_start": start_norms}
+        facts["gradient_norm_end"] = gradient_norms(network, _first(data.train))
+        facts |= look_at(network, made, _first(data.train))
+    return Outcome(Status.SCORED, metrics["validation_loss"], "", time.perf_counter() - started, metrics, facts)
 
 
-def _batches(examples: int, batch: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Return ``(steps, batch)`` indices: whole epochs in a fresh order, the incomplete last batch of each left out."""
-    batch = min(batch, examples)
-    per_epoch = examples // batch
-    epochs = -(-steps // per_epoch)
-    orders = [torch.randperm(examples, generator=generator)[: per_epoch * batch] for _ in range(epochs)]
-    return torch.cat(orders).view(-1, batch)[:steps]
-
-
-def _losses(logits: Tensor, labels: Tensor) -> Tensor:
-    """Return the cross-entropy in nats of ``(P, classes, B)`` against ``(P, B)``, one per example."""
-    return torch.nn.functional.cross_entropy(logits, labels, reduction="none")
-
-
-@torch.no_grad()
-def _score(population: Population, split: Split) -> Tensor:
-    """Return ``(2, P)``: mean loss (nats) and accuracy (0 to 1) of each child."""
-    children = population.flat.shape[0]
-    total = torch.zeros(2, children, dtype=torch.float64)
-    for start in range(0, len(split.labels), EVALUATION_BATCH):
-        inputs, labels = split.inputs[start : start + EVALUATION_BATCH], split.labels[start : start + EVALUATION_BATCH]
-        logits = population(inputs.expand(children, *inputs.shape), training=False)
-        expected = labels.expand(children, -1)
-        total[0] += _losses(logits, expected).double().sum(1)
-        total[1] += (logits.argmax(1) == expected).double().sum(1)
-    return total / len(split.labels)
-
-
-def _outcome(child: int, request: Request, last: Tensor, held_out: dict[str, Tensor], seconds: float) -> Outcome:
-    loss = float(held_out["validation"][0, child])
-    metrics = {"train_loss": float(last[child])}
-    for split, scores in held_out.items():
-        if split == "validation" or request.test:
-            metrics |= {
-                f"{split}_loss": float(scores[0, child]),
-                f"{split}_accuracy": float(scores[1, child]),
-            }
-    if not all(map(torch.isfinite, map(torch.tensor, metrics.values()))):
-        broken = next(name for name, value in metrics.items() if not torch.isfinite(torch.tensor(value)))
-        return Outcome(Status.DIVERGED, reason=f"{broken} is not finite after {request.steps} steps", seconds=seconds)
-    return Outcome(Status.SCORED, score=loss, seconds=seconds, metrics=metrics)
+def _scored_by_user(request: Request, settings: TaskSettings, make: MakeActivation, started: float) -> Outcome:
+    found = own.score(settings, make, request.seed, request.steps)
+    seconds = time.perf_counter() - started
+    if not math.isfinite(found):
+        return Outcome(Status.DIVERGED, reason=f"'{settings.own.score}' returned {found}", seconds=seconds)
+    metrics = {"validation_loss": found} | ({"test_loss": found} if request.test else {})
+    return Outcome(Status.SCORED, found, seconds=seconds, metrics=metrics)

@@ -14,7 +14,7 @@ import torch
 
 from evaluators.allocator import keep_freed_memory
 from evaluators.outcome import Request, child_seed
-from evaluators.task import TaskSettings
+from evaluators.settings import TaskSettings
 from evaluators.training import train_population
 from grammar.swish2017 import SWISH2017
 

@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist
 
 from evaluators.outcome import Request, child_seed
 from evaluators.pool import PoolSettings
-from evaluators.task import TaskSettings
+from evaluators.settings import TaskSettings
 from grammar.census import distinct_expressions
 from grammar.expression import Expression
 from grammar.fingerprint import behaviour, fingerprint

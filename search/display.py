@@ -19,6 +19,9 @@ from search.leaderboard import Entry
 from search.progress import Progress
 
 PAGE_WIDTH = 150
+LAYER_FACTS = (
+    "dead_share", "saturated_share", "sparsity", "output_mean", "output_variance", "largest_output", "not_finite_share"
+)  # fmt: skip
 LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal
 
 
@@ -121,6 +124,7 @@ def entry_facts(entry: Entry) -> dict[str, Any]:
                 "reason": record.outcome.reason,
                 "seconds": record.outcome.seconds,
                 **record.outcome.metrics,
+                "diagnostics": record.outcome.diagnostics,
             }
             for record in records
         ],
@@ -153,6 +157,29 @@ def outcome_table(entry: Entry) -> Table:
         rung = "final" if facts["rung"] else "search"
         table.add_row(rung, str(facts["seed"]), str(facts["steps"]), status, *cells, f"{facts['seconds']:.2f}")
     return table
+
+
+def diagnostic_tables(entry: Entry) -> list[Table]:
+    """Return how the layers fared in the entry's longest training: by activation layer, and the gradients by weight."""
+    records = [*([entry.search] if entry.search else []), *entry.final]
+    facts = records[-1].outcome.diagnostics if records else {}
+    if not facts:
+        return []
+    curve = " ".join(f"{loss:.3g}" for loss in facts["learning_curve"])
+    layers = Table("activation layer", *(name.replace("_", " ") for name in LAYER_FACTS), "beta: least, mean, most",
+                   box=box.SIMPLE_HEAD, title=f"training loss: {curve}")  # fmt: skip
+    betas = facts.get("betas", [])
+    for number in range(len(facts[LAYER_FACTS[0]])):
+        layers.add_row(
+            str(number + 1), *(f"{facts[name][number]:.3g}" for name in LAYER_FACTS),
+            " ".join(f"{beta:.3g}" for beta in betas[3 * number : 3 * number + 3]),
+        )  # fmt: skip
+    gradients = Table(
+        "gradient norm by weight", *map(str, range(1, len(facts["gradient_norm_end"]) + 1)), box=box.SIMPLE_HEAD
+    )
+    for name in ("start", "end"):
+        gradients.add_row(name, *(f"{norm:.2g}" for norm in facts[f"gradient_norm_{name}"]))
+    return [layers, gradients]
 
 
 def evaluation_facts(evaluation: Evaluation) -> dict[str, Any]:
@@ -191,6 +218,14 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
         accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
         seeds = " ".join("failed" if score is None else f"{score:.3f}" for score in row["scores"])
         table.add_row(row["expression"], loss, accuracy, seeds)
+    return table
+
+
+def plain_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return rows of the same keys as a table."""
+    table = Table(*(name.replace("_", " ") for name in rows[0]), box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(_shown(value) if not isinstance(value, str) else value for value in row.values()))
     return table
 
 

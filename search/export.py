@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from evaluators.resnet1d import BETA_START
+from evaluators.activation import BETA_START
 from grammar.expression import Expression
 from grammar.module_file import module_source
 from grammar.render import compile_expression

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import filelock
 
+from evaluators.activation import identity_of, is_layer
 from evaluators.outcome import Outcome, Request, child_seed
 from evaluators.pool import Pool, PoolSettings, SerialPool
-from evaluators.task import TASKS, TaskSettings
-from grammar.fingerprint import fingerprint
+from evaluators.settings import TaskSettings
+from evaluators.task import complete, prepare
 from grammar.known import read
 from grammar.primitive import Primitive
 from search.progress import Listener, silent
@@ -31,7 +32,7 @@ class Busy(ValueError):
 
 def open_pool(task: TaskSettings, settings: PoolSettings, own: tuple[Primitive, ...] = ()) -> Pool:
     """Start the workers that the settings name; the data is made once before, not by each of them."""
-    TASKS[task.name].load()
+    prepare(task)
     if settings.kind == "serial":
         return SerialPool(task, settings, own)
     from evaluators.ray_pool import RayPool  # noqa: PLC0415  importing Ray costs two seconds that serial runs save
@@ -96,11 +97,11 @@ def evaluate(
     Raises:
         BadExpression: a text is neither a known activation nor an expression.
     """
-    expressions = [read(text, own) for text in texts]
-    names = [fingerprint(expression) for expression in expressions]
+    names = [identity_of(text, own) for text in texts]
+    written = [text if is_layer(text) else str(read(text, own)) for text in texts]
     requests = [
-        Request(str(expression), child_seed(run_seed, name, repeat), task.steps)
-        for expression, name in zip(expressions, names, strict=True)
+        Request(expression, child_seed(run_seed, name, repeat), complete(task).steps)
+        for expression, name in zip(written, names, strict=True)
         for repeat in range(seeds)
     ]
     with open_pool(task, pool_settings, own) as pool:

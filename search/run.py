@@ -6,13 +6,14 @@ who proposes (``proposer``), who trains (``evaluators.pool``) and the ranking (`
 
 from collections.abc import Iterable
 
+from evaluators.activation import identity_of, is_layer
 from evaluators.outcome import Outcome, Request, Status, child_seed
 from evaluators.pool import Pool
-from evaluators.task import TASKS
+from evaluators.task import chance_of
 from grammar.expression import Expression
 from grammar.fingerprint import behaviour, digest, twin_key
 from grammar.known import read
-from grammar.screening import refusal
+from grammar.screening import Refusal, refusal
 from grammar.space import Space
 from search.progress import Goal, Listener, Meter, silent
 from search.proposer import Proposal, Proposer, RandomProposer
@@ -109,10 +110,19 @@ class Search:
         self.proposed |= {self.trained_as[row.fingerprint] for row in rows}
         return rows
 
+    def _meet_baseline(self, text: str) -> Behaviour:
+        if is_layer(text):  # no function of x and beta: its name is all there is to tell it by
+            name = identity_of(text)
+            return self._keep(Behaviour(name, text.strip().lower(), True, name))
+        return self._meet(read(text, self.own), baseline=True)
+
     def _meet(self, expression: Expression, *, baseline: bool) -> Behaviour:
-        """Give an expression its behaviour, and a new behaviour the text and the twin it will be trained as."""
+        """Give an expression its behaviour."""
         numbers = behaviour(expression)
-        found = Behaviour(digest(numbers), str(expression), baseline, twin_key(numbers))
+        return self._keep(Behaviour(digest(numbers), str(expression), baseline, twin_key(numbers)))
+
+    def _keep(self, found: Behaviour) -> Behaviour:
+        """Give a new behaviour the text and the twin it will be trained as."""
         self.texts.setdefault(found.fingerprint, found.expression)
         self._link(found.fingerprint, found.twin)
         return found
@@ -122,14 +132,14 @@ class Search:
         self.trained_as.setdefault(fingerprint, first if self.settings.space.share_twins else fingerprint)
 
     def _tell(self, batch: int, rows: list[StoredProposal]) -> None:
-        chance = TASKS[self.settings.task.name].chance
+        chance = chance_of(self.settings.task)
         proposals = [Proposal(row.tokens, self.space.decode(row.tokens)) for row in rows]
         rewards = [reward(self.outcomes[self._search_key(row)], chance) for row in rows]
         metrics = self.proposer.tell(proposals, rewards)
         self.store.add_update(batch, metrics, self.proposer.to_bytes())
 
     def _add_baselines(self) -> None:
-        known = [self._meet(read(text, self.own), baseline=True) for text in self.settings.baselines]
+        known = [self._meet_baseline(text) for text in self.settings.baselines]
         self.store.add_baselines(known)
         keys = [Key(self.trained_as[row.fingerprint], SEARCH, 0) for row in known]
         self.evaluate(keys, self.settings.task.steps)
@@ -155,12 +165,15 @@ class Search:
         for key in missing:
             seed = child_seed(self.settings.seed, key.fingerprint, key.repeat)
             requests[key] = Request(self.texts[key.fingerprint], seed, steps, test=key.rung == FINAL)
-        refused = {key: reason for key in missing if (reason := refusal(read(self.texts[key.fingerprint], self.own)))}
+        refused = {key: reason for key in missing if (reason := self._refusal(self.texts[key.fingerprint]))}
         for key, reason in refused.items():
             self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=str(reason)))
         places = list(requests)
         for place, outcome in self.pool.evaluate(list(requests.values())):
             self._remember(places[place], requests[places[place]], outcome)
+
+    def _refusal(self, text: str) -> Refusal | None:
+        return None if is_layer(text) else refusal(read(text, self.own))
 
     def _remember(self, key: Key, request: Request, outcome: Outcome) -> None:
         self.store.add_outcome(Record(key, request, outcome))

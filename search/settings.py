@@ -17,9 +17,10 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
+from evaluators.activation import function_of
 from evaluators.pool import PoolSettings
-from evaluators.task import TaskSettings
-from grammar.known import read
+from evaluators.settings import TaskSettings
+from evaluators.task import complete
 from grammar.parse import BadExpression
 from search.reinforce import ReinforceSettings
 from search.spaces import SpaceSettings, own_rows
@@ -93,11 +94,12 @@ class SearchSettings:
     baselines: tuple[str, ...] = ("relu", "swish", "gelu", "tanh")
 
     def __post_init__(self) -> None:
-        """Every baseline must be readable."""
+        """The task's open settings take its own values; every baseline must be readable."""
+        object.__setattr__(self, "task", complete(self.task))  # frozen for everybody else
         own = own_rows(self.space)
         for text in self.baselines:
             try:
-                read(text, own)
+                function_of(text, own)
             except BadExpression as fault:
                 raise ValueError(f"key 'baselines': {fault}") from fault
 
@@ -121,6 +123,20 @@ def load_settings(path: Path, changes: Iterable[str] = ()) -> SearchSettings:
     tree = {} if found is None else found
     if not isinstance(tree, dict):
         raise BadSettings(f"'{path}' must hold sections and keys, found {type(tree).__name__}")
+    for change in changes:
+        _apply(tree, change)
+    return from_tree(tree)
+
+
+def settings_of(path: Path | None, changes: Iterable[str]) -> SearchSettings:
+    """Return the settings of a file, or the default ones, with ``section.key=value`` changes.
+
+    Raises:
+        BadSettings: the file or a change cannot be used.
+    """
+    if path is not None:
+        return load_settings(path, changes)
+    tree: dict[str, Any] = {}
     for change in changes:
         _apply(tree, change)
     return from_tree(tree)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from evaluators.outcome import Outcome, Request, Status
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 FILE_NAME = "run.sqlite"
 
 _SCHEMA = """
@@ -41,7 +41,8 @@ CREATE TABLE outcomes (
     score REAL,
     reason TEXT NOT NULL,
     seconds REAL NOT NULL,
-    metrics TEXT NOT NULL,                -- JSON object
+    metrics TEXT NOT NULL,                -- JSON object: numbers by name
+    diagnostics TEXT NOT NULL,            -- JSON object: lists of numbers by name, a number a layer
     finished TEXT NOT NULL,               -- UTC, ISO 8601
     PRIMARY KEY (fingerprint, rung, repeat)
 ) STRICT;
@@ -195,9 +196,15 @@ class Store:
         key, request, outcome = record.key, record.request, record.outcome
         finished = datetime.now(UTC).isoformat(timespec="milliseconds")
         asked = (key.fingerprint, key.rung, key.repeat, request.seed, request.steps)
-        found = (outcome.status.value, outcome.score, outcome.reason, outcome.seconds, json.dumps(outcome.metrics))
+        found = (outcome.status.value, outcome.score, outcome.reason, outcome.seconds)
+        details = (json.dumps(outcome.metrics), json.dumps(outcome.diagnostics))
         self._transaction(
-            [("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [(*asked, *found, finished)])]
+            [
+                (
+                    "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    [(*asked, *found, *details, finished)],
+                )
+            ]
         )
 
     def add_update(self, batch: int, metrics: dict[str, float], state: bytes) -> None:
@@ -238,7 +245,8 @@ class Store:
     def outcomes(self) -> dict[Key, Record]:
         """Return every outcome."""
         query = (
-            "SELECT o.fingerprint, rung, repeat, expression, seed, steps, status, score, reason, seconds, metrics "
+            "SELECT o.fingerprint, rung, repeat, expression, seed, steps, status, score, reason, seconds, metrics, "
+            "diagnostics "
             "FROM outcomes AS o JOIN behaviours USING (fingerprint)"
         )
         found: dict[Key, Record] = {}
@@ -254,9 +262,10 @@ class Store:
             reason,
             seconds,
             metrics,
+            diagnostics,
         ) in self._connection.execute(query):
             key = Key(f, rung, repeat)
-            outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics))
+            outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics), json.loads(diagnostics))
             found[key] = Record(key, Request(text, seed, steps, test=rung > 0), outcome)
         return found
 

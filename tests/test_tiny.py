@@ -10,7 +10,7 @@ import pytest
 from search.command_line import main
 
 TINY = [
-    "--set=task.steps=2", "--set=task.batch=16", "--set=pool.kind=serial", "--set=budget.children=3",
+    "--set=task.steps=2", "--set=task.batch=32", "--set=pool.kind=serial", "--set=budget.children=3",
     "--set=budget.batch=4", "--set=final.top=1", "--set=final.seeds=1", "--set=final.steps=2", "--set=baselines=[relu]",
 ]  # fmt: skip
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from evaluators.outcome import Outcome, Request, Status
 from evaluators.pool import Pool, PoolSettings, SerialPool, in_populations
 from evaluators.ray_pool import RayPool
-from evaluators.task import TaskSettings
+from evaluators.settings import TaskSettings
 from grammar.primitive import Primitive
 
 # rows that behave when they prove themselves (double precision) and misbehave in training (single precision)

@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from grammar.known import KNOWN, read
-from search import command_line
 from search import export as export_module
 from search.command_line import main
+from search.commands.shared import called
 from search.export import ExportFailed, export
 from search.run import Search
 from search.store import Store
@@ -32,8 +32,8 @@ RUN = ["--set=pool.kind=serial", "--set=task.steps=2"]
         (["show", "nowhere", "1"], "'nowhere' holds no run"),
         (["export", "nowhere", "1", "-o", "x.py"], "'nowhere' holds no run"),
         (["evaluate", "mul(x,sigmod(x))"], "did you mean 'sigmoid'?"),
-        (["evaluate", "relu", "--task", "mnist"], "unknown task 'mnist', expected one of: mnist1d"),
-        (["evaluate"], "Missing argument"),
+        (["evaluate", "relu", "--task", "mnist"], "key 'task.name': unknown task 'mnist'; did you mean 'mnist1d'?"),
+        (["evaluate"], "name EXPRESSIONS or --baselines"),
         (["evaluate", "relu", "--seeds", "0"], "0 is not in the range"),
         (["tip"], "No such command 'tip'"),
     ],
@@ -52,9 +52,9 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(
 def test_the_next_commands_are_written_so_that_they_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", [".venv/bin/actsearch"])
     monkeypatch.setattr("shutil.which", lambda _: None)
-    assert command_line._program() == ".venv/bin/actsearch"
+    assert called() == ".venv/bin/actsearch"
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/actsearch")
-    assert command_line._program() == "actsearch"
+    assert called() == "actsearch"
 
 
 def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +63,8 @@ def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fault_of_ours_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("search.command_line.leaderboard", lambda _: 1 / 0)
-    monkeypatch.setattr("search.command_line.Store", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr("search.commands.runs.leaderboard", lambda _: 1 / 0)
+    monkeypatch.setattr("search.commands.runs.Store", lambda _: contextlib.nullcontext())
     with pytest.raises(SystemExit) as exit_:
         main(["top", "anywhere"])
     assert exit_.value.code == 1

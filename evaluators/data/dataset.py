@@ -1,10 +1,11 @@
 """A data set in three splits, and the user's cache directory where generated ones are kept, checked by hash.
 
-Not here: any particular data set (``mnist1d``).
+Not here: any particular data set (its neighbours).
 """
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -19,9 +20,13 @@ from torch import Tensor
 SPLITS = ("train", "validation", "test")
 
 
+class BadData(ValueError):
+    """Data cannot be used; the message says which file, what was expected and what was found."""
+
+
 @dataclass(frozen=True)
 class Split:
-    """Examples ``inputs (N, ...) float32`` with ``labels (N,) int64``."""
+    """Examples ``inputs (N, ...)`` with ``labels (N,) int64``, or ``(N, T) int64`` where every position has one."""
 
     inputs: Tensor
     labels: Tensor
@@ -41,6 +46,34 @@ class DataSet:
     test: Split
     classes: int
 
+    def __post_init__(self) -> None:
+        """Labels are classes."""
+        for name in SPLITS:
+            labels = getattr(self, name).labels
+            if int(labels.min()) < 0 or int(labels.max()) >= self.classes:
+                raise BadData(
+                    f"labels of the {name} split must be 0 to {self.classes - 1}, "
+                    f"found {int(labels.min())} to {int(labels.max())}"
+                )
+
+    @property
+    def chance(self) -> float:
+        """The loss of a child that knows nothing, in nats: where rewards begin."""
+        return math.log(self.classes)
+
+    def to(self, device: str) -> "DataSet":
+        """Return the data on a device."""
+        train, validation, test = (
+            Split(split.inputs.to(device), split.labels.to(device))
+            for split in (self.train, self.validation, self.test)
+        )
+        return DataSet(train, validation, test, self.classes)
+
+    def shortened(self, examples: int) -> "DataSet":
+        """Return the data with the first so many training examples; 0 leaves all."""
+        train = Split(self.train.inputs[: examples or None], self.train.labels[: examples or None])
+        return DataSet(train, self.validation, self.test, self.classes)
+
 
 Arrays = dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]
 
@@ -48,6 +81,23 @@ Arrays = dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]
 def cache_directory() -> Path:
     """Return the directory of generated data; the environment's ACTSEARCH_CACHE moves it."""
     return Path(os.environ.get("ACTSEARCH_CACHE") or platformdirs.user_cache_dir("actsearch"))
+
+
+def find_directory(directory: str, usual: tuple[str, ...], what: str) -> Path:
+    """Return the directory that the user named, or the first usual one that is there.
+
+    Raises:
+        BadData: there is none.
+    """
+    for name in (directory,) if directory else usual:
+        if Path(name).is_dir():
+            return Path(name)
+    sought = (
+        f"'{directory}' is not one"
+        if directory
+        else "none is named" + (f", and '{usual[0]}' is absent" if usual else "")
+    )
+    raise BadData(f"key 'task.directory': expected the directory of {what}; {sought}")
 
 
 def load_or_generate(name: str, generate: Callable[[], Arrays], directory: Path | None = None) -> DataSet:

@@ -1,0 +1,131 @@
+"""An activation as a layer: what a network calls where others call ``torch.nn.ReLU``.
+
+A candidate becomes a layer with one trainable beta a channel. Besides, there are a few that every user knows and that
+are no elementwise function of (x, beta): they are layers only, and baselines by name. Not here: the candidates
+themselves (``grammar``) and the networks that hold the layers (``networks``).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from grammar.fingerprint import fingerprint
+from grammar.known import read
+from grammar.primitive import Primitive
+from grammar.render import Function, compile_expression
+
+BETA_START = 1.0  # Swish-1 is x*sigmoid(x): the paper does not give its start
+
+
+class MakeActivation(Protocol):
+    """Makes one activation layer of a network."""
+
+    def __call__(self, channels: int, dimension: int = 1) -> nn.Module:
+        """Return a layer for inputs with so many channels in that dimension."""
+
+
+class Activation(nn.Module):
+    """A candidate as a layer: ``f(x, beta)``, beta trainable and one a channel.
+
+    Args:
+        function: of x and beta.
+        channels: of the input.
+        dimension: where the channels are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``.
+    """
+
+    def __init__(self, function: Function, channels: int, dimension: int = 1) -> None:
+        super().__init__()
+        self.function, self.dimension = function, dimension
+        self.beta = nn.Parameter(torch.full((channels,), BETA_START))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it; the shape stays."""
+        shape = [1] * x.ndim
+        shape[self.dimension] = -1
+        return self.function(x, self.beta.view(shape))
+
+
+class Maxout(nn.Module):
+    """The larger of two linear pieces over all channels (Goodfellow et al. 2013, section 2): twice the width inside."""
+
+    def __init__(self, channels: int, dimension: int = 1) -> None:
+        super().__init__()
+        self.dimension = dimension
+        self.pieces = nn.Linear(channels, 2 * channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply it; the shape stays."""
+        both = self.pieces(x.movedim(self.dimension, -1))
+        return torch.maximum(*both.chunk(2, -1)).movedim(-1, self.dimension)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An activation that is a layer only.
+
+    Args:
+        make: builds it from the number of channels and their dimension.
+        formula: what it does, for people.
+    """
+
+    make: Callable[[int, int], nn.Module]
+    formula: str
+
+
+LAYERS = {
+    "rrelu": Layer(
+        lambda channels, dimension: nn.RReLU(1 / 8, 1 / 3),  # Xu et al. 2015, section 2.4: x / U(3, 8) for x < 0
+        "x for x > 0, else x/a: a drawn anew from U(3, 8) for every number in training, its mean slope in evaluation",
+    ),
+    "maxout": Layer(Maxout, "max(w1.x + b1, w2.x + b2) over all channels: two linear pieces, twice the width"),
+}
+"""Name -> what no expression can write: random in training, or mixing channels."""
+
+
+def is_layer(text: str) -> bool:
+    """Return whether the text names an activation that is a layer only."""
+    return text.strip().lower() in LAYERS
+
+
+def identity_of(text: str, primitives: Sequence[Primitive] = ()) -> str:
+    """Return what equal activations share: the fingerprint of an expression, or ``layer-`` and the layer's name.
+
+    Raises:
+        BadExpression: neither a name nor an expression.
+    """
+    return f"layer-{text.strip().lower()}" if is_layer(text) else fingerprint(read(text, primitives))
+
+
+def function_of(text: str, primitives: Sequence[Primitive] = ()) -> Function | None:
+    """Return ``f(x, beta)`` of a known name or an expression; None for one that is a layer only.
+
+    Raises:
+        BadExpression: neither a name nor an expression.
+    """
+    return None if is_layer(text) else compile_expression(read(text, primitives))
+
+
+def maker_of(text: str, primitives: Sequence[Primitive] = ()) -> MakeActivation:
+    """Return what builds the layers of a network from a known name, a layer's name or an expression.
+
+    Raises:
+        BadExpression: none of the three.
+    """
+    function = function_of(text, primitives)
+
+    def make(channels: int, dimension: int = 1) -> nn.Module:
+        if function is None:
+            return LAYERS[text.strip().lower()].make(channels, dimension)
+        return Activation(function, channels, dimension)
+
+    return make
+
+
+BASELINES = (
+    "relu", "leaky_relu", "leaky_relu_02", "prelu", "rrelu", "leaky_backward_relu", "elu", "selu", "gelu", "silu",
+    "swish", "mish", "hardswish", "squared_relu", "maxout", "softplus", "sigmoid", "tanh", "abs", "gauss",
+)  # fmt: skip
+"""The activations that every user knows: what ``--baselines all`` stands for."""

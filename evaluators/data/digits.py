@@ -1,0 +1,25 @@
+"""scikit-learn's digits: 1,797 images of 8x8, in the package; a task of a second that shows whether everything works.
+
+Too easy to rank activations (sin wins). Not here: the child.
+"""
+
+import numpy as np
+import torch
+
+from evaluators.data.dataset import DataSet, Split
+
+TRAIN, VALIDATION = 1197, 300  # 300 remain for the test
+SHUFFLE_SEED = 0  # the file is ordered by writer: a split must not be
+
+
+def load() -> DataSet:
+    """Return the images, ``(N, 1, 8, 8)`` in [0, 1]."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415  a second that other tasks save
+
+    found = load_digits()
+    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(found.target))
+    images = torch.from_numpy(found.images[order].astype(np.float32) / 16).unsqueeze(1)
+    labels = torch.from_numpy(found.target[order].astype(np.int64))
+    bounds = (slice(0, TRAIN), slice(TRAIN, TRAIN + VALIDATION), slice(TRAIN + VALIDATION, None))
+    train, validation, test = (Split(images[bound], labels[bound]) for bound in bounds)
+    return DataSet(train, validation, test, classes=10)

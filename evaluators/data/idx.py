@@ -1,0 +1,83 @@
+"""Images in the IDX format as MNIST's and Fashion-MNIST's authors publish them, plain or gzipped.
+
+The format (Y. LeCun's page on MNIST): two zero bytes, a type code, the number of dimensions, each dimension as a
+big-endian 32-bit number, then the values. Not here: the child.
+"""
+
+import gzip
+import math
+import zlib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from evaluators.data.dataset import BadData, DataSet, Split, find_directory
+
+UNSIGNED_BYTE = 0x08
+VALIDATION = 10_000  # the last of the 60,000 training images
+FASHION_DIRECTORIES = ("/usr/share/datasets/fashion-mnist",)  # of Debian's package dataset-fashion-mnist
+CLASSES = 10
+
+
+def load(directory: str) -> DataSet:
+    """Read the four files of a directory; a sixth of the training images become the validation split.
+
+    Raises:
+        BadData: a file is missing, of another kind, or broken.
+    """
+    folder = find_directory(directory, FASHION_DIRECTORIES, "the IDX files of Fashion-MNIST")
+    parts = {}
+    for part in ("train", "t10k"):
+        images, labels = (
+            read(_file(folder, f"{part}-images-idx3-ubyte")),
+            read(_file(folder, f"{part}-labels-idx1-ubyte")),
+        )
+        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
+            raise BadData(
+                f"'{folder}': expected images (N, height, width) with N labels, found {images.shape} and {labels.shape}"
+            )
+        if labels.max() >= CLASSES:
+            raise BadData(f"'{folder}': labels must be 0 to {CLASSES - 1}, found {labels.max()}")
+        pixels = torch.from_numpy(images.astype(np.float32) / 255).unsqueeze(1)
+        parts[part] = Split(pixels, torch.from_numpy(labels.astype(np.int64)))
+    everything = parts["train"]
+    held_out = min(VALIDATION, len(everything.labels) // 6)
+    train = Split(everything.inputs[:-held_out], everything.labels[:-held_out])
+    validation = Split(everything.inputs[-held_out:], everything.labels[-held_out:])
+    return DataSet(train, validation, parts["t10k"], CLASSES)
+
+
+def read(path: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
+    """Return the array of one file.
+
+    Raises:
+        BadData: not IDX, not of bytes, or shorter or longer than it says.
+    """
+    try:
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    except (OSError, EOFError, zlib.error) as fault:
+        raise BadData(f"'{path}' cannot be read: {fault}") from fault
+    if len(content) < 4 or content[:2] != b"\0\0":
+        raise BadData(
+            f"'{path}' is not an IDX file: expected it to begin with two zero bytes, found {content[:2].hex()!r}"
+        )
+    if content[2] != UNSIGNED_BYTE:
+        raise BadData(
+            f"'{path}' holds values of type {content[2]:#04x}, expected unsigned bytes ({UNSIGNED_BYTE:#04x})"
+        )
+    dimensions = content[3]
+    start = 4 + 4 * dimensions
+    shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
+    if len(content) != start + math.prod(shape):
+        raise BadData(
+            f"'{path}' is truncated or damaged: {shape} needs {start + math.prod(shape)} bytes, found {len(content)}"
+        )
+    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+
+
+def _file(folder: Path, name: str) -> Path:
+    for path in (folder / name, folder / f"{name}.gz"):
+        if path.is_file():
+            return path
+    raise BadData(f"'{folder}' has no file {name} (or {name}.gz)")

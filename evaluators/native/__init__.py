@@ -1,0 +1,1 @@
+"""The small native kernel: the default child trained in C, elementwise functions included."""

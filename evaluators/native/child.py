@@ -1,0 +1,136 @@
+"""The default child trained by the kernel: the same network, examples and optimiser as ``torch_child``, in C.
+
+Not here: the network itself as modules (``networks.resnet1d``), whose weights come in and go out.
+"""
+
+import ctypes
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.data.dataset import Split
+from evaluators.native.compiler import NotNativeError, library
+from evaluators.native.tape import tape_of
+from evaluators.networks.resnet1d import STAGES, ResNet1d
+from evaluators.schedule import course
+from evaluators.settings import TaskSettings
+from grammar.render import Function
+
+ALIGNMENT = 16
+"""Every parameter starts at a multiple of 16 floats, a cache line and a vector."""
+MOST_CHANNELS, MOST_BATCH = 128, 1024  # WIDEST of layers.h; what score() has room for
+
+
+class _Plan(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_int) for name in ("width", "positions", "batch", "classes")),
+        ("weight_decay", ctypes.c_float),
+        ("clip", ctypes.c_float),
+        ("places", ctypes.POINTER(ctypes.c_int)),
+        ("size", ctypes.c_int),
+    ]
+
+
+class _Child(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_void_p) for name in ("flat", "moment", "square", "running")]
+
+
+class NativeChild:
+    """One network in training; see ``TorchChild`` for the arguments.
+
+    Args:
+        function: of the candidate whose layers the network holds.
+
+    Raises:
+        NotNativeError: the kernel has no compiler, or does not know the function, the network or the sizes.
+    """
+
+    def __init__(
+        self, network: nn.Module, function: Function | None, train: Split, order: Tensor, settings: TaskSettings
+    ) -> None:
+        if not isinstance(network, ResNet1d) or function is None:
+            raise NotNativeError("only the 1-D ResNet with an expression is native")
+        width, positions, batch = network.stem.out_channels, train.inputs.shape[1], order.shape[1]
+        if settings.optimiser != "adamw" or train.inputs.device.type != "cpu" or settings.augment:
+            raise NotNativeError("the kernel trains with AdamW on a CPU")
+        if batch % 32 or batch > MOST_BATCH or width % 8 or width * 2 ** (STAGES - 1) > MOST_CHANNELS or positions % 4:
+            raise NotNativeError(
+                f"the kernel takes batches in multiples of 32, widths in multiples of 8 and up to "
+                f"{MOST_CHANNELS // 2 ** (STAGES - 1)}, positions in multiples of 4: "
+                f"found {batch}, {width} and {positions}"
+            )
+        self._library, self._tape = library(), tape_of(function)
+        self.network, self.losses = network, list[float]()
+        self._train = train.inputs.contiguous(), train.labels.int().contiguous()
+        self._order = order.int().contiguous()
+        self._course = course(settings, len(order))
+        self._tensors = list(network.parameters())
+        self._flat, places = _packed(self._tensors)
+        self._moments = _aligned(2 * len(self._flat))
+        self._statistics = [
+            part for m in network.modules() if isinstance(m, nn.BatchNorm1d) for part in (m.running_mean, m.running_var)
+        ]
+        self._running = torch.cat([torch.as_tensor(part) for part in self._statistics])
+        self._places = (ctypes.c_int * len(places))(*places)
+        self._plan = _Plan(
+            width, positions, batch, network.linear.out_features, settings.weight_decay, settings.clip, self._places,
+            len(self._flat),
+        )  # fmt: skip
+        half = self._moments.data_ptr() + 4 * len(self._flat)
+        self._child = _Child(self._flat.data_ptr(), self._moments.data_ptr(), half, self._running.data_ptr())
+        self._curve = torch.zeros(2, len(order))  # loss and gradient norm of every step
+
+    def advance(self, step: int) -> None:
+        """Train until so many steps are done, or until the loss leaves the finite numbers."""
+        losses, norms = self._curve
+        done = self._library.train(
+            ctypes.byref(self._plan), ctypes.byref(self._tape), ctypes.byref(self._child), *map(_pointer, self._train),
+            *map(_pointer, (self._order, *self._course)), len(self.losses), step, _pointer(losses), _pointer(norms),
+        )  # fmt: skip
+        self.losses = losses[:done].tolist()
+
+    def score(self, split: Split) -> tuple[float, float]:
+        """Return mean loss (nats) and accuracy (0 to 1)."""
+        loss, count = ctypes.c_double(), len(split.labels)
+        inputs, labels = split.inputs.contiguous(), split.labels.int().contiguous()
+        right = self._library.score(
+            ctypes.byref(self._plan), ctypes.byref(self._tape), ctypes.byref(self._child), _pointer(inputs),
+            _pointer(labels), count, ctypes.byref(loss),
+        )  # fmt: skip
+        return loss.value / count, right / count
+
+    def trained_network(self) -> nn.Module:
+        """Return the network with the weights of now."""
+        with torch.no_grad():
+            for tensor, place in zip(self._tensors, self._places, strict=True):
+                packed = self._flat[place : place + tensor.numel()]
+                shape = tensor.shape
+                tensor.copy_(packed.view(shape[0], shape[2], shape[1]).mT if tensor.ndim == 3 else packed.view(shape))
+            start = 0
+            for part in self._statistics:
+                torch.as_tensor(part).copy_(self._running[start : start + torch.as_tensor(part).numel()])
+                start += torch.as_tensor(part).numel()
+        return self.network
+
+
+def _pointer(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
+
+
+def _aligned(size: int) -> Tensor:
+    """Return zeros ``(size,) float32`` that start at a cache line."""
+    room = torch.zeros(size + ALIGNMENT)
+    return room[-(room.data_ptr() // 4) % ALIGNMENT :][:size]
+
+
+def _packed(tensors: list[nn.Parameter]) -> tuple[Tensor, list[int]]:
+    """Return all parameters one behind the other, convolutions with their taps outermost, and where each starts."""
+    places, size = list[int](), 0
+    for tensor in tensors:
+        places.append(size)
+        size += -(-tensor.numel() // ALIGNMENT) * ALIGNMENT
+    flat = _aligned(size)
+    for tensor, place in zip(tensors, places, strict=True):
+        value = tensor.detach()
+        flat[place : place + tensor.numel()] = (value.mT if value.ndim == 3 else value).flatten()
+    return flat, places

@@ -1,0 +1,93 @@
+"""Compile the C sources beside this file once a machine, keep the library in the user's cache, load it.
+
+The only door to the C compiler and to ctypes' loader. Not here: what is called (``child``).
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from evaluators.data.dataset import cache_directory
+
+SOURCES = ("tape.c", "layers.c", "resnet1d.c")
+HEADERS = ("tape.h", "layers.h")
+# math functions set no errno and raise no signals, so that they may be vectorised; nothing that changes a result
+FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11", "-fPIC", "-shared")
+FURTHER = {"x86_64": ("-mprefer-vector-width=512",)}  # gcc alone; left out where the compiler refuses it
+SECONDS = 120
+
+
+class NotNativeError(RuntimeError):
+    """The kernel cannot be used; the message says why. Torch trains the same child, some times slower."""
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """Return the loaded kernel.
+
+    Raises:
+        NotNativeError: no C compiler, or it failed.
+    """
+    compiler = _compiler()
+    path = cache_directory() / f"kernel-{_key(compiler)}.so"
+    if not path.is_file():
+        _compile(compiler, path)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as fault:
+        raise NotNativeError(f"the compiled kernel '{path}' cannot be loaded: {fault}") from fault
+
+
+def is_available() -> bool:
+    """Return whether the kernel can be used here."""
+    try:
+        library()
+    except NotNativeError:
+        return False
+    return True
+
+
+def _compiler() -> str:
+    for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
+        if name and (found := shutil.which(name)):
+            return found
+    raise NotNativeError("no C compiler found (cc, gcc, clang or the environment's CC)")
+
+
+def _key(compiler: str) -> str:
+    """Name what the library depends on: sources, flags, compiler, and the processor that -march=native means."""
+    parts = [(Path(__file__).parent / name).read_bytes() for name in (*SOURCES, *HEADERS)]
+    version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
+    cpuinfo = Path("/proc/cpuinfo")
+    features = (
+        [line for line in cpuinfo.read_text().splitlines() if line.startswith(("flags", "Features"))][:1]
+        if (cpuinfo.is_file())
+        else [platform.processor()]
+    )
+    described = b"\0".join([*parts, version, str((FLAGS, FURTHER, features, platform.machine())).encode()])
+    return hashlib.sha256(described).hexdigest()[:16]
+
+
+def _compile(compiler: str, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sources = [str(Path(__file__).parent / name) for name in SOURCES]
+    complaint = ""
+    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+        fresh = Path(scratch) / path.name
+        for further in dict.fromkeys((FURTHER.get(platform.machine(), ()), ())):
+            command = [compiler, *FLAGS, *further, *sources, "-o", str(fresh), "-lm"]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+            except (OSError, subprocess.TimeoutExpired) as fault:
+                raise NotNativeError(f"'{compiler}' could not be run: {fault}") from fault
+            if done.returncode == 0:
+                fresh.replace(path)  # at once and whole: workers may compile at the same time
+                return
+            complaint = (done.stderr.strip().splitlines() or ["no message"])[0]
+    raise NotNativeError(f"'{compiler}' failed: {complaint}")

@@ -1,0 +1,67 @@
+"""2-D ResNets for images: ResNet-20 as on CIFAR-10 (He et al. 2015, section 4.2), and a small one for small images.
+
+Three stages of ``blocks`` blocks, each twice as wide as the one before, stride 2 from the second; blocks are
+convolution, normalisation, candidate, convolution, normalisation, plus the shortcut, candidate. Not here: data.
+"""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from evaluators.activation import MakeActivation
+
+STAGES = 3
+LEAST_SIDE = 8  # of an image: the third stage then still has two positions a side
+
+
+class Block(nn.Module):
+    """Two 3x3 convolutions; the shortcut takes every second position and pads channels with zeros (option A)."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, make: MakeActivation) -> None:
+        super().__init__()
+        self.stride, self.further = stride, outputs - inputs
+        self.convolution1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.norm1, self.activation1 = nn.BatchNorm2d(outputs), make(outputs)
+        self.convolution2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.norm2, self.activation2 = nn.BatchNorm2d(outputs), make(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map ``(B, inputs, H, W)`` to ``(B, outputs, H / stride, W / stride)``."""
+        inner = self.norm2(self.convolution2(self.activation1(self.norm1(self.convolution1(x)))))
+        shortcut = functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.further))
+        return self.activation2(inner + shortcut)  # type: ignore[no-any-return]
+
+
+class ResNet2d(nn.Module):
+    """Maps images ``(B, C, H, W) float`` to logits ``(B, classes)``; 6 * blocks + 2 layers deep.
+
+    Args:
+        shape: of one image, ``(C, H, W)``.
+        classes: number of labels.
+        make: builds the candidate's layers.
+        width: channels of the first stage; 16 in the paper.
+        blocks: of a stage; 3 make ResNet-20.
+
+    Raises:
+        ValueError: the images are too small.
+    """
+
+    def __init__(self, shape: tuple[int, ...], classes: int, make: MakeActivation, width: int, blocks: int) -> None:
+        super().__init__()
+        if len(shape) != 3 or min(shape[1:]) < LEAST_SIDE:
+            raise ValueError(
+                f"this child takes images (channels, height, width) of at least {LEAST_SIDE} a side, found {shape}"
+            )
+        self.stem = nn.Conv2d(shape[0], width, 3, 1, 1, bias=False)
+        self.norm, self.activation = nn.BatchNorm2d(width), make(width)
+        layers, inputs = list[nn.Module](), width
+        for stage in range(STAGES):
+            for number in range(blocks):
+                outputs = width * 2**stage
+                layers.append(Block(inputs, outputs, 2 if stage and not number else 1, make))
+                inputs = outputs
+        self.blocks = nn.Sequential(*layers)
+        self.linear = nn.Linear(inputs, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """See the class."""
+        return self.linear(self.blocks(self.activation(self.norm(self.stem(x)))).mean((2, 3)))  # type: ignore[no-any-return]

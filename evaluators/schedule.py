@@ -1,0 +1,50 @@
+"""What every child shares, however it is trained: the order of its examples, and the course of its learning rate."""
+
+import functools
+
+import torch
+from torch import Tensor, nn
+
+from evaluators.settings import TaskSettings
+
+SGD_MOMENTUM = 0.9  # He et al. 2015, section 4.2
+
+
+def batches(examples: int, batch: int, steps: int, generator: torch.Generator) -> Tensor:
+    """Return ``(steps, batch)`` indices: whole epochs in a fresh order, the incomplete last batch of each left out."""
+    batch = min(batch, examples)
+    per_epoch = examples // batch
+    epochs = -(-steps // per_epoch)
+    orders = [torch.randperm(examples, generator=generator)[: per_epoch * batch] for _ in range(epochs)]
+    return torch.cat(orders).view(-1, batch)[:steps]
+
+
+def optimiser_of(parameters: list[nn.Parameter], settings: TaskSettings) -> torch.optim.Optimizer:
+    """Return the optimiser of a child."""
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(
+            parameters, settings.learning_rate, SGD_MOMENTUM, weight_decay=settings.weight_decay, nesterov=True
+        )
+    fused = all(parameter.is_floating_point() for parameter in parameters)
+    return torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=fused)
+
+
+def one_cycle(
+    optimiser: torch.optim.Optimizer, settings: TaskSettings, steps: int
+) -> torch.optim.lr_scheduler.LRScheduler:
+    """Return the one-cycle schedule (Smith & Topin 2019): up for the first 30 % of the steps, then down to nearly 0."""
+    return torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.learning_rate, total_steps=steps)
+
+
+@functools.lru_cache(maxsize=8)
+def course(settings: TaskSettings, steps: int) -> tuple[Tensor, Tensor]:
+    """Return the learning rate and AdamW's first momentum of every step, ``(steps,) float32`` each."""
+    optimiser = optimiser_of([nn.Parameter(torch.zeros(1))], settings)
+    schedule, group = one_cycle(optimiser, settings, steps), optimiser.param_groups[0]
+    found = []
+    for _ in range(steps):
+        found.append((group["lr"], group["betas"][0]))
+        optimiser.step()
+        schedule.step()
+    rates, momenta = torch.tensor(found, dtype=torch.float32).T.contiguous()
+    return rates, momenta

@@ -1,0 +1,87 @@
+"""Settings of a task: data, child, budget. ``search.settings`` reads them from YAML.
+
+Not here: which tasks there are (``task``) and how a child is trained (``training``).
+"""
+
+from dataclasses import field
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class OwnSettings:
+    """The task ``own``: the user's network and data, or the user's whole training. Their code runs on this machine.
+
+    Args:
+        build: ``module:function`` or ``file.py:function``, called with the task's settings; returns the network and its
+            data, a dictionary of ``train``, ``validation`` and ``test``, each a pair (inputs, labels) of tensors.
+        replace: types (``torch.nn.ReLU``) or names of layers (``blocks.0.act``) that the candidate takes the place of.
+        dimension: where the channels of those layers are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``.
+        score: instead of ``build``, a function called with (make_activation, seed, budget) that trains as it likes and
+            returns a number, lower is better; the budget is ``task.steps``.
+        chance: with ``score``, what a network that knows nothing gets: rewards begin there.
+    """
+
+    build: str = ""
+    replace: tuple[str, ...] = ("torch.nn.ReLU",)
+    dimension: int = 1
+    score: str = ""
+    chance: Annotated[float, Field(gt=0)] = 1.0
+
+    def __post_init__(self) -> None:
+        """One of the two, written as it must be."""
+        for name in ("build", "score"):
+            text = getattr(self, name)
+            if text and text.count(":") != 1:
+                raise ValueError(f"key 'task.own.{name}': expected module:function or file.py:function, found '{text}'")
+        if self.build and self.score:
+            raise ValueError("keys 'task.own.build' and 'task.own.score' exclude each other: name one of them")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TaskSettings:
+    """What a child is trained on and how. A 0 or an empty text stands for the task's own value (``task.TASKS``).
+
+    Args:
+        name: one of ``task.TASKS``.
+        steps: optimiser steps of a child.
+        batch: examples a step.
+        learning_rate: peak of the one-cycle schedule (Smith & Topin 2019).
+        weight_decay: AdamW's, decoupled (Loshchilov & Hutter 2019); with sgd the usual one.
+        clip: largest gradient norm of one child.
+        optimiser: ``adamw``, or ``sgd`` with momentum.
+        init: how weights start, see ``initialisation.Scheme``.
+        width: of the child: channels of its first stage, units of a layer, or the stream's.
+        examples: how many of the training examples are used; 0 is all.
+        directory: where the task's files are (Fashion-MNIST, CIFAR), or the text file of ``text``.
+        augment: shift and mirror training images at random (He et al. 2015, section 4.2).
+        device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one and the child is large enough to gain.
+        kernel: ``native`` trains the default child in C, ``torch`` as ordinary modules, ``auto`` natively where it can.
+        diagnostics: whether a child tells how its layers fare; the README says what it costs.
+        stop_after: the share of the steps at which a hopeless child is stopped; 0 never stops one.
+        stop_above: it is hopeless when its training loss, as a share of chance, is above this.
+        own: the user's own network and data.
+    """
+
+    name: str = "mnist1d"
+    steps: Annotated[int, Field(ge=0)] = 0
+    batch: Annotated[int, Field(ge=0)] = 0
+    learning_rate: Annotated[float, Field(ge=0)] = 0.0
+    weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    clip: Annotated[float, Field(gt=0)] = 1.0
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    init: Literal["", "he", "glorot", "lecun", "matched", "network"] = ""
+    width: Annotated[int, Field(ge=0)] = 0
+    examples: Annotated[int, Field(ge=0)] = 0
+    directory: str = ""
+    augment: bool = False
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    kernel: Literal["auto", "native", "torch"] = "auto"
+    diagnostics: bool = True
+    stop_after: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    stop_above: Annotated[float, Field(gt=0)] = 1.0
+    own: OwnSettings = field(default_factory=OwnSettings)

@@ -1,0 +1,71 @@
+"""A child of ordinary torch modules: any network, any device. The reference for the kernel that is faster.
+
+Not here: where its network and data come from (``task``).
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from evaluators.augmentation import shifted_and_mirrored
+from evaluators.data.dataset import Split
+from evaluators.schedule import one_cycle, optimiser_of
+from evaluators.settings import TaskSettings
+
+EVALUATION_BATCH = 250  # examples a forward pass when scoring: large enough to be fast, small enough to stay in cache
+
+
+class TorchChild:
+    """One network in training.
+
+    Args:
+        network: with its weights drawn; trained in place.
+        train: the examples.
+        order: which of them make each batch, ``(steps, batch) int64``.
+        settings: of the optimiser.
+        generator: of what augmentation draws.
+    """
+
+    def __init__(
+        self, network: nn.Module, train: Split, order: Tensor, settings: TaskSettings, generator: torch.Generator
+    ) -> None:
+        self.network, self.settings, self.generator = network.to(train.inputs.device), settings, generator
+        self.data, self.order = train, order.to(train.inputs.device)
+        self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        self.optimiser = optimiser_of(self.parameters, settings)
+        self.schedule = one_cycle(self.optimiser, settings, len(order))
+        self.losses: list[float] = []  # of every step done
+
+    def advance(self, step: int) -> None:
+        """Train until so many steps are done, or until the loss leaves the finite numbers."""
+        self.network.train()
+        for number in range(len(self.losses), step):
+            chosen = self.order[number]
+            inputs = self.data.inputs[chosen]
+            if self.settings.augment:
+                inputs = shifted_and_mirrored(inputs, self.generator)
+            loss = functional.cross_entropy(self.network(inputs), self.data.labels[chosen])
+            self.optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+            self.optimiser.step()
+            self.schedule.step()
+            self.losses.append(float(loss.detach()))
+            if not torch.isfinite(loss):
+                return
+
+    @torch.no_grad()
+    def score(self, split: Split) -> tuple[float, float]:
+        """Return mean loss (nats) and accuracy (0 to 1)."""
+        self.network.eval()
+        loss, right = 0.0, 0
+        for start in range(0, len(split.labels), EVALUATION_BATCH):
+            labels = split.labels[start : start + EVALUATION_BATCH]
+            logits = self.network(split.inputs[start : start + EVALUATION_BATCH])
+            loss += float(functional.cross_entropy(logits, labels, reduction="none").double().sum())
+            right += int((logits.argmax(1) == labels).sum())
+        return loss / split.labels.numel(), right / split.labels.numel()
+
+    def trained_network(self) -> nn.Module:
+        """Return the network with the weights of now."""
+        return self.network

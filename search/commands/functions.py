@@ -1,0 +1,114 @@
+"""The commands on functions, spaces and tasks, outside of any run."""
+
+import dataclasses
+from pathlib import Path
+
+import click
+
+from evaluators.activation import BASELINES
+from evaluators.task import TASKS
+from grammar.census import take_census
+from grammar.description import describe
+from grammar.known import read
+from search import display, jobs
+from search.commands.shared import config_option, json_option, own_of, print_json, set_option
+from search.settings import from_tree, load_settings, settings_of
+from search.spaces import build_space, own_rows
+
+SHOWN = ("steps", "batch", "learning_rate", "width", "init", "purpose")  # of a task
+
+
+@click.command()
+@click.argument("config", required=False, type=click.Path(path_type=Path))
+@set_option
+@click.option("--primitives", help="Instead of CONFIG: a set or names, separated by commas.")
+@click.option("--shape", default="", help='Instead of CONFIG: a template such as "b(u(x),u(x))".')
+@click.option("--units", type=click.IntRange(1, 8), default=1, show_default=True, help="Instead of CONFIG: core units.")
+@json_option
+def space(
+    config: Path | None, changes: tuple[str, ...], primitives: str | None, shape: str, units: int, as_json: bool
+) -> None:
+    """Count the space of CONFIG: strings, legal, finite, distinct, and which known activations lie in it."""
+    if (config is None) == (primitives is None) or (config and (shape or units != 1)):
+        raise click.UsageError("name either a CONFIG (and --set) or --primitives (and --shape or --units)")
+    if config is not None:
+        settings = load_settings(config, changes).space
+    else:
+        names = (primitives or "").split(",")
+        tree = {"primitives": names[0] if len(names) == 1 else names, "shape": shape, "units": units}
+        settings = from_tree({"space": tree}).space
+    census = take_census(build_space(settings))
+    if as_json:
+        print_json(dataclasses.asdict(census))
+    else:
+        for table in display.census_tables(census):
+            display.console().print(table)
+
+
+@click.command("describe")
+@click.argument("expression")
+@config_option
+@json_option
+def describe_command(expression: str, config: Path | None, as_json: bool) -> None:
+    """Say everything about EXPRESSION: forms, ends, shape, moments, gain, distance to Swish."""
+    facts = describe(read(expression, own_of(config)))
+    if as_json:
+        print_json(facts)
+    else:
+        display.console().print(display.description_table(facts))
+
+
+@click.command()
+@json_option
+def tasks(as_json: bool) -> None:
+    """List the tasks: what children can be trained on, with the values their settings take."""
+    rows = [{"name": name, **{key: getattr(task, key) for key in SHOWN}} for name, task in TASKS.items()]
+    if as_json:
+        print_json(rows)
+    else:
+        display.console().print(display.plain_table(rows))
+
+
+@click.command()
+@click.argument("expressions", nargs=-1)
+@click.option("--baselines", help="Known activations besides: names separated by commas, or all.")
+@click.option("--task", help="What the children are trained on; actsearch tasks lists them.  [default: mnist1d]")
+@click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Children of each expression.")
+@click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps.  [default: the task's own]")
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="The children's seeds are made of it.",
+)
+@click.option("--pool", type=click.Choice(["ray", "serial"]), help="Who trains.  [default: ray]")
+@click.option("--config", type=click.Path(path_type=Path), help="Whose task, pool and own primitives are used.")
+@set_option
+@json_option
+def evaluate(
+    expressions: tuple[str, ...],
+    baselines: str | None,
+    task: str | None,
+    seeds: int,
+    steps: int | None,
+    seed: int,
+    pool: str | None,
+    config: Path | None,
+    changes: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Score EXPRESSIONS, such as "mul(x,sigmoid(x))" or gelu, without a search."""
+    named = BASELINES if baselines == "all" else [name.strip() for name in (baselines or "").split(",") if name.strip()]
+    texts = list(dict.fromkeys([*expressions, *named]))
+    if not texts:
+        raise click.UsageError("name EXPRESSIONS or --baselines")
+    words = {"task.name": task, "task.steps": steps, "pool.kind": pool}
+    further = [f"{key}={value}" for key, value in words.items() if value is not None]
+    settings = settings_of(config, [*further, *changes])
+    rows = own_rows(settings.space)
+    evaluations = jobs.evaluate(texts, settings.task, settings.pool, seeds, seed, rows)
+    if as_json:
+        print_json([display.evaluation_facts(evaluation) for evaluation in evaluations])
+    else:
+        display.console().print(display.evaluation_table(evaluations))

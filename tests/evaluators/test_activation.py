@@ -1,0 +1,77 @@
+"""An activation as a layer: candidates with their betas, and the few that are layers only."""
+
+import pytest
+import torch
+
+from evaluators.activation import BASELINES, LAYERS, Activation, Maxout, function_of, identity_of, maker_of
+from evaluators.outcome import Request, Status
+from evaluators.settings import TaskSettings
+from evaluators.training import train_population
+from grammar.known import KNOWN
+from grammar.parse import BadExpression
+
+X = torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0))
+
+
+def test_each_channel_has_its_own_beta_in_whichever_dimension() -> None:
+    for dimension, channels in ((1, 3), (-1, 5)):
+        layer = maker_of("scale(x)")(channels, dimension)
+        assert isinstance(layer, Activation)
+        with torch.no_grad():
+            layer.beta.copy_(torch.arange(channels) + 1.0)
+        ratio = (layer(X) / X).movedim(dimension, 0).flatten(1)
+        torch.testing.assert_close(ratio, (torch.arange(channels) + 1.0)[:, None].expand_as(ratio))
+
+
+def test_swish_starts_as_silu() -> None:
+    torch.testing.assert_close(maker_of("swish")(3)(X), torch.nn.functional.silu(X))
+
+
+def test_every_activation_that_users_know_is_a_baseline_by_name_and_can_be_trained(tiny_task: TaskSettings) -> None:
+    assert set(BASELINES) <= {*KNOWN, *LAYERS}
+    assert len(set(map(identity_of, BASELINES))) == len(BASELINES) == 20
+    outcomes = train_population([Request(name, 1, 12) for name in BASELINES], tiny_task)
+    assert [o.status for o in outcomes] == [Status.SCORED] * 20
+    assert len({o.score for o in outcomes}) == 20
+
+
+def test_prelu_starts_as_torchs_and_learns_its_slope() -> None:
+    layer = maker_of("prelu")(3)
+    torch.testing.assert_close(layer(X), torch.nn.functional.prelu(X, torch.tensor([0.25])))
+    layer(X).sum().backward()
+    assert bool(next(layer.parameters()).grad.any())  # type: ignore[union-attr]  # there after backward
+
+
+def test_rrelu_is_random_in_training_within_its_bounds_and_its_mean_in_evaluation() -> None:
+    layer = maker_of("rrelu")(3)
+    with torch.random.fork_rng():
+        slopes = (layer(X) / X)[X < 0]
+    assert float(slopes.detach().min()) >= 1 / 8
+    assert float(slopes.detach().max()) <= 1 / 3
+    assert len(slopes.unique()) > 10
+    torch.testing.assert_close(layer.eval()(X), torch.nn.functional.leaky_relu(X, 11 / 48))
+
+
+def test_maxout_is_the_larger_of_two_linear_pieces() -> None:
+    with torch.random.fork_rng():
+        layer = Maxout(3)
+    weight, bias = layer.pieces.weight, layer.pieces.bias
+    first, second = (
+        torch.einsum("oc,bct->bot", weight[part], X) + bias[part, None] for part in (slice(3), slice(3, 6))
+    )
+    torch.testing.assert_close(layer(X), torch.maximum(first, second))
+    assert weight.shape == (6, 3)  # twice the width
+
+
+def test_the_leaky_backward_rectifier_is_a_rectifier_that_cannot_die() -> None:
+    x = torch.tensor([-2.0, -0.5, 0.5, 3.0], requires_grad=True)
+    function = function_of("leaky_backward_relu")
+    assert function is not None
+    value = function(x, torch.ones(()))
+    torch.testing.assert_close(value, torch.relu(x), rtol=0, atol=0)
+    torch.testing.assert_close(torch.autograd.grad(value.sum(), x)[0], torch.tensor([0.01, 0.01, 1.0, 1.0]))
+
+
+def test_what_is_neither_name_nor_expression_is_refused() -> None:
+    with pytest.raises(BadExpression):
+        maker_of("maxoud")

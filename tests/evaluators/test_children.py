@@ -1,0 +1,99 @@
+"""A child's score depends on its seed and its expression alone; and what becomes of one that cannot be scored."""
+
+import pytest
+import torch
+
+from evaluators.data import mnist1d
+from evaluators.outcome import Request, Status, child_seed
+from evaluators.settings import TaskSettings
+from evaluators.task import TASKS, chance_of
+from evaluators.training import train_population
+
+NAMES = ("relu", "swish", "cos_minus_x", "x_asinh_square", "tanh", "i0e(x)", "rrelu", "maxout")
+HERE = [name for name in TASKS if name not in {"own", "fashion_mnist", "cifar10", "cifar100"}]
+
+
+def test_a_score_does_not_depend_on_the_neighbours(tiny_task: TaskSettings) -> None:
+    requests = [Request(name, child_seed(1, name, 0), steps=4, test=True) for name in NAMES]
+    together = train_population(requests, tiny_task)
+    for division in ([1, 7], [2, 3, 3], [1] * 8):
+        rest, apart = list(requests), []
+        for size in division:
+            apart += train_population(rest[:size], tiny_task)
+            rest = rest[size:]
+        assert [o.score for o in apart] == [o.score for o in together]
+        assert [o.metrics for o in apart] == [o.metrics for o in together]
+        assert [o.diagnostics for o in apart] == [o.diagnostics for o in together]
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_the_same_seed_gives_the_same_score_and_another_seed_another(name: str) -> None:
+    task = TaskSettings(name=name, batch=8, examples=64)
+    first, again, other = (train_population([Request("silu", s, steps=3)], task)[0].score for s in (1, 1, 2))
+    assert first is not None
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("kernel", ["auto", "torch"])
+@pytest.mark.parametrize("text", ["swish", "rrelu"])
+def test_looking_at_the_layers_does_not_change_the_score(kernel: str, text: str) -> None:
+    found = [
+        train_population([Request(text, 4, 6)], TaskSettings(batch=32, kernel=kernel, diagnostics=looked))[0].score  # type: ignore[arg-type]
+        for looked in (True, False)
+    ]
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kernel", ["auto", "torch"])
+def test_a_diverging_child_is_a_result_and_harms_nobody(kernel: str) -> None:
+    task = TaskSettings(batch=32, kernel=kernel)  # type: ignore[arg-type]
+    requests = [Request(text, 3, steps=4) for text in ("relu", "exp(exp(exp(square(x))))", "silu")]
+    outcomes = train_population(requests, task)
+    assert [o.status for o in outcomes] == [Status.SCORED, Status.DIVERGED, Status.SCORED]
+    assert "the training loss is not finite at step 1" in outcomes[1].reason
+    assert outcomes[2].metrics == train_population(requests[2:], task)[0].metrics
+
+
+@pytest.mark.parametrize("kernel", ["auto", "torch"])
+def test_a_hopeless_child_is_stopped_with_its_reason_and_a_hopeful_one_ends_as_if_never_looked_at(kernel: str) -> None:
+    plain = TaskSettings(batch=32, kernel=kernel)  # type: ignore[arg-type]
+    strict = TaskSettings(batch=32, kernel=kernel, stop_after=0.5, stop_above=0.01)  # type: ignore[arg-type]
+    mild = TaskSettings(batch=32, kernel=kernel, stop_after=0.5, stop_above=50.0)  # type: ignore[arg-type]
+    (reference,), (stopped,), (spared,) = (train_population([Request("relu", 3, 40)], t) for t in (plain, strict, mild))
+    assert stopped.status is Status.STOPPED
+    assert stopped.reason.startswith("stopped after 20 steps: training loss ")
+    assert spared.metrics == reference.metrics
+
+
+def test_the_test_split_is_touched_for_finalists_only(tiny_task: TaskSettings) -> None:
+    candidate, finalist = train_population([Request("relu", 3, 2), Request("relu", 3, 2, test=True)], tiny_task)
+    assert not any(name.startswith("test") for name in candidate.metrics)
+    assert {"test_loss", "test_accuracy"} <= finalist.metrics.keys()
+    assert candidate.score == finalist.score
+
+
+@pytest.mark.slow
+def test_relu_learns_mnist1d_in_the_measured_time() -> None:
+    (outcome,) = train_population([Request("relu", child_seed(0, "relu", 0), 250)], TaskSettings())
+    assert outcome.metrics["validation_accuracy"] > 0.9
+    assert outcome.score is not None
+    assert outcome.score < 0.3 < chance_of(TaskSettings())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "steps", "accuracy"),
+    [("digits", 60, 0.9), ("mnist1d_mlp", 300, 0.5), ("mnist1d_transformer", 300, 0.4), ("text", 60, 0.2)],
+)
+def test_every_task_on_this_machine_learns(name: str, steps: int, accuracy: float) -> None:
+    (outcome,) = train_population([Request("gelu", 1, steps)], TaskSettings(name=name))
+    assert outcome.metrics["validation_accuracy"] > accuracy
+
+
+def test_the_three_splits_are_apart() -> None:
+    data = mnist1d.load()
+    assert [len(s.labels) for s in (data.train, data.validation, data.test)] == [4000, 1000, 1000]
+    rows = torch.cat([data.train.inputs, data.validation.inputs, data.test.inputs])
+    assert len(torch.unique(rows, dim=0)) == 6000
+    assert data.classes == 10

@@ -1,0 +1,71 @@
+"""Weights start with the variance that each scheme's paper asks for; matched keeps a function's second moment."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from evaluators.initialisation import Scheme, deviation, initialise, matched_gain
+from grammar.known import read
+from grammar.render import Function, compile_expression
+
+
+def _function(name: str) -> Function:
+    return compile_expression(read(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("relu", math.sqrt(2)),  # He et al. 2015: E[relu(z)^2] = 1/2
+        ("linear", 1.0),
+        ("abs", 1.0),
+        ("square(x)", 1 / math.sqrt(3)),  # the fourth moment
+        ("cube(x)", 1 / math.sqrt(15)),  # the sixth
+        ("leaky_relu_02", math.sqrt(2 / (1 + 0.2**2))),  # He et al. 2015, equation 15
+        ("selu", 1.0),  # Klambauer et al. 2017: the fixed point has variance 1
+    ],
+)
+def test_the_matched_gain_equals_the_closed_form(name: str, expected: float) -> None:
+    assert matched_gain(_function(name)) == pytest.approx(expected, rel=1e-6 if name != "selu" else 1e-3)
+
+
+def test_a_function_without_a_second_moment_has_a_bounded_gain() -> None:
+    assert matched_gain(_function("mul(x,sub(x,x))")) == 10.0
+    assert matched_gain(_function("exp(exp(exp(square(x))))")) == 0.1
+
+
+@given(outputs=st.integers(1, 64), inputs=st.integers(1, 64), kernel=st.integers(1, 5))
+def test_deviations_equal_torchs_own_initialisers(outputs: int, inputs: int, kernel: int) -> None:
+    weight = torch.empty(outputs, inputs, kernel)
+    fan_in, fan_out = torch.nn.init._calculate_fan_in_and_fan_out(weight)
+    assert deviation(weight, "he", 1.0) == pytest.approx(torch.nn.init.calculate_gain("relu") / math.sqrt(fan_in))
+    assert deviation(weight, "glorot", 1.0) == pytest.approx(math.sqrt(2 / (fan_in + fan_out)))
+    assert deviation(weight, "lecun", 1.0) == pytest.approx(1 / math.sqrt(fan_in))
+    assert deviation(weight, "matched", 1.7) == pytest.approx(1.7 / math.sqrt(fan_in))
+
+
+@pytest.mark.parametrize("scheme", ["he", "glorot", "lecun", "matched"])
+def test_a_network_starts_with_those_deviations_and_its_last_layer_with_gain_one(scheme: Scheme) -> None:
+    with torch.random.fork_rng():
+        network = nn.Sequential(nn.Linear(400, 300), nn.Conv1d(200, 250, 3), nn.Linear(500, 200))
+    initialise(network, scheme, _function("relu"), torch.Generator().manual_seed(0))
+    for layer, used in zip(network, (scheme, scheme, "lecun"), strict=True):
+        expected = deviation(layer.weight, used, math.sqrt(2))  # type: ignore[arg-type]
+        assert float(layer.weight.detach().std()) == pytest.approx(expected, rel=0.02)
+        assert not bool(layer.bias.any())
+
+
+def test_draws_come_from_the_generator_alone_and_network_leaves_all_as_it_was() -> None:
+    with torch.random.fork_rng():
+        network = nn.Linear(5, 5)
+    before = network.weight.detach().clone()
+    initialise(network, "network", None, torch.Generator().manual_seed(0))
+    assert torch.equal(before, network.weight)
+    for _ in range(2):
+        initialise(network, "he", None, torch.Generator().manual_seed(3))
+        found = network.weight.detach().clone()
+    assert torch.equal(found, network.weight)

@@ -1,0 +1,198 @@
+"""The kernel computes what torch computes: every operation, every known activation, and a whole child in training."""
+
+import ctypes
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evaluators.native import compiler
+from evaluators.native.compiler import NotNativeError, is_available, library
+from evaluators.native.tape import OPERATIONS, RULES, tape_of
+from evaluators.outcome import Request, Status, child_seed
+from evaluators.settings import TaskSettings
+from evaluators.training import train_population
+from grammar.known import KNOWN, read
+from grammar.primitive import Primitive
+from grammar.render import Function, compile_expression
+from grammar.sets import VOCABULARY
+from grammar.swish2017 import BINARY, UNARY
+
+native = pytest.mark.skipif(not is_available(), reason="no C compiler here: torch trains the children")
+BLOCK, REGISTERS = 256, 64
+NOT_NATIVE = {"i0e", "i1e"}  # Bessel functions: C's library has none of them
+
+
+def _run(function: Function, x: torch.Tensor, beta: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Value, df/dx and df/dbeta by the kernel's own tape, of up to 256 points."""
+    tape = tape_of(function)
+    work = torch.zeros(2 * REGISTERS * BLOCK + 16)
+    work = work[-(work.data_ptr() // 4) % 16 :]
+    work[: len(x)], work[BLOCK : 2 * BLOCK] = x, beta
+    found = [torch.zeros(BLOCK) for _ in range(3)]
+    pointers = [ctypes.c_void_p(part.data_ptr()) for part in found]
+    library().run_tape(ctypes.byref(tape), ctypes.c_void_p(work.data_ptr()), *pointers)
+    value, slope, by_beta = (part[: len(x)] for part in found)
+    return value, slope, by_beta if tape.by_beta else torch.zeros(len(x))
+
+
+def _by_torch(function: Function, x: torch.Tensor, beta: float) -> list[torch.Tensor]:
+    """The same by torch's autograd, in the precision of x."""
+    points = x.clone().requires_grad_()
+    betas = torch.full_like(points, beta).requires_grad_()
+    value = function(points, betas)
+    slopes = torch.autograd.grad(value.sum(), [points, betas], allow_unused=True) if value.requires_grad else [None] * 2
+    return [value.detach(), *(torch.zeros(len(x)) if slope is None else slope for slope in slopes)]
+
+
+def _assert_equal(function: Function, x: torch.Tensor, beta: float) -> None:
+    """As near to the truth, which is double precision, as torch's own single precision, or nearer than 3e-5."""
+    triple = zip(
+        _run(function, x, beta), _by_torch(function, x, beta), _by_torch(function, x.double(), beta), strict=True
+    )
+    for found, single, truth in triple:
+        known = torch.isfinite(truth) & (truth.abs() < 1e30)
+        assert bool((torch.isfinite(found) == torch.isfinite(single))[known].all())
+        known &= torch.isfinite(single)
+        size = float(truth[known].abs().max()) if bool(known.any()) else 0.0
+        inexact = float((single.double() - truth)[known].abs().max()) if bool(known.any()) else 0.0
+        torch.testing.assert_close(
+            found[known].double(), truth[known].double(), rtol=3e-5, atol=3e-6 * (1 + size) + 4 * inexact
+        )
+
+
+POINTS = torch.cat([torch.linspace(-5, 5, 121) + 0.0123, torch.tensor([0.001, -0.001, 9.7, -9.7])])
+
+
+@native
+@pytest.mark.parametrize("name", KNOWN)
+def test_every_known_activation_has_torchs_value_and_slopes(name: str) -> None:
+    for beta in (1.0, 0.3, -0.8):
+        _assert_equal(compile_expression(read(name)), POINTS, beta)
+
+
+@native
+@pytest.mark.parametrize(
+    "row", [r for r in VOCABULARY if r.arity and r.name not in NOT_NATIVE], ids=lambda row: row.name
+)
+def test_every_primitive_has_torchs_value_and_slopes(row: Primitive) -> None:
+    text = f"{row.name}(x)" if row.arity == 1 else f"{row.name}(shift(x),sin(x))"
+    _assert_equal(compile_expression(read(text)), POINTS, 0.7)
+
+
+@native
+@settings(max_examples=60)
+@given(
+    binary=st.sampled_from([row.name for row in BINARY]),
+    left=st.sampled_from(UNARY),
+    right=st.sampled_from(UNARY),
+)
+def test_combinations_of_the_search_space_have_torchs_value_and_slopes(
+    binary: str, left: Primitive, right: Primitive
+) -> None:
+    written = [f"{row.name}(x)" if row.arity else row.name for row in (left, right)]
+    x = torch.linspace(-2.2, 2.2, 97) + 0.0071
+    _assert_equal(compile_expression(read(f"{binary}({','.join(written)})")), x, 0.6)
+
+
+@native
+@pytest.mark.parametrize("row", [r for r in VOCABULARY if r.name in NOT_NATIVE], ids=lambda row: row.name)
+def test_what_c_has_no_function_for_is_left_to_torch(row: Primitive) -> None:
+    with pytest.raises(NotNativeError, match="no operation"):
+        tape_of(compile_expression(read(f"{row.name}(x)")))
+
+
+def test_every_operation_of_the_kernel_is_used_by_a_rule() -> None:
+    source = Path("evaluators/native/tape.py").read_text()
+    assert [name for name in OPERATIONS if f'"{name}"' not in source] == []
+    assert len(RULES) > 30
+
+
+def _scores(texts: tuple[str, ...], steps: int, **changes: str) -> list[float]:
+    requests = [Request(text, child_seed(5, text, 0), steps, test=True) for text in texts]
+    outcomes = train_population(requests, TaskSettings(diagnostics=False, **changes))  # type: ignore[arg-type]
+    assert all(outcome.status is Status.SCORED for outcome in outcomes)
+    return [value for outcome in outcomes for value in outcome.metrics.values()]
+
+
+@native
+def test_a_child_of_the_kernel_equals_the_child_of_torch() -> None:
+    texts = ("silu", "swish", "tanh", "cos_minus_x", "relu", "prelu")
+    for ours, theirs in zip(_scores(texts, 4, kernel="native"), _scores(texts, 4, kernel="torch"), strict=True):
+        assert ours == pytest.approx(theirs, rel=2e-4)
+
+
+@native
+@pytest.mark.slow
+def test_after_all_its_steps_a_smooth_child_still_equals_torchs() -> None:
+    ours, theirs = (_scores(("silu",), 250, kernel=kernel) for kernel in ("native", "torch"))
+    assert ours == pytest.approx(theirs, rel=1e-3)
+
+
+@native
+@pytest.mark.parametrize(
+    "changes", [{"width": 16}, {"batch": 64}, {"weight_decay": 0.3, "clip": 0.05}, {"examples": 96}]
+)
+def test_the_kernel_follows_the_settings_as_torch_does(changes: dict[str, int]) -> None:
+    found = []
+    for kernel in ("native", "torch"):
+        task = TaskSettings(**({"batch": 32} | changes), kernel=kernel, diagnostics=False)  # type: ignore[arg-type]
+        (outcome,) = train_population([Request("silu", 7, 5)], task)
+        found.append(outcome.score)
+    assert found[0] == pytest.approx(found[1], rel=2e-4)
+
+
+@pytest.mark.parametrize(
+    "changes", [{"batch": 20}, {"width": 12}, {"width": 64}, {"optimiser": "sgd"}, {"name": "digits"}], ids=str
+)
+def test_what_the_kernel_cannot_do_torch_does_and_asking_for_the_kernel_says_why(changes: dict[str, int]) -> None:
+    task = TaskSettings(**changes)  # type: ignore[arg-type]
+    assert train_population([Request("relu", 7, 2)], task)[0].status is Status.SCORED
+    with pytest.raises(ValueError, match=r"key 'task.kernel': .* use auto or torch"):
+        train_population([Request("relu", 7, 2)], TaskSettings(**changes, kernel="native"))  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def _fresh_compiler() -> Iterator[None]:
+    library.cache_clear()
+    yield
+    library.cache_clear()
+
+
+@pytest.mark.usefixtures("_fresh_compiler")
+def test_without_a_compiler_torch_trains_the_child(monkeypatch: pytest.MonkeyPatch, tiny_task: TaskSettings) -> None:
+    monkeypatch.setattr(compiler.shutil, "which", lambda name: None)
+    assert not is_available()
+    with pytest.raises(NotNativeError, match="no C compiler found"):
+        library()
+    assert train_population([Request("relu", 7, 2)], tiny_task)[0].status is Status.SCORED
+
+
+@native
+@pytest.mark.usefixtures("_fresh_compiler")
+def test_a_compiler_that_fails_is_named_with_its_first_complaint(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("ACTSEARCH_CACHE", str(tmp_path))
+    broken = tmp_path / "broken-cc"
+    broken.write_text("#!/bin/sh\necho 'out of order' >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("CC", str(broken))
+    with pytest.raises(NotNativeError, match="broken-cc' failed: out of order"):
+        library()
+    assert list(tmp_path.iterdir()) == [broken]
+
+
+@native
+@pytest.mark.usefixtures("_fresh_compiler")
+def test_the_kernel_is_compiled_once_and_found_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ACTSEARCH_CACHE", str(tmp_path))
+    library()
+    (path,) = tmp_path.glob("kernel-*.so")
+    made = path.stat().st_mtime_ns
+    library.cache_clear()
+    library()
+    assert path.stat().st_mtime_ns == made

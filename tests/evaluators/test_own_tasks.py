@@ -1,0 +1,134 @@
+"""The user's own network and data, or own training: few lines, and a clear word about whatever is wrong with them."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from evaluators.outcome import Outcome, Request, Status
+from evaluators.own import BadOwnTask
+from evaluators.pool import PoolSettings, SerialPool
+from evaluators.settings import OwnSettings, TaskSettings
+from evaluators.task import BadTask, chance_of, prepare
+from evaluators.training import train_population
+
+GOOD = """
+import functools
+import torch
+from torch import nn
+
+@functools.cache
+def data():
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(300, 3, 8, generator=generator)
+    y = (x.sum((1, 2)) > 0).long()
+    return {"train": (x[:200], y[:200]), "validation": (x[200:250], y[200:250]), "test": (x[250:], y[250:])}
+
+def build(settings):
+    model = nn.Sequential(nn.Conv1d(3, 6, 3), nn.ReLU(), nn.Conv1d(6, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16, 2))
+    return model, data()
+
+def score(make_activation, seed, budget):
+    layer = make_activation(4)
+    x = torch.linspace(-1, 1, 12).view(3, 4)
+    return float(layer(x).square().mean()) + seed + budget
+"""
+
+
+def _task(tmp_path: Path, source: str = GOOD, **own: object) -> TaskSettings:
+    path = tmp_path / f"mine{abs(hash(source)) % 10**8}.py"
+    path.write_text(source)
+    keys = {key: f"{path}:{value}" if key in {"build", "score"} else value for key, value in own.items()}
+    return TaskSettings(name="own", batch=20, own=OwnSettings(**keys))  # type: ignore[arg-type]
+
+
+def _train(task: TaskSettings, text: str = "swish", steps: int = 40) -> Outcome:
+    return train_population([Request(text, 1, steps, test=True)], task)[0]
+
+
+def test_a_network_of_ones_own_is_trained_with_the_candidate_in_place_of_its_rectifiers(tmp_path: Path) -> None:
+    task = _task(tmp_path, build="build")
+    prepare(task)
+    outcome = _train(task)
+    assert outcome.metrics["test_accuracy"] > 0.8
+    assert len(outcome.diagnostics["dead_share"]) == 2  # both places
+    assert len(outcome.diagnostics["betas"]) == 6  # least, mean and most of each
+    assert _train(task).metrics == outcome.metrics
+    assert _train(task, "tanh").metrics != outcome.metrics
+    assert chance_of(task) == pytest.approx(0.6931, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("replace", "places"), [(("1",), 1), (("ReLU",), 2), (("torch.nn.modules.activation.ReLU",), 2)]
+)
+def test_layers_are_named_by_place_or_by_type(tmp_path: Path, replace: tuple[str, ...], places: int) -> None:
+    outcome = _train(_task(tmp_path, build="build", replace=replace), steps=2)
+    assert len(outcome.diagnostics["sparsity"]) == places
+
+
+def test_a_training_of_ones_own_gives_the_score(tmp_path: Path) -> None:
+    task = _task(tmp_path, score="score", chance=3.0)
+    prepare(task)
+    outcome = _train(task, "relu", steps=7)
+    x = torch.linspace(-1, 1, 12)
+    assert outcome.score == pytest.approx(float(torch.relu(x).square().mean()) + 8, rel=1e-6)
+    assert chance_of(task) == 3.0
+
+
+@pytest.mark.parametrize(
+    ("source", "keys", "complaint"),
+    [
+        (GOOD, {"build": "bild"}, "has no function 'bild'"),
+        ("import nothing_there", {"build": "build"}, "cannot be imported: ModuleNotFoundError"),
+        ("def build(settings): return 3", {"build": "build"}, r"must return \(model, data\), found int"),
+        (GOOD.replace("model, data()", "model, {'train': 3}"), {"build": "build"}, "of train, validation, test"),
+        (GOOD.replace("(x[:200], y[:200])", "x"), {"build": "build"}, r"data\['train'\] must be a pair of tensors"),
+        (GOOD.replace("y[250:])}", "y[250:] - 1)}"), {"build": "build"}, "test split must be 0 to 1, found -1"),
+        (GOOD, {"build": "build", "replace": ("torch.nn.GELU",)}, "has no layer torch.nn.GELU to replace .*ReLU"),
+        (GOOD.replace("nn.Linear(16, 2)", "nn.Linear(17, 2)"), {"build": "build"}, "does not run on its own data"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_ones_own_task_is_said_before_anything_is_trained(
+    tmp_path: Path, source: str, keys: dict[str, object], complaint: str
+) -> None:
+    with pytest.raises((BadOwnTask, BadTask), match=complaint):
+        prepare(_task(tmp_path, source, **keys))
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"build": "no_colon"}, "expected module:function or file.py:function, found 'no_colon'"),
+        ({"build": "a:b", "score": "a:b"}, "exclude each other"),
+    ],
+)
+def test_settings_of_ones_own_task_are_checked(settings: dict[str, str], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        OwnSettings(**settings)  # type: ignore[arg-type]
+
+
+def test_a_task_of_ones_own_without_a_function_and_one_without_its_file_are_refused() -> None:
+    with pytest.raises(BadTask, match="name your function"):
+        prepare(TaskSettings(name="own"))
+    with pytest.raises(BadOwnTask, match=r"there is no file 'none.py'"):
+        prepare(TaskSettings(name="own", own=OwnSettings(build="none.py:build")))
+
+
+@pytest.mark.parametrize(
+    ("returned", "status", "reason"),
+    [
+        ("float('nan')", Status.DIVERGED, "returned nan"),
+        ("1 / 0", Status.CRASHED, "ZeroDivisionError: division by zero"),
+        ("'good'", Status.CRASHED, "must return a number, lower is better, found str"),
+    ],
+)
+def test_a_training_of_ones_own_that_fails_is_an_outcome_and_the_others_go_on(
+    tmp_path: Path, returned: str, status: Status, reason: str
+) -> None:
+    source = f"def score(make, seed, budget):\n    return {returned} if seed == 2 else 1.5\n"
+    task = _task(tmp_path, source, score="score")
+    requests = [Request("relu", seed, 1) for seed in (1, 2, 3)]
+    with SerialPool(task, PoolSettings(kind="serial")) as pool:
+        found = dict(pool.evaluate(requests))
+    assert [found[i].status for i in range(3)] == [Status.SCORED, status, Status.SCORED]
+    assert reason in found[1].reason
