@@ -15,8 +15,8 @@ from pathlib import Path
 
 from evaluators.data.dataset import cache_directory
 
-SOURCES = ("tape.c", "layers.c", "resnet1d.c")
-HEADERS = ("tape.h", "layers.h")
+SOURCES = ("tape.c", "layers.c", "resnet1d.c", "training.c")
+HEADERS = ("tape.h", "layers.h", "resnet1d.h")
 # math functions set no errno and raise no signals, so that they may be vectorised; nothing that changes a result
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11", "-fPIC", "-shared")
 FURTHER = {"x86_64": ("-mprefer-vector-width=512",)}  # gcc alone; left out where the compiler refuses it

@@ -1,47 +1,9 @@
-/* The 1-D ResNet of evaluators/resnet1d.py, trained by itself: same network, same loss, same optimiser. */
+/* See resnet1d.h. */
+#include "resnet1d.h"
+
 #include <math.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "layers.h"
-
-#define STAGES 3
-#define SITES (2 * STAGES + 1)
-
-typedef struct {
-    int width, positions, batch, classes; /* channels of the first stage; numbers of an example; examples a step */
-    float weight_decay, clip;
-    const int *places; /* where each parameter starts in the flat vector, in the order of resnet1d.slots */
-    int size;          /* of the flat vector */
-} Plan;
-
-typedef struct {
-    float *flat, *moment, *square; /* parameters and AdamW's two averages, (size) each */
-    float *running;                /* mean and variance of every site, one after the other */
-} Child;
-
-typedef struct {
-    Shape first, second, shortcut; /* shortcut.taps is 0 where the block adds its input as it is */
-    const float *first_weight, *second_weight, *shortcut_weight;
-    float *first_weight_grad, *second_weight_grad, *shortcut_weight_grad;
-} Block;
-
-typedef struct {
-    const Plan *plan;
-    int tiles;
-    Shape stem;
-    const float *stem_weight, *linear_weight, *linear_bias;
-    float *stem_weight_grad, *linear_weight_grad, *linear_bias_grad;
-    Block blocks[STAGES];
-    Site sites[SITES];
-    float *input, *out_grad[STAGES], *inner_grad[STAGES], *stem_grad; /* features */
-    float *pooled, *logits;                                           /* (tile, channel, 32), (tile, class, 32) */
-    float *packed, *grads;
-    Vector *sums;
-    void *memory[64];
-    int blocks_of_memory;
-} Net;
 
 static void *take(Net *net, size_t floats) {
     size_t bytes = (floats * sizeof(float) + 4095) / 4096 * 4096 + 64 * (size_t)(1 + net->blocks_of_memory % 8);
@@ -54,7 +16,7 @@ static float *features(Net *net, int channels, int positions) {
     return take(net, (size_t)(positions + 2) * (size_t)net->plan->batch * (size_t)channels);
 }
 
-static void open_net(Net *net, const Plan *plan, const Child *child, int training) {
+void open_net(Net *net, const Plan *plan, const Child *child, int training) {
     memset(net, 0, sizeof *net);
     net->plan = plan;
     net->tiles = plan->batch / WIDE;
@@ -115,14 +77,13 @@ static void open_net(Net *net, const Plan *plan, const Child *child, int trainin
     net->sums = take(net, (size_t)(3 * GROUP * widest * LANES));
 }
 
-static void close_net(Net *net) {
+void close_net(Net *net) {
     while (net->blocks_of_memory) {
         free(net->memory[--net->blocks_of_memory]);
     }
 }
 
-/* inputs (N, positions), chosen (count): examples beyond count are zeros. */
-static void gather(Net *net, const float *inputs, const int *chosen, int count) {
+void gather(Net *net, const float *inputs, const int *chosen, int count) {
     const Plan *plan = net->plan;
     for (int p = 0; p < plan->positions; p++) {
         float *row = net->input + (size_t)(p + 1) * (size_t)plan->batch;
@@ -132,7 +93,7 @@ static void gather(Net *net, const float *inputs, const int *chosen, int count) 
     }
 }
 
-static void forward(Net *net, const Tape *tape, int training) {
+void forward(Net *net, const Tape *tape, int training) {
     const int tiles = net->tiles;
     Site *sites = net->sites, *last = &sites[SITES - 1];
     convolve(net->input, sites[0].x, net->stem_weight, net->stem, tiles, 0, net->packed);
@@ -174,8 +135,7 @@ static void forward(Net *net, const Tape *tape, int training) {
     }
 }
 
-/* The cross-entropy of example n in nats; its class of largest logit; logits become probabilities. */
-static float cross_entropy(Net *net, int n, int label, int *guess) {
+float cross_entropy(Net *net, int n, int label, int *guess) {
     const int classes = net->plan->classes;
     float *logit = net->logits + (n / WIDE) * classes * WIDE + n % WIDE, most = logit[0], sum = 0;
     *guess = 0;
@@ -195,8 +155,7 @@ static float cross_entropy(Net *net, int n, int label, int *guess) {
     return logf(sum) + most - own;
 }
 
-/* From the gradients of the logits (where the logits were) to every gradient. */
-static void backward(Net *net, const Tape *tape) {
+void backward(Net *net, const Tape *tape) {
     const int tiles = net->tiles, classes = net->plan->classes;
     Site *last = &net->sites[SITES - 1];
     const int width = last->channels * WIDE, all = tiles * width;
@@ -250,82 +209,4 @@ static void backward(Net *net, const Tape *tape) {
         activate_back(outer, tape, tiles, before, block->shortcut.taps ? 0 : out);
     }
     weight_back(net->input, net->stem_grad, net->stem_weight_grad, net->stem, tiles, net->sums);
-}
-
-/* Clip the gradient's norm, then one step of AdamW (Loshchilov & Hutter 2019, algorithm 2); return the norm. */
-static float update(Net *net, Child *child, int step, float rate, float momentum) {
-    const int size = net->plan->size;
-    const float second = 0.999f, epsilon = 1e-8f; /* torch.optim.AdamW's defaults */
-    Vector squares = {0};
-    for (int i = 0; i < size; i += LANES) {
-        Vector g = *(Vector *)(net->grads + i);
-        squares += g * g;
-    }
-    const float norm = sqrtf(total(squares));
-    const float factor = net->plan->clip / (norm + 1e-6f), clip = factor < 1 ? factor : 1;
-    const float size_of_step = (float)(rate / (1 - pow(momentum, step + 1)));
-    const float root = (float)sqrt(1 - pow(second, step + 1)), keep = 1 - rate * net->plan->weight_decay;
-    for (int i = 0; i < size; i++) {
-        const float g = net->grads[i] * clip;
-        child->moment[i] += (1 - momentum) * (g - child->moment[i]);
-        child->square[i] = second * child->square[i] + (1 - second) * g * g;
-        child->flat[i] = child->flat[i] * keep - size_of_step * child->moment[i] / (sqrtf(child->square[i]) / root + epsilon);
-    }
-    return norm;
-}
-
-/* Train from step first to before step last; order is (steps, batch). Writes each step's loss and gradient norm, stops
-   when the loss leaves the finite numbers, and returns the number of the step after the last one done. */
-int train(const Plan *plan, const Tape *tape, Child *child, const float *inputs, const int *labels, const int *order,
-          const float *rates, const float *momenta, int first, int last, float *losses, float *norms) {
-    Net net;
-    open_net(&net, plan, child, 1);
-    int step = first;
-    while (step < last) {
-        const int *chosen = order + (size_t)step * (size_t)plan->batch;
-        gather(&net, inputs, chosen, plan->batch);
-        forward(&net, tape, 1);
-        double sum = 0;
-        for (int n = 0; n < plan->batch; n++) {
-            int guess;
-            sum += cross_entropy(&net, n, labels[chosen[n]], &guess);
-            net.logits[((n / WIDE) * plan->classes + labels[chosen[n]]) * WIDE + n % WIDE] -= 1;
-        }
-        for (int i = 0; i < plan->classes * plan->batch; i++) {
-            net.logits[i] /= (float)plan->batch;
-        }
-        backward(&net, tape);
-        losses[step] = (float)(sum / plan->batch);
-        norms[step] = update(&net, child, step, rates[step], momenta[step]);
-        if (!isfinite(losses[step++])) {
-            break;
-        }
-    }
-    close_net(&net);
-    return step;
-}
-
-/* Score count examples with the running statistics: the loss of each, and how many guesses are right. */
-int score(const Plan *plan, const Tape *tape, Child *child, const float *inputs, const int *labels, int count,
-          double *loss) {
-    Net net;
-    open_net(&net, plan, child, 0);
-    int right = 0;
-    *loss = 0;
-    for (int start = 0; start < count; start += plan->batch) {
-        int chosen[1024];
-        const int many = count - start < plan->batch ? count - start : plan->batch;
-        for (int n = 0; n < many; n++) {
-            chosen[n] = start + n;
-        }
-        gather(&net, inputs, chosen, many);
-        forward(&net, tape, 0);
-        for (int n = 0; n < many; n++) {
-            int guess;
-            *loss += cross_entropy(&net, n, labels[start + n], &guess);
-            right += guess == labels[start + n];
-        }
-    }
-    close_net(&net);
-    return right;
 }
