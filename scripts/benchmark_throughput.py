@@ -1,82 +1,191 @@
-"""Measure what a child costs here, by population size, and what each primitive adds; ``--json`` for programs.
+"""Children per minute here, against Ray Tune and a bare loop of ordinary modules; ``--json`` for programs.
 
-One core, the default task. Medians over repeats; nothing else should run meanwhile.
+Same child, steps and data on every side. Medians over rounds in which the sides take turns; nothing else should run
+meanwhile. Six minutes on two cores; the table and the picture are kept in scripts/results.
 """
 
 import argparse
 import json
+import math
 import os
 import platform
 import statistics
 import time
+from collections.abc import Sequence
+from pathlib import Path
 
+import ray
 import torch
+from benchmark_rivals import bare_loop_seconds, tune_seconds
+from study_proxy import sample
 
-from evaluators.allocator import keep_freed_memory
-from evaluators.outcome import Request, child_seed
+from evaluators.outcome import Request, Status, child_seed
+from evaluators.pool import PoolSettings
+from evaluators.ray_pool import RayPool
 from evaluators.settings import TaskSettings
-from evaluators.training import train_population
-from grammar.swish2017 import SWISH2017
 
-NAMES = ("relu", "silu", "gelu", "swish", "tanh", "cos_minus_x", "max_sigmoid", "elu")
-STEPS = 40
+TEXTS = ("relu", "silu", "gelu", "swish", "tanh", "cos_minus_x", "max_sigmoid", "elu")
+STEPS = 250
+RESULTS = Path("scripts/results")
+FORWARD_PRODUCTS = 93_440  # multiplications of one example in convolutions and linear layer; backwards twice as many
+BATCH = 128
+Numbers = dict[str, float]
 
 
-def child_milliseconds(population: int, repeats: int) -> float:
-    """Return the median milliseconds a child and step take in populations of that size."""
-    requests = [Request(NAMES[i % len(NAMES)], child_seed(0, str(i), 0), STEPS) for i in range(population)]
-    train_population(requests, TaskSettings())
-    found = []
-    for _ in range(repeats):
+def pool_seconds(pool: RayPool, texts: Sequence[str], steps: int, repeats: int = 1) -> tuple[float, float]:
+    """Return wall-clock seconds, and the seconds within the workers' trainings."""
+    requests = [Request(t, child_seed(n, t, 0), steps) for n in range(repeats) for t in texts]
+    started = time.perf_counter()
+    inside = sum(outcome.seconds for _, outcome in pool.evaluate(requests))
+    return time.perf_counter() - started, inside
+
+
+def ratios(rounds: int) -> dict[str, object]:
+    """Measure children per minute of every side, in turns, and the ratios of the medians."""
+    per_minute: dict[str, list[float]] = {"ours": [], "tune_default": [], "tune_reuse": [], "bare_loop": []}
+    for _ in range(rounds):
+        with RayPool(TaskSettings(), PoolSettings()) as pool:
+            pool_seconds(pool, TEXTS, 2)  # every worker has started and compiled
+            per_minute["ours"].append(60 * 4 * len(TEXTS) / pool_seconds(pool, TEXTS, STEPS, repeats=4)[0])
+        per_minute["tune_default"].append(60 * len(TEXTS) / tune_seconds(TEXTS, STEPS, reuse=False))
+        per_minute["tune_reuse"].append(60 * len(TEXTS) / tune_seconds(TEXTS, STEPS, reuse=True))
+        per_minute["bare_loop"].append(60 * 4 / bare_loop_seconds(TEXTS[:4], STEPS))
+    medians = {name: statistics.median(values) for name, values in per_minute.items()}
+    found: dict[str, object] = {f"{name}_ratio": medians["ours"] / medians[name] for name in medians if name != "ours"}
+    return found | {"children_per_minute": {name: sorted(values) for name, values in per_minute.items()}}
+
+
+def cost(rounds: int) -> dict[str, object]:
+    """Measure what a child costs by population, width, steps and workers; and what Ray adds."""
+    table: dict[str, Numbers] = {"population": {}, "width": {}, "steps": {}, "workers": {}}
+    for population in (1, 2, 4, 8):
+        table["population"][str(population)] = _seconds(rounds, PoolSettings(workers=1, population=population))
+    for width in (8, 16, 32):
+        table["width"][str(width)] = _seconds(rounds, PoolSettings(workers=1), TaskSettings(width=width))
+    for steps in (60, 125, 250, 500, 1000):
+        table["steps"][str(steps)] = _seconds(rounds, PoolSettings(workers=1), steps=steps)
+    for workers in range(1, 1 + (os.cpu_count() or 1)):
+        table["workers"][str(workers)] = _seconds(rounds, PoolSettings(workers=workers))
+    table["diagnostics"] = {
+        "off": _seconds(rounds, PoolSettings(workers=1), TaskSettings(diagnostics=False)),
+        "on": _seconds(rounds, PoolSettings(workers=1)),
+    }
+    with RayPool(TaskSettings(), PoolSettings(workers=1)) as pool:
+        pool_seconds(pool, TEXTS[:1], 2)
+        wall, inside = pool_seconds(pool, TEXTS, STEPS * 4)
+    overhead = (wall - inside) / len(TEXTS)
+    return {"seconds_per_child": table, "ray_seconds_per_child": overhead, "ray_share_at_2_seconds": overhead / 2}
+
+
+def _seconds(rounds: int, settings: PoolSettings, task: TaskSettings | None = None, steps: int = STEPS) -> float:
+    """Return the median wall-clock seconds a child."""
+    with RayPool(task or TaskSettings(), settings) as pool:
+        pool_seconds(pool, TEXTS, 2)
+        return statistics.median(pool_seconds(pool, TEXTS, steps)[0] / len(TEXTS) for _ in range(rounds))
+
+
+def matmul_share() -> Numbers:
+    """Return how much of the machine's own speed of large products a worker reaches over whole steps."""
+    torch.set_num_threads(1)
+    a, b = torch.randn(2, 768, 768, generator=torch.Generator().manual_seed(0))
+    speeds = []
+    for _ in range(30):
         started = time.perf_counter()
-        train_population(requests, TaskSettings())
-        found.append((time.perf_counter() - started) / population / STEPS * 1e3)
-    return statistics.median(found)
+        a @ b
+        speeds.append(2 * 768**3 / (time.perf_counter() - started))
+    with RayPool(TaskSettings(diagnostics=False), PoolSettings(workers=1)) as pool:
+        pool_seconds(pool, TEXTS, 2)
+        short, long = (pool_seconds(pool, TEXTS, steps)[1] / len(TEXTS) for steps in (50, 450))
+    step = (long - short) / 400
+    products = 2 * 3 * FORWARD_PRODUCTS * BATCH
+    peak = statistics.median(speeds)
+    return {"matmul_share": products / step / peak, "milliseconds_per_step": step * 1e3, "gigaflops": peak / 1e9}
 
 
-def primitive_nanoseconds(repeats: int) -> dict[str, float]:
-    """Return the median nanoseconds an element that value and gradient of each row take, on one layer of a child."""
-    generator = torch.Generator().manual_seed(0)
-    inputs = [torch.randn(8, 40 * 128, generator=generator).requires_grad_() for _ in range(2)]
-    upstream = torch.randn(8, 40 * 128, generator=generator)
-    beta = torch.ones(8, 1)
-    found = {}
-    for row in SWISH2017:
-        if not row.arity:
-            continue
-        arguments = inputs[: row.arity]
-        times = []
-        for _ in range(repeats * 10):
-            started = time.perf_counter()
-            torch.autograd.grad(row(*arguments, beta=beta), arguments, upstream)
-            times.append((time.perf_counter() - started) / upstream.numel() * 1e9)
-        found[row.name] = statistics.median(times)
-    return dict(sorted(found.items(), key=lambda item: -item[1]))
+def agreement(functions: int = 20, seeds: int = 4) -> Numbers:
+    """Compare the kernel's scores with the ordinary modules', in units of the noise between seeds.
+
+    Differences and noise are of log loss, over random functions of the search space that train; root mean squares.
+    """
+    texts = sample(functions + 20)[: functions + 20]
+    requests = [Request(text, child_seed(0, text, seed), STEPS) for text in texts for seed in range(seeds)]
+    native, plain = _scores(requests, "native"), _scores(requests[::seeds], "torch")
+    differences, noise = [], []
+    for number in range(len(texts)):
+        scores = [native.get(number * seeds + seed) for seed in range(seeds)]
+        other = plain.get(number)
+        if other is not None and all(score is not None for score in scores) and len(differences) < functions:
+            logs = [math.log(score) for score in scores if score is not None]
+            differences.append(logs[0] - math.log(other))
+            noise.append(statistics.variance(logs))
+    rms = math.sqrt(statistics.fmean(d * d for d in differences))
+    spread = math.sqrt(statistics.fmean(noise))
+    return {
+        "score_agreement": rms / spread, "difference_of_log_loss": rms, "seed_noise_of_log_loss": spread,
+        "functions": len(differences),
+    }  # fmt: skip
+
+
+def _scores(requests: list[Request], kernel: str) -> dict[int, float | None]:
+    task = TaskSettings(kernel=kernel, diagnostics=False)  # type: ignore[arg-type]  # one of the three
+    with RayPool(task, PoolSettings()) as pool:
+        return {place: o.score for place, o in pool.evaluate(requests) if o.status is Status.SCORED}
+
+
+def draw(table: dict[str, Numbers], path: Path) -> None:
+    """Draw the costs: one panel for each thing that is varied."""
+    import matplotlib as mpl  # noqa: PLC0415  a second that --json saves
+
+    mpl.use("Agg")
+    from matplotlib import pyplot  # noqa: PLC0415
+
+    figure, axes = pyplot.subplots(1, len(table), figsize=(3 * len(table), 2.6), constrained_layout=True)
+    for axis, (name, numbers) in zip(axes, table.items(), strict=True):
+        axis.bar(list(numbers), list(numbers.values()), color="tab:blue")
+        axis.set(xlabel=name, ylabel="seconds a child")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+
+
+def _print(facts: dict[str, object]) -> str:
+    lines = ["| measured | value |", "|---|---|"]
+    for name, value in facts.items():
+        if isinstance(value, dict):
+            for part, number in value.items():
+                shown = (
+                    " ".join(f"{k}: {v:.3g}" for k, v in number.items())
+                    if isinstance(number, dict)
+                    else (" ".join(f"{v:.3g}" for v in number))
+                )
+                lines.append(f"| {name}, {part} | {shown} |")
+        else:
+            lines.append(f"| {name} | {value:.3g} |" if isinstance(value, float) else f"| {name} | {value} |")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Print the figures."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each measurement")
+    parser.add_argument("--json", action="store_true", help="print one JSON object and keep nothing")
+    parser.add_argument("--rounds", type=int, default=3, help="of each measurement")
     words = parser.parse_args()
-    torch.set_num_threads(1)
-    keep_freed_memory()
-    children = {size: child_milliseconds(size, words.repeats) for size in (1, 2, 4, 8)}
-    primitives = primitive_nanoseconds(words.repeats)
-    facts = {
-        "machine": f"{platform.platform()}, {os.cpu_count()} cores, torch {torch.__version__}",
-        "milliseconds_per_child_and_step": children,
-        "nanoseconds_per_element": primitives,
+    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                if line.startswith("model name")), platform.processor())  # fmt: skip
+    facts: dict[str, object] = {
+        "machine": f"{cpu}, {os.cpu_count()} cores, torch {torch.__version__}, ray {ray.__version__}"
     }
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+             object_store_memory=150 * 2**20)  # fmt: skip
+    facts |= {**ratios(words.rounds), **matmul_share(), **agreement(), **cost(words.rounds)}
+    ray.shutdown()
     if words.json:
         print(json.dumps(facts, indent=2))
         return
-    print(facts["machine"])
-    for size, milliseconds in children.items():
-        print(f"population of {size}: {milliseconds:.2f} ms a child and step")
-    for name, nanoseconds in primitives.items():
-        print(f"  {name:10s} {nanoseconds:6.1f} ns an element, value and gradient")
+    table = _print(facts)
+    print(table)
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    (RESULTS / "throughput.md").write_text(table + "\n")
+    draw(facts["seconds_per_child"], RESULTS / "cost.png")  # type: ignore[arg-type]  # made above
 
 
 if __name__ == "__main__":

@@ -1,0 +1,156 @@
+"""Which short training ranks functions as a long one does? Train a sample every way (``run``), compare (``report``).
+
+``run`` resumes: what the file holds is not trained again. An hour and a half on two cores.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import random
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Literal
+
+from evaluators.pool import PoolSettings
+from evaluators.settings import TaskSettings
+from grammar.census import distinct_expressions
+from grammar.known import KNOWN, read
+from grammar.screening import refusal
+from search.agreement import Agreement, StopRule, agreement, mean_by_function, stop_rules
+from search.spaces import SpaceSettings, build_space
+from search.tabulation import Cell, Row, rows_of, tabulate
+
+RESULTS = Path("scripts/results/proxy_study.csv")
+SAMPLE_SEED = 20261122
+USUAL, REFERENCE = "250 steps", "reference"  # the reference: 1,000 steps, repeats from 10 on: seeds that no proxy has
+LONG = 1000
+INITS: tuple[Literal["glorot", "lecun", "matched"], ...] = ("glorot", "lecun", "matched")
+
+
+def sample(count: int) -> list[str]:
+    """Return so many distinct functions of the one-unit space that screening lets pass, and every known activation."""
+    groups = distinct_expressions(build_space(SpaceSettings()))
+    shortest = sorted((group[0] for group in groups.values()), key=str)
+    random.Random(SAMPLE_SEED).shuffle(shortest)
+    passed = (str(expression) for expression in shortest if refusal(expression) is None)
+    return [*itertools.islice(passed, count), *(str(read(name)) for name in KNOWN)]
+
+
+def grid(functions: list[str]) -> list[tuple[str, TaskSettings, int, range]]:
+    """List label, settings, steps and repeats, the most telling ones first."""
+    base = TaskSettings()
+    change = dataclasses.replace
+    return [
+        (USUAL, base, 250, range(2)),
+        (REFERENCE, base, LONG, range(10, 11)),
+        ("60 steps", base, 60, range(2)),
+        ("125 steps", base, 125, range(2)),
+        ("batch 32", change(base, batch=32), 250, range(1)),
+        ("batch 64", change(base, batch=64), 250, range(1)),
+        ("500 steps", base, 500, range(1)),
+        ("width 16", change(base, width=16), 250, range(1)),
+        ("1,000 examples", change(base, examples=1000), 250, range(1)),
+        *((init, change(base, init=init), 250, range(1)) for init in INITS),
+    ]
+
+
+def run(path: Path, count: int, workers: int) -> None:
+    """Train whatever is missing."""
+    functions = sample(count)
+    pool = PoolSettings(workers=workers)
+    for label, task, steps, repeats in grid(functions):
+        _train(path, [Cell(label, text, repeat, steps) for repeat in repeats for text in functions], task, pool)
+        if label == REFERENCE:
+            best = best_third(path, functions)
+            _train(path, [Cell(REFERENCE, text, repeat, LONG) for repeat in range(11, 16) for text in best], task, pool)
+    for init in INITS:
+        cells = [Cell(f"{REFERENCE}, {init}", text, 10, LONG) for text in best_third(path, functions)]
+        _train(path, cells, dataclasses.replace(TaskSettings(), init=init), pool)
+
+
+def best_third(path: Path, functions: list[str]) -> list[str]:
+    """Return the functions that lead after the first long training; the others need no second seed to be behind."""
+    known = set(functions)
+    first = {
+        row.expression: row.loss
+        for row in rows_of(path)
+        if row.label == REFERENCE and row.repeat == 10 and row.loss is not None and row.expression in known
+    }
+    return sorted(first, key=lambda text: first[text])[: len(functions) // 3]
+
+
+def _train(path: Path, cells: list[Cell], task: TaskSettings, pool: PoolSettings) -> None:
+    started = time.monotonic()
+
+    def tell(done: int, goal: int) -> None:
+        if done % 50 == 0 or done == goal:
+            minutes = (time.monotonic() - started) * (goal - done) / done / 60
+            print(f"{cells[0].label}: {done} of {goal}, {minutes:.1f} min left", file=sys.stderr, flush=True)
+
+    tabulate(path, cells, task, pool, tell)
+
+
+def report(rows: list[Row]) -> None:
+    """Print every proxy against the reference, the scores of the usual one, the initialisations, and early stopping."""
+    reference = mean_by_function([row for row in rows if row.label == REFERENCE], "loss")
+    labels = [label for label in dict.fromkeys(row.label for row in rows) if not label.startswith(REFERENCE)]
+    print(f"{len(reference)} functions; the reference: {LONG} steps, mean of 6 fresh seeds for its best third\n")
+    print("| proxy, one seed | seconds a child | tau, all (95 %) | tau, best third (95 %) |\n|---|---|---|---|")
+    for label in labels:
+        seed = min(row.repeat for row in rows if row.label == label)
+        own = [row for row in rows if row.label == label and row.repeat == seed]
+        _print_row(label, own, agreement(mean_by_function(own, "loss"), reference))
+    usual = [row for row in rows if row.label == USUAL and row.repeat == 0]
+    for score in ("accuracy", "last_training_loss", "mean_training_loss"):
+        _print_row(f"{USUAL}, by {score}", usual, agreement(mean_by_function(usual, score), reference))
+    both = [row for row in rows if row.label == USUAL]
+    _print_row(f"{USUAL}, two seeds", [*usual, *usual], agreement(mean_by_function(both, "loss"), reference), 2)
+    print("\n| initialisation | tau of its short runs with the mean of all long ones, best third (95 %) |\n|---|---|")
+    means = [mean_by_function([r for r in rows if r.label == label and r.repeat == 10], "loss")
+             for label in (REFERENCE, *(f"{REFERENCE}, {init}" for init in INITS))]  # fmt: skip
+    shared = set.intersection(*map(set, means))
+    everyone = {text: sum(mean[text] for mean in means) / len(means) for text in shared}
+    for label in (USUAL, *INITS):
+        own = mean_by_function([row for row in rows if row.label == label and row.repeat == 0], "loss")
+        found = agreement(own, everyone, share=1.0)
+        print(f"| {'he' if label == USUAL else label} | {_interval(found.best, found.best_interval)} |")
+    print(
+        "\n| stopped after | when the training loss exceeds | stopped | steps saved | best 1 % lost | best 10 % lost |"
+    )
+    print("|---|---|---|---|---|---|")
+    for rule in stop_rules(both, reference):
+        _print_rule(rule)
+
+
+def _print_row(label: str, rows: list[Row], found: Agreement, children: int = 1) -> None:
+    seconds = children * statistics.median(row.seconds for row in rows)
+    print(f"| {label} | {seconds:.2f} | {_interval(found.overall, found.overall_interval)} | "
+          f"{_interval(found.best, found.best_interval)} |")  # fmt: skip
+
+
+def _interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{value:.3f} ({interval[0]:.2f} to {interval[1]:.2f})"
+
+
+def _print_rule(rule: StopRule) -> None:
+    print(f"| {rule.share:.0%} of the steps | {rule.above:.0%} of chance | {rule.stopped:.0%} | {rule.saved:.0%} | "
+          f"{rule.lost[0]} of {rule.of[0]} | {rule.lost[1]} of {rule.of[1]} |")  # fmt: skip
+
+
+def main() -> None:
+    """Run or report."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("job", choices=["run", "report"])
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
+    parser.add_argument("--functions", type=int, default=300, help="random functions beside the known ones")
+    parser.add_argument("--workers", type=int, default=0, help="0 takes every core")
+    words = parser.parse_args()
+    if words.job == "run":
+        run(words.results, words.functions, words.workers)
+    report(rows_of(words.results))
+
+
+if __name__ == "__main__":
+    main()

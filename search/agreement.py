@@ -1,0 +1,133 @@
+"""How well one ranking of functions agrees with another, with its uncertainty; and what early stopping would cost.
+
+Kendall's tau is SciPy's (tau-b: ties count for neither side); its interval is the bootstrap over functions (Efron &
+Tibshirani 1993, chapter 13). Not here: the trainings (``tabulation``).
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from search.tabulation import Row
+
+RESAMPLES = 500
+WORST = 1e9  # the loss of a child without one: behind all others, tied with its like
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Kendall's tau with a reference, in [-1, 1], over all functions and over the reference's best share."""
+
+    overall: float
+    overall_interval: Interval
+    best: float
+    best_interval: Interval
+
+
+def mean_by_function(rows: Iterable[Row], score: str) -> dict[str, float]:
+    """Return expression -> mean over its rows, lower is better.
+
+    Args:
+        rows: of one label.
+        score: ``loss``, ``accuracy`` (of which the mean is taken negatively), ``last_training_loss`` or
+            ``mean_training_loss`` (over the whole curve).
+    """
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        values.setdefault(row.expression, []).append(_score(row, score))
+    return {text: sum(found) / len(found) for text, found in values.items()}
+
+
+def _score(row: Row, score: str) -> float:
+    if row.loss is None or row.accuracy is None:
+        return WORST
+    match score:
+        case "loss":
+            return row.loss
+        case "accuracy":
+            return -row.accuracy
+        case "last_training_loss":
+            return row.curve[-1]
+        case "mean_training_loss":
+            return sum(row.curve) / len(row.curve)
+    raise ValueError(f"unknown score '{score}'")
+
+
+def agreement(
+    found: Mapping[str, float], reference: Mapping[str, float], share: float = 1 / 3, resamples: int = RESAMPLES
+) -> Agreement:
+    """Compare two rankings over the functions that both have.
+
+    Args:
+        found: expression -> score, lower is better.
+        reference: the same, believed.
+        share: of the functions that count as the reference's best.
+        resamples: of the bootstrap.
+    """
+    texts = sorted(set(found) & set(reference), key=lambda text: (reference[text], text))
+    best = texts[: max(2, round(share * len(texts)))]
+    overall, overall_interval = _tau(texts, found, reference, resamples)
+    top, top_interval = _tau(best, found, reference, resamples)
+    return Agreement(overall, overall_interval, top, top_interval)
+
+
+def _tau(
+    texts: Sequence[str], found: Mapping[str, float], reference: Mapping[str, float], resamples: int
+) -> tuple[float, Interval]:
+    pairs = np.array([(found[text], reference[text]) for text in texts])
+    random = np.random.default_rng(0)
+    drawn = [pairs[random.integers(0, len(pairs), len(pairs))] for _ in range(resamples)]
+    taus = [float(kendalltau(*sample.T).statistic) for sample in drawn]
+    known = [tau for tau in taus if math.isfinite(tau)] or [math.nan]  # a draw without two different values has none
+    low, high = np.quantile(known, [0.025, 0.975])
+    return float(kendalltau(*pairs.T).statistic), (float(low), float(high))
+
+
+@dataclass(frozen=True)
+class StopRule:
+    """What stopping hopeless children would have done.
+
+    Args:
+        share: of the steps after which they are looked at.
+        above: training loss, as a share of chance, over which they are stopped.
+        stopped: share of the children.
+        saved: share of all steps.
+        lost: how many children of the reference's best 1 % and best 10 % are stopped.
+        of: how many there are.
+    """
+
+    share: float
+    above: float
+    stopped: float
+    saved: float
+    lost: tuple[int, int]
+    of: tuple[int, int]
+
+
+SHARES, ABOVE = (0.2, 0.3, 0.4, 0.5), (0.95, 0.9, 0.8, 0.7)
+
+
+def stop_rules(rows: Sequence[Row], reference: Mapping[str, float], chance: float = math.log(10)) -> list[StopRule]:
+    """Apply every rule to children that were trained to their end.
+
+    Args:
+        rows: with curves.
+        reference: expression -> score, lower is better.
+        chance: loss of a child that knows nothing.
+    """
+    order = sorted(reference, key=lambda text: reference[text])
+    tops = [set(order[: max(1, round(share * len(order)))]) for share in (0.01, 0.1)]
+    curved = [row for row in rows if row.curve and row.expression in reference]
+    rules = []
+    for share in SHARES:
+        for above in ABOVE:
+            stopped = [row for row in curved if row.curve[round(share * len(row.curve)) - 1] > above * chance]
+            lost = [sum(row.expression in top for row in stopped) for top in tops]
+            of = [sum(row.expression in top for row in curved) for top in tops]
+            part = len(stopped) / len(curved)
+            rules.append(StopRule(share, above, part, part * (1 - share), (lost[0], lost[1]), (of[0], of[1])))
+    return rules
