@@ -33,6 +33,7 @@ class PoolSettings:
         address: a Ray cluster's address; empty starts Ray on this machine alone.
         population: children that a worker gets in one call; fewer keep all workers busy to the end.
         seconds: wall-clock limit of one child; its population's limit is the sum. Ray only.
+        memory: GB that a worker's data may take, so that a training that leaks ends itself, not the machine. Ray only.
     """
 
     kind: Literal["ray", "serial"] = "ray"
@@ -40,6 +41,7 @@ class PoolSettings:
     address: str = ""
     population: Annotated[int, Field(ge=1)] = 4
     seconds: Annotated[float, Field(gt=0)] = 120.0
+    memory: Annotated[float, Field(gt=0)] = 8.0
 
 
 @dataclass(frozen=True)

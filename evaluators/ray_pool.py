@@ -6,6 +6,7 @@ ends, a timed-out outcome. Not here: what is trained (``training``) and how fail
 
 import logging
 import os
+import resource
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from evaluators.allocator import keep_freed_memory
 from evaluators.outcome import Outcome, Request, Status
 from evaluators.pool import Pool, PoolSettings, Verdict, Work, in_populations
 from evaluators.settings import TaskSettings
-from evaluators.task import prepare
+from evaluators.task import complete, device_of, prepare
 from evaluators.training import train_population
 from grammar.primitive import Primitive
 
@@ -29,8 +30,11 @@ FAILED_STARTS = 6  # so many workers in a row that die before they are ready: so
 class _Worker:
     """Lives in a process of its own and trains one population a call."""
 
-    def __init__(self, task: TaskSettings, primitives: tuple[Primitive, ...]) -> None:
+    def __init__(self, task: TaskSettings, primitives: tuple[Primitive, ...], memory: float) -> None:
         keep_freed_memory()
+        if device_of(complete(task)) == "cpu":  # a GPU's driver maps more than it uses
+            limit = int(memory * 1e9)
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
         prepare(task)  # before it is ready, so that the first child's time limit does not pay for it
         self.task, self.primitives = task, primitives
 
@@ -59,6 +63,8 @@ class RayPool(Pool):
         if self._owns_ray:
             _start(settings)
         self.workers = settings.workers or max(1, int(_resources().get("CPU", 1)))
+        wants_gpu = device_of(complete(task)) == "cuda"
+        self._gpu_share = min(1.0, _resources().get("GPU", 0.0) / self.workers) if wants_gpu else 0.0
         self._starting: dict[Any, Any] = {}
         self._idle: deque[Any] = deque()
         self._running: dict[Any, tuple[Any, Work, float]] = {}
@@ -116,8 +122,9 @@ class RayPool(Pool):
             ray.shutdown()
 
     def _spawn(self) -> None:
-        remote: Any = ray.remote(num_cpus=1, max_restarts=0)(_Worker)
-        actor = remote.remote(self.task, self.primitives)
+        # Ray hides the GPUs from workers that do not ask for a share of them
+        remote: Any = ray.remote(num_cpus=1, num_gpus=self._gpu_share, max_restarts=0)(_Worker)
+        actor = remote.remote(self.task, self.primitives, self.settings.memory)
         self._starting[actor.ready.remote()] = actor
 
     def _welcome(self, reference: Any) -> None:
@@ -141,8 +148,13 @@ class RayPool(Pool):
         try:
             outcomes = ray.get(reference)
         except ray.exceptions.RayTaskError as fault:  # the training raised; the worker lives
-            self._idle.append(actor)
-            return work.after_failure(f"{type(fault.cause).__name__}: {fault.cause}", Status.CRASHED)
+            reason = f"{type(fault.cause).__name__}: {fault.cause}"
+            if isinstance(fault.cause, MemoryError) or "allocate memory" in reason:
+                self._replace(actor)  # what filled it may still be there
+                reason = f"over the {self.settings.memory:g} GB of pool.memory ({type(fault.cause).__name__})"
+            else:
+                self._idle.append(actor)
+            return work.after_failure(reason, Status.CRASHED)
         except ray.exceptions.RayError as fault:  # the worker died, was evicted for its memory, or lost its node
             self._replace(actor)
             reason = f"the worker died while it trained this child ({type(fault).__name__})"

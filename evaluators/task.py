@@ -15,7 +15,7 @@ from evaluators import own
 from evaluators.activation import MakeActivation
 from evaluators.data import cifar, digits, idx, mnist1d, text
 from evaluators.data.dataset import BadData, DataSet
-from evaluators.native.compiler import is_available
+from evaluators.native.compiler import NotNativeError, is_available, library
 from evaluators.networks.mlp import MLP
 from evaluators.networks.mlp import WIDTH as MLP_WIDTH
 from evaluators.networks.resnet1d import WIDTH, ResNet1d
@@ -162,6 +162,20 @@ def device_of(settings: TaskSettings) -> str:
     return "cuda" if has_gpu and wants_gpu else "cpu"
 
 
+def _need_kernel() -> None:
+    try:
+        library()
+    except NotNativeError as fault:
+        raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
+
+
+def slow_because(settings: TaskSettings) -> str:
+    """Return why the default child is trained by torch here, some six times slower, or nothing."""
+    if complete(settings).name != "mnist1d" or settings.kernel == "torch" or is_available():
+        return ""
+    return "no C compiler that works was found: children are trained by torch, about six times slower"
+
+
 def prepare(settings: TaskSettings) -> None:
     """Make the data, one child and the kernel, so that what is wrong is said before anything is trained.
 
@@ -169,7 +183,9 @@ def prepare(settings: TaskSettings) -> None:
         BadTask, BadData, BadOwnTask: with one sentence.
     """
     settings = complete(settings)
-    if settings.kernel != "torch":
+    if settings.kernel == "native":
+        _need_kernel()
+    elif settings.kernel == "auto":
         is_available()  # compiled once, not by each worker
     if settings.own.score:
         own.find(settings.own.score)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from evaluators.activation import LAYERS, is_layer
+from evaluators.task import slow_because
 from grammar.expression import Expression
 from grammar.known import read
 from grammar.parse import BadExpression
@@ -30,6 +31,8 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     directory = run or Path("runs") / config.stem
     console = display.console()
     console.print(f"searching in {directory}; Ctrl-C stops, the same command goes on")
+    if slow := slow_because(settings.task):
+        console.print(slow)
     jobs.launch(settings, directory, display.ProgressLine(console))
     console.print()
     entries, program = _entries(directory), called()

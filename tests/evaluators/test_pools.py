@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import ray
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from evaluators.outcome import Outcome, Request, Status
 from evaluators.pool import Pool, PoolSettings, SerialPool, in_populations
 from evaluators.ray_pool import RayPool
-from evaluators.settings import TaskSettings
+from evaluators.settings import OwnSettings, TaskSettings
 from grammar.primitive import Primitive
 
 # rows that behave when they prove themselves (double precision) and misbehave in training (single precision)
@@ -19,6 +20,16 @@ RAISES = Primitive("raises", 1, "a if a.dtype == torch.float64 else torch.nothin
 KILLS = Primitive("kills", 1, "a if a.dtype == torch.float64 else torch.os._exit(3)", "a")
 SLEEPS = Primitive("sleeps", 1, "a if a.dtype == torch.float64 else a * torch.os.system('sleep 60')", "a")
 ROWS = (RAISES, KILLS, SLEEPS)
+OWN = """
+import time, torch
+kept = []
+def score(make_activation, seed, budget):
+    while seed == 2:
+        kept.append(torch.ones(10_000_000))
+    while seed == 3:
+        time.sleep(1)
+    return float(seed)
+"""
 
 Open = Callable[..., Pool]
 
@@ -131,6 +142,19 @@ class TestRayPool(PoolContract):
             outcomes = dict(pool.evaluate([Request("relu", 1, 2)]))
         assert next(evictions, None) is None
         assert outcomes[0].status is Status.SCORED
+
+    def test_a_training_of_ones_own_that_leaks_or_never_ends_is_an_outcome_and_the_others_go_on(
+        self, tmp_path: Path
+    ) -> None:
+        path = tmp_path / "mine.py"
+        path.write_text(OWN)
+        task = TaskSettings(name="own", own=OwnSettings(score=f"{path}:score"))
+        with RayPool(task, PoolSettings(workers=1, population=1, seconds=20.0, memory=2.0)) as pool:
+            found = dict(pool.evaluate([Request("relu", seed, 1) for seed in (1, 2, 3, 4)]))
+        expected = [Status.SCORED, Status.CRASHED, Status.TIMED_OUT, Status.SCORED]
+        assert [found[i].status for i in range(4)] == expected
+        assert found[1].reason.startswith("over the 2 GB of pool.memory")
+        assert found[2].reason == "not finished after 20 s"
 
     def test_a_child_that_never_ends_is_timed_out(self, open_pool: Open) -> None:
         with open_pool(workers=1, seconds=6.0) as pool:
