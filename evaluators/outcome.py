@@ -26,12 +26,14 @@ class Request:
         seed: of initial weights and order of data.
         steps: optimiser steps, at least 1.
         test: whether the test split is looked at as well; only finalists do.
+        patient: train to the end even if it looks hopeless; finalists and what a run compares with are.
     """
 
     expression: str
     seed: int
     steps: int
     test: bool = False
+    patient: bool = False
 
     def __post_init__(self) -> None:
         """Hold the ranges."""

@@ -77,7 +77,7 @@ def _train(request: Request, settings: TaskSettings, primitives: tuple[Primitive
             return _scored_by_user(request, settings, make, started)
         child, start_norms = _open(request, settings, primitives, make)
         stop = round(settings.stop_after * request.steps)
-        if stop >= RECENT:
+        if stop >= RECENT and not request.patient:
             child.advance(stop)
             recent = sum(child.losses[-RECENT:]) / RECENT
             if recent > settings.stop_above * data_of(settings).chance:  # False for what is not a number

@@ -49,6 +49,8 @@ def grid(functions: list[str]) -> list[tuple[str, TaskSettings, int, range]]:
         ("125 steps", base, 125, range(2)),
         ("batch 32", change(base, batch=32), 250, range(1)),
         ("batch 64", change(base, batch=64), 250, range(1)),
+        ("batch 32, 500 steps", change(base, batch=32), 500, range(1)),
+        ("batch 64, 500 steps", change(base, batch=64), 500, range(1)),
         ("500 steps", base, 500, range(1)),
         ("width 16", change(base, width=16), 250, range(1)),
         ("1,000 examples", change(base, examples=1000), 250, range(1)),

@@ -100,7 +100,7 @@ def evaluate(
     names = [identity_of(text, own) for text in texts]
     written = [text if is_layer(text) else str(read(text, own)) for text in texts]
     requests = [
-        Request(expression, child_seed(run_seed, name, repeat), complete(task).steps)
+        Request(expression, child_seed(run_seed, name, repeat), complete(task).steps, patient=True)
         for expression, name in zip(written, names, strict=True)
         for repeat in range(seeds)
     ]

@@ -50,6 +50,7 @@ class Search:
         known = store.behaviours()
         self.texts = {row.fingerprint: row.expression for row in known}
         self.first_twin: dict[str, str] = {}  # twin key -> the fingerprint that came first
+        self.compared: set[str] = set()  # fingerprints of the baselines
         self.proposed: set[str] = set()  # fingerprints that proposals were trained as
         self.trained_as: dict[str, str] = {}  # fingerprint -> the one whose outcomes it has: itself or its twin
         for row in known:
@@ -140,6 +141,7 @@ class Search:
 
     def _add_baselines(self) -> None:
         known = [self._meet_baseline(text) for text in self.settings.baselines]
+        self.compared = {row.fingerprint for row in known}
         self.store.add_baselines(known)
         keys = [Key(self.trained_as[row.fingerprint], SEARCH, 0) for row in known]
         self.evaluate(keys, self.settings.task.steps)
@@ -164,7 +166,9 @@ class Search:
         requests: dict[Key, Request] = {}
         for key in missing:
             seed = child_seed(self.settings.seed, key.fingerprint, key.repeat)
-            requests[key] = Request(self.texts[key.fingerprint], seed, steps, test=key.rung == FINAL)
+            final = key.rung == FINAL
+            patient = final or key.fingerprint in self.compared
+            requests[key] = Request(self.texts[key.fingerprint], seed, steps, test=final, patient=patient)
         refused = {key: reason for key in missing if (reason := self._refusal(self.texts[key.fingerprint]))}
         for key, reason in refused.items():
             self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=str(reason)))

@@ -246,7 +246,7 @@ class Store:
         """Return every outcome."""
         query = (
             "SELECT o.fingerprint, rung, repeat, expression, seed, steps, status, score, reason, seconds, metrics, "
-            "diagnostics "
+            "diagnostics, baseline "
             "FROM outcomes AS o JOIN behaviours USING (fingerprint)"
         )
         found: dict[Key, Record] = {}
@@ -263,10 +263,13 @@ class Store:
             seconds,
             metrics,
             diagnostics,
+            baseline,
         ) in self._connection.execute(query):
             key = Key(f, rung, repeat)
             outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics), json.loads(diagnostics))
-            found[key] = Record(key, Request(text, seed, steps, test=rung > 0), outcome)
+            found[key] = Record(
+                key, Request(text, seed, steps, test=rung > 0, patient=rung > 0 or bool(baseline)), outcome
+            )
         return found
 
     def _transaction(self, steps: Sequence[tuple[str, Sequence[Sequence[object]]]]) -> None:

@@ -64,6 +64,8 @@ def test_a_hopeless_child_is_stopped_with_its_reason_and_a_hopeful_one_ends_as_i
     assert stopped.status is Status.STOPPED
     assert stopped.reason.startswith("stopped after 20 steps: training loss ")
     assert spared.metrics == reference.metrics
+    (patient,) = train_population([Request("relu", 3, 40, patient=True)], strict)
+    assert patient.metrics == reference.metrics
 
 
 def test_the_test_split_is_touched_for_finalists_only(tiny_task: TaskSettings) -> None:

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from evaluators.outcome import Outcome, Request, Status
-from evaluators.pool import Pool
+from evaluators.pool import Pool, SerialPool
 from search.jobs import launch
-from search.leaderboard import Entry, leaderboard
+from search.leaderboard import Entry, find, leaderboard
 from search.progress import Progress
 from search.run import Search
 from search.settings import BadSettings, SearchSettings, from_tree, to_json
@@ -209,3 +209,24 @@ def _trained(directory: Path) -> int:
             return len(store.outcomes())
     except ValueError:
         return 0
+
+
+def test_baselines_may_be_layers_and_no_baseline_is_stopped_for_being_hopeless(tmp_path: Path) -> None:
+    tree = {
+        **TREE,
+        "baselines": ["relu", "maxout", "RReLU"],
+        "task": {"steps": 40, "batch": 32, "stop_after": 0.5, "stop_above": 0.01},
+    }
+    settings = from_tree(tree)
+    with SerialPool(settings.task, settings.pool) as pool:
+        _run(tmp_path, pool, settings)
+    with Store(tmp_path) as store:
+        entries = leaderboard(store)
+    statuses = {
+        baseline: {e.search.outcome.status for e in entries if e.search and e.baseline == baseline}
+        for baseline in (True, False)
+    }
+    assert statuses[True] == {Status.SCORED}
+    assert statuses[False] <= {Status.STOPPED, Status.REJECTED, Status.DIVERGED}
+    assert {e.expression for e in entries if e.baseline} == {"relu(x)", "maxout", "rrelu"}
+    assert find(entries, "maxout").final_mean() is not None
