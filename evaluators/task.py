@@ -63,7 +63,7 @@ TASKS: dict[str, Task] = {
         lambda settings: mnist1d.load(),
         lambda settings, data, make: ResNet1d(data.classes, make, settings.width),
         "a small 1-D ResNet on MNIST-1D: under a second a child, ranks like the paper's CIFAR-10 (the default)",
-        steps=250, batch=128, learning_rate=5e-3, width=WIDTH,
+        steps=500, batch=32, learning_rate=5e-3, width=WIDTH,
     ),
     "mnist1d_mlp": Task(
         lambda settings: mnist1d.load(),

@@ -23,12 +23,12 @@ from evaluators.outcome import Request, Status, child_seed
 from evaluators.pool import PoolSettings
 from evaluators.ray_pool import RayPool
 from evaluators.settings import TaskSettings
+from evaluators.task import complete
 
 TEXTS = ("relu", "silu", "gelu", "swish", "tanh", "cos_minus_x", "max_sigmoid", "elu")
-STEPS = 250
+STEPS, BATCH = complete(TaskSettings()).steps, complete(TaskSettings()).batch
 RESULTS = Path("scripts/results")
 FORWARD_PRODUCTS = 93_440  # multiplications of one example in convolutions and linear layer; backwards twice as many
-BATCH = 128
 Numbers = dict[str, float]
 
 
@@ -62,7 +62,7 @@ def cost(rounds: int) -> dict[str, object]:
         table["population"][str(population)] = _seconds(rounds, PoolSettings(workers=1, population=population))
     for width in (8, 16, 32):
         table["width"][str(width)] = _seconds(rounds, PoolSettings(workers=1), TaskSettings(width=width))
-    for steps in (60, 125, 250, 500, 1000):
+    for steps in (125, 250, 500, 1000, 2000):
         table["steps"][str(steps)] = _seconds(rounds, PoolSettings(workers=1), steps=steps)
     for workers in range(1, 1 + (os.cpu_count() or 1)):
         table["workers"][str(workers)] = _seconds(rounds, PoolSettings(workers=workers))
@@ -95,8 +95,8 @@ def matmul_share() -> Numbers:
         speeds.append(2 * 768**3 / (time.perf_counter() - started))
     with RayPool(TaskSettings(diagnostics=False), PoolSettings(workers=1)) as pool:
         pool_seconds(pool, TEXTS, 2)
-        short, long = (pool_seconds(pool, TEXTS, steps)[1] / len(TEXTS) for steps in (50, 450))
-    step = (long - short) / 400
+        short, long = (pool_seconds(pool, TEXTS, steps)[1] / len(TEXTS) for steps in (100, 900))
+    step = (long - short) / 800
     products = 2 * 3 * FORWARD_PRODUCTS * BATCH
     peak = statistics.median(speeds)
     return {"matmul_share": products / step / peak, "milliseconds_per_step": step * 1e3, "gigaflops": peak / 1e9}

@@ -19,7 +19,7 @@ from search.spaces import SpaceSettings, build_space
 from search.tabulation import Cell, rows_of, tabulate
 
 RESULTS = Path("scripts/results/swish2017_one_unit.csv")
-LABEL, STEPS = "table", 250
+LABEL, STEPS = "table", 500
 ORDER_SEED = 0  # an unfinished table is then a random sample
 
 

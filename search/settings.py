@@ -72,7 +72,7 @@ class FinalSettings:
 
     top: Annotated[int, Field(ge=1)] = 8
     seeds: Annotated[int, Field(ge=1)] = 3
-    steps: Annotated[int, Field(ge=1)] = 1000
+    steps: Annotated[int, Field(ge=1)] = 2000
 
 
 @dataclass(frozen=True, config=_STRICT)

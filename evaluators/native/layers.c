@@ -165,8 +165,12 @@ void weight_back(const float *in, const float *grad, float *weight, Shape s, int
 
 /* Spread a number a channel over the lanes of a tile, as often as fills whole blocks. */
 static void spread(const float *values, int channels, float *pattern, int length) {
-    for (int i = 0; i < length; i++) {
-        pattern[i] = values[i / WIDE % channels];
+    for (int start = 0; start < length; start += channels * WIDE) {
+        for (int c = 0; c < channels; c++) {
+            for (int i = 0; i < WIDE; i++) {
+                pattern[start + c * WIDE + i] = values[c];
+            }
+        }
     }
 }
 
@@ -243,7 +247,8 @@ void activate_back(Site *s, const Tape *tape, int tiles, float *grad, const floa
     const int width = s->channels * WIDE, rows = s->positions * tiles;
     const size_t first = (size_t)tiles * width;
     Pattern sum, along, betas, centre, factor, constant;
-    memset(sum, 0, sizeof sum), memset(along, 0, sizeof along), memset(betas, 0, sizeof betas);
+    const size_t bytes = sizeof(float) * (size_t)width;
+    memset(sum, 0, bytes), memset(along, 0, bytes), memset(betas, 0, bytes);
     spread(s->centre, s->channels, centre, width);
     for (int n = 0; n < rows; n++) {
         const size_t at = first + (size_t)n * width;

@@ -13,7 +13,7 @@
 #define NORM_EPSILON 1e-5f /* torch.nn.BatchNorm1d's defaults */
 #define NORM_MOMENTUM 0.1f
 
-typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4 * LANES)));
+typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4 * LANES), may_alias));
 
 typedef struct {
     int inputs, outputs, taps, stride, positions; /* positions of the output; taps 3 or 1 */
@@ -41,12 +41,14 @@ void activate(Site *s, const Tape *tape, int tiles, int training);
 /* From the gradient of y, in place, to that of x; plus is added. */
 void activate_back(Site *s, const Tape *tape, int tiles, float *grad, const float *plus);
 
-static inline float total(Vector v) { /* the sum of the lanes */
-    float sum = 0;
-    for (int i = 0; i < LANES; i++) {
-        sum += v[i];
-    }
-    return sum;
+static inline float total(Vector v) { /* the sum of the lanes, halved four times */
+    typedef float Half __attribute__((vector_size(2 * LANES), may_alias));
+    typedef float Quarter __attribute__((vector_size(LANES), may_alias));
+    const Half *halves = (const Half *)&v;
+    const Half half = halves[0] + halves[1];
+    const Quarter *quarters = (const Quarter *)&half;
+    const Quarter four = quarters[0] + quarters[1];
+    return (four[0] + four[2]) + (four[1] + four[3]);
 }
 
 #endif
