@@ -6,6 +6,7 @@
 import argparse
 import dataclasses
 import itertools
+import math
 import random
 import statistics
 import sys
@@ -24,8 +25,9 @@ from search.tabulation import Cell, Row, rows_of, tabulate
 
 RESULTS = Path("scripts/results/proxy_study.csv")
 SAMPLE_SEED = 20261122
-USUAL, REFERENCE = "batch 32, 500 steps", "reference"  # the reference: batch 128, 1,000 steps, repeats from 10 on: seeds that no proxy has
-LONG = 1000
+USUAL, REFERENCE = "batch 32, 500 steps", "reference"
+QUIET = "alone, "  # before a label: children trained one at a time for their seconds
+LONG = 1000  # steps of the reference, 128 examples each, with repeats from 10 on: seeds that no proxy has
 INITS: tuple[Literal["glorot", "lecun", "matched"], ...] = ("glorot", "lecun", "matched")
 
 
@@ -68,6 +70,14 @@ def run(path: Path, count: int, workers: int) -> None:
         _train(path, cells, TaskSettings(batch=128, init=init), pool)
 
 
+def measure_seconds(path: Path) -> None:
+    """Train known functions every way, one child at a time, for the seconds they take; nothing else should run."""
+    texts = [str(read(name)) for name in ("relu", "swish", "gelu", "tanh", "cos_minus_x", "min_sin", "elu", "mish")]
+    for label, task, steps, _ in grid(texts):
+        cells = [Cell(QUIET + label, text, 90, steps) for text in texts]
+        tabulate(path, cells, task, PoolSettings(kind="serial"))
+
+
 def best_third(path: Path, functions: list[str]) -> list[str]:
     """Return the functions that lead after the first long training; the others need no second seed to be behind."""
     known = set(functions)
@@ -93,18 +103,23 @@ def _train(path: Path, cells: list[Cell], task: TaskSettings, pool: PoolSettings
 def report(rows: list[Row]) -> None:
     """Print every proxy against the reference, the scores of the usual one, the initialisations, and early stopping."""
     reference = mean_by_function([row for row in rows if row.label == REFERENCE], "loss")
-    labels = [label for label in dict.fromkeys(row.label for row in rows) if not label.startswith(REFERENCE)]
-    print(f"{len(reference)} functions; the reference: batch 128, {LONG} steps, mean of 6 fresh seeds for its best third\n")
+    seconds = {
+        label.removeprefix(QUIET): statistics.median(row.seconds for row in rows if row.label == label)
+        for label in {row.label for row in rows if row.label.startswith(QUIET)}
+    }
+    labels = [label for label in dict.fromkeys(row.label for row in rows) if not label.startswith((REFERENCE, QUIET))]
+    print(f"{len(reference)} functions; the reference: batch 128, {LONG} steps, 6 fresh seeds for its best third\n")
     print("| proxy, one seed | seconds a child | tau, all (95 %) | tau, best third (95 %) |\n|---|---|---|---|")
     for label in labels:
         seed = min(row.repeat for row in rows if row.label == label)
         own = [row for row in rows if row.label == label and row.repeat == seed]
-        _print_row(label, own, agreement(mean_by_function(own, "loss"), reference))
+        _print_row(label, seconds.get(label), agreement(mean_by_function(own, "loss"), reference))
     usual = [row for row in rows if row.label == USUAL and row.repeat == 0]
     for score in ("accuracy", "last_training_loss", "mean_training_loss"):
-        _print_row(f"{USUAL}, by {score}", usual, agreement(mean_by_function(usual, score), reference))
+        _print_row(f"{USUAL}, by {score}", seconds.get(USUAL), agreement(mean_by_function(usual, score), reference))
     both = [row for row in rows if row.label == USUAL]
-    _print_row(f"{USUAL}, two seeds", [*usual, *usual], agreement(mean_by_function(both, "loss"), reference), 2)
+    twice = 2 * seconds.get(USUAL, math.nan)
+    _print_row(f"{USUAL}, two seeds", twice, agreement(mean_by_function(both, "loss"), reference))
     print("\n| initialisation | tau of its short runs with the mean of all long ones, best third (95 %) |\n|---|---|")
     means = [mean_by_function([r for r in rows if r.label == label and r.repeat == 10], "loss")
              for label in (REFERENCE, *(f"{REFERENCE}, {init}" for init in INITS))]  # fmt: skip
@@ -122,10 +137,10 @@ def report(rows: list[Row]) -> None:
         _print_rule(rule)
 
 
-def _print_row(label: str, rows: list[Row], found: Agreement, children: int = 1) -> None:
-    seconds = children * statistics.median(row.seconds for row in rows)
-    print(f"| {label} | {seconds:.2f} | {_interval(found.overall, found.overall_interval)} | "
-          f"{_interval(found.best, found.best_interval)} |")  # fmt: skip
+def _print_row(label: str, seconds: float | None, found: Agreement) -> None:
+    shown = "" if seconds is None else f"{seconds:.2f}"
+    taus = (_interval(found.overall, found.overall_interval), _interval(found.best, found.best_interval))
+    print(f"| {label} | {shown} | {' | '.join(taus)} |")
 
 
 def _interval(value: float, interval: tuple[float, float]) -> str:
@@ -140,13 +155,15 @@ def _print_rule(rule: StopRule) -> None:
 def main() -> None:
     """Run or report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("job", choices=["run", "report"])
+    parser.add_argument("job", choices=["run", "time", "report"])
     parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
     parser.add_argument("--functions", type=int, default=300, help="random functions beside the known ones")
     parser.add_argument("--workers", type=int, default=0, help="0 takes every core")
     words = parser.parse_args()
     if words.job == "run":
         run(words.results, words.functions, words.workers)
+    elif words.job == "time":
+        measure_seconds(words.results)
     report(rows_of(words.results))
 
 
