@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from evaluators.activation import BASELINES
+from evaluators.task import TASKS
 from grammar.known import KNOWN, read
 from search import export as export_module
 from search.command_line import main
@@ -16,8 +18,10 @@ from search.commands.shared import called
 from search.export import ExportFailed, export
 from search.run import Search
 from search.store import Store
+from tests.test_tiny import TINY
 
 RUN = ["--set=pool.kind=serial", "--set=task.steps=2"]
+SMALL = ["--task=digits", "--seeds=1", "--steps=2", "--pool=serial"]
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,19 @@ RUN = ["--set=pool.kind=serial", "--set=task.steps=2"]
         (["evaluate", "mul(x,sigmod(x))"], "did you mean 'sigmoid'?"),
         (["evaluate", "relu", "--task", "mnist"], "key 'task.name': unknown task 'mnist'; did you mean 'mnist1d'?"),
         (["evaluate"], "name EXPRESSIONS or --baselines"),
+        (
+            ["evaluate", "relu", "--task", "cifar10"],
+            "key 'task.directory': expected the directory of the Python version",
+        ),
+        (["evaluate", "relu", "--task", "fashion_mnist", "--set", "task.directory=nowhere"], "'nowhere' is not one"),
+        (
+            ["evaluate", "relu", "--task", "text", "--set", "task.directory=nowhere"],
+            "the text 'nowhere' cannot be read",
+        ),
+        (["evaluate", "relu", "--task", "own"], "key 'task.own': name your function"),
+        (["evaluate", "relu", "--baselines", "reluu"], "did you mean 'relu'?"),
+        (["evaluate", "relu", "--set", "task.init=hee"], "key 'task.init': expected"),
+        (["evaluate", "relu", "--set", "task.batch=1"], "key 'task.batch': at least 2 examples are needed, found 1"),
         (["evaluate", "relu", "--seeds", "0"], "0 is not in the range"),
         (["tip"], "No such command 'tip'"),
     ],
@@ -150,3 +167,35 @@ def test_an_exported_beta_is_trained_per_channel(tmp_path: Path) -> None:
     assert beta.grad is not None
     assert beta.grad.shape == (4,)
     assert bool((beta.grad != 0).all())
+
+
+def test_every_task_is_listed_with_what_it_is_good_for(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["tasks", "--json"])
+    rows = json.loads(capsys.readouterr().out)
+    assert [row["name"] for row in rows] == list(TASKS)
+    assert all(row["purpose"] and row["steps"] > 0 for row in rows)
+    main(["tasks"])
+    assert "ResNet-20" in capsys.readouterr().out
+
+
+def test_baselines_are_scored_by_name_beside_expressions(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["evaluate", "sin(x)", "--baselines", "relu, maxout", *SMALL, "--json"])
+    assert [row["expression"] for row in json.loads(capsys.readouterr().out)] == ["sin(x)", "relu", "maxout"]
+    main(["evaluate", "--baselines", "all", *SMALL, "--json"])
+    assert [row["expression"] for row in json.loads(capsys.readouterr().out)] == list(BASELINES)
+
+
+def test_a_candidate_is_shown_with_how_its_layers_fared_and_a_layer_cannot_be_exported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*TINY, "--set=baselines=[relu, maxout]"]
+    main(["search", "configs/quickstart.yaml", "--run", str(tmp_path / "run"), *words])
+    main(["show", str(tmp_path / "run"), "relu"])
+    printed = capsys.readouterr().out
+    assert "dead share" in printed
+    assert "gradient norm by weight" in printed
+    main(["show", str(tmp_path / "run"), "maxout"])
+    assert "f(x) = max(w1.x + b1, w2.x + b2) over all channels" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["export", str(tmp_path / "run"), "maxout", "-o", str(tmp_path / "a.py")])
+    assert "'maxout' is a layer, no expression" in capsys.readouterr().err
