@@ -52,6 +52,8 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
     with _alone_in(directory), Store(directory, create=True) as store:
         store.describe({"settings": to_json(settings), **provenance()})
         _check_same(json.loads(store.fact("settings") or "{}"), json.loads(to_json(settings)), directory)
+        if store.fact("finished"):
+            return  # nothing is left to train: no worker needs to start
         with open_pool(settings.task, settings.pool, own_rows(settings.space)) as pool:
             Search(settings, store, pool, listener).run()
         store.describe({"finished": "yes"})

@@ -108,6 +108,12 @@ def test_a_finished_run_trains_nothing_more(tmp_path: Path) -> None:
     assert again.trained == 0
 
 
+def test_a_finished_run_starts_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launch(SMALL, tmp_path)
+    monkeypatch.setattr("search.jobs.open_pool", lambda *_: pytest.fail("a worker was started"))
+    launch(SMALL, tmp_path)
+
+
 def test_a_behaviour_is_trained_once_however_often_it_is_proposed(tmp_path: Path) -> None:
     settings = from_tree({**TREE, "budget": {"children": 150, "batch": 50}})
     pool = FakePool()
