@@ -42,11 +42,12 @@ def sample(count: int) -> list[str]:
 
 def grid(functions: list[str]) -> list[tuple[str, TaskSettings, int, range]]:
     """List label, settings, steps and repeats, the most telling ones first."""
-    usual, large = TaskSettings(), TaskSettings(batch=128)
     change = dataclasses.replace
+    usual = TaskSettings(diagnostics=False)  # the curves of the usual proxy alone are looked at
+    large = change(usual, batch=128)
     batches = [(32, 1000), (32, 250), (64, 250), (64, 500), (128, 60), (128, 125), (128, 500)]
     return [
-        (USUAL, usual, 500, range(2)),
+        (USUAL, TaskSettings(), 500, range(2)),
         ("batch 128, 250 steps", large, 250, range(2)),  # of FIELD: where this project began
         (REFERENCE, large, LONG, range(10, 11)),
         *((f"batch {batch}, {steps} steps", change(usual, batch=batch), steps, range(1)) for batch, steps in batches),
@@ -67,7 +68,7 @@ def run(path: Path, count: int, workers: int) -> None:
             _train(path, [Cell(REFERENCE, text, repeat, LONG) for repeat in range(11, 16) for text in best], task, pool)
     for init in INITS:
         cells = [Cell(f"{REFERENCE}, {init}", text, 10, LONG) for text in best_third(path, functions)]
-        _train(path, cells, TaskSettings(batch=128, init=init), pool)
+        _train(path, cells, TaskSettings(batch=128, init=init, diagnostics=False), pool)
 
 
 def measure_seconds(path: Path) -> None:
