@@ -235,9 +235,7 @@ void activate(Site *s, const Tape *tape, int tiles, int training) {
         for (int i = 0; i < BLOCK; i++) {
             work.values[0][i] = s->x[n + i] * scale[at + i] + shift[at + i];
         }
-        if (tape->by_beta) {
-            memcpy(work.values[1], beta + at, sizeof(Register));
-        }
+        memcpy(work.values[1], beta + at, sizeof(Register));
         run_tape(tape, &work, s->y + n, training ? s->dx + n : 0, training && tape->by_beta ? s->db + n : 0);
     }
 }

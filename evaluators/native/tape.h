@@ -14,7 +14,7 @@ typedef struct {
 typedef struct {
     int length;   /* instructions; the one at place i writes register i + 2; registers 0 and 1 are x and beta */
     int result;   /* register of f(x, beta) */
-    int by_x, by_beta; /* whether the result depends on them */
+    int by_x, by_beta; /* whether the result has a gradient for them */
     const Instruction *code;
 } Tape;
 

@@ -23,7 +23,8 @@ _SOURCE = (Path(__file__).parent / "tape.c").read_text()
 _NAMES = re.findall(r"\w+", re.sub(r"/\*.*?\*/", "", re.findall(r"enum \{(.*?)\}", _SOURCE, re.DOTALL)[0]))
 OPERATIONS = {name: number for number, name in enumerate(_NAMES)}
 MOST_INSTRUCTIONS = 62  # REGISTERS of tape.h without x and beta
-NO_GRADIENT = {"CONSTANT", "COPY", "GREATER", "LESS"}
+CARRIES = {"CONSTANT": 0, "COPY": 0, "GREATER": 0, "LESS": 0, "COPYSIGN": 1}
+"""How many of its first arguments an operation has a gradient for: 2 where it is not said."""
 
 
 class Instruction(ctypes.Structure):
@@ -56,8 +57,8 @@ class _Writer:
 
     def write(self, name: str, *arguments: int | float, k: float = 0.0, l: float = 0.0) -> int:  # noqa: E741  as in C
         a, b, c = (*map(self.register, arguments), 0, 0, 0)[:3]
-        count = len(arguments)
-        wanted = [name not in NO_GRADIENT and n < count and (a, b)[n] in self.live for n in (0, 1)]
+        count = min(len(arguments), CARRIES.get(name, 2))
+        wanted = [n < count and (a, b)[n] in self.live for n in (0, 1)]
         self.code.append(Instruction(OPERATIONS[name], a, b, c, *wanted, k, l))
         register = len(self.code) + 1
         if any(wanted):
@@ -96,6 +97,12 @@ def _plain(name: str) -> Rule:
     return lambda w, *arguments: w.write(name, *arguments)
 
 
+def _lerp(w: _Writer, a: int, b: int, weight: int) -> int:
+    if weight in w.live:
+        raise NotNativeError("lerp with a weight that has a gradient")
+    return w.write("LERP", a, b, weight)
+
+
 def _softplus(w: _Writer, a: int, sharpness: float = 1.0, threshold: float = 20.0) -> int:
     if sharpness != 1.0:
         raise NotNativeError("softplus with another sharpness than 1")
@@ -113,7 +120,7 @@ RULES: dict[object, Rule] = {
     torch.sin: _plain("SIN"), torch.cos: _plain("COS"), torch.sinh: _plain("SINH"), torch.cosh: _plain("COSH"),
     torch.tanh: _plain("TANH"), torch.atan: _plain("ATAN"), torch.erf: _plain("ERF"), torch.erfc: _plain("ERFC"),
     torch.sqrt: _plain("SQRT"), torch.abs: _plain("ABS"), torch.sigmoid: _plain("SIGMOID"), torch.relu: _plain("RELU"),
-    torch.copysign: _plain("COPYSIGN"), torch.lerp: _plain("LERP"), torch.pow: _plain("POW"),
+    torch.copysign: _plain("COPYSIGN"), torch.lerp: _lerp, torch.pow: _plain("POW"),
     torch.square: lambda w, a: w.write("MUL", a, a),
     torch.zeros_like: lambda w, a: w.register(0.0),
     torch.ones_like: lambda w, a: w.register(1.0),

@@ -1,5 +1,6 @@
 /* Train the 1-D ResNet and score it: same loss and optimiser as evaluators/torch_child.py. */
 #include <math.h>
+#include <string.h>
 
 #include "resnet1d.h"
 
@@ -30,7 +31,11 @@ static float update(Net *net, Child *child, int step, float rate, float momentum
 int train(const Plan *plan, const Tape *tape, Child *child, const float *inputs, const int *labels, const int *order,
           const float *rates, const float *momenta, int first, int last, float *losses, float *norms) {
     Net net;
+    float betas[SITES][WIDEST];
     open_net(&net, plan, child, 1);
+    for (int n = 0; n < SITES; n++) {
+        memcpy(betas[n], net.sites[n].beta, sizeof(float) * (size_t)net.sites[n].channels);
+    }
     int step = first;
     while (step < last) {
         const int *chosen = order + (size_t)step * (size_t)plan->batch;
@@ -48,6 +53,9 @@ int train(const Plan *plan, const Tape *tape, Child *child, const float *inputs,
         backward(&net, tape);
         losses[step] = (float)(sum / plan->batch);
         norms[step] = update(&net, child, step, rates[step], momenta[step]);
+        for (int n = 0; n < SITES && !tape->by_beta; n++) { /* a beta without a gradient does not decay, as in torch */
+            memcpy((float *)net.sites[n].beta, betas[n], sizeof(float) * (size_t)net.sites[n].channels);
+        }
         if (!isfinite(losses[step++])) {
             break;
         }

@@ -27,9 +27,18 @@ NOT_NATIVE = {"i0e", "i1e"}  # Bessel functions: C's library has none of them
 
 
 def _run(function: Function, x: torch.Tensor, beta: float) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Value, df/dx and df/dbeta by the kernel's own tape, of up to 256 points."""
+    """Value, df/dx and df/dbeta by the kernel's own tape, of up to 256 points; whatever the memory held before."""
+    first, second = (_run_in(function, x, beta, rest) for rest in (3.7e5, float("nan")))
+    for one, other in zip(first, second, strict=True):
+        torch.testing.assert_close(one, other, rtol=0, atol=0, equal_nan=True)
+    return first
+
+
+def _run_in(
+    function: Function, x: torch.Tensor, beta: float, rest: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     tape = tape_of(function)
-    work = torch.zeros(2 * REGISTERS * BLOCK + 16)
+    work = torch.full((2 * REGISTERS * BLOCK + 16,), rest)
     work = work[-(work.data_ptr() // 4) % 16 :]
     work[: len(x)], work[BLOCK : 2 * BLOCK] = x, beta
     found = [torch.zeros(BLOCK) for _ in range(3)]
@@ -99,6 +108,21 @@ def test_combinations_of_the_search_space_have_torchs_value_and_slopes(
 
 
 @native
+@pytest.mark.parametrize(
+    "code",
+    ["a * beta.detach()", "torch.copysign(a, beta)", "a * (a > beta).to(a.dtype)", "torch.copysign(torch.sin(a), a)"],
+)
+def test_beta_is_read_where_it_has_no_gradient(code: str) -> None:
+    row = Primitive("own", 1, code, "a")
+    _assert_equal(compile_expression(read("add(own(x),x)", (row,))), POINTS, 0.4)
+
+
+def test_a_gradient_through_the_weight_of_a_lerp_is_left_to_torch() -> None:
+    with pytest.raises(NotNativeError, match="lerp"):
+        tape_of(lambda x, beta: torch.lerp(x, beta, torch.sigmoid(x)))
+
+
+@native
 @pytest.mark.parametrize("row", [r for r in VOCABULARY if r.name in NOT_NATIVE], ids=lambda row: row.name)
 def test_what_c_has_no_function_for_is_left_to_torch(row: Primitive) -> None:
     with pytest.raises(NotNativeError, match="no operation"):
@@ -120,7 +144,7 @@ def _scores(texts: tuple[str, ...], steps: int, **changes: str) -> list[float]:
 
 @native
 def test_a_child_of_the_kernel_equals_the_child_of_torch() -> None:
-    texts = ("silu", "swish", "tanh", "cos_minus_x", "relu", "prelu")
+    texts = ("silu", "swish", "tanh", "cos_minus_x", "relu", "prelu", "div(x,cosh(x))", "div(sigmoid(x),softplus(x))")
     for ours, theirs in zip(_scores(texts, 4, kernel="native"), _scores(texts, 4, kernel="torch"), strict=True):
         assert ours == pytest.approx(theirs, rel=2e-4)
 
