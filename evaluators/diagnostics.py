@@ -30,8 +30,10 @@ def learning_curve(losses: Sequence[float]) -> list[float]:
 
 
 def gradient_norms(network: nn.Module, batch: Split) -> list[float]:
-    """Return the norm of the loss's gradient by each weight matrix or kernel, in the order of the network."""
-    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1]
+    """Return the norm of the loss's gradient by each trained weight matrix or kernel, in the order of the network."""
+    weights = [parameter for parameter in network.parameters() if parameter.ndim > 1 and parameter.requires_grad]
+    if not weights:
+        return []
     kept = [(buffer, buffer.clone()) for buffer in network.buffers()]
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # looking must not change what follows
         loss = functional.cross_entropy(network.train()(batch.inputs), batch.labels)

@@ -49,7 +49,7 @@ class Outcome:
         status: see ``Status``.
         score: held-out loss in nats, lower is better; None unless scored.
         reason: one sentence for every status but scored.
-        seconds: this child's share of its population's training time.
+        seconds: that this child's training took.
         metrics: further numbers by name; the README's glossary lists them.
         diagnostics: how its layers fared, by name, a number a layer (``diagnostics``).
     """

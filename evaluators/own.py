@@ -46,6 +46,9 @@ def _from_file(path: Path) -> Any:
     if spec is None or spec.loader is None:
         raise BadOwnTask(f"'{path}' is no Python file")
     module, loader = importlib.util.module_from_spec(spec), spec.loader
+    sys.modules.setdefault(path.stem, module)  # dataclasses look their module up
+    if str(path.parent.absolute()) not in sys.path:
+        sys.path.append(str(path.parent.absolute()))  # what lies beside the file can be imported
     _import(str(path), lambda: loader.exec_module(module))
     return module
 
@@ -79,14 +82,16 @@ def load(settings: TaskSettings) -> DataSet:
         return data
     if not isinstance(data, Mapping) or set(data) != set(SPLITS):
         raise BadOwnTask(f"'{settings.own.build}' must return (model, data), data a dictionary of {', '.join(SPLITS)}")
-    splits = {}
     for name, pair in data.items():
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
             raise BadOwnTask(f"'{settings.own.build}': data['{name}'] must be a pair of tensors (inputs, labels)")
-        splits[name] = Split(pair[0], pair[1].long())
-    classes = 1 + max(int(split.labels.max()) for split in splits.values())
+        if pair[1].is_floating_point() or pair[1].is_complex():
+            raise BadOwnTask(
+                f"'{settings.own.build}': labels must be whole numbers, those of '{name}' are {pair[1].dtype}"
+            )
     try:
-        return DataSet(**splits, classes=classes)
+        splits = {name: Split(pair[0], pair[1].long()) for name, pair in data.items()}
+        return DataSet(**splits, classes=1 + max(int(split.labels.max()) for split in splits.values()))
     except BadData as fault:
         raise BadOwnTask(f"'{settings.own.build}': {fault}") from fault
 
@@ -98,7 +103,8 @@ def network(settings: TaskSettings, data: DataSet, make: MakeActivation) -> nn.M
         BadOwnTask: no such layer, or the network does not run on the data.
     """
     model, _ = _build(settings)
-    places = [name for name, layer in model.named_modules() if _is_wanted(name, layer, settings.own.replace)]
+    every = model.named_modules(remove_duplicate=False)  # one layer may stand in several places
+    places = [name for name, layer in every if _is_wanted(name, layer, settings.own.replace)]
     if not places:
         kinds = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
         raise BadOwnTask(
@@ -140,14 +146,18 @@ def _is_wanted(name: str, layer: nn.Module, wanted: tuple[str, ...]) -> bool:
 
 
 def _channels(model: nn.Module, places: list[str], inputs: Tensor, dimension: int) -> dict[str, int]:
-    """Run the network once and note the channels that each place sees."""
-    found: dict[str, int] = {}
-    hooks = [
-        model.get_submodule(name).register_forward_pre_hook(
-            lambda _, arguments, name=name: found.setdefault(name, arguments[0].shape[dimension]) and None
-        )
-        for name in places
-    ]
+    """Run the network once and note the channels that each place sees.
+
+    Raises:
+        BadOwnTask: it does not run, or a layer is used with several widths or not at all.
+    """
+    widths: dict[nn.Module, set[int]] = {}
+
+    def note(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
+        widths.setdefault(layer, set()).add(arguments[0].shape[dimension])
+
+    layers = {name: model.get_submodule(name) for name in places}
+    hooks = [layer.register_forward_pre_hook(note) for layer in dict.fromkeys(layers.values())]
     training = model.training
     try:
         with torch.no_grad():
@@ -158,4 +168,11 @@ def _channels(model: nn.Module, places: list[str], inputs: Tensor, dimension: in
         model.train(training)
         for hook in hooks:
             hook.remove()
-    return found
+    for name, layer in layers.items():
+        found = sorted(widths.get(layer, set()))
+        if len(found) != 1:
+            said = f"is used with {' and '.join(map(str, found))} channels: give each use a layer of its own"
+            raise BadOwnTask(
+                f"layer '{name}' of the network {said if found else 'is not used when it runs on its data'}"
+            )
+    return {name: min(widths[layer]) for name, layer in layers.items()}

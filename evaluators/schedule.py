@@ -33,7 +33,9 @@ def one_cycle(
     optimiser: torch.optim.Optimizer, settings: TaskSettings, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """Return the one-cycle schedule (Smith & Topin 2019): up for the first 30 % of the steps, then down to nearly 0."""
-    return torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=settings.learning_rate, total_steps=steps)
+    return torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, settings.learning_rate, total_steps=steps, cycle_momentum=settings.optimiser == "adamw"
+    )
 
 
 @functools.lru_cache(maxsize=8)

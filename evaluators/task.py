@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from evaluators import own
-from evaluators.activation import MakeActivation
+from evaluators.activation import MakeActivation, function_of, maker_of
 from evaluators.data import cifar, digits, idx, mnist1d, text
 from evaluators.data.dataset import BadData, DataSet
-from evaluators.native.compiler import NotNativeError, is_available, library
+from evaluators.native.child import NativeChild
+from evaluators.native.compiler import NotNativeError, is_available
 from evaluators.networks.mlp import MLP
 from evaluators.networks.mlp import WIDTH as MLP_WIDTH
 from evaluators.networks.resnet1d import WIDTH, ResNet1d
@@ -126,8 +127,11 @@ def complete(settings: TaskSettings) -> TaskSettings:
         near = difflib.get_close_matches(settings.name, TASKS, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(TASKS)}"
         raise BadTask(f"key 'task.name': unknown task '{settings.name}'; {hint}")
-    if settings.name == "own" and not (settings.own.build or settings.own.score):
-        raise BadTask("key 'task.own': name your function, task.own.build or task.own.score (module:function)")
+    if (settings.name == "own") != bool(settings.own.build or settings.own.score):
+        raise BadTask(
+            "key 'task.own': the task 'own', and no other, goes with a function of yours: "
+            "name it, task.own.build or task.own.score (module:function), and task.name: own"
+        )
     task = TASKS[settings.name]
     open_ones = ("steps", "batch", "learning_rate", "width", "init")
     return dataclasses.replace(settings, **{name: getattr(settings, name) or getattr(task, name) for name in open_ones})
@@ -162,18 +166,11 @@ def device_of(settings: TaskSettings) -> str:
     return "cuda" if has_gpu and wants_gpu else "cpu"
 
 
-def _need_kernel() -> None:
-    try:
-        library()
-    except NotNativeError as fault:
-        raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
-
-
 def slow_because(settings: TaskSettings) -> str:
     """Return why the default child is trained by torch here, some six times slower, or nothing."""
     if complete(settings).name != "mnist1d" or settings.kernel == "torch" or is_available():
         return ""
-    return "no C compiler that works was found: children are trained by torch, about six times slower"
+    return "no C compiler that works was found: children are trained by torch, many times slower"
 
 
 def prepare(settings: TaskSettings) -> None:
@@ -183,9 +180,7 @@ def prepare(settings: TaskSettings) -> None:
         BadTask, BadData, BadOwnTask: with one sentence.
     """
     settings = complete(settings)
-    if settings.kernel == "native":
-        _need_kernel()
-    elif settings.kernel == "auto":
+    if settings.kernel == "auto" and settings.name == "mnist1d":
         is_available()  # compiled once, not by each worker
     if settings.own.score:
         own.find(settings.own.score)
@@ -193,10 +188,18 @@ def prepare(settings: TaskSettings) -> None:
     data = data_of(settings)
     if settings.batch < 2:
         raise BadTask(f"key 'task.batch': at least 2 examples are needed, found {settings.batch}")
+    if settings.augment and data.train.inputs.ndim != 4:
+        raise BadTask(f"key 'task.augment': only images can be shifted and mirrored, task '{settings.name}' has none")
     try:
         with torch.random.fork_rng(devices=[]):
-            TASKS[settings.name].network(settings, data, lambda channels, dimension=1: nn.ReLU())
-    except (BadTask, BadData):
+            network = TASKS[settings.name].network(settings, data, maker_of("swish"))
+            network.to(data.train.inputs.device).eval()(data.train.inputs[:2])
+        if settings.kernel == "native":
+            order = torch.zeros(1, settings.batch, dtype=torch.int64)
+            NativeChild(network, function_of("swish"), data.train, order, settings)
+    except (BadData, own.BadOwnTask):
         raise
-    except ValueError as fault:
+    except NotNativeError as fault:
+        raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
+    except (RuntimeError, ValueError) as fault:
         raise BadTask(f"task '{settings.name}': {fault}") from fault

@@ -80,10 +80,11 @@ def _train(request: Request, settings: TaskSettings, primitives: tuple[Primitive
         if stop >= RECENT and not request.patient:
             child.advance(stop)
             recent = sum(child.losses[-RECENT:]) / RECENT
-            if recent > settings.stop_above * data_of(settings).chance:  # False for what is not a number
+            if math.isfinite(child.losses[-1]) and recent > settings.stop_above * data_of(settings).chance:
                 reason = f"stopped after {stop} steps: training loss {recent:.3f}"
                 return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started)
-        child.advance(request.steps)
+        if not child.losses or math.isfinite(child.losses[-1]):
+            child.advance(request.steps)
         return _outcome(request, settings, child, made, start_norms, started)
 
 

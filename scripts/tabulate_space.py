@@ -31,15 +31,16 @@ def behaviours() -> list[str]:
     return shortest
 
 
-def best(path: Path, count: int) -> list[str]:
-    """Return the functions with the lowest mean loss among those of which no seed failed."""
+def best(path: Path, count: int, repeats: range) -> list[str]:
+    """Return the functions that lead, by the seeds that all of the last stage's have: none of them failed."""
     losses: dict[str, list[float | None]] = {}
     for row in rows_of(path):
-        losses.setdefault(row.expression, []).append(row.loss)
+        if row.repeat in repeats:
+            losses.setdefault(row.expression, []).append(row.loss)
     means = {
         text: statistics.fmean(loss for loss in found if loss is not None)
         for text, found in losses.items()
-        if None not in found
+        if None not in found and len(found) == len(repeats)
     }
     return sorted(means, key=lambda text: (means[text], text))[:count]
 
@@ -55,7 +56,7 @@ def run(path: Path, workers: int) -> None:
     stages = ((range(1), len(everything)), (range(1, 3), len(everything) // 3), (range(3, 10), 50))
     task = dataclasses.replace(TaskSettings(), diagnostics=False)
     for repeats, count in stages:
-        texts = everything if count == len(everything) else best(path, count)
+        texts = everything if count == len(everything) else best(path, count, range(repeats.start))
         cells = [Cell(LABEL, text, repeat, STEPS) for repeat in repeats for text in texts]
         tabulate(path, cells, task, PoolSettings(workers=workers), tell)
 

@@ -194,7 +194,7 @@ def evaluation_facts(evaluation: Evaluation) -> dict[str, Any]:
         "id": evaluation.fingerprint,
         "loss": statistics.fmean(good) if complete else None,
         "loss_error": statistics.stdev(good) / len(good) ** 0.5 if complete and len(good) > 1 else None,
-        "accuracy": statistics.fmean(known) if complete else None,
+        "accuracy": statistics.fmean(known) if complete and known else None,
         "scores": scores,
         "reasons": [outcome.reason for outcome in evaluation.outcomes],
         "seconds": sum(outcome.seconds for outcome in evaluation.outcomes),

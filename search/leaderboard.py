@@ -51,14 +51,14 @@ class Entry:
         return sum(record.outcome.status is not Status.SCORED for record in self.final)
 
     def final_mean(self, metric: str = "validation_loss") -> float | None:
-        """Return the mean of a metric over the fresh seeds, or None if a seed failed or there are none."""
-        if not self.final or self.failures:
+        """Return the mean of a metric over the fresh seeds, or None if a seed failed, has none, or there are none."""
+        if not self.final or self.failures or any(metric not in r.outcome.metrics for r in self.final):
             return None
         return statistics.fmean(record.outcome.metrics[metric] for record in self.final)
 
     def final_error(self, metric: str = "validation_loss") -> float | None:
         """Return the standard error of that mean, or None with fewer than two seeds."""
-        if self.final_mean() is None or len(self.final) < 2:
+        if self.final_mean(metric) is None or len(self.final) < 2:
             return None
         return statistics.stdev(r.outcome.metrics[metric] for r in self.final) / math.sqrt(len(self.final))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from evaluators.activation import identity_of
-from evaluators.outcome import Outcome, Request, child_seed
+from evaluators.outcome import Outcome, Request, Status, child_seed
 from evaluators.pool import PoolSettings
 from evaluators.settings import TaskSettings
 from search.jobs import open_pool
@@ -63,6 +63,7 @@ class Row:
     curve: tuple[float, ...]
 
 
+PASSING = {Status.CRASHED, Status.TIMED_OUT}  # of the machine, not of the function: tried again
 COLUMNS = [part.name for part in fields(Row)]
 
 
@@ -71,7 +72,8 @@ def rows_of(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
-        found = [line for line in csv.reader(file) if len(line) == len(COLUMNS)]
+        whole = file.read().rpartition("\n")[0]
+    found = [line for line in csv.reader(whole.splitlines()) if len(line) == len(COLUMNS)]
     return [_row(line) for line in found if line != COLUMNS]
 
 
@@ -99,23 +101,29 @@ def tabulate(
         pool: who trains.
         tell: is told how many of the missing cells are done, and how many there are.
     """
-    held = {(row.label, row.expression, row.repeat, row.steps) for row in rows_of(path)}
+    held = {(row.label, row.expression, row.repeat, row.steps) for row in rows_of(path) if row.status not in PASSING}
     missing = [c for c in dict.fromkeys(cells) if (c.label, c.expression, c.repeat, c.steps) not in held]
     if not missing:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
+    _drop_unfinished_line(path)
     requests = [Request(cell.expression, cell.seed, cell.steps) for cell in missing]
     with path.open("a", encoding="utf-8", newline="") as file, open_pool(task, pool) as workers:
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:
             writer.writerow(COLUMNS)
-        elif not path.read_text(encoding="utf-8").endswith("\n"):
-            file.write("\n")  # behind the unfinished line of a killed writer
         for done, (place, outcome) in enumerate(workers.evaluate(requests), start=1):
             writer.writerow(_line(missing[place], outcome))
             file.flush()
             os.fsync(file.fileno())
             tell(done, len(missing))
+
+
+def _drop_unfinished_line(path: Path) -> None:
+    """Take back what a killed writer left behind the last whole line."""
+    if path.is_file():
+        content = path.read_bytes()
+        os.truncate(path, content.rfind(b"\n") + 1)
 
 
 def _line(cell: Cell, outcome: Outcome) -> list[str]:

@@ -1,7 +1,8 @@
 """CIFAR-10 and CIFAR-100 as their authors publish them: Python pickles, read without running anything in them.
 
-A pickle may name any function to be called when it is loaded; this reader admits what the published files hold, arrays
-of numbers in plain containers, and refuses the rest. The only door to pickle. Not here: the child.
+A pickle may name any function to be called when it is loaded; this reader calls none. It knows what the published files
+hold, arrays of numbers in plain containers, puts stand-ins of its own in their places, and refuses the
+rest. The only door to pickle. Not here: the child.
 """
 
 import io
@@ -11,15 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from evaluators.data.dataset import BadData, DataSet, Split, find_directory
 
 VALIDATION = 5_000  # the last of the 50,000 training images
 SIDE = 32
-_ADMITTED = {  # what numpy's arrays are made with, under the names of its versions
-    ("numpy.core.multiarray", "_reconstruct"), ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy", "ndarray"), ("numpy", "dtype"), ("_codecs", "encode"),
-}  # fmt: skip
 FILES = {
     10: ("labels", [f"data_batch_{n}" for n in range(1, 6)], "test_batch"),
     100: ("fine_labels", ["train"], "test"),
@@ -27,14 +25,56 @@ FILES = {
 USUAL = {10: "cifar-10-batches-py", 100: "cifar-100-python"}
 
 
+class _Kind:
+    """Stands for ``numpy.dtype`` in a pickle: a name and a byte order, compared with those that are admitted."""
+
+    def __init__(self, name: object, *_: object) -> None:
+        self.name = name
+
+    def __setstate__(self, state: tuple[object, ...]) -> None:
+        if self.name not in KINDS or state[1] not in {"<", "|"} or any(part is not None for part in state[2:5]):
+            raise pickle.UnpicklingError("it holds an array of something else than whole numbers")
+
+
+class _Array:
+    """Stands for an array in a pickle until its numbers are there; plain bytes are all that is taken over."""
+
+    def __init__(self, *_: object) -> None:
+        self.numbers: NDArray[Any] | None = None
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        _, shape, kind, fortran, content = state
+        if not isinstance(kind, _Kind) or fortran:
+            raise pickle.UnpicklingError("it holds an array of another layout")
+        raw = content.encode("latin1") if isinstance(content, str) else bytes(content)
+        self.numbers = np.frombuffer(raw, KINDS[str(kind.name)]).reshape(shape)
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Stand for ``codecs.encode``, with which Python 3 writes bytes for Python 2."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
+    return text.encode("latin1")
+
+
+KINDS = {"u1": np.uint8, "i8": np.int64, "i4": np.int32, "f4": np.float32, "f8": np.float64}
+STAND_INS: dict[tuple[str, str], Any] = {  # none of numpy's own is called: they trust what they are given
+    ("numpy.core.multiarray", "_reconstruct"): _Array,
+    ("numpy._core.multiarray", "_reconstruct"): _Array,
+    ("numpy", "ndarray"): "ndarray",
+    ("numpy", "dtype"): _Kind,
+    ("_codecs", "encode"): _encode,
+}
+
+
 class _Reader(pickle.Unpickler):
-    """Knows arrays only."""
+    """Knows arrays of numbers in plain containers only."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Admit what arrays are made of."""
-        if (module, name) not in _ADMITTED:
+        """Return what stands for the name, which is never the thing itself."""
+        if (module, name) not in STAND_INS:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only arrays of numbers are read")
-        return super().find_class(module, name)
+        return STAND_INS[module, name]
 
 
 def load(directory: str, classes: int) -> DataSet:
@@ -75,12 +115,16 @@ def _read(path: Path, key: str, classes: int) -> tuple[torch.Tensor, torch.Tenso
         raise BadData(f"'{path}' is not one of CIFAR's pickles: {fault}") from fault
     if not isinstance(found, dict) or "data" not in found or key not in found:
         raise BadData(f"'{path}' is not one of CIFAR's pickles: expected 'data' and '{key}' in it")
-    pixels, labels = np.asarray(found["data"]), np.asarray(found[key])
-    if pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3 * SIDE * SIDE):
-        raise BadData(
-            f"'{path}': expected {len(labels)} rows of {3 * SIDE * SIDE} bytes, found {pixels.shape} of {pixels.dtype}"
-        )
-    if len(labels) == 0 or labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= classes:
-        raise BadData(f"'{path}': labels must be whole numbers from 0 to {classes - 1}")
+    labels = found[key].numbers.tolist() if isinstance(found[key], _Array) else found[key]
+    if (
+        not isinstance(labels, list)
+        or not labels
+        or not all(type(label) is int and 0 <= label < classes for label in labels)
+    ):
+        raise BadData(f"'{path}': labels must be a list of whole numbers from 0 to {classes - 1}")
+    pixels = found["data"].numbers if isinstance(found["data"], _Array) else None
+    if pixels is None or pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3 * SIDE * SIDE):
+        shown = type(found["data"]).__name__ if pixels is None else f"{pixels.shape} of {pixels.dtype}"
+        raise BadData(f"'{path}': expected {len(labels)} rows of {3 * SIDE * SIDE} bytes, found {shown}")
     images = torch.from_numpy(pixels.reshape(-1, 3, SIDE, SIDE).astype(np.float32) / 255)
-    return images, torch.from_numpy(labels.astype(np.int64))
+    return images, torch.tensor(labels)

@@ -34,7 +34,7 @@ class Split:
     def __post_init__(self) -> None:
         """As many labels as inputs, and at least one."""
         if len(self.inputs) != len(self.labels) or len(self.labels) == 0:
-            raise ValueError(f"a split needs as many labels as inputs, found {len(self.labels)} and {len(self.inputs)}")
+            raise BadData(f"a split needs as many labels as inputs, found {len(self.labels)} and {len(self.inputs)}")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,9 @@ class DataSet:
     classes: int
 
     def __post_init__(self) -> None:
-        """Labels are classes."""
+        """Labels are classes, of which there are at least two."""
+        if self.classes < 2:
+            raise BadData(f"labels must be of at least 2 classes, found {self.classes}")
         for name in SPLITS:
             labels = getattr(self, name).labels
             if int(labels.min()) < 0 or int(labels.max()) >= self.classes:

@@ -18,6 +18,7 @@ UNSIGNED_BYTE = 0x08
 VALIDATION = 10_000  # the last of the 60,000 training images
 FASHION_DIRECTORIES = ("/usr/share/datasets/fashion-mnist",)  # of Debian's package dataset-fashion-mnist
 CLASSES = 10
+LEAST = 6  # images of a part: a sixth of those for training is held out
 
 
 def load(directory: str) -> DataSet:
@@ -27,7 +28,7 @@ def load(directory: str) -> DataSet:
         BadData: a file is missing, of another kind, or broken.
     """
     folder = find_directory(directory, FASHION_DIRECTORIES, "the IDX files of Fashion-MNIST")
-    parts = {}
+    parts: dict[str, Split] = {}
     for part in ("train", "t10k"):
         images, labels = (
             read(_file(folder, f"{part}-images-idx3-ubyte")),
@@ -37,6 +38,11 @@ def load(directory: str) -> DataSet:
             raise BadData(
                 f"'{folder}': expected images (N, height, width) with N labels, found {images.shape} and {labels.shape}"
             )
+        if len(labels) < LEAST:
+            raise BadData(f"'{folder}': at least {LEAST} images are needed in each part, found {len(labels)}")
+        if parts and images.shape[1:] != parts["train"].inputs.shape[2:]:
+            sizes = f"{tuple(parts['train'].inputs.shape[2:])} and {images.shape[1:]}"
+            raise BadData(f"'{folder}': images for training and testing must be of one size, found {sizes}")
         if labels.max() >= CLASSES:
             raise BadData(f"'{folder}': labels must be 0 to {CLASSES - 1}, found {labels.max()}")
         pixels = torch.from_numpy(images.astype(np.float32) / 255).unsqueeze(1)

@@ -27,21 +27,31 @@ class NotNativeError(RuntimeError):
     """The kernel cannot be used; the message says why. Torch trains the same child, some times slower."""
 
 
-@functools.cache
 def library() -> ctypes.CDLL:
     """Return the loaded kernel.
 
     Raises:
         NotNativeError: no C compiler, or it failed.
     """
-    compiler = _compiler()
-    path = cache_directory() / f"kernel-{_key(compiler)}.so"
-    if not path.is_file():
-        _compile(compiler, path)
+    found = _attempt()
+    if isinstance(found, str):
+        raise NotNativeError(found)
+    return found
+
+
+@functools.cache
+def _attempt() -> ctypes.CDLL | str:
+    """Return the kernel, or why there is none: a failure is not tried again by every child."""
     try:
+        compiler = _compiler()
+        path = cache_directory() / f"kernel-{_key(compiler)}.so"
+        if not path.is_file():
+            _compile(compiler, path)
         return ctypes.CDLL(str(path))
+    except NotNativeError as fault:
+        return str(fault)
     except OSError as fault:
-        raise NotNativeError(f"the compiled kernel '{path}' cannot be loaded: {fault}") from fault
+        return f"the kernel cannot be kept or loaded: {fault}"
 
 
 def is_available() -> bool:

@@ -80,7 +80,8 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     console.print(display.outcome_table(entry))
     for table in display.diagnostic_tables(entry):
         console.print(table)
-    console.print(f'more of its shape: {called()} describe "{entry.expression}"', markup=False)
+    if not layer:
+        console.print(f'more of its shape: {called()} describe "{entry.expression}"', markup=False)
 
 
 @click.command("export")

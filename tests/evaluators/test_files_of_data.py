@@ -131,8 +131,11 @@ def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(tmp_path:
         ([1, 2], "expected 'data' and 'labels' in it"),
         ({"data": np.zeros((4, 3000), np.uint8), "labels": [0] * 4}, "expected 4 rows of 3072 bytes, found (4, 3000)"),
         ({"data": np.zeros((4, 3072), np.float32), "labels": [0] * 4}, "of float32"),
-        ({"data": np.zeros((4, 3072), np.uint8), "labels": [0, 1, 2, 10]}, "labels must be whole numbers from 0 to 9"),
-        ({"data": np.zeros((4, 3072), np.uint8), "labels": [0.5] * 4}, "labels must be whole numbers"),
+        (
+            {"data": np.zeros((4, 3072), np.uint8), "labels": [0, 1, 2, 10]},
+            "labels must be a list of whole numbers from 0 to 9",
+        ),
+        ({"data": np.zeros((4, 3072), np.uint8), "labels": [0.5] * 4}, "labels must be a list of whole numbers"),
     ],
 )
 def test_a_cifar_file_with_something_else_is_refused(tmp_path: Path, content: object, complaint: str) -> None:
@@ -141,6 +144,38 @@ def test_a_cifar_file_with_something_else_is_refused(tmp_path: Path, content: ob
     with pytest.raises(BadData) as found:
         cifar.load(str(tmp_path), 10)
     assert complaint in str(found.value)
+
+
+def test_a_pickle_that_would_make_numpy_trust_addresses_is_refused(tmp_path: Path) -> None:
+    _cifar(tmp_path, 10)
+    objects = b"cnumpy\nndarray\n((I1\ntcnumpy\ndtype\n(VO\ntR" + b"VAAAAAAAA\ntR."  # an array of pointers
+    (tmp_path / "data_batch_1").write_bytes(objects)
+    with pytest.raises(BadData, match="data_batch_1' is not one of CIFAR's pickles"):
+        cifar.load(str(tmp_path), 10)
+    (tmp_path / "data_batch_1").write_bytes(pickle.dumps({"data": np.array([{}]), "labels": [1]}, protocol=2))
+    with pytest.raises(BadData, match="something else than whole numbers"):
+        cifar.load(str(tmp_path), 10)
+
+
+@pytest.mark.parametrize("labels", [3, None, [[1]] * 4, [1, [2, 3], 4, 5], []])
+def test_labels_that_are_no_list_of_numbers_are_refused(tmp_path: Path, labels: object) -> None:
+    _cifar(tmp_path, 10)
+    content = {"data": np.zeros((4, 3072), np.uint8), "labels": labels}
+    (tmp_path / "test_batch").write_bytes(pickle.dumps(content, protocol=2))
+    with pytest.raises(BadData, match="test_batch': labels must be a list of whole numbers"):
+        cifar.load(str(tmp_path), 10)
+
+
+def test_too_few_images_and_images_of_two_sizes_are_refused(tmp_path: Path) -> None:
+    _fashion(tmp_path)
+    small = RANDOM.integers(0, 256, (20, 12, 12), dtype=np.uint8)
+    (tmp_path / "t10k-images-idx3-ubyte").write_bytes(_idx(small))
+    with pytest.raises(BadData, match="must be of one size"):
+        idx.load(str(tmp_path))
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(_idx(small[:0]))
+    (tmp_path / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(_idx(np.zeros(0, np.uint8))))
+    with pytest.raises(BadData, match="at least 6 images are needed in each part, found 0"):
+        idx.load(str(tmp_path))
 
 
 def test_a_truncated_or_missing_cifar_file_is_refused_and_the_usual_folder_is_found(tmp_path: Path) -> None:

@@ -181,9 +181,9 @@ def test_what_the_kernel_cannot_do_torch_does_and_asking_for_the_kernel_says_why
 
 @pytest.fixture
 def _fresh_compiler() -> Iterator[None]:
-    library.cache_clear()
+    compiler._attempt.cache_clear()
     yield
-    library.cache_clear()
+    compiler._attempt.cache_clear()
 
 
 @pytest.mark.usefixtures("_fresh_compiler")
@@ -210,6 +210,15 @@ def test_a_compiler_that_fails_is_named_with_its_first_complaint(
     assert list(tmp_path.iterdir()) == [broken]
 
 
+@pytest.mark.usefixtures("_fresh_compiler")
+def test_a_cache_that_cannot_be_written_costs_the_kernel_alone(
+    monkeypatch: pytest.MonkeyPatch, tiny_task: TaskSettings
+) -> None:
+    monkeypatch.setenv("ACTSEARCH_CACHE", "/proc/nowhere")
+    assert not is_available()
+    assert train_population([Request("relu", 7, 2)], TaskSettings(name="digits"))[0].status is Status.SCORED
+
+
 @native
 @pytest.mark.usefixtures("_fresh_compiler")
 def test_the_kernel_is_compiled_once_and_found_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -217,6 +226,6 @@ def test_the_kernel_is_compiled_once_and_found_again(monkeypatch: pytest.MonkeyP
     library()
     (path,) = tmp_path.glob("kernel-*.so")
     made = path.stat().st_mtime_ns
-    library.cache_clear()
+    compiler._attempt.cache_clear()
     library()
     assert path.stat().st_mtime_ns == made

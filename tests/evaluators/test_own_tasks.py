@@ -11,6 +11,8 @@ from evaluators.pool import PoolSettings, SerialPool
 from evaluators.settings import OwnSettings, TaskSettings
 from evaluators.task import BadTask, chance_of, prepare
 from evaluators.training import train_population
+from search.command_line import main
+from tests.test_tiny import TINY
 
 GOOD = """
 import functools
@@ -95,6 +97,62 @@ def test_what_is_wrong_with_ones_own_task_is_said_before_anything_is_trained(
         prepare(_task(tmp_path, source, **keys))
 
 
+def test_a_layer_that_stands_in_two_places_is_replaced_in_both_and_one_of_two_widths_is_refused(tmp_path: Path) -> None:
+    shared = GOOD.replace("nn.Conv1d(6, 4, 3), nn.ReLU()", "nn.Conv1d(6, 6, 3), act").replace(
+        "nn.Linear(16", "nn.Linear(24"
+    )
+    shared = shared.replace("6, 3), nn.ReLU()", "6, 3), act").replace("    model =", "    act = nn.ReLU()\n    model =")
+    task = _task(tmp_path, shared, build="build")
+    prepare(task)
+    assert len(_train(task, steps=2).diagnostics["sparsity"]) == 2
+    uneven = shared.replace("nn.Conv1d(6, 6, 3)", "nn.Conv1d(6, 4, 3)").replace("nn.Linear(24", "nn.Linear(16")
+    with pytest.raises(BadOwnTask, match=r"layer '1' of the network is used with 4 and 6 channels: give each use"):
+        prepare(_task(tmp_path, uneven, build="build"))
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        (GOOD.replace(".long()", ".float()"), "labels must be whole numbers, those of 'train' are torch.float32"),
+        (GOOD.replace("> 0).long()", "> 1e9).long()"), "labels must be of at least 2 classes, found 1"),
+        (GOOD.replace("(x[:200], y[:200])", "(x[:200], y[:199])"), "as many labels as inputs"),
+    ],
+)
+def test_labels_that_are_no_classes_are_refused(tmp_path: Path, source: str, complaint: str) -> None:
+    with pytest.raises(BadOwnTask, match=complaint):
+        prepare(_task(tmp_path, source, build="build"))
+
+
+def test_a_network_with_frozen_weights_is_looked_at_without_them(tmp_path: Path) -> None:
+    frozen = GOOD.replace(
+        "    return model, data()", "    model[0].weight.requires_grad_(False)\n    return model, data()"
+    )
+    outcome = _train(_task(tmp_path, frozen, build="build"), steps=2)
+    assert outcome.status is Status.SCORED
+    assert len(outcome.diagnostics["gradient_norm_end"]) == 2
+
+
+def test_a_file_may_use_dataclasses_and_import_what_lies_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "beside_mine.py").write_text("LOSS = 0.25\n")
+    source = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom beside_mine import LOSS\n"
+        "@dataclass\nclass Kept:\n    loss: float\n"
+        "def score(make, seed, budget):\n    return Kept(LOSS).loss\n"
+    )
+    assert _train(_task(tmp_path, source, score="score")).score == 0.25
+
+
+def test_a_training_of_ones_own_goes_through_a_whole_search(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "scored.py"
+    path.write_text("def score(make, seed, budget):\n    return 0.5 + (seed % 100) / 1000\n")
+    words = ["--set=task.name=own", f"--set=task.own.score={path}:score", *(w for w in TINY if "batch=32" not in w)]
+    main(["search", "configs/quickstart.yaml", "--run", str(tmp_path / "run"), *words])
+    main(["top", str(tmp_path / "run")])
+    main(["show", str(tmp_path / "run"), "1"])
+    main(["evaluate", "gelu", "--pool", "serial", *words[:2]])
+    assert "gelu" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("settings", "complaint"),
     [
@@ -108,7 +166,7 @@ def test_settings_of_ones_own_task_are_checked(settings: dict[str, str], complai
 
 
 def test_a_task_of_ones_own_without_a_function_and_one_without_its_file_are_refused() -> None:
-    with pytest.raises(BadTask, match="name your function"):
+    with pytest.raises(BadTask, match=r"name it, task.own.build"):
         prepare(TaskSettings(name="own"))
     with pytest.raises(BadOwnTask, match=r"there is no file 'none.py'"):
         prepare(TaskSettings(name="own", own=OwnSettings(build="none.py:build")))
