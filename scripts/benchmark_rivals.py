@@ -85,13 +85,13 @@ def tune_seconds(texts: Sequence[str], steps: int, *, reuse: bool) -> float:
     return seconds
 
 
-def bare_loop_seconds(texts: Sequence[str], steps: int) -> float:
-    """Return the seconds of a single process that trains one child after the other, torch using every core."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(os.cpu_count() or 1)
+def bare_loop_seconds(texts: Sequence[str], steps: int, threads: int) -> float:
+    """Return the seconds of a single process that trains one child after the other with so many threads of torch."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
     started = time.perf_counter()
     for text in texts:
         plain_child(text, 1, steps)
     seconds = time.perf_counter() - started
-    torch.set_num_threads(threads)
+    torch.set_num_threads(before)
     return seconds
