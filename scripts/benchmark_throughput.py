@@ -23,7 +23,7 @@ from evaluators.outcome import Request, child_seed
 from evaluators.pool import PoolSettings
 from evaluators.ray_pool import RayPool
 from evaluators.settings import TaskSettings
-from evaluators.task import complete
+from evaluators.task import chance_of, complete
 
 RIVAL_TEXTS = ("relu", "swish", "gelu", "cos_minus_x")
 TEXTS = ("relu", "silu", "gelu", "swish", "tanh", "cos_minus_x", "max_sigmoid", "elu")
@@ -44,14 +44,16 @@ def pool_seconds(pool: RayPool, texts: Sequence[str], steps: int, repeats: int =
 def ratios(rounds: int) -> dict[str, object]:
     """Measure children per minute of every side, in turns, and the ratios of the medians.
 
-    Where a side has processes that start once (ours, Tune with reused actors) what counts is the rate afterwards: the
-    time of many children less that of few.
+    Where a side has processes that start once (ours, Tune with reused actors) what counts is the rate afterwards; for
+    Tune, which starts them within its run, the time of many trials less that of few.
     """
     per_minute: dict[str, list[float]] = {"ours": [], "tune_default": [], "tune_reuse": [], "bare_loop": []}
     for _ in range(rounds):
         with RayPool(TaskSettings(), PoolSettings()) as pool:
-            few, many = (pool_seconds(pool, RIVAL_TEXTS, STEPS, repeats=n)[0] for n in (2, 14))
-        per_minute["ours"].append(60 * 12 * len(RIVAL_TEXTS) / (many - few))
+            pool_seconds(pool, RIVAL_TEXTS, 2)  # every worker has started
+            per_minute["ours"].append(
+                60 * 14 * len(RIVAL_TEXTS) / pool_seconds(pool, RIVAL_TEXTS, STEPS, repeats=14)[0]
+            )
         trials = [*RIVAL_TEXTS, *RIVAL_TEXTS]
         per_minute["tune_default"].append(60 * len(trials) / tune_seconds(trials, STEPS, reuse=False))
         few, many = (tune_seconds(n * RIVAL_TEXTS, STEPS, reuse=True) for n in (1, 3))
@@ -113,19 +115,22 @@ def matmul_share() -> Numbers:
 def agreement(functions: int = 30, seeds: int = 4) -> Numbers:
     """Compare the kernel's scores with the ordinary modules', in units of the noise between seeds.
 
-    Differences and noise are of log loss, root mean squares over the random functions of the search space that both
-    score; where only one of the two scores, that is a disagreement, and counted.
+    Differences and noise are of log loss, root mean squares over those of so many random functions of the search space
+    that learn something (every seed below chance); the others' losses differ by orders of magnitude between any two
+    seeds. Where only one of the two kernels scores, that is a disagreement, and counted.
     """
     texts = sample(functions)[:functions]
     requests = [Request(text, child_seed(0, text, seed), STEPS) for text in texts for seed in range(seeds)]
     native = _scores(requests, "native")
     plain = {seeds * place: score for place, score in _scores(requests[::seeds], "torch").items()}
-    differences = [math.log(native[place]) - math.log(plain[place]) for place in native.keys() & plain.keys()]
-    noise = [
-        statistics.variance(math.log(native[place + seed]) for seed in range(seeds))
+    chance = chance_of(TaskSettings())
+    learned = [
+        place
         for place in range(0, len(requests), seeds)
-        if all(place + seed in native for seed in range(seeds))
+        if all(native.get(place + seed, math.inf) < chance for seed in range(seeds)) and place in plain
     ]
+    differences = [math.log(native[place]) - math.log(plain[place]) for place in learned]
+    noise = [statistics.variance(math.log(native[place + seed]) for seed in range(seeds)) for place in learned]
     rms, spread = (math.sqrt(statistics.fmean(v)) for v in ([d * d for d in differences], noise))
     disagreements = {place for place in native if place % seeds == 0} ^ set(plain)
     return {
@@ -184,7 +189,7 @@ def main() -> None:
     }
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR",
              object_store_memory=150 * 2**20)  # fmt: skip
-    facts |= {**ratios(words.rounds), **matmul_share(), **agreement(), **cost(2)}
+    facts |= {**ratios(words.rounds), **matmul_share(), **agreement(), **cost(1)}
     ray.shutdown()
     if words.json:
         print(json.dumps(facts, indent=2))
