@@ -29,9 +29,10 @@ def matched_gain(function: Function) -> float:
     density = torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
     with torch.no_grad():
         moment = float(torch.trapezoid(function(z, torch.ones((), dtype=torch.float64)) ** 2 * density, z))
-    if not math.isfinite(moment) or moment <= 0:
-        return 1.0 / MOST_GAIN if math.isinf(moment) else MOST_GAIN if moment == 0 else 1.0
-    return min(MOST_GAIN, max(1 / MOST_GAIN, 1 / math.sqrt(moment)))
+    if math.isnan(moment):
+        return 1.0
+    least = 1 / MOST_GAIN**2  # the moment is at least 0: a square is integrated
+    return 1 / math.sqrt(min(MOST_GAIN**2, max(least, moment)))
 
 
 def deviation(weight: torch.Tensor, scheme: Scheme, gain: float) -> float:

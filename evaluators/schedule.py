@@ -25,8 +25,7 @@ def optimiser_of(parameters: list[nn.Parameter], settings: TaskSettings) -> torc
         return torch.optim.SGD(
             parameters, settings.learning_rate, SGD_MOMENTUM, weight_decay=settings.weight_decay, nesterov=True
         )
-    fused = all(parameter.is_floating_point() for parameter in parameters)
-    return torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=fused)
+    return torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
 
 def one_cycle(

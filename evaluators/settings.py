@@ -62,7 +62,7 @@ class TaskSettings:
         device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one and the child is large enough to gain.
         kernel: ``native`` trains the default child in C, ``torch`` as ordinary modules, ``auto`` natively where it can.
         diagnostics: whether a child tells how its layers fare; the README says what it costs.
-        stop_after: the share of the steps at which a hopeless candidate is stopped; 0 never stops one.
+        stop_after: the share of the steps, 20 at least, at which a hopeless candidate is stopped; 0 never stops one.
         stop_above: it is hopeless when its training loss, as a share of chance, is above this.
         own: the user's own network and data.
     """

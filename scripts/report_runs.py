@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
+from evaluators.activation import is_layer
 from evaluators.outcome import Status
 from grammar.known import read
 from grammar.properties import properties
@@ -35,14 +36,18 @@ def row(directory: Path) -> list[str]:
     minutes = (max(moments) - min(moments)).total_seconds() / 60
     losses = sorted(entry.search.outcome.score for entry in trained if entry.search and entry.search.outcome.score)
     by_search = sorted(trained, key=_search_loss)
-    found = next((n for n, entry in enumerate(by_search, 1) if properties(read(entry.expression)).swish_like), 0)
+    found = next((n for n, entry in enumerate(by_search, 1) if _is_swish_like(entry)), 0)
     best = by_search[found - 1].expression if found else "-"
     finalists = [entry for entry in entries if entry.final]
-    final = next((n for n, entry in enumerate(finalists, 1) if properties(read(entry.expression)).swish_like), 0)
+    final = next((n for n, entry in enumerate(finalists, 1) if _is_swish_like(entry)), 0)
     mean = sum(losses[:TOP]) / max(1, len(losses[:TOP]))
     numbers = [str(proposals), str(len(trained)), f"{len(trained) / minutes:.0f}", f"{losses[0]:.3f}", f"{mean:.3f}"]
     ranks = [f"{found or '-'} of {len(by_search)}: {best}", f"{final or '-'} of {len(finalists)}"]
     return [str(directory), *numbers, *ranks, finalists[0].expression if finalists else ""]
+
+
+def _is_swish_like(entry: Entry) -> bool:
+    return not is_layer(entry.expression) and properties(read(entry.expression)).swish_like
 
 
 def _search_loss(entry: Entry) -> float:
