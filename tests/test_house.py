@@ -6,6 +6,7 @@ import re
 import shlex
 import statistics
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,15 @@ def test_the_readme_names_every_logged_number(small_run: Path) -> None:
         logged |= {name for metrics in store.updates().values() for name in metrics}
     assert {"test_loss", "gradient_norm", "dead_share"} <= logged
     assert all(f"`{name}`" in README for name in logged), logged
+
+
+@pytest.mark.slow
+def test_the_readmes_study_is_what_its_rows_say() -> None:
+    script = [sys.executable, "scripts/study_proxy.py", "report"]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    table = printed[printed.index("| proxy, one seed") : printed.index("\n\n| initialisation")]
+    assert len(table.splitlines()) > 15
+    assert table in README
 
 
 def test_every_file_the_readme_names_is_there() -> None:
