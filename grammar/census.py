@@ -121,15 +121,9 @@ def _listed(space: Space) -> Iterator[Expression]:
 
 
 def _drawn(space: Space, samples: int, seed: int) -> Iterator[Expression]:
-    """Draw evenly among the legal strings: each choice weighs as much as the strings behind it."""
+    """Draw evenly among the legal strings."""
     generator = torch.Generator().manual_seed(seed)
-    for _ in range(samples):
-        chosen: tuple[int, ...] = ()
-        for position in space.shape.positions:
-            weights = [space.count((*chosen, i)) for i in range(len(space.choices(position)))]
-            share = torch.tensor([weight / sum(weights) for weight in weights], dtype=torch.float64)
-            chosen = (*chosen, int(torch.multinomial(share, 1, generator=generator)))
-        yield space.decode(space.tokens(chosen))
+    yield from (space.decode(space.draw(generator)) for _ in range(samples))
 
 
 def _chao(counts: Counter[str], strings: float) -> tuple[int, Interval]:

@@ -4,6 +4,7 @@ Values and slopes are taken in double precision on fixed probe points for severa
 are hashed. Not here: what may be refused for its behaviour (``screening``).
 """
 
+import functools
 import hashlib
 
 import torch
@@ -40,6 +41,7 @@ def is_finite(numbers: torch.Tensor) -> bool:
     return bool(torch.isfinite(numbers[:, 0]).all())
 
 
+@functools.lru_cache(maxsize=2**15)
 def fingerprint(expression: Expression) -> str:
     """Return 16 hexadecimal digits that name what the function does; equal functions have equal names."""
     return digest(behaviour(expression))

@@ -17,6 +17,7 @@ from grammar.expression import IDENTITY, Expression, X, apply
 from grammar.primitive import Primitive
 from grammar.shape import Kind, Position, Shape
 
+_BITS = 60  # of one draw
 Values = tuple[Hashable, ...]  # of one register, one per constraint
 
 
@@ -161,23 +162,53 @@ class Space:
         """Return the string of one choice a position, each an index among the position's choices."""
         return tuple(c + self.offset(p.kind) for c, p in zip(chosen, self.shape.positions, strict=True))
 
+    def is_legal(self, tokens: Sequence[int]) -> bool:
+        """Return whether these tokens are a string of the space."""
+        chosen = self._choices_of(tokens)
+        sizes = [len(self.choices(position)) for position in self.shape.positions]
+        in_range = len(tokens) == self.length and all(0 <= c < n for c, n in zip(chosen, sizes, strict=True))
+        return in_range and (not self.constraints or self.count(chosen) > 0)
+
     def decode(self, tokens: Sequence[int]) -> Expression:
         """Return the expression of one string.
 
         Raises:
             ValueError: the string is not legal in this space.
         """
-        chosen = self._choices_of(tokens)
-        sizes = [len(self.choices(position)) for position in self.shape.positions]
-        in_range = len(tokens) == self.length and all(0 <= c < n for c, n in zip(chosen, sizes, strict=True))
-        if not in_range or (self.constraints and not self.count(chosen)):
+        if not self.is_legal(tokens):
             raise ValueError(f"tokens {tuple(tokens)} are not a string of this space")
+        chosen = self._choices_of(tokens)
         registers = [X]
         for position, choice in zip(self.shape.positions, chosen, strict=True):
             found = self.choices(position)[choice]
             parts = (registers[register] for register in position.reads)
             registers.append(apply(found, *parts) if isinstance(found, Primitive) else registers[found])
         return registers[-1]
+
+    def string(self, number: int) -> tuple[int, ...]:
+        """Return the legal string of this number, from 0 to ``count(()) - 1``: a number drawn evenly draws evenly.
+
+        Raises:
+            ValueError: there is no string of this number.
+        """
+        if not 0 <= number < self.count(()):
+            raise ValueError(f"string {number}: this space has the strings 0 to {self.count(()) - 1}")
+        chosen: tuple[int, ...] = ()
+        for position in self.shape.positions:
+            for choice in range(len(self.choices(position))):
+                behind = self.count((*chosen, choice))
+                if number < behind:
+                    chosen = (*chosen, choice)
+                    break
+                number -= behind
+        return self.tokens(chosen)
+
+    def draw(self, generator: torch.Generator) -> tuple[int, ...]:
+        """Draw evenly among the legal strings, however many there are."""
+        strings, number = self.count(()), 0
+        for _ in range(strings.bit_length() // _BITS + 2):  # bits to spare, so that the remainder is even
+            number = number << _BITS | int(torch.randint(1 << _BITS, (), generator=generator))
+        return self.string(number % strings)
 
     def encode(self, expression: Expression) -> tuple[int, ...]:
         """Return a string whose expression this is.

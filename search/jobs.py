@@ -5,9 +5,10 @@ The command line and the scripts both call these. Not here: what is printed (``d
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import filelock
 
@@ -24,6 +25,9 @@ from search.run import Search
 from search.settings import BadSettings, SearchSettings, differences, to_json
 from search.spaces import build_space, own_rows
 from search.store import Store
+
+if TYPE_CHECKING:
+    from search.event_files import EventFiles
 
 
 class Busy(ValueError):
@@ -54,9 +58,16 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
         _check_same(json.loads(store.fact("settings") or "{}"), json.loads(to_json(settings)), directory)
         if store.fact("finished"):
             return  # nothing is left to train: no worker needs to start
-        with open_pool(settings.task, settings.pool, own_rows(settings.space)) as pool:
-            Search(settings, store, pool, listener).run()
+        own = own_rows(settings.space)
+        with open_pool(settings.task, settings.pool, own) as pool, closing(_events(directory, store)) as events:
+            Search(settings, store, pool, listener, events.add).run()
         store.describe({"finished": "yes"})
+
+
+def _events(directory: Path, store: Store) -> "EventFiles":
+    from search.event_files import EventFiles  # noqa: PLC0415  half a second that reading a run saves
+
+    return EventFiles(directory, store.updates())
 
 
 def _check_same(old: dict[str, object], new: dict[str, object], directory: Path) -> None:

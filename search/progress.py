@@ -50,6 +50,17 @@ def silent(progress: Progress) -> None:
     """Show nothing."""
 
 
+class Log(Protocol):
+    """Is told what the proposer says of itself after each batch."""
+
+    def __call__(self, batch: int, metrics: Mapping[str, float]) -> None:
+        """Take note."""
+
+
+def unlogged(batch: int, metrics: Mapping[str, float]) -> None:
+    """Keep nothing."""
+
+
 class Meter:
     """Counts outcomes against the goals of the stages, and tells a listener.
 

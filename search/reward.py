@@ -20,6 +20,11 @@ def reward(outcome: Outcome, chance: float) -> float:
         outcome: of a child on the validation split.
         chance: loss of a child that knows nothing, in nats.
     """
-    if outcome.score is None:
+    return reward_of_loss(outcome.score, chance)
+
+
+def reward_of_loss(loss: float | None, chance: float) -> float:
+    """Return what a loss is worth; None stands for a failure."""
+    if loss is None:
         return 0.0
-    return max(0.0, math.log(chance / max(outcome.score, SMALLEST_LOSS)))
+    return max(0.0, math.log(chance / max(loss, SMALLEST_LOSS)))

@@ -11,27 +11,20 @@ from evaluators.outcome import Outcome, Request, Status, child_seed
 from evaluators.pool import Pool
 from evaluators.task import chance_of
 from grammar.expression import Expression
-from grammar.fingerprint import behaviour, digest, twin_key
+from grammar.fingerprint import behaviour, fingerprint, twin_key
 from grammar.known import read
 from grammar.screening import Refusal, refusal
-from grammar.space import Space
-from search.progress import Goal, Listener, Meter, silent
-from search.proposer import Proposal, Proposer, RandomProposer
-from search.reinforce import Reinforce
+from search.knowledge import knowledge_of
+from search.progress import Goal, Listener, Log, Meter, silent, unlogged
+from search.proposers.proposer import Proposal, from_bytes, to_bytes
+from search.proposers.registry import build_proposer
 from search.reward import reward
-from search.settings import ProposerSettings, SearchSettings
+from search.settings import SearchSettings
 from search.spaces import build_space, own_rows
 from search.store import Behaviour, Key, Record, Store, StoredProposal
 
 SEARCH, FINAL = 0, 1  # rungs
 STAGES = ("search", "final")  # their names
-
-
-def build_proposer(settings: ProposerSettings, space: Space, seed: int) -> Proposer:
-    """Return the proposer that the settings name."""
-    if settings.name == "random":
-        return RandomProposer(space, seed)
-    return Reinforce(space, seed, settings.reinforce)
 
 
 class Search:
@@ -42,10 +35,13 @@ class Search:
         store: the run's memory; what it already holds is not done again.
         pool: who trains.
         listener: is told after every outcome.
+        log: is told what the proposer says of itself, by batch.
     """
 
-    def __init__(self, settings: SearchSettings, store: Store, pool: Pool, listener: Listener = silent) -> None:
-        self.settings, self.store, self.pool = settings, store, pool
+    def __init__(
+        self, settings: SearchSettings, store: Store, pool: Pool, listener: Listener = silent, log: Log = unlogged
+    ) -> None:
+        self.settings, self.store, self.pool, self.log = settings, store, pool, log
         self.own = own_rows(settings.space)
         known = store.behaviours()
         self.texts = {row.fingerprint: row.expression for row in known}
@@ -57,7 +53,8 @@ class Search:
             self._link(row.fingerprint, row.twin)
         self.outcomes = {key: record.outcome for key, record in store.outcomes().items()}
         self.space = build_space(settings.space)
-        self.proposer = build_proposer(settings.proposer, self.space, settings.seed)
+        describe = knowledge_of(settings.task, settings.seed, self.own)
+        self.proposer = build_proposer(settings.proposer, self.space, settings.seed, describe)
         finalists = (settings.final.top + len(settings.baselines)) * settings.final.seeds
         goals = {
             "search": Goal(settings.budget.children + len(settings.baselines), settings.task.steps),
@@ -76,7 +73,7 @@ class Search:
     def _search(self) -> None:
         state, updated = self.store.proposer_state(), self.store.updates()
         if state is not None:
-            self.proposer.from_bytes(state)
+            from_bytes(self.proposer, state)
         stored = self.store.proposals()
         self.proposed |= {self.trained_as[row.fingerprint] for row in stored}
         batch, asked = max(updated, default=0), len(stored)
@@ -86,6 +83,8 @@ class Search:
             if not pending:
                 pending = self._ask(batch)
                 asked += len(pending)
+                if not pending:
+                    break  # every behaviour of the space was asked for
             self.evaluate(map(self._search_key, pending), self.settings.task.steps)
             self._tell(batch, pending)
             pending = []
@@ -107,7 +106,7 @@ class Search:
             known = self._meet(proposal.expression, baseline=False)
             new.append(known)
             rows.append(StoredProposal(batch, proposal.tokens, str(proposal.expression), known.fingerprint))
-        self.store.add_proposals(new, rows, self.proposer.to_bytes())
+        self.store.add_proposals(new, rows, to_bytes(self.proposer))
         self.proposed |= {self.trained_as[row.fingerprint] for row in rows}
         return rows
 
@@ -119,8 +118,9 @@ class Search:
 
     def _meet(self, expression: Expression, *, baseline: bool) -> Behaviour:
         """Give an expression its behaviour."""
-        numbers = behaviour(expression)
-        return self._keep(Behaviour(digest(numbers), str(expression), baseline, twin_key(numbers)))
+        return self._keep(
+            Behaviour(fingerprint(expression), str(expression), baseline, twin_key(behaviour(expression)))
+        )
 
     def _keep(self, found: Behaviour) -> Behaviour:
         """Give a new behaviour the text and the twin it will be trained as."""
@@ -137,7 +137,8 @@ class Search:
         proposals = [Proposal(row.tokens, self.space.decode(row.tokens)) for row in rows]
         rewards = [reward(self.outcomes[self._search_key(row)], chance) for row in rows]
         metrics = self.proposer.tell(proposals, rewards)
-        self.store.add_update(batch, metrics, self.proposer.to_bytes())
+        self.store.add_update(batch, metrics, to_bytes(self.proposer))
+        self.log(batch, metrics)
 
     def _add_baselines(self) -> None:
         known = [self._meet_baseline(text) for text in self.settings.baselines]

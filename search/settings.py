@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -22,7 +22,7 @@ from evaluators.pool import PoolSettings
 from evaluators.settings import TaskSettings
 from evaluators.task import complete
 from grammar.parse import BadExpression
-from search.reinforce import ReinforceSettings
+from search.proposers.registry import ProposerSettings
 from search.spaces import SpaceSettings, own_rows
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -30,19 +30,6 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 class BadSettings(ValueError):
     """The settings cannot be used; the message names the key, what was expected, what was found, the nearest key."""
-
-
-@dataclass(frozen=True, config=_STRICT)
-class ProposerSettings:
-    """Who proposes.
-
-    Args:
-        name: ``reinforce`` learns, ``random`` is the yardstick.
-        reinforce: how the learning one learns.
-    """
-
-    name: Literal["reinforce", "random"] = "reinforce"
-    reinforce: ReinforceSettings = field(default_factory=ReinforceSettings)
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -20,7 +20,7 @@ from grammar.parse import parse
 from grammar.shape import BadShape, Kind, Shape, core_units, template
 from grammar.space import EmptySpace, NotInSpace, Space
 from grammar.swish2017 import BINARY, SWISH2017, UNARY
-from search.proposer import RandomProposer
+from search.proposers.chance import RandomProposer, uniform
 
 ONE, TWO, THREE = (Space(core_units(units), UNARY, BINARY) for units in (1, 2, 3))
 
@@ -156,10 +156,37 @@ def test_strings_are_drawn_as_often_as_the_mask_says() -> None:
             grown |= {(*prefix, token): probability / len(legal) for token in legal}
         expected = grown
     draws = 40_000
-    found = Counter(tuple(row) for row in RandomProposer(space, 11).sample(draws).tolist())
+    found = Counter(uniform(space, draws, torch.Generator().manual_seed(11)))
     assert set(found) <= set(expected)
     observed = [found[string] for string in expected]
     assert chisquare(observed, [probability * draws for probability in expected.values()]).pvalue > 1e-3
+
+
+def test_strings_are_numbered_and_drawn_evenly() -> None:
+    space = Space(template("b(u(x),u(u(x)))"), FEW_UNARY, FEW_BINARY, (NoInversePair(), AtMostBetas(1)))
+    strings = [space.string(number) for number in range(space.count(()))]
+    assert len(set(strings)) == len(strings)
+    assert all(space.is_legal(tokens) for tokens in strings)
+    generator = torch.Generator().manual_seed(5)
+    found = Counter(space.draw(generator) for _ in range(10 * len(strings)))
+    assert set(found) <= set(strings)
+    assert chisquare([found[string] for string in strings]).pvalue > 1e-3
+    with pytest.raises(ValueError, match="this space has the strings 0 to"):
+        space.string(len(strings))
+
+
+def test_a_token_too_many_or_out_of_place_is_not_legal() -> None:
+    tokens = ONE.string(77)
+    assert ONE.is_legal(tokens)
+    assert not ONE.is_legal(tokens[:-1])
+    assert not ONE.is_legal((*tokens, 0))
+    assert not ONE.is_legal((*tokens[:-1], 0))
+
+
+def test_a_space_beyond_machine_integers_can_still_be_drawn_from() -> None:
+    huge = Space(core_units(6), UNARY, BINARY)
+    assert huge.count(()) > 2**64
+    assert huge.is_legal(huge.draw(torch.Generator().manual_seed(0)))
 
 
 def test_a_census_counts_what_enumeration_counts() -> None:

@@ -1,18 +1,43 @@
-"""What every proposer promises, held by each through one contract; and that the controller learns."""
+"""What every proposer promises, held by each through one contract."""
+
+import math
+from collections.abc import Callable
 
 import pytest
 import torch
 
+from grammar.census import distinct_expressions
+from grammar.expression import Expression
+from grammar.fingerprint import fingerprint
 from grammar.known import read
 from grammar.parse import parse
 from grammar.shape import core_units
 from grammar.space import Space
 from grammar.swish2017 import BINARY, SWISH2017, UNARY
-from search.controller import Controller
-from search.proposer import Proposal, Proposer, RandomProposer
-from search.reinforce import Reinforce, ReinforceSettings
+from search.proposers.chance import ExhaustiveProposer, RandomProposer
+from search.proposers.evolution import Evolution, EvolutionSettings
+from search.proposers.ppo import PPO, PPOSettings
+from search.proposers.proposer import Proposal, Proposer, from_bytes, to_bytes
+from search.proposers.registry import ProposerSettings, build_proposer
+from search.proposers.reinforce import Reinforce, ReinforceSettings
+from search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
+from search.proposers.surrogate import Surrogate, SurrogateSettings
 
 ONE, TWO = (Space(core_units(units), UNARY, BINARY) for units in (1, 2))
+ROWS = {row.name: row for row in SWISH2017}
+SMALL = Space(core_units(1), tuple(ROWS[n] for n in ("identity", "neg", "relu", "sin")), (ROWS["add"], ROWS["mul"]))
+BEHAVIOURS = frozenset(distinct_expressions(SMALL))  # 18 of 32 strings: add and mul commute
+
+
+def in_some_way(expression: Expression) -> float:
+    """Reward an expression by what it looks like: not evenly, and the same in every process."""
+    return (sum(map(ord, str(expression))) % 17) / 4
+
+
+def describe(expression: Expression) -> list[float]:
+    """Stand in for what is known of a function."""
+    text = str(expression)
+    return [float(len(text)), float(text.count("x")), float(sum(map(ord, text)) % 7)]
 
 
 class ProposerContract:
@@ -23,36 +48,90 @@ class ProposerContract:
 
     @pytest.mark.parametrize("space", [ONE, TWO], ids=["one unit", "two units"])
     def test_every_proposal_is_legal_and_means_its_tokens(self, space: Space) -> None:
-        for proposal in self.make(space, 0).ask(40):
-            assert space.decode(proposal.tokens) == proposal.expression
-            assert parse(str(proposal.expression), SWISH2017) == proposal.expression
+        proposer = self.make(space, 0)
+        for _ in range(3):
+            proposals = proposer.ask(12)
+            for proposal in proposals:
+                assert space.decode(proposal.tokens) == proposal.expression
+                assert parse(str(proposal.expression), SWISH2017) == proposal.expression
+            proposer.tell(proposals, [in_some_way(p.expression) for p in proposals])
 
     def test_the_same_seed_proposes_the_same_and_another_seed_differs(self) -> None:
         first, again, other = (self.make(ONE, seed).ask(20) for seed in (4, 4, 5))
         assert first == again
         assert first != other
 
-    def test_state_is_saved_and_restored_bit_for_bit(self) -> None:
+    @pytest.mark.parametrize(("batches", "held"), [([3], 0), ([8, 8, 8], 0), ([1, 9, 4, 2], 2), ([5, 5], 5)])
+    def test_state_is_saved_and_restored_bit_for_bit(self, batches: list[int], held: int) -> None:
         proposer, copy = self.make(ONE, 1), self.make(ONE, 99)
+        for count in batches:
+            proposals = proposer.ask(count)[held:]  # some are still under way when the state is saved
+            proposer.tell(proposals, [in_some_way(p.expression) for p in proposals])
+        from_bytes(copy, to_bytes(proposer))
+        assert to_bytes(copy) == to_bytes(proposer)
         for _ in range(3):
             proposals = proposer.ask(8)
-            proposer.tell(proposals, [0.1 * i for i in range(8)])
-        copy.from_bytes(proposer.to_bytes())
-        for _ in range(2):
-            proposals = proposer.ask(8)
             assert copy.ask(8) == proposals
-            rewards = [float(len(str(p.expression))) for p in proposals]
+            rewards = [in_some_way(p.expression) for p in proposals]
             assert proposer.tell(proposals, rewards) == copy.tell(proposals, rewards)
-        assert proposer.to_bytes() == copy.to_bytes()
+        assert to_bytes(proposer) == to_bytes(copy)
 
-    def test_a_tell_may_be_empty_repeated_or_of_strangers(self) -> None:
+    def test_a_tell_may_be_empty_or_of_strangers(self) -> None:
         proposer = self.make(ONE, 0)
         stranger = read("gate(scale(x),x)")
-        strangers = [Proposal(ONE.encode(stranger), stranger)] * 2
-        proposer.tell([], [])
-        proposer.tell(strangers, [1.0, 1.0])
-        proposer.tell(strangers, [0.0, 0.0])
+        assert proposer.tell([], []) == {}
+        proposer.tell([Proposal(ONE.encode(stranger), stranger)], [1.0])
         assert len(proposer.ask(3)) == 3
+
+    def test_a_told_stranger_is_known(self) -> None:
+        proposer = self.make(SMALL, 0)
+        stranger = read("mul(x,relu(x))")
+        proposer.tell([Proposal(SMALL.encode(stranger), stranger)], [1.0])
+        asked = {fingerprint(p.expression) for p in proposer.ask(100)}
+        assert asked == BEHAVIOURS - {fingerprint(stranger)}
+
+    def test_a_repeated_tell_changes_nothing(self) -> None:
+        proposer = self.make(ONE, 0)
+        proposals = proposer.ask(20)
+        proposer.tell(proposals, [in_some_way(p.expression) for p in proposals])
+        before = to_bytes(proposer)
+        assert proposer.tell(proposals, [9.0] * 20) == {}
+        assert to_bytes(proposer) == before
+
+    def test_a_tell_may_come_late_and_in_any_order(self) -> None:
+        proposer = self.make(ONE, 0)
+        first, second = proposer.ask(10), proposer.ask(10)
+        third = proposer.ask(3)
+        for proposals in (second[::-1], third[:1], first[5:], first[:5]):
+            proposer.tell(proposals, [in_some_way(p.expression) for p in proposals])
+        names = {fingerprint(p.expression) for p in (*first, *second, *third)}
+        assert len(names) == 23
+        assert not names & {fingerprint(p.expression) for p in proposer.ask(10)}
+
+    @pytest.mark.parametrize("failed", [0.0, math.nan, -math.inf, math.inf])
+    def test_failures_are_survived(self, failed: float) -> None:
+        proposer = self.make(ONE, 0)
+        for _ in range(3):
+            proposals = proposer.ask(10)
+            logged = proposer.tell(proposals, [failed] * 10)
+            assert len(proposals) == 10
+            assert all(math.isfinite(number) for number in logged.values())
+
+    def test_one_reward_belongs_to_each_proposal(self) -> None:
+        proposer = self.make(ONE, 0)
+        with pytest.raises(ValueError, match="shorter"):
+            proposer.tell(proposer.ask(3), [1.0, 2.0])
+
+    @pytest.mark.parametrize("batch", [1, 5, 40])
+    def test_every_behaviour_is_asked_for_once_and_then_it_ends(self, batch: int) -> None:
+        proposer = self.make(SMALL, 3)
+        asked: list[str] = []
+        while proposals := proposer.ask(batch):
+            assert len(proposals) == min(batch, len(BEHAVIOURS) - len(asked))
+            asked += [fingerprint(p.expression) for p in proposals]
+            proposer.tell(proposals, [in_some_way(p.expression) for p in proposals])
+        assert sorted(asked) == sorted(BEHAVIOURS)
+        assert proposer.ask(batch) == []
 
 
 class TestRandom(ProposerContract):
@@ -60,7 +139,8 @@ class TestRandom(ProposerContract):
         return RandomProposer(space, seed)
 
     def test_every_unary_and_binary_is_drawn_evenly(self) -> None:
-        tokens = RandomProposer(ONE, 0).sample(20_000)
+        proposer = RandomProposer(ONE, 0)
+        tokens = torch.tensor([string for string, _ in zip(proposer.draws(100), range(20_000), strict=False)])
         for position, choices in ((2, 25), (3, 25), (4, 10)):
             counts = torch.bincount(tokens[:, position])
             counts = counts[counts > 0]
@@ -70,50 +150,61 @@ class TestRandom(ProposerContract):
             assert bool(((counts - expected).abs() < 5 * expected**0.5).all())
 
 
+class TestExhaustive(ProposerContract):
+    def make(self, space: Space, seed: int) -> Proposer:
+        return ExhaustiveProposer(space, seed)
+
+    def test_it_visits_every_string_once(self) -> None:
+        walked = list(ExhaustiveProposer(ONE, 5).draws(1))
+        assert len(walked) == len(set(walked)) == ONE.count(())
+
+    def test_an_unfinished_walk_has_met_every_primitive(self) -> None:
+        walk = ExhaustiveProposer(ONE, 5).draws(1)
+        met = {token for tokens, _ in zip(walk, range(400), strict=False) for token in tokens}
+        assert len(met) == ONE.vocabulary
+
+
 class TestReinforce(ProposerContract):
     def make(self, space: Space, seed: int) -> Proposer:
         return Reinforce(space, seed, ReinforceSettings())
 
 
-def test_a_scored_string_has_the_probability_it_was_drawn_with() -> None:
-    generator = torch.Generator().manual_seed(0)
-    controller = Controller(TWO, 16, 8, generator)
-    tokens, drawn, _ = controller._run(50, None, generator)
-    scored, entropy = controller.score(tokens)
-    torch.testing.assert_close(scored, drawn, rtol=0, atol=0)
-    assert entropy.shape == (50, 10)
+class TestPPO(ProposerContract):
+    def make(self, space: Space, seed: int) -> Proposer:
+        return PPO(space, seed, PPOSettings())
 
 
-def test_the_probabilities_of_all_strings_add_up_to_one() -> None:
-    rows = {row.name: row for row in SWISH2017}
-    space = Space(core_units(2), (rows["identity"], rows["sin"]), (rows["add"], rows["max"]))
-    strings = torch.cartesian_prod(
-        *(torch.arange(len(space.choices(p))) + space.offset(p.kind) for p in space.shape.positions)
-    )
-    controller = Controller(space, 8, 4, torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        log_probability, _ = controller.score(strings)
-    torch.testing.assert_close(log_probability.double().exp().sum(), torch.tensor(1.0, dtype=torch.float64))
+class TestRiskSeeking(ProposerContract):
+    def make(self, space: Space, seed: int) -> Proposer:
+        return RiskSeeking(space, seed, RiskSeekingSettings())
 
 
-def _share_of_the_planted(learning_rate: float) -> float:
-    """Reward the share of right choices; return how often the whole planted string is written at the end."""
-    planted = ONE.encode(read("max(x,sigmoid(x))"))
-    proposer = Reinforce(ONE, 3, ReinforceSettings(learning_rate=learning_rate, entropy=0.05))
-    for _ in range(120):
-        proposals = proposer.ask(16)
-        right = [sum(a == b for a, b in zip(p.tokens, planted, strict=True)) for p in proposals]
-        proposer.tell(proposals, [(count - 2) / 3 + (count == 5) for count in right])
-    return sum(p.tokens == planted for p in proposer.ask(100)) / 100
+class TestRiskSeekingWithoutQueue(ProposerContract):
+    def make(self, space: Space, seed: int) -> Proposer:
+        return RiskSeeking(space, seed, RiskSeekingSettings(queue=0))
 
 
-def test_the_controller_finds_a_planted_optimum_and_a_frozen_one_does_not() -> None:
-    assert _share_of_the_planted(0.01) > 0.5
-    assert _share_of_the_planted(0.0) < 0.05  # 1 in 6,250 by chance
+class TestEvolution(ProposerContract):
+    def make(self, space: Space, seed: int) -> Proposer:
+        return Evolution(space, seed, EvolutionSettings(population=10, tournament=4))
 
 
-def test_the_baseline_is_the_exponential_moving_average_of_rewards() -> None:
-    proposer = Reinforce(ONE, 0, ReinforceSettings(baseline_decay=0.75))
-    proposals = proposer.ask(2)
-    assert proposer.tell(proposals, [1.0, 3.0])["baseline"] == pytest.approx(2.0)
-    assert proposer.tell(proposals, [4.0, 8.0])["baseline"] == pytest.approx(0.75 * 2 + 0.25 * 6)
+class TestSurrogateOfRandom(ProposerContract):
+    def make(self, space: Space, seed: int) -> Proposer:
+        return Surrogate(RandomProposer(space, seed), SurrogateSettings(candidates=20, first=5), describe)
+
+
+class TestSurrogateOfReinforceInASmallRoom(ProposerContract):
+    def make(self, space: Space, seed: int) -> Proposer:
+        inner = Reinforce(space, seed, ReinforceSettings())
+        return Surrogate(inner, SurrogateSettings(candidates=20, first=5, room=10), describe)
+
+
+@pytest.mark.parametrize("name", ["reinforce", "ppo", "risk_seeking", "evolution", "random", "exhaustive"])
+def test_a_name_builds_its_proposer_and_the_surrogate_wraps_any(name: str) -> None:
+    build: Callable[[ProposerSettings], Proposer] = lambda chosen: build_proposer(chosen, ONE, 0, describe)  # noqa: E731
+    plain = build(ProposerSettings(name=name))  # type: ignore[arg-type]  # a name of the list above
+    wrapped = build(ProposerSettings(name=name, surrogate=SurrogateSettings(use=True)))  # type: ignore[arg-type]
+    assert isinstance(wrapped, Surrogate)
+    assert type(wrapped.inner) is type(plain)
+    assert len(plain.ask(3)) == len(wrapped.ask(3)) == 3

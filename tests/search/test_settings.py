@@ -21,7 +21,7 @@ def test_the_quick_search_is_what_the_defaults_are() -> None:
 
 
 def test_settings_are_written_and_read_back() -> None:
-    settings = from_tree({"seed": 7, "baselines": ["relu"], "proposer": {"reinforce": {"entropy": 0}}})
+    settings = from_tree({"seed": 7, "baselines": ["relu"], "proposer": {"reinforce": {"blame": 0}}})
     assert from_tree(json.loads(to_json(settings))) == settings
 
 
@@ -36,7 +36,7 @@ def test_settings_cannot_be_changed_afterwards() -> None:
         ({"sed": 1}, "unknown key 'sed'; did you mean 'seed'?"),
         ({"task": {"step": 1}}, "unknown key 'task.step'; did you mean 'steps'?"),
         ({"pool": {"zzz": 1}}, "unknown key 'pool.zzz'; known keys here: kind, workers"),
-        ({"proposer": {"reinforce": {"lerning_rate": 1}}}, "did you mean 'learning_rate'?"),
+        ({"proposer": {"reinforce": {"controller": {"lerning_rate": 1}}}}, "did you mean 'learning_rate'?"),
         ({"task": {"steps": "many"}}, "key 'task.steps': expected a valid integer, found \"many\""),
         ({"task": {"steps": 2.5}}, "key 'task.steps': expected a valid integer"),
         ({"task": {"steps": True}}, "key 'task.steps': expected a valid integer, found true"),

@@ -1,9 +1,10 @@
 """The recurrent controller: an LSTM that writes expressions token by token, each choice fed back into the next step.
 
 Sampling and scoring are one function, so a scored string has exactly the probability it was drawn with. Not here: how
-it learns (``reinforce``).
+it learns (``policy`` and the proposers that have one).
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +14,21 @@ from torch.nn.utils import skip_init
 from grammar.space import Space
 
 
+@dataclass(frozen=True)
+class Scores:
+    """What the controller thinks of ``n`` strings of length ``L``, in nats.
+
+    Args:
+        log_probability: of each string, ``(n,)``.
+        entropy: of each choice, given the choices before, ``(n, L)``.
+        logs: log-probability of every token at every choice, ``(n, L, vocabulary)``; -inf where it is not legal.
+    """
+
+    log_probability: Tensor
+    entropy: Tensor
+    logs: Tensor
+
+
 class Controller(nn.Module):
     """Distribution over the strings of a space.
 
@@ -20,7 +36,8 @@ class Controller(nn.Module):
         space: its mask leaves only legal tokens.
         hidden: width of the LSTM.
         embedding: width of a token's embedding.
-        generator: source of the initial weights, uniform in +-0.1 (Zoph & Le 2017, section 4.1, use +-0.08).
+        generator: source of the initial weights, uniform in +-0.3 (Zoph & Le 2017, section 4.1, use +-0.08 for
+            thousands of updates; a few dozen learn faster from wider ones).
     """
 
     def __init__(self, space: Space, hidden: int, embedding: int, generator: torch.Generator) -> None:
@@ -31,25 +48,22 @@ class Controller(nn.Module):
         self.head = _unset(nn.Linear, hidden, space.vocabulary)
         with torch.no_grad():
             for parameter in self.parameters():
-                parameter.uniform_(-0.1, 0.1, generator=generator)
+                parameter.uniform_(-0.3, 0.3, generator=generator)
 
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw ``(count, L) int64`` strings; never the arg-max."""
         return self._run(count, None, generator)[0]
 
-    def score(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Return log-probability and entropy of ``(n, L)`` strings: ``(n,)`` and ``(n, L)``, in nats."""
-        _, log_probability, entropy = self._run(len(tokens), tokens, None)
-        return log_probability, entropy
+    def score(self, tokens: Tensor) -> Scores:
+        """Return what it thinks of ``(n, L) int64`` strings."""
+        return self._run(len(tokens), tokens, None)[1]
 
-    def _run(
-        self, count: int, given: Tensor | None, generator: torch.Generator | None
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def _run(self, count: int, given: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Scores]:
         tokens = torch.empty(count, 0, dtype=torch.int64)
         current = torch.full((count,), self.space.vocabulary)
         state: tuple[Tensor, Tensor] | None = None
-        chosen_logs, entropies = [], []
+        chosen, entropies, every = [], [], []
         for position in range(self.space.length):
             state = self.lstm(self.embed(current), state)
             logits = self.head(state[0]).masked_fill(~self.space.mask(tokens), -torch.inf)
@@ -59,10 +73,11 @@ class Controller(nn.Module):
                 current = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
             else:
                 current = given[:, position]
-            chosen_logs.append(logs.gather(1, current[:, None]).squeeze(1))
+            chosen.append(logs.gather(1, current[:, None]).squeeze(1))
             entropies.append(-(probabilities * logs.masked_fill(probabilities == 0, 0.0)).sum(1))
+            every.append(logs)
             tokens = torch.cat([tokens, current[:, None]], dim=1)
-        return tokens, torch.stack(chosen_logs, 1).sum(1), torch.stack(entropies, 1)
+        return tokens, Scores(torch.stack(chosen, 1).sum(1), torch.stack(entropies, 1), torch.stack(every, 1))
 
 
 def _unset(kind: type[nn.Module], *sizes: int) -> Any:

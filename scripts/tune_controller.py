@@ -1,0 +1,106 @@
+"""Choose the controller's settings with Ray Tune: random settings on replays of one table, poor ones stopped early.
+
+Seeds below 1,000 and one task are used here; ``compare_proposers.py`` reports on seeds from 1,000 on and on another
+task. Ten minutes on two cores; every trial is kept in ``scripts/results/tuning.csv``.
+"""
+
+import argparse
+import csv
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from compare_proposers import table_for
+from ray import tune
+from ray.tune.search import BasicVariantGenerator
+
+from search.comparison import targets_of, trainings_to
+from search.proposers.policy import ControllerSettings
+from search.proposers.reinforce import Reinforce, ReinforceSettings
+from search.replay import replay
+from search.spaces import SpaceSettings, build_space
+
+RESULTS = Path("scripts/results/tuning.csv")
+SEEDS, BLOCK = 96, 16  # searches of the longest trials, and between two reports
+LONGEST = 400  # trainings after which a search is given up; it then counts as this many
+SPACE: dict[str, Any] = {
+    "learning_rate": tune.loguniform(0.01, 0.12),
+    "entropy": tune.loguniform(0.02, 0.4),
+    "hidden": tune.choice([16, 32, 64, 128]),
+    "embedding": tune.choice([8, 16, 32]),
+    "baseline_decay": tune.choice([0.0, 0.5, 0.8, 0.9]),
+    "memory": tune.choice([0, 50, 100, 200]),
+    "blame": tune.choice([0.1, 0.3, 1.0]),
+    "batch": tune.choice([2, 4, 8, 16]),
+}
+
+
+def searches(config: dict[str, Any], task: str, seeds: range) -> list[float]:
+    """Return log trainings to the top 10 of each seed."""
+    controller = {name: config[name] for name in ("learning_rate", "entropy", "hidden", "embedding")}
+    rest = {name: config[name] for name in ("baseline_decay", "memory", "blame")}
+    settings = ReinforceSettings(controller=ControllerSettings(**controller), **rest)
+    table, space = table_for(task), build_space(SpaceSettings())
+    wanted = targets_of(table)["top10"]
+    found = []
+    for seed in seeds:
+        trained = replay(Reinforce(space, seed, settings), table, seed, config["batch"], LONGEST, until=wanted)
+        found.append(math.log(min(trainings_to(trained, wanted), LONGEST)))
+    return found
+
+
+def trial(config: dict[str, Any]) -> None:
+    """Search with more and more seeds, and report the mean of log trainings after each block."""
+    torch.set_num_threads(1)
+    os.chdir(config["directory"])
+    found: list[float] = []
+    for first in range(0, SEEDS, BLOCK):
+        found += searches(config, config["task"], range(first, first + BLOCK))
+        tune.report({"log_trainings": sum(found) / len(found), "seeds": len(found)})
+
+
+def main() -> None:
+    """Tune, keep every trial, and print the best."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--task", default="mnist1d", help="whose table")
+    parser.add_argument("--trials", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=10.0)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    words = parser.parse_args()
+    # workers import the scripts beside this one
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent.absolute()), str(Path.cwd())])
+    os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
+    fixed = {"task": words.task, "directory": str(Path.cwd())}
+    tuner = tune.Tuner(
+        tune.with_resources(trial, {"cpu": 1}),
+        param_space={**SPACE, **fixed},
+        tune_config=tune.TuneConfig(
+            metric="log_trainings",
+            mode="min",
+            num_samples=words.trials,
+            time_budget_s=words.minutes * 60,
+            scheduler=tune.schedulers.ASHAScheduler(
+                time_attr="seeds", max_t=SEEDS, grace_period=BLOCK, reduction_factor=3
+            ),
+            search_alg=BasicVariantGenerator(random_state=0),
+        ),
+        run_config=tune.RunConfig(verbose=0),
+    )
+    rows = [{**{name: result.config[name] for name in SPACE}, "seeds": result.metrics["seeds"],
+             "log_trainings": round(result.metrics["log_trainings"], 4)}
+            for result in tuner.fit() if result.metrics and "seeds" in result.metrics]  # fmt: skip
+    rows.sort(key=lambda row: (-row["seeds"], row["log_trainings"]))
+    with words.results.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [*SPACE, "seeds", "log_trainings"], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    print(f"{len(rows)} trials; the best of those with {SEEDS} seeds:", file=sys.stderr)
+    for row in rows[:5]:
+        print(f"{math.exp(row['log_trainings']):.0f} trainings to the top 10 (geometric mean): {row}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""Which proposer finds good functions in fewer trainings: many replays on a table, medians, and tests.
+
+What a proposer found is judged by the table's means over seeds. Not here: one replay (``replay``) and what is printed
+(``scripts/compare_proposers.py``).
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import mannwhitneyu
+
+from search.replay import Table, Trained
+
+TARGETS = {"top_1_percent": 0.01, "top10": 10, "best": 1}
+"""Sets of truly best behaviours: a share below 1, else a number."""
+NEVER = math.inf
+BUDGETS = (10, 20, 50, 100, 200, 400)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How soon one proposer reaches one target.
+
+    Args:
+        median: trainings, the one that reaches it included; inf where half of the searches never do.
+        quartiles: of the same.
+        ratio: of the median to random's; below 1 is sooner.
+        p_value: of the one-sided Mann-Whitney test that it needs fewer trainings than random.
+        seeds: how many searches.
+    """
+
+    median: float
+    quartiles: tuple[float, float]
+    ratio: float
+    p_value: float
+    seeds: int
+
+
+def targets_of(table: Table) -> dict[str, frozenset[str]]:
+    """Return the behaviours of each target."""
+    everything = len(table.ranking)
+    return {name: table.best(math.ceil(size * everything) if size < 1 else int(size)) for name, size in TARGETS.items()}
+
+
+def trainings_to(trained: Sequence[Trained], wanted: frozenset[str]) -> float:
+    """Return how many trainings it took until one of the wanted was trained, or inf."""
+    return next((float(n) for n, one in enumerate(trained, start=1) if one.name in wanted), NEVER)
+
+
+def seconds_to(trained: Sequence[Trained], wanted: frozenset[str]) -> float:
+    """Return when the first of the wanted was finished on the simulated clock, or inf."""
+    return min((one.second for one in trained if one.name in wanted), default=NEVER)
+
+
+def finding(needed: Sequence[float], by_random: Sequence[float]) -> Finding:
+    """Compare trainings needed by a proposer and by random, one a seed."""
+    median = _quantile(needed, 0.5)
+    random_median = _quantile(by_random, 0.5)
+    # searches that never arrive are tied behind all others: the test looks at ranks alone
+    p_value = float(mannwhitneyu(_ranked(needed), _ranked(by_random), alternative="less").pvalue)
+    quartiles = (_quantile(needed, 0.25), _quantile(needed, 0.75))
+    return Finding(median, quartiles, median / random_median, p_value, len(needed))
+
+
+def _ranked(needed: Sequence[float]) -> list[float]:
+    return [min(number, 1e12) for number in needed]
+
+
+def _quantile(numbers: Sequence[float], share: float) -> float:
+    """Return a quantile that is one of the numbers or, for the median of an even number, the mean of two."""
+    order = sorted(numbers)
+    if share == 0.5:
+        return statistics.median(order)
+    return order[round(share * (len(order) - 1))]
+
+
+def best_so_far(trained: Sequence[Trained], table: Table, trainings: int) -> np.ndarray:
+    """Return the true mean loss of the best behaviour so far, after 1, 2, ... trainings, ``(trainings,)``.
+
+    What failed with some seed counts as chance. A search that ended earlier keeps its best.
+    """
+    losses = [min(table.means[one.name], table.chance) for one in trained[:trainings]]
+    losses += [table.chance] * (trainings - len(losses))
+    return np.minimum.accumulate(np.array(losses))
+
+
+def worse_than_random(curves: Mapping[str, np.ndarray], random: str) -> dict[str, float]:
+    """Return, by proposer, the smallest p-value over the budgets that its best so far is worse than random's.
+
+    One-sided Mann-Whitney tests, corrected by Holm for the number of budgets and proposers.
+
+    Args:
+        curves: ``(seeds, trainings)`` of ``best_so_far``, by proposer.
+        random: the name of the yardstick among them.
+    """
+    others = [name for name in curves if name != random]
+    budgets = [budget for budget in BUDGETS if budget <= curves[random].shape[1]]
+    tests = {
+        (name, budget): float(
+            mannwhitneyu(curves[name][:, budget - 1], curves[random][:, budget - 1], alternative="greater").pvalue
+        )
+        for name in others
+        for budget in budgets
+    }
+    corrected: dict[tuple[str, int], float] = {}
+    largest = 0.0
+    for place, key in enumerate(sorted(tests, key=lambda key: tests[key])):
+        largest = max(largest, min(1.0, tests[key] * (len(tests) - place)))
+        corrected[key] = largest
+    return {name: min(corrected[name, budget] for budget in budgets) for name in others}

@@ -1,0 +1,1 @@
+"""Who decides what to try next; ``registry`` knows them by name."""

@@ -1,0 +1,99 @@
+"""A controller with its optimiser: what every proposer that learns by gradients holds.
+
+It draws strings, takes steps up a gain, and tells how it stands. Not here: what the gain is (``reinforce``, ``ppo``,
+``risk_seeking``).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
+
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+from torch import Tensor
+
+from grammar.space import Space
+from search.proposers.controller import Controller, Scores
+from search.proposers.proposer import Tokens
+
+LEAST_DRAW = 16  # strings a pass of the controller: one costs as much
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
+class ControllerSettings:
+    """The controller, its optimiser, and how far it keeps an open mind. The paper of 2017 gives none of these numbers.
+
+    Args:
+        learning_rate: Adam's; 0 freezes the controller.
+        hidden: width of the LSTM.
+        embedding: width of a token's embedding.
+        entropy: weight of the entropy bonus, in rewards per nat.
+        clip: largest gradient norm of a step.
+    """
+
+    learning_rate: Annotated[float, Field(ge=0)] = 0.04
+    hidden: Annotated[int, Field(ge=1)] = 32
+    embedding: Annotated[int, Field(ge=1)] = 16
+    entropy: Annotated[float, Field(ge=0)] = 0.1
+    clip: Annotated[float, Field(gt=0)] = 1.0
+
+
+class Policy:
+    """A distribution over strings that can be made likelier to write some of them.
+
+    Args:
+        space: of the strings.
+        settings: of the controller and its optimiser.
+        generator: of the first weights and of every draw; owned by the proposer.
+    """
+
+    def __init__(self, space: Space, settings: ControllerSettings, generator: torch.Generator) -> None:
+        self.space, self.settings, self.generator = space, settings, generator
+        self.controller = Controller(space, settings.hidden, settings.embedding, generator)
+        self.optimiser = torch.optim.Adam(self.controller.parameters(), lr=settings.learning_rate)
+
+    def draws(self, count: int) -> Iterator[Tokens]:
+        """Yield strings as likely as the controller holds them."""
+        while True:
+            drawn = self.controller.sample(max(count, LEAST_DRAW), self.generator)
+            yield from (tuple(row) for row in drawn.tolist())
+
+    def score(self, strings: Sequence[Tokens]) -> Scores:
+        """Return what the controller thinks of strings."""
+        return self.controller.score(torch.tensor(strings))
+
+    def climb(self, gain: Tensor, entropy: Tensor) -> float:
+        """Take one step up ``gain`` and the entropy bonus; return the gradient's norm before clipping.
+
+        Args:
+            gain: a scalar with a gradient, higher is better.
+            entropy: ``(n, L)``, of ``score``.
+        """
+        self.optimiser.zero_grad()
+        (-gain - self.settings.entropy * entropy.sum(1).mean()).backward()  # type: ignore[no-untyped-call]
+        norm = torch.nn.utils.clip_grad_norm_(self.controller.parameters(), self.settings.clip)
+        self.optimiser.step()
+        return float(norm)
+
+    def facts(self, scores: Scores) -> dict[str, float]:
+        """Return entropy and the probability of every choice by position, means over strings, for the log."""
+        entropy, probability = scores.entropy.detach().mean(0), scores.logs.detach().exp().mean(0)
+        found = {"entropy": float(entropy.sum())}
+        for place, position in enumerate(self.space.shape.positions):
+            start, size = self.space.offset(position.kind), len(self.space.choices(position))
+            if size > 1:
+                where = position.name.replace(" ", "_")  # as TensorBoard writes it
+                found[f"entropy/{where}"] = float(entropy[place])
+                for token in range(start, start + size):
+                    name = f"probability/{where}/{self.space.names[token].replace(' ', '_')}"
+                    found[name] = round(float(probability[place, token]), 5)
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """Return weights and optimiser."""
+        return {"controller": self.controller.state_dict(), "optimiser": self.optimiser.state_dict()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over a state."""
+        self.controller.load_state_dict(state["controller"])
+        self.optimiser.load_state_dict(state["optimiser"])

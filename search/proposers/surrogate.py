@@ -1,0 +1,159 @@
+"""A wrapper around any proposer: many are proposed, and only the promising and the uncertain are trained.
+
+A model learns rewards from what is known of a function without training it. Candidates wait in a room: what is not
+chosen now may be chosen later. Not here: what is known (``search.knowledge``) and the model (``gaussian_process``).
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from grammar.expression import Expression
+from search.proposers.drawing import DrawingProposer
+from search.proposers.gaussian_process import choose, predict
+from search.proposers.proposer import Metrics, Proposal, Tokens
+
+Describe = Callable[[Expression], Sequence[float]]
+"""What is known of a function without training it: always as many finite numbers, the first one higher for the more
+promising."""
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
+class SurrogateSettings:
+    """How the surrogate chooses.
+
+    Args:
+        use: whether there is one.
+        first: outcomes that are waited for; before, the most promising at first sight are trained.
+        candidates: proposals that are looked at for each ask, beside those that wait.
+        room: how many wait at most; the least promising are let go, and may be proposed again.
+        optimism: standard deviations above the mean that a function is credited with.
+        length: of the model's kernel, in typical distances between functions.
+        noise: variance of a seed, as a share of the variance of rewards.
+    """
+
+    use: bool = False
+    first: Annotated[int, Field(ge=2)] = 8
+    candidates: Annotated[int, Field(ge=1)] = 128
+    room: Annotated[int, Field(ge=1)] = 1000
+    optimism: Annotated[float, Field(ge=0)] = 1.0
+    length: Annotated[float, Field(gt=0)] = 0.7
+    noise: Annotated[float, Field(gt=0)] = 0.05
+
+
+class Surrogate:
+    """A ``Proposer`` that trains what a model of the outcomes so far holds for promising or uncertain.
+
+    Args:
+        inner: who proposes.
+        settings: how is chosen.
+        describe: what is known of a function without training it.
+    """
+
+    def __init__(self, inner: DrawingProposer, settings: SurrogateSettings, describe: Describe) -> None:
+        self.inner, self.settings, self.describe = inner, settings, describe
+        self.room: list[Tokens] = []
+        self.expected: dict[Tokens, float] = {}  # asked for, not told yet: the reward that is expected
+        self.learned: dict[Tokens, float] = {}
+        self.known: dict[Tokens, list[float]] = {}  # of all of these
+
+    def ask(self, count: int) -> list[Proposal]:
+        """Return the best of the room and of fresh proposals, each chosen as if those before had come as expected."""
+        if count < 1:
+            return []
+        self._admit(self.inner.ask(max(count, self.settings.candidates)))
+        if len(self.learned) < self.settings.first:
+            mean = sum(self.learned.values()) / len(self.learned) if self.learned else 0.0
+            chosen = [(place, mean) for place in self._by_promise()[:count]]
+        else:
+            chosen = self._by_model(count)
+        strings = [self.room[place] for place, _ in chosen]
+        self.expected |= {self.room[place]: reward for place, reward in chosen}
+        self.room = [tokens for tokens in self.room if tokens not in self.expected]
+        self._make_room()
+        return self._proposals(strings)
+
+    def tell(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
+        """Learn, and let the inner proposer learn."""
+        metrics = self.inner.tell(proposals, rewards)
+        errors = []
+        for proposal, reward in zip(proposals, rewards, strict=True):
+            tokens = proposal.tokens
+            if tokens in self.learned:
+                continue
+            self.learned[tokens] = float(reward) if math.isfinite(reward) else 0.0
+            self.known.setdefault(tokens, list(self.describe(proposal.expression)))
+            if tokens in self.expected:
+                errors.append(self.learned[tokens] - self.expected.pop(tokens))
+        self.room = [tokens for tokens in self.room if tokens not in self.learned]
+        if errors:
+            metrics["prediction_error"] = math.sqrt(sum(error * error for error in errors) / len(errors))
+        return metrics
+
+    def state(self) -> dict[str, Any]:
+        """Return the inner proposer's state, and who waits, is expected and was learned, each string written once."""
+        place = {tokens: number for number, tokens in enumerate(self.known)}
+        return {
+            "inner": self.inner.state(),
+            "strings": torch.tensor(list(self.known)),
+            "numbers": torch.tensor(list(self.known.values()), dtype=torch.float64),
+            "room": [place[tokens] for tokens in self.room],
+            "expected": [(place[tokens], reward) for tokens, reward in self.expected.items()],
+            "learned": [(place[tokens], reward) for tokens, reward in self.learned.items()],
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take over a state."""
+        self.inner.restore(state["inner"])
+        strings = [tuple(row) for row in state["strings"].tolist()]
+        self.known = dict(zip(strings, state["numbers"].tolist(), strict=True))
+        self.room = [strings[place] for place in state["room"]]
+        self.expected = {strings[place]: reward for place, reward in state["expected"]}
+        self.learned = {strings[place]: reward for place, reward in state["learned"]}
+
+    def _admit(self, proposals: Iterable[Proposal]) -> None:
+        for proposal in proposals:
+            self.known[proposal.tokens] = list(self.describe(proposal.expression))
+            self.room.append(proposal.tokens)
+
+    def _by_promise(self) -> list[int]:
+        """Return places in the room, the most promising at first sight first."""
+        return sorted(range(len(self.room)), key=lambda place: -self.known[self.room[place]][0])
+
+    def _by_model(self, count: int) -> list[tuple[int, float]]:
+        """Return the model's choice of places in the room, with the rewards it expects."""
+        told = {**self.learned, **self.expected}  # what is under way is taken to come as expected
+        settings = self.settings
+        return choose(
+            self._numbers(told), np.array(list(told.values())), self._numbers(self.room), count,
+            optimism=settings.optimism, length=settings.length, noise=settings.noise,
+        )  # fmt: skip
+
+    def _make_room(self) -> None:
+        """Let go the least promising, by the model where there is one."""
+        if len(self.room) <= self.settings.room:
+            return
+        order = self._by_promise()
+        if len(self.learned) >= self.settings.first:
+            numbers, rewards = self._numbers(self.learned), np.array(list(self.learned.values()))
+            mean, spread = predict(
+                numbers, rewards, self._numbers(self.room), self.settings.length, self.settings.noise
+            )
+            order = np.argsort(-(mean + self.settings.optimism * spread), kind="stable").tolist()
+        kept = {self.room[place] for place in order[: self.settings.room]}
+        dropped = [tokens for tokens in self.room if tokens not in kept]
+        self.inner.forget(self._proposals(dropped))
+        for tokens in dropped:
+            del self.known[tokens]
+        self.room = [tokens for tokens in self.room if tokens in kept]
+
+    def _numbers(self, strings: Iterable[Tokens]) -> np.ndarray[Any, np.dtype[np.float64]]:
+        return np.array([self.known[tokens] for tokens in strings])
+
+    def _proposals(self, strings: Iterable[Tokens]) -> list[Proposal]:
+        return [Proposal(tokens, self.inner.space.decode(tokens)) for tokens in strings]

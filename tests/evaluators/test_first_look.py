@@ -1,0 +1,64 @@
+"""What is seen before the first step: against scikit-learn and against the gradients of torch."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+
+from evaluators.first_look import RIDGE, _readout, first_look
+from evaluators.settings import OwnSettings, TaskSettings
+from grammar.known import read
+
+
+def test_the_readout_is_scikit_learns_ridge_leaving_one_out() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.randint(0, 3, (60,), generator=generator)
+    features = torch.randn(60, 8, generator=generator) + labels[:, None] * torch.linspace(0, 1, 8)
+    rows = ((features - features.mean(0)) / (features.std(0) + 1e-6) / math.sqrt(8)).double().numpy()
+    target = np.eye(3)[labels.numpy()]
+    target = target - target.mean(0)
+    predicted = cross_val_predict(Ridge(RIDGE, fit_intercept=False), rows, target, cv=LeaveOneOut())
+    expected = 1 - ((target - predicted) ** 2).sum() / (target**2).sum()
+    assert expected > 0.1
+    assert _readout(features, labels) == pytest.approx(expected, abs=1e-6)
+
+
+def test_features_that_know_nothing_read_out_nothing() -> None:
+    generator = torch.Generator().manual_seed(1)
+    found = _readout(torch.randn(256, 8, generator=generator), torch.randint(0, 10, (256,), generator=generator))
+    assert -0.1 < found < 0.05
+
+
+@pytest.mark.parametrize("task", ["mnist1d", "mnist1d_mlp", "mnist1d_transformer", "digits"])
+def test_every_task_with_a_network_can_be_looked_at(task: str) -> None:
+    settings = TaskSettings(name=task)
+    look, again = (first_look("relu(x)", settings, seed=3) for _ in range(2))
+    other = first_look("relu(x)", settings, seed=4)
+    assert look is not None
+    assert look == again != other
+    assert len(look.agreement) == len(look.gradient_norm)
+    assert all(-1 <= cosine <= 1.0001 for cosine in look.agreement)
+    assert len(look.numbers()) == 1 + 2 * len(look.agreement) + 2 * len(look.output_mean)
+
+
+@pytest.mark.parametrize("text", ["exp(exp(square(x)))", "div(beta,add(x,neg(x)))", "mul(x,0)"])
+def test_what_cannot_be_computed_still_gives_finite_numbers(text: str) -> None:
+    expression = "sub(x,x)" if text == "mul(x,0)" else text
+    look = first_look(str(read(expression)), TaskSettings(), seed=0)
+    assert look is not None
+    assert all(math.isfinite(number) for number in look.numbers())
+
+
+def test_the_readout_tells_a_good_function_from_a_hopeless_one() -> None:
+    relu, wild = (first_look(text, TaskSettings(), seed=0) for text in ("relu(x)", "sin(cube(x))"))
+    assert relu is not None
+    assert wild is not None
+    assert relu.readout > wild.readout + 0.05
+
+
+def test_a_task_without_a_network_shows_nothing() -> None:
+    settings = TaskSettings(name="own", own=OwnSettings(score="module:function"))
+    assert first_look("relu(x)", settings, seed=0) is None
