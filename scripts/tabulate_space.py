@@ -76,7 +76,7 @@ def run(path: Path, task: TaskSettings, workers: int) -> None:
         tabulate(path, cells, task, PoolSettings(workers=workers), tell)
 
 
-def report(rows: list[Row]) -> None:
+def report(rows: list[Row], chance: float) -> None:
     """Print size, seed noise and reliability, each from seeds that did not choose the functions they are taken on."""
     everything, failed = {row.expression for row in rows}, {row.expression for row in rows if row.loss is None}
     print(f"{len(rows)} children of {len(everything)} functions, {len(failed)} of which failed at least once\n")
@@ -85,7 +85,7 @@ def report(rows: list[Row]) -> None:
     for label, repeats in (("best third", range(1, MORE_SEEDS)), (f"best {LEADERS}", range(MORE_SEEDS, MOST_SEEDS))):
         chosen = [row for row in rows if row.repeat in repeats]
         if chosen:
-            found = reliability(chosen)
+            found = reliability(chosen, chance)
             print(f"| {label} ({found.functions}) | {found.seeds} | {found.noise:.3f} | {found.tau:.2f} "
                   f"({found.interval[0]:.2f} to {found.interval[1]:.2f}) | {found.of_mean:.2f} |")  # fmt: skip
 
@@ -102,7 +102,7 @@ def main() -> None:
     path = words.results or file_of(words.task)
     if words.job == "run":
         run(path, complete(TaskSettings(name=words.task, steps=words.steps, diagnostics=False)), words.workers)
-    report(rows_of(path))
+    report(rows_of(path), json.loads(path.with_suffix(".json").read_text())["chance"])
 
 
 if __name__ == "__main__":

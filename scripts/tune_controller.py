@@ -25,6 +25,7 @@ from search.spaces import SpaceSettings, build_space
 
 RESULTS = Path("scripts/results/tuning.csv")
 SEEDS, BLOCK = 96, 16  # searches of the longest trials, and between two reports
+NOTHING_KEPT = tune.CheckpointConfig(checkpoint_at_end=False)  # a trial takes seconds
 LONGEST = 400  # trainings after which a search is given up; it then counts as this many
 SPACE: dict[str, Any] = {
     "learning_rate": tune.loguniform(0.01, 0.12),
@@ -52,14 +53,31 @@ def searches(config: dict[str, Any], task: str, seeds: range) -> list[float]:
     return found
 
 
-def trial(config: dict[str, Any]) -> None:
-    """Search with more and more seeds, and report the mean of log trainings after each block."""
-    torch.set_num_threads(1)
-    os.chdir(config["directory"])
-    found: list[float] = []
-    for first in range(0, SEEDS, BLOCK):
-        found += searches(config, config["task"], range(first, first + BLOCK))
-        tune.report({"log_trainings": sum(found) / len(found), "seeds": len(found)})
+class Trial(tune.Trainable):
+    """One choice of settings: each step is a block of searches with new seeds. Its process serves many trials."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        """Read the table once a process."""
+        torch.set_num_threads(1)
+        os.chdir(config["directory"])
+        self.found: list[float] = []
+
+    def step(self) -> dict[str, float]:
+        """Search with the next seeds, and report the mean over all so far."""
+        first = len(self.found)
+        self.found += searches(self.config, self.config["task"], range(first, first + BLOCK))
+        return {"log_trainings": sum(self.found) / len(self.found), "seeds": len(self.found)}
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Take over the next trial."""
+        self.config, self.found = new_config, []
+        return True
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Keep nothing: a trial takes seconds."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing was kept."""
 
 
 def main() -> None:
@@ -75,7 +93,7 @@ def main() -> None:
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     fixed = {"task": words.task, "directory": str(Path.cwd())}
     tuner = tune.Tuner(
-        tune.with_resources(trial, {"cpu": 1}),
+        tune.with_resources(Trial, {"cpu": 1}),
         param_space={**SPACE, **fixed},
         tune_config=tune.TuneConfig(
             metric="log_trainings",
@@ -85,9 +103,10 @@ def main() -> None:
             scheduler=tune.schedulers.ASHAScheduler(
                 time_attr="seeds", max_t=SEEDS, grace_period=BLOCK, reduction_factor=3
             ),
-            search_alg=BasicVariantGenerator(random_state=0),
+            search_alg=BasicVariantGenerator(random_state=0, max_concurrent=os.cpu_count() or 1),
+            reuse_actors=True,
         ),
-        run_config=tune.RunConfig(verbose=0),
+        run_config=tune.RunConfig(verbose=0, stop={"seeds": SEEDS}, checkpoint_config=NOTHING_KEPT),
     )
     rows = [{**{name: result.config[name] for name in SPACE}, "seeds": result.metrics["seeds"],
              "log_trainings": round(result.metrics["log_trainings"], 4)}

@@ -18,7 +18,7 @@ class Reliability:
     """What the seeds of a set of functions say about each other.
 
     Args:
-        functions: how many have every seed; those with a failure are left out.
+        functions: how many.
         seeds: of each.
         noise: standard deviation of log loss between seeds of one function.
         tau: Kendall's, between the means of one half of the seeds and the other.
@@ -35,21 +35,22 @@ class Reliability:
     of_mean: float
 
 
-def reliability(rows: Iterable[Row]) -> Reliability:
+def reliability(rows: Iterable[Row], chance: float) -> Reliability:
     """Compare the seeds of functions that all have the same ones.
 
+    Args:
+        rows: every seed of every function.
+        chance: loss of a child that knows nothing, in nats: a failure, and any loss above it, count as this.
+
     Raises:
-        ValueError: fewer than two functions, or than two seeds, have a score throughout.
+        ValueError: there are fewer than two functions or two seeds.
     """
     losses: dict[str, dict[int, float]] = {}
     for row in rows:
-        losses.setdefault(row.expression, {})[row.repeat] = math.nan if row.loss is None else math.log(row.loss)
+        loss = chance if row.loss is None else min(row.loss, chance)
+        losses.setdefault(row.expression, {})[row.repeat] = math.log(loss)
     repeats = sorted({repeat for found in losses.values() for repeat in found})
-    whole = {
-        text: [found[repeat] for repeat in repeats]
-        for text, found in losses.items()
-        if len(found) == len(repeats) and all(map(math.isfinite, found.values()))
-    }
+    whole = {text: [found[repeat] for repeat in repeats] for text, found in losses.items()}
     if len(whole) < 2 or len(repeats) < 2:
         raise ValueError(f"reliability needs two functions with two seeds, found {len(whole)} with {len(repeats)}")
     numbers = np.array(list(whole.values()))  # (functions, seeds)

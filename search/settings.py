@@ -39,7 +39,7 @@ class BudgetSettings:
     Args:
         children: behaviours to train; the batch that reaches the number is finished.
         batch: proposals a batch, after which the proposer learns once.
-        proposals: give up after so many, trained or known, where a proposer only repeats itself.
+        proposals: give up after so many, where most of them are refused untrained.
     """
 
     children: Annotated[int, Field(ge=1)] = 300

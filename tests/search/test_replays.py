@@ -122,7 +122,7 @@ def test_reliability_is_that_of_the_noise_it_is_given() -> None:
         for place, mean in enumerate(true)
         for repeat in range(seeds)
     ]
-    found = reliability([*rows, row("failed", 0, None), *(row("failed", repeat, 0.1) for repeat in range(1, seeds))])
+    found = reliability(rows, chance=1e9)
     assert (found.functions, found.seeds) == (400, seeds)
     assert found.noise == pytest.approx(noise, rel=0.05)
     assert found.of_mean == pytest.approx(1 / (1 + noise**2 / seeds), abs=0.02)
@@ -133,4 +133,9 @@ def test_reliability_is_that_of_the_noise_it_is_given() -> None:
 
 def test_reliability_of_one_function_cannot_be_had() -> None:
     with pytest.raises(ValueError, match="two functions with two seeds, found 1 with 1"):
-        reliability([row("relu(x)", 0, 0.1)])
+        reliability([row("relu(x)", 0, 0.1)], chance=2.3)
+
+
+def test_a_failure_and_what_is_worse_than_chance_count_as_chance() -> None:
+    rows = [row("a", 0, None), row("a", 1, 99.0), row("b", 0, 1.0), row("b", 1, 1.0)]
+    assert reliability(rows, chance=2.3).noise == 0.0

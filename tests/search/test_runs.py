@@ -13,11 +13,15 @@ import pytest
 
 from evaluators.outcome import Outcome, Request, Status
 from evaluators.pool import Pool, SerialPool
+from grammar.census import distinct_expressions
+from grammar.fingerprint import fingerprint
+from grammar.known import read
 from search.jobs import launch
 from search.leaderboard import Entry, find, leaderboard
 from search.progress import Progress
 from search.run import Search
 from search.settings import BadSettings, SearchSettings, from_tree, to_json
+from search.spaces import build_space
 from search.store import Store
 
 TREE: dict[str, object] = {
@@ -114,14 +118,21 @@ def test_a_finished_run_starts_no_worker(tmp_path: Path, monkeypatch: pytest.Mon
     launch(SMALL, tmp_path)
 
 
-def test_a_behaviour_is_trained_once_however_often_it_is_proposed(tmp_path: Path) -> None:
-    settings = from_tree({**TREE, "budget": {"children": 150, "batch": 50}})
+@pytest.mark.parametrize("name", ["exhaustive", "reinforce"])
+def test_an_exhausted_space_ends_the_run_and_a_baselines_behaviour_is_not_trained_twice(
+    tmp_path: Path, name: str
+) -> None:
+    space = {"primitives": ["identity", "relu", "sin", "tanh", "mul", "max"]}
+    settings = from_tree({**TREE, "space": space, "proposer": {"name": name}, "budget": {"children": 500}})
     pool = FakePool()
     _run(tmp_path, pool, settings)
     with Store(tmp_path) as store:
-        proposals, keys = store.proposals(), [key for key in store.outcomes() if key.rung == 0]
-    assert len(proposals) > len({p.fingerprint for p in proposals})
-    assert len(keys) == len({key.fingerprint for key in keys})
+        asked = [proposal.fingerprint for proposal in store.proposals()]
+        searched = {key.fingerprint for key, record in store.outcomes().items() if key.rung == 0}
+        trained = [key for key, record in store.outcomes().items() if record.outcome.status is not Status.REJECTED]
+    assert len(asked) == len(set(asked)) == len(distinct_expressions(build_space(settings.space)))
+    assert searched == set(asked) | {fingerprint(read("relu")), fingerprint(read("tanh"))}
+    assert len(trained) == pool.trained
 
 
 def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Path) -> None:
@@ -132,7 +143,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path: Pat
     assert first[1] != other[1]
 
 
-def test_a_proposer_that_repeats_itself_is_stopped(tmp_path: Path) -> None:
+def test_a_run_ends_when_it_has_proposed_enough(tmp_path: Path) -> None:
     settings = from_tree({**TREE, "budget": {"children": 10_000, "batch": 20, "proposals": 60}})
     _run(tmp_path, FakePool(), settings)
     with Store(tmp_path) as store:
