@@ -18,8 +18,10 @@ from evaluators.settings import TaskSettings
 from evaluators.task import TASKS, complete, data_of
 from grammar.primitive import Primitive
 
-EXAMPLES = 256  # training examples that are looked at, in two halves
+LABELS = 256  # of the training examples that are looked at, in two halves
+LEAST_EXAMPLES = 16  # where one example has many labels
 RIDGE = 1.0  # penalty of the readout; features are standardised, their squares add up to one
+WORST = -0.2  # a readout below it says no more, and where features are not finite
 FLOOR = 1e-8  # smaller norms and variances are none
 
 
@@ -29,7 +31,7 @@ class FirstLook:
 
     Args:
         readout: share of the labels' variance that a ridge regression on the last features predicts, each example from
-            all others; at most 1, higher is better, negative where the features mislead.
+            all others; from -0.2, where the features mislead, to 1; higher is better.
         agreement: cosine between the loss's gradients of two halves of the examples, by weight; -1 to 1.
         gradient_norm: its log, by weight.
         output_mean, output_variance: of each activation layer: asinh and log.
@@ -61,7 +63,8 @@ def first_look(
     if settings.own.score:
         return None
     data, generator = data_of(settings), torch.Generator().manual_seed(seed)
-    inputs, labels = data.train.inputs[:EXAMPLES], data.train.labels[:EXAMPLES]
+    count = max(LEAST_EXAMPLES, LABELS // data.train.labels[0].numel())
+    inputs, labels = data.train.inputs[:count], data.train.labels[:count]
     made: list[nn.Module] = []
     maker = maker_of(expression, primitives)
 
@@ -100,7 +103,7 @@ def first_look(
 
 def _readout(features: Tensor, labels: Tensor) -> float:
     """Return the share of variance that ridge regression predicts, leaving one out (Golub, Heath & Wahba 1979)."""
-    rows, wanted = features.flatten(0, -2)[:EXAMPLES].double(), labels.flatten()[:EXAMPLES]
+    rows, wanted = features.flatten(0, -2).double(), labels.flatten()
     rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-6) / math.sqrt(rows.shape[1])
     target = one_hot(wanted).double()
     target = target - target.mean(0)
@@ -108,9 +111,9 @@ def _readout(features: Tensor, labels: Tensor) -> float:
     try:
         hat = rows @ torch.linalg.solve(moment, rows.T)
     except RuntimeError:  # the features are not finite
-        return -1.0
+        return WORST
     residual = (target - hat @ target) / (1 - hat.diagonal().clamp(max=0.999))[:, None]
-    return max(-1.0, _finite(1 - float(residual.square().sum() / target.square().sum()), -1.0))
+    return max(WORST, _finite(1 - float(residual.square().sum() / target.square().sum()), WORST))
 
 
 def _finite(value: float, otherwise: float = 0.0) -> float:

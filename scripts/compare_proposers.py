@@ -5,13 +5,10 @@ mean over all seeds. Prints tables and draws best-so-far; ``--json`` for program
 """
 
 import argparse
-import functools
 import json
 import math
 import statistics
-import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,136 +16,21 @@ import joblib
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
-import torch
-from tabulate_space import file_of
 
-from evaluators.data.dataset import cache_directory
-from evaluators.settings import TaskSettings
-from grammar.expression import Expression
-from grammar.fingerprint import fingerprint
-from grammar.known import read
 from search.comparison import (
     BUDGETS,
     best_so_far,
     finding,
-    seconds_to,
     targets_of,
     trainings_to,
     worse_than_random,
 )
-from search.knowledge import knowledge_of
-from search.proposers.proposer import Proposer
-from search.proposers.registry import ProposerSettings, build_proposer
-from search.proposers.surrogate import SurrogateSettings
-from search.replay import Table, Trained, replay, replay_asynchronously, table_of
-from search.spaces import SpaceSettings, build_space
-from search.tabulation import rows_of
+from search.contest import CONTESTANTS, RANDOM, SHORT, looks_for, search, seconds, table_for
+from search.replay import Trained
 
-RANDOM = "random"
-LOOKS = 8  # draws of untrained networks that the surrogate's searches share
-WORKERS = (2, 64, 1024)
-BATCH = 4  # proposals a batch
-SHORT = 400  # trainings after which the searches of dear proposers end, and the curves
-FIRST_SEED = 1000  # seeds below are for tuning
-SURROGATE = SurrogateSettings(use=True)
 RESULTS = Path("scripts/results")
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """A proposer with its settings, and after how many trainings its searches end."""
-
-    settings: ProposerSettings
-    trainings: int
-
-
-CONTESTANTS = {
-    RANDOM: Contestant(ProposerSettings(name="random"), 3008),
-    "exhaustive": Contestant(ProposerSettings(name="exhaustive"), 3008),
-    "evolution": Contestant(ProposerSettings(name="evolution"), 3008),
-    "reinforce": Contestant(ProposerSettings(name="reinforce"), SHORT),
-    "ppo": Contestant(ProposerSettings(name="ppo"), SHORT),
-    "risk_seeking": Contestant(ProposerSettings(name="risk_seeking"), SHORT),
-    "random + surrogate": Contestant(ProposerSettings(name="random", surrogate=SURROGATE), SHORT),
-    "reinforce + surrogate": Contestant(ProposerSettings(name="reinforce", surrogate=SURROGATE), SHORT),
-}
-
-
-@dataclass(frozen=True)
-class Looks:
-    """What is known of every function of a table without training it, by draw of the untrained weights.
-
-    Args:
-        places: fingerprint -> row.
-        numbers: ``(draws, functions, d) float32``.
-    """
-
-    places: dict[str, int]
-    numbers: np.ndarray
-
-    def describe(self, expression: Expression, draw: int) -> list[float]:
-        """Return what one draw shows of an expression."""
-        found: list[float] = self.numbers[draw, self.places[fingerprint(expression)]].tolist()
-        return found
-
-
-@functools.cache
-def table_for(task: str) -> Table:
-    """Return a task's table, read once a process."""
-    path = file_of(task)
-    return table_of(rows_of(path), json.loads(path.with_suffix(".json").read_text())["chance"])
-
-
-@functools.cache
-def looks_for(task: str) -> Looks:
-    """Return what is known of every function; kept on disk, since it takes some minutes."""
-    names = sorted(table_for(task).texts)
-    source = "".join(Path(name).read_text() for name in ("evaluators/first_look.py", "grammar/profile.py"))
-    path = cache_directory() / f"looks_{task}_{joblib.hash([source, names])}.npy"
-    if not path.is_file():
-        print(f"looking at {len(names)} functions of {task} without training them, {LOOKS} times", file=sys.stderr)
-        found = joblib.Parallel(n_jobs=-1)(joblib.delayed(_look)(task, names, draw) for draw in range(LOOKS))
-        np.save(path, np.array(found, dtype=np.float32))
-    return Looks({name: place for place, name in enumerate(names)}, np.load(path))
-
-
-def _look(task: str, names: Sequence[str], draw: int) -> list[list[float]]:
-    torch.set_num_threads(1)
-    describe = knowledge_of(TaskSettings(name=task), draw)
-    return [describe(read(table_for(task).texts[name])) for name in names]
-
-
-def search(task: str, name: str, seed: int) -> list[Trained]:
-    """Return one search of a contestant, in batches on one worker."""
-    best = targets_of(table_for(task))["best"]
-    contestant = CONTESTANTS[name]
-    # beyond what the curves need, only the best of all is waited for
-    trained = replay(_proposer(task, name, seed), table_for(task), seed, BATCH, contestant.trainings, until=best)
-    if len(trained) < min(SHORT, contestant.trainings):
-        return replay(_proposer(task, name, seed), table_for(task), seed, BATCH, SHORT)
-    return trained
-
-
-def seconds(task: str, name: str, seed: int, workers: int, wait: bool) -> float:
-    """Return the simulated seconds until one of the top 10 is trained."""
-    torch.set_num_threads(1)
-    table, wanted = table_for(task), targets_of(table_for(task))["top10"]
-    proposer = _proposer(task, name, seed)
-    if wait:
-        return seconds_to(replay(proposer, table, seed, max(BATCH, workers), SHORT, workers, wanted), wanted)
-    return seconds_to(replay_asynchronously(proposer, table, seed, BATCH, SHORT, workers, wanted), wanted)
-
-
-def _proposer(task: str, name: str, seed: int) -> Proposer:
-    torch.set_num_threads(1)
-    settings = CONTESTANTS[name].settings
-    draw = seed % LOOKS
-    describe = (lambda expression: looks_for(task).describe(expression, draw)) if settings.surrogate.use else _nothing
-    return build_proposer(settings, build_space(SpaceSettings()), seed, describe)
-
-
-def _nothing(expression: Expression) -> list[float]:
-    raise AssertionError(f"no surrogate asks about {expression}")
+WORKERS = (2, 64, 1024)
+FIRST_SEED = 1000  # seeds below are for tuning
 
 
 def compare(task: str, seeds: range) -> dict[str, dict[str, Any]]:
@@ -167,8 +49,9 @@ def compare(task: str, seeds: range) -> dict[str, dict[str, Any]]:
     curves = {name: np.array([best_so_far(one, table, SHORT) for one in runs]) for name, runs in searches.items()}
     worse = worse_than_random(curves, RANDOM)
     numbers: dict[str, dict[str, Any]] = {}
-    for name in CONTESTANTS:
-        findings = {target: finding(needed[name][target], needed[RANDOM][target]) for target in targets}
+    for name, contestant in CONTESTANTS.items():
+        ended = contestant.trainings
+        findings = {target: finding(needed[name][target], needed[RANDOM][target], ended) for target in targets}
         numbers[name] = {
             **{f"median_to_{target}": one.median for target, one in findings.items()},
             "quartiles_to_top10": findings["top10"].quartiles,
@@ -219,11 +102,11 @@ def draw_curves(curves: Mapping[str, np.ndarray], task: str) -> None:
 def print_tables(numbers: Mapping[str, Mapping[str, Any]]) -> None:
     """Print trainings and best so far."""
     print("| proposer | trainings to the top 1 % | to the top 10 (quartiles) | ratio to random | p | to the best | "
-          "best loss after 50, 200 trainings | worse than random anywhere, p |")  # fmt: skip
+          "best loss after 20, 100 trainings | worse than random anywhere, p |")  # fmt: skip
     print(8 * "|---" + "|")
     for name, row in numbers.items():
         low, high = row["quartiles_to_top10"]
-        best = [row["best_so_far"][budget][0] for budget in ("50", "200")]
+        best = [row["best_so_far"][budget][0] for budget in ("20", "100")]
         worse = "" if row["worse_than_random_p"] is None else f"{row['worse_than_random_p']:.2g}"
         print(f"| {name} | {_shown(row['median_to_top_1_percent'])} | {_shown(row['median_to_top10'])} "
               f"({_shown(low)} to {_shown(high)}) | {row['ratio_to_random']:.2f} | {row['p_value']:.1g} | "

@@ -43,7 +43,14 @@ def row(directory: Path) -> list[str]:
     mean = sum(losses[:TOP]) / max(1, len(losses[:TOP]))
     numbers = [str(proposals), str(len(trained)), f"{len(trained) / minutes:.0f}", f"{losses[0]:.3f}", f"{mean:.3f}"]
     ranks = [f"{found or '-'} of {len(by_search)}: {best}", f"{final or '-'} of {len(finalists)}"]
-    return [str(directory), *numbers, *ranks, finalists[0].expression if finalists else ""]
+    leader = next((entry for entry in finalists if entry.fingerprint in proposed), None)
+    return [str(directory), *numbers, *ranks, "" if leader is None else _with_loss(leader)]
+
+
+def _with_loss(entry: Entry) -> str:
+    mean, error = entry.final_mean(), entry.final_error()
+    noise = "" if error is None else f" ± {error:.4f}"
+    return f"{entry.expression} " + ("failed with a seed" if mean is None else f"{mean:.4f}{noise}")
 
 
 def _is_swish_like(entry: Entry) -> bool:
@@ -60,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", type=Path, help="run directories")
     names = ("run", "proposals", "trained", "a minute", "best", f"mean of best {TOP}")
-    table = Table(*names, "best swish-like by search loss", "by final loss", "final leader")
+    table = Table(*names, "best swish-like by search loss", "by final loss", "best of the proposed, fresh seeds")
     for directory in parser.parse_args().runs:
         table.add_row(*row(directory))
     console().print(table)

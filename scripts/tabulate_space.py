@@ -19,17 +19,13 @@ from evaluators.task import chance_of, complete
 from grammar.census import distinct_expressions
 from search.provenance import provenance
 from search.reliability import reliability
+from search.replay import file_of
 from search.spaces import SpaceSettings, build_space
 from search.tabulation import Cell, Row, rows_of, tabulate
 
 LABEL = "table"
 ORDER_SEED = 0  # an unfinished table is then a random sample
 MORE_SEEDS, MOST_SEEDS, LEADERS = 3, 10, 50  # of the best third, and of the leaders
-
-
-def file_of(task: str) -> Path:
-    """Return where the table of a task is kept; its settings and versions are beside it, as JSON."""
-    return Path(f"scripts/results/swish2017_one_unit_{task}.csv")
 
 
 def behaviours() -> list[str]:

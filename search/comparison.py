@@ -17,7 +17,7 @@ from search.replay import Table, Trained
 TARGETS = {"top_1_percent": 0.01, "top10": 10, "best": 1}
 """Sets of truly best behaviours: a share below 1, else a number."""
 NEVER = math.inf
-BUDGETS = (10, 20, 50, 100, 200, 400)
+BUDGETS = (5, 10, 20, 50, 100, 150)
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,8 @@ class Finding:
         median: trainings, the one that reaches it included; inf where half of the searches never do.
         quartiles: of the same.
         ratio: of the median to random's; below 1 is sooner.
-        p_value: of the one-sided Mann-Whitney test that it needs fewer trainings than random.
+        p_value: of the one-sided Mann-Whitney test that it needs fewer trainings than random; where its searches ended
+            early, random's count as ended there too.
         seeds: how many searches.
     """
 
@@ -55,18 +56,21 @@ def seconds_to(trained: Sequence[Trained], wanted: frozenset[str]) -> float:
     return min((one.second for one in trained if one.name in wanted), default=NEVER)
 
 
-def finding(needed: Sequence[float], by_random: Sequence[float]) -> Finding:
-    """Compare trainings needed by a proposer and by random, one a seed."""
+def finding(needed: Sequence[float], by_random: Sequence[float], ended: int) -> Finding:
+    """Compare trainings needed by a proposer and by random, one a seed.
+
+    Args:
+        needed: by the proposer; inf where the target was never reached.
+        by_random: by the yardstick, given at least as many trainings.
+        ended: trainings after which the proposer's searches end.
+    """
     median = _quantile(needed, 0.5)
     random_median = _quantile(by_random, 0.5)
-    # searches that never arrive are tied behind all others: the test looks at ranks alone
-    p_value = float(mannwhitneyu(_ranked(needed), _ranked(by_random), alternative="less").pvalue)
+    # what arrives later, or never, is tied behind all others: the test looks at ranks alone
+    within, random_within = ([min(number, ended + 1) for number in numbers] for numbers in (needed, by_random))
+    p_value = float(mannwhitneyu(within, random_within, alternative="less").pvalue)
     quartiles = (_quantile(needed, 0.25), _quantile(needed, 0.75))
     return Finding(median, quartiles, median / random_median, p_value, len(needed))
-
-
-def _ranked(needed: Sequence[float]) -> list[float]:
-    return [min(number, 1e12) for number in needed]
 
 
 def _quantile(numbers: Sequence[float], share: float) -> float:

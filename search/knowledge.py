@@ -1,19 +1,22 @@
-"""What is known of a function without training it, as one row of numbers: for the surrogate.
+"""What is known of a function without training it, as one row of numbers: for the warm-up and the surrogate.
 
 How well the untrained network's features tell the classes apart, what else is seen before the first step, and the
 function's profile. Not here: how these are measured (``evaluators.first_look``, ``grammar.profile``).
 """
 
-from collections.abc import Callable
+import functools
 
 from evaluators.first_look import first_look
 from evaluators.settings import TaskSettings
 from grammar.expression import Expression
 from grammar.primitive import Primitive
 from grammar.profile import profile
+from search.proposers.proposer import Describe
+
+REMEMBERED = 4096  # functions: what the warm-up looked at, the surrogate needs not look at again
 
 
-def knowledge_of(task: TaskSettings, seed: int, own: tuple[Primitive, ...] = ()) -> Callable[[Expression], list[float]]:
+def knowledge_of(task: TaskSettings, seed: int, own: tuple[Primitive, ...] = ()) -> Describe:
     """Return what describes an expression, the most telling number first; for a task without a network 0 and a profile.
 
     Args:
@@ -22,8 +25,9 @@ def knowledge_of(task: TaskSettings, seed: int, own: tuple[Primitive, ...] = ())
         own: rows of the user's own.
     """
 
-    def describe(expression: Expression) -> list[float]:
+    @functools.lru_cache(maxsize=REMEMBERED)
+    def describe(expression: Expression) -> tuple[float, ...]:
         look = first_look(str(expression), task, seed, own)
-        return [*(look.numbers() if look else [0.0]), *profile(expression).tolist()]
+        return (*(look.numbers() if look else [0.0]), *profile(expression).tolist())
 
     return describe

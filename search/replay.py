@@ -6,19 +6,21 @@ proposers.
 """
 
 import heapq
+import json
 import math
 import random
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from grammar.fingerprint import fingerprint
 from grammar.known import read
 from grammar.screening import refusal
 from search.proposers.proposer import Proposal, Proposer
 from search.reward import reward_of_loss
-from search.tabulation import Row
+from search.tabulation import Row, rows_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,16 @@ class Table:
     def told(self, name: str, draw: random.Random) -> float:
         """Return the reward of one seed of a behaviour, drawn evenly."""
         return reward_of_loss(draw.choice(self.losses[name]), self.chance)
+
+
+def file_of(task: str) -> Path:
+    """Return where the table of a task is kept in a checkout; its settings and versions are beside it, as JSON."""
+    return Path(f"scripts/results/swish2017_one_unit_{task}.csv")
+
+
+def load_table(path: Path) -> Table:
+    """Read a table; the loss of chance comes from the JSON file beside it."""
+    return table_of(rows_of(path), json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["chance"])
 
 
 def table_of(rows: Sequence[Row], chance: float) -> Table:

@@ -3,18 +3,16 @@
 Not here: the loss itself, which the task measures.
 """
 
-import math
-
 from evaluators.outcome import Outcome
 
-SMALLEST_LOSS = 1e-6  # nats; below it a loss is rounding
+SMALLEST_SHARE = 0.01  # of chance: a loss below it counts as this, so that no single child outweighs all others
 
 
 def reward(outcome: Outcome, chance: float) -> float:
-    """Return nats-of-loss below chance on a logarithmic scale, at least 0; higher is better.
+    """Return how many times less than chance the loss is, less 1; in [0, 99], higher is better.
 
-    ``log(chance / loss)``: 0 for a child that learned nothing, log 2 more for every halving of the loss, so that the
-    crowd of good functions stays apart. Every failure, and any loss above chance, is worth 0: nothing was learned.
+    ``chance / loss - 1``: 0 for a child that learned nothing, 1 where the loss is half of chance, and steep where it is
+    small: a search wants the best function, not good ones on the whole. Every failure, and any loss above chance, is 0.
 
     Args:
         outcome: of a child on the validation split.
@@ -27,4 +25,4 @@ def reward_of_loss(loss: float | None, chance: float) -> float:
     """Return what a loss is worth; None stands for a failure."""
     if loss is None:
         return 0.0
-    return max(0.0, math.log(chance / max(loss, SMALLEST_LOSS)))
+    return max(0.0, chance / max(loss, SMALLEST_SHARE * chance) - 1)

@@ -22,35 +22,30 @@ class Baseline:
 
     def __init__(self, decay: float) -> None:
         self.decay = decay
-        self.mean: float | None = None
-        self.variance: float | None = None
+        self.before: float | None = None  # what the latest rewards are measured against
+        self.mean, self.variance = 0.0, 0.0
+
+    def move(self, rewards: Sequence[float]) -> None:
+        """Take the rewards of a batch into the averages; they are measured against the average before them."""
+        batch = sum(rewards) / len(rewards)
+        first = self.before is None
+        self.before = batch if first else self.mean  # starting at 0 would reward the first batch for existing
+        squared = sum((reward - self.before) ** 2 for reward in rewards) / len(rewards)
+        self.variance = squared if first else _moved(self.variance, squared, SPREAD_DECAY)
+        self.mean = _moved(self.before, batch, self.decay)
 
     def advantages(self, rewards: Sequence[float]) -> Tensor:
-        """Return how many spreads each reward lies above the average before it, ``(n,)``, and move the averages on."""
-        batch = sum(rewards) / len(rewards)
-        before = batch if self.mean is None else self.mean  # starting at 0 would reward the first batch for existing
-        distances: Tensor = torch.tensor(rewards) - before
-        squared = float(distances.square().mean())
-        self.variance = squared if self.variance is None else _moved(self.variance, squared, SPREAD_DECAY)
-        self.mean = _moved(before, batch, self.decay)
-        return self.scaled(distances)
-
-    def above(self, rewards: Sequence[float]) -> Tensor:
-        """Return how many spreads each reward lies above the average of now, ``(n,)``, and move nothing."""
-        return self.scaled(torch.tensor(rewards) - (self.mean or 0.0))
-
-    def scaled(self, distances: Tensor) -> Tensor:
-        """Return distances in spreads."""
-        spread: float = max((self.variance or 0.0) ** 0.5, LEAST_SPREAD)
-        return torch.div(distances, spread)
+        """Return how many spreads each reward lies above the average before the latest batch, ``(n,)``."""
+        distances: Tensor = torch.tensor(rewards) - (self.before or 0.0)
+        return torch.div(distances, max(self.variance**0.5, LEAST_SPREAD))
 
     def state(self) -> dict[str, Any]:
-        """Return both averages."""
-        return {"mean": self.mean, "variance": self.variance}
+        """Return the averages."""
+        return {"before": self.before, "mean": self.mean, "variance": self.variance}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over both averages."""
-        self.mean, self.variance = state["mean"], state["variance"]
+        """Take over the averages."""
+        self.before, self.mean, self.variance = state["before"], state["mean"], state["variance"]
 
 
 def _moved(average: float, latest: float, decay: float) -> float:

@@ -3,12 +3,14 @@
 Its parameters are fixed: a dozen outcomes cannot choose them. Not here: who asks (``surrogate``).
 """
 
+import functools
 from typing import Any
 
 import numpy as np
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import Matern, WhiteKernel
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import ThreadpoolController
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 FARTHEST = 4.0  # standard deviations: what lies beyond says no more
@@ -54,6 +56,13 @@ def predict(told: Array, rewards: Array, wanted: Array, length: float, noise: fl
     known, asked = (np.clip(scaler.transform(part), -FARTHEST, FARTHEST) for part in (told, wanted))
     size = max(float(rewards.std()), 1e-6)
     kernel = Matern(length * np.sqrt(told.shape[1]), "fixed", nu=SMOOTHNESS) + WhiteKernel(noise, "fixed")
-    model = GaussianProcessRegressor(kernel, optimizer=None).fit(known, (rewards - rewards.mean()) / size)
-    mean, spread = model.predict(asked, return_std=True)
+    with _pools().limit(limits=1):  # threads that wait for a core that trains children cost more than they give
+        model = GaussianProcessRegressor(kernel, optimizer=None).fit(known, (rewards - rewards.mean()) / size)
+        mean, spread = model.predict(asked, return_std=True)
     return mean * size + rewards.mean(), spread * size
+
+
+@functools.cache
+def _pools() -> ThreadpoolController:
+    """Look for the libraries that start threads, once: it takes longer than a prediction."""
+    return ThreadpoolController()

@@ -31,10 +31,10 @@ class ControllerSettings:
         clip: largest gradient norm of a step.
     """
 
-    learning_rate: Annotated[float, Field(ge=0)] = 0.04
+    learning_rate: Annotated[float, Field(ge=0)] = 0.025
     hidden: Annotated[int, Field(ge=1)] = 32
     embedding: Annotated[int, Field(ge=1)] = 16
-    entropy: Annotated[float, Field(ge=0)] = 0.1
+    entropy: Annotated[float, Field(ge=0)] = 0.07
     clip: Annotated[float, Field(gt=0)] = 1.0
 
 

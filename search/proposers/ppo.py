@@ -52,6 +52,7 @@ class PPO(DrawingProposer):
 
     def learn(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
         """Take the steps; the probabilities to stay near to are those of now, so nothing of ``ask`` is remembered."""
+        self.baseline.move(rewards)
         advantage = self.baseline.advantages(rewards)
         scores = self.policy.score([proposal.tokens for proposal in proposals])
         before, facts = scores.log_probability.detach(), self.policy.facts(scores)
@@ -62,7 +63,7 @@ class PPO(DrawingProposer):
             norm = self.policy.climb(torch.minimum(ratio * advantage, near * advantage).mean(), scores.entropy)
             scores = self.policy.score([proposal.tokens for proposal in proposals])
         moved = float((scores.log_probability.detach() - before).abs().mean())
-        return {"baseline": self.baseline.mean or 0.0, "gradient_norm": norm, "policy_change": moved, **facts}
+        return {"baseline": self.baseline.mean, "gradient_norm": norm, "policy_change": moved, **facts}
 
     def state(self) -> dict[str, Any]:
         """Return weights, optimiser and baseline, too."""

@@ -4,7 +4,7 @@ Not here: what those that draw strings have in common (``drawing``), and each of
 """
 
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,6 +14,9 @@ from grammar.expression import Expression
 
 Tokens = tuple[int, ...]
 Metrics = dict[str, float]  # by the names of the README's glossary
+Describe = Callable[[Expression], Sequence[float]]
+"""What is known of a function without training it: always as many finite numbers, the first one higher for the more
+promising."""
 
 
 @dataclass(frozen=True)

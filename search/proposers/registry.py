@@ -11,10 +11,10 @@ from search.proposers.chance import ExhaustiveProposer, RandomProposer
 from search.proposers.drawing import DrawingProposer
 from search.proposers.evolution import Evolution, EvolutionSettings
 from search.proposers.ppo import PPO, PPOSettings
-from search.proposers.proposer import Proposer
+from search.proposers.proposer import Describe, Proposer
 from search.proposers.reinforce import Reinforce, ReinforceSettings
 from search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
-from search.proposers.surrogate import Describe, Surrogate, SurrogateSettings
+from search.proposers.surrogate import Surrogate, SurrogateSettings
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
@@ -42,16 +42,16 @@ def build_proposer(settings: ProposerSettings, space: Space, seed: int, describe
         settings: which, and how it learns.
         space: what may be proposed.
         seed: of every draw.
-        describe: what is known of a function without training it, for the surrogate.
+        describe: what is known of a function without training it, for the warm-up and the surrogate.
     """
-    inner = _named(settings, space, seed)
+    inner = _named(settings, space, seed, describe)
     return Surrogate(inner, settings.surrogate, describe) if settings.surrogate.use else inner
 
 
-def _named(settings: ProposerSettings, space: Space, seed: int) -> DrawingProposer:
+def _named(settings: ProposerSettings, space: Space, seed: int, describe: Describe) -> DrawingProposer:
     match settings.name:
         case "reinforce":
-            return Reinforce(space, seed, settings.reinforce)
+            return Reinforce(space, seed, settings.reinforce, describe)
         case "ppo":
             return PPO(space, seed, settings.ppo)
         case "risk_seeking":

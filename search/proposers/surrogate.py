@@ -5,7 +5,7 @@ chosen now may be chosen later. Not here: what is known (``search.knowledge``) a
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,14 +13,9 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from grammar.expression import Expression
 from search.proposers.drawing import DrawingProposer
 from search.proposers.gaussian_process import choose, predict
-from search.proposers.proposer import Metrics, Proposal, Tokens
-
-Describe = Callable[[Expression], Sequence[float]]
-"""What is known of a function without training it: always as many finite numbers, the first one higher for the more
-promising."""
+from search.proposers.proposer import Describe, Metrics, Proposal, Tokens
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))

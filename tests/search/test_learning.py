@@ -51,9 +51,10 @@ def describe(expression: Expression) -> list[float]:
     return [0.0, *(float(a == b) for a, b in zip(tokens, PLANTED, strict=True)), float(sum(tokens) % 5)]
 
 
+UNWARMED = ReinforceSettings(warm_up=0)
 FROZEN = ControllerSettings(learning_rate=0.0)
 MAKERS: dict[str, Callable[[int], Proposer]] = {
-    "reinforce": lambda seed: Reinforce(ONE, seed, ReinforceSettings()),
+    "reinforce": lambda seed: Reinforce(ONE, seed, UNWARMED, describe),
     "ppo": lambda seed: PPO(ONE, seed, PPOSettings()),
     "risk_seeking": lambda seed: RiskSeeking(ONE, seed, RiskSeekingSettings()),
     "evolution": lambda seed: Evolution(ONE, seed, EvolutionSettings()),
@@ -68,8 +69,11 @@ def test_a_planted_optimum_is_found_far_sooner_than_by_chance(name: str) -> None
 
 
 def test_a_frozen_controller_does_not_find_it() -> None:
-    settings = ReinforceSettings(controller=FROZEN)
-    assert statistics.median(trainings_to_the_planted(Reinforce(ONE, seed, settings)) for seed in range(3)) == ENOUGH
+    settings = ReinforceSettings(controller=FROZEN, warm_up=0)
+    assert (
+        statistics.median(trainings_to_the_planted(Reinforce(ONE, seed, settings, describe)) for seed in range(3))
+        == ENOUGH
+    )
 
 
 def test_a_scored_string_has_the_probability_it_was_drawn_with() -> None:
@@ -106,16 +110,29 @@ def test_a_controller_tells_entropy_and_probabilities_of_each_choice() -> None:
 
 def test_the_baseline_is_the_exponential_moving_average_of_rewards() -> None:
     baseline = Baseline(0.75)
+    baseline.move([1.0, 3.0])
     torch.testing.assert_close(baseline.advantages([1.0, 3.0]), torch.tensor([-1.0, 1.0]))
     assert baseline.mean == pytest.approx(2.0)
-    first = baseline.advantages([4.0, 8.0])
+    baseline.move([4.0, 8.0])
     assert baseline.mean == pytest.approx(0.75 * 2 + 0.25 * 6)
     spread = (0.9 * 1.0 + 0.1 * (2**2 + 6**2) / 2) ** 0.5
-    torch.testing.assert_close(first, torch.tensor([2.0, 6.0]) / spread)
+    torch.testing.assert_close(baseline.advantages([4.0, 8.0]), torch.tensor([2.0, 6.0]) / spread)
+
+
+def test_a_warm_up_learns_what_strings_promise_and_keeps_no_promise_as_a_reward() -> None:
+    def promise(expression: Expression) -> list[float]:
+        return [float(str(expression).startswith("gate("))]
+
+    warm, cold = (Reinforce(ONE, 0, ReinforceSettings(warm_up=looks), promise) for looks in (320, 0))
+    gates = [sum(str(p.expression).startswith("gate(") for p in proposer.ask(60)) for proposer in (warm, cold)]
+    assert gates[0] > 3 * gates[1]
+    assert (warm.memory, warm.baseline.before) == ([], None)
 
 
 def test_equal_rewards_say_nothing() -> None:
-    assert Baseline(0.5).advantages([0.0, 0.0]).tolist() == [0.0, 0.0]
+    baseline = Baseline(0.5)
+    baseline.move([0.0, 0.0])
+    assert baseline.advantages([0.0, 0.0]).tolist() == [0.0, 0.0]
 
 
 def _probability(proposer: Reinforce | PPO | RiskSeeking, proposal: Proposal) -> float:
@@ -125,7 +142,7 @@ def _probability(proposer: Reinforce | PPO | RiskSeeking, proposal: Proposal) ->
 @pytest.mark.parametrize(
     "proposer",
     [
-        Reinforce(ONE, 1, ReinforceSettings(controller=ControllerSettings(entropy=0.0))),
+        Reinforce(ONE, 1, ReinforceSettings(controller=ControllerSettings(entropy=0.0), warm_up=0), describe),
         PPO(ONE, 1, PPOSettings(controller=ControllerSettings(entropy=0.0))),
         RiskSeeking(ONE, 1, RiskSeekingSettings(controller=ControllerSettings(entropy=0.0))),
     ],

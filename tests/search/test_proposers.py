@@ -166,7 +166,7 @@ class TestExhaustive(ProposerContract):
 
 class TestReinforce(ProposerContract):
     def make(self, space: Space, seed: int) -> Proposer:
-        return Reinforce(space, seed, ReinforceSettings())
+        return Reinforce(space, seed, ReinforceSettings(warm_up=32), describe)
 
 
 class TestPPO(ProposerContract):
@@ -196,7 +196,7 @@ class TestSurrogateOfRandom(ProposerContract):
 
 class TestSurrogateOfReinforceInASmallRoom(ProposerContract):
     def make(self, space: Space, seed: int) -> Proposer:
-        inner = Reinforce(space, seed, ReinforceSettings())
+        inner = Reinforce(space, seed, ReinforceSettings(warm_up=32), describe)
         return Surrogate(inner, SurrogateSettings(candidates=20, first=5, room=10), describe)
 
 

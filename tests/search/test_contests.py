@@ -1,0 +1,43 @@
+"""Every contestant of the comparison searches a table, on every kind of clock."""
+
+import math
+
+import numpy as np
+import pytest
+
+from grammar.census import distinct_expressions
+from grammar.shape import core_units
+from grammar.space import Space
+from grammar.swish2017 import SWISH2017
+from search import contest
+from search.contest import CONTESTANTS, Looks
+from search.replay import Table
+
+ROWS = {row.name: row for row in SWISH2017}
+SMALL = Space(core_units(1), tuple(ROWS[n] for n in ("identity", "relu", "sin", "tanh")), (ROWS["add"], ROWS["mul"]))
+NAMES = sorted(distinct_expressions(SMALL))
+
+
+@pytest.fixture(autouse=True)
+def _a_small_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses = {name: (0.1 * place,) for place, name in enumerate(NAMES, start=1)}
+    table = Table(losses, dict.fromkeys(NAMES, "x"), frozenset(), dict.fromkeys(NAMES, 1.0), math.log(10))
+    numbers = np.random.default_rng(0).normal(size=(contest.LOOKS, len(NAMES), 5)).astype(np.float32)
+    looks = Looks({name: place for place, name in enumerate(NAMES)}, numbers)
+    monkeypatch.setattr(contest, "SPACE", SMALL)
+    monkeypatch.setattr(contest, "table_for", lambda task: table)
+    monkeypatch.setattr(contest, "looks_for", lambda task: looks)
+
+
+@pytest.mark.parametrize("name", CONTESTANTS)
+def test_a_contestant_trains_the_whole_of_a_small_space_once(name: str) -> None:
+    trained = contest.search("small", name, 1)
+    assert sorted(one.name for one in trained) == NAMES
+    assert contest.search("small", name, 1) == trained
+
+
+@pytest.mark.parametrize("wait", [True, False])
+@pytest.mark.parametrize("workers", [2, 64])
+def test_more_workers_are_sooner_at_the_top_10(workers: int, wait: bool) -> None:
+    second = contest.seconds("small", "evolution", 1, workers, wait)
+    assert 1.0 <= second <= math.ceil(len(NAMES) / workers)
