@@ -38,12 +38,12 @@ class BudgetSettings:
 
     Args:
         children: behaviours to train; the batch that reaches the number is finished.
-        batch: proposals a batch, after which the proposer learns once.
+        batch: proposals a batch, after which the proposer learns once; fewer than there are workers leaves some idle.
         proposals: give up after so many, where most of them are refused untrained.
     """
 
     children: Annotated[int, Field(ge=1)] = 300
-    batch: Annotated[int, Field(ge=1)] = 16
+    batch: Annotated[int, Field(ge=1)] = 4
     proposals: Annotated[int, Field(ge=1)] = 20_000
 
 

@@ -146,6 +146,16 @@ def test_the_readmes_study_is_what_its_rows_say() -> None:
     assert table in README
 
 
+@pytest.mark.parametrize("task", ["mnist1d", "mnist1d_mlp"])
+def test_the_readmes_reliability_of_a_table_is_what_its_rows_say(task: str) -> None:
+    script = [sys.executable, "scripts/tabulate_space.py", "report", "--task", task]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    rows = [line for line in printed.splitlines() if line.startswith("| best ")]
+    assert printed.startswith("7007 children of 3995 functions")
+    assert len(rows) == 2
+    assert all(f"| {task} {row}" in README for row in rows)
+
+
 def test_every_file_the_readme_names_is_there() -> None:
     rooms = {path.name for room in (*ROOMS, "configs", "tests") for path in Path(room).rglob("*")}
     named = set(re.findall(r"`(?:\w+/)*(\w+\.(?:py|yaml))`", README))

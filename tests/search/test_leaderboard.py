@@ -86,7 +86,8 @@ def test_a_reward_grows_as_the_loss_falls_and_no_failure_is_worth_anything() -> 
     assert scored == sorted(scored, reverse=True)
     assert math.isfinite(scored[0])
     assert scored[4:] == [0.0, 0.0]
-    assert scored[1] - scored[2] == pytest.approx(math.log(2))
+    assert scored[1] + 1 == pytest.approx(2 * (scored[2] + 1))
+    assert scored[0] == pytest.approx(99)
     assert all(reward(Outcome(s, reason="r"), chance) == 0.0 for s in Status if s is not Status.SCORED)
 
 
