@@ -58,7 +58,7 @@ MAKERS: dict[str, Callable[[int], Proposer]] = {
     "ppo": lambda seed: PPO(ONE, seed, PPOSettings()),
     "risk_seeking": lambda seed: RiskSeeking(ONE, seed, RiskSeekingSettings()),
     "evolution": lambda seed: Evolution(ONE, seed, EvolutionSettings()),
-    "surrogate": lambda seed: Surrogate(RandomProposer(ONE, seed), SurrogateSettings(), describe),
+    "surrogate": lambda seed: Surrogate(RandomProposer(ONE, seed), SurrogateSettings(candidates=400), describe),
 }
 
 
