@@ -12,6 +12,7 @@ from search.command_line import main
 TINY = [
     "--set=task.steps=2", "--set=task.batch=32", "--set=pool.kind=serial", "--set=budget.children=3",
     "--set=budget.batch=4", "--set=final.top=1", "--set=final.seeds=1", "--set=final.steps=2", "--set=baselines=[relu]",
+    "--set=proposer.reinforce.warm_up=16",
 ]  # fmt: skip
 
 

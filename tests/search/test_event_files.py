@@ -36,6 +36,7 @@ def test_every_number_of_every_batch_is_written(tmp_path: Path) -> None:
 def test_a_run_logs_what_its_store_holds(tmp_path: Path) -> None:
     tree = {
         "task": {"steps": 2, "batch": 16},
+        "proposer": {"reinforce": {"warm_up": 16}},
         "pool": {"kind": "serial"},
         "budget": {"children": 4, "batch": 4},
         "final": {"top": 1, "seeds": 1, "steps": 2},

@@ -27,6 +27,7 @@ from search.store import Store
 TREE: dict[str, object] = {
     "seed": 5,
     "task": {"steps": 2, "batch": 16},
+    "proposer": {"reinforce": {"warm_up": 16}},
     "pool": {"kind": "serial"},
     "budget": {"children": 12, "batch": 5},
     "final": {"top": 3, "seeds": 2, "steps": 3},
@@ -123,7 +124,8 @@ def test_an_exhausted_space_ends_the_run_and_a_baselines_behaviour_is_not_traine
     tmp_path: Path, name: str
 ) -> None:
     space = {"primitives": ["identity", "relu", "sin", "tanh", "mul", "max"]}
-    settings = from_tree({**TREE, "space": space, "proposer": {"name": name}, "budget": {"children": 500}})
+    proposer = {"name": name, "reinforce": {"warm_up": 16}}
+    settings = from_tree({**TREE, "space": space, "proposer": proposer, "budget": {"children": 500}})
     pool = FakePool()
     _run(tmp_path, pool, settings)
     with Store(tmp_path) as store:
