@@ -15,7 +15,7 @@ from grammar.known import read
 from grammar.properties import properties
 from search.display import console
 from search.leaderboard import Entry, leaderboard
-from search.run import SEARCH
+from search.records import FINAL, SEARCH
 from search.store import Store
 
 TOP = 40
@@ -24,21 +24,21 @@ TOP = 40
 def row(directory: Path) -> list[str]:
     """Return one run's line."""
     with Store(directory) as store:
-        entries = leaderboard(store)
+        entries = leaderboard(store).entries
         proposals = len(store.proposals())
         proposed = {proposal.fingerprint for proposal in store.proposals()}
         moments = [datetime.fromisoformat(moment) for moment in store.moments(SEARCH)]
     trained = [
         entry
         for entry in entries
-        if entry.fingerprint in proposed and entry.search and entry.search.outcome.status is not Status.REJECTED
+        if entry.fingerprint in proposed and entry.records[SEARCH][0].outcome.status is not Status.REJECTED
     ]
     minutes = (max(moments) - min(moments)).total_seconds() / 60
-    losses = sorted(entry.search.outcome.score for entry in trained if entry.search and entry.search.outcome.score)
+    losses = sorted(loss for entry in trained if (loss := entry.mean(SEARCH)) is not None)
     by_search = sorted(trained, key=_search_loss)
     found = next((n for n, entry in enumerate(by_search, 1) if _is_swish_like(entry)), 0)
     best = by_search[found - 1].expression if found else "-"
-    finalists = [entry for entry in entries if entry.final]
+    finalists = [entry for entry in entries if FINAL in entry.records]
     final = next((n for n, entry in enumerate(finalists, 1) if _is_swish_like(entry)), 0)
     mean = sum(losses[:TOP]) / max(1, len(losses[:TOP]))
     numbers = [str(proposals), str(len(trained)), f"{len(trained) / minutes:.0f}", f"{losses[0]:.3f}", f"{mean:.3f}"]
@@ -48,8 +48,8 @@ def row(directory: Path) -> list[str]:
 
 
 def _with_loss(entry: Entry) -> str:
-    mean, error = entry.final_mean(), entry.final_error()
-    noise = "" if error is None else f" ± {error:.4f}"
+    mean, interval = entry.mean(), entry.interval()
+    noise = "" if mean is None or interval is None else f" ± {interval[1] - mean:.4f}"
     return f"{entry.expression} " + ("failed with a seed" if mean is None else f"{mean:.4f}{noise}")
 
 
@@ -58,8 +58,8 @@ def _is_swish_like(entry: Entry) -> bool:
 
 
 def _search_loss(entry: Entry) -> float:
-    score = entry.search.outcome.score if entry.search else None
-    return float("inf") if score is None else score
+    loss = entry.mean(SEARCH)
+    return float("inf") if loss is None else loss
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from grammar.space import EmptySpace
 from search import jobs
 from search.commands import functions, runs
 from search.export import ExportFailed
-from search.leaderboard import NotFound
+from search.finding import NotFound
 from search.settings import BadSettings
 from search.store import StoreError
 
@@ -35,6 +35,7 @@ USER_FAULTS = (
     StoreError,
     UnknownPrimitive,
     jobs.Busy,
+    jobs.NotReady,
 )
 WRONG_INPUT, INTERRUPTED = 2, 130
 
@@ -48,8 +49,8 @@ def app() -> None:
 
 
 for command in (
-    runs.search, runs.top, runs.show, runs.export_command, functions.evaluate, functions.tasks, functions.space,
-    functions.describe_command,
+    runs.search, runs.top, runs.show, runs.export_command, runs.rungs, runs.transfer, functions.evaluate,
+    functions.tasks, functions.space, functions.describe_command,
 ):  # fmt: skip
     app.add_command(command)
 

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from search.replay import Table, Trained
+from search.significance import holm
 
 TARGETS = {"top_1_percent": 0.01, "top10": 10, "best": 1}
 """Sets of truly best behaviours: a share below 1, else a number."""
@@ -109,9 +110,5 @@ def worse_than_random(curves: Mapping[str, np.ndarray], random: str) -> dict[str
         for name in others
         for budget in budgets
     }
-    corrected: dict[tuple[str, int], float] = {}
-    largest = 0.0
-    for place, key in enumerate(sorted(tests, key=lambda key: tests[key])):
-        largest = max(largest, min(1.0, tests[key] * (len(tests) - place)))
-        corrected[key] = largest
+    corrected = dict(zip(tests, holm(list(tests.values())), strict=True))
     return {name: min(corrected[name, budget] for budget in budgets) for name in others}

@@ -1,6 +1,6 @@
-"""Tables and progress for people; the same facts as plain values for ``--json``.
+"""Progress for people, and tables of functions, spaces and evaluations; the same facts as plain values for ``--json``.
 
-Not here: how entries are ranked (``leaderboard``).
+Not here: the tables of a run (``run_tables``).
 """
 
 import statistics
@@ -15,13 +15,9 @@ from rich.text import Text
 
 from grammar.census import Census
 from search.jobs import Evaluation
-from search.leaderboard import Entry
 from search.progress import Progress
 
-PAGE_WIDTH = 150
-LAYER_FACTS = (
-    "dead_share", "saturated_share", "sparsity", "output_mean", "output_variance", "largest_output", "not_finite_share"
-)  # fmt: skip
+PAGE_WIDTH = 170
 LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal
 
 
@@ -63,123 +59,6 @@ class ProgressLine:
         else:
             left = "estimating time"
         return f"{progress.stage}: {progress.children}/{progress.children_goal} trained · {left} · {best}"
-
-
-def ranking_table(entries: Sequence[Entry], title: str) -> Table:
-    """Return the ranked list as a table."""
-    table = Table(
-        title=title,
-        box=box.SIMPLE_HEAD,
-        caption="loss in nats, lower is better; ± is the standard error over fresh seeds",
-    )
-    for name, justify in (
-        ("rank", "right"), ("id", "left"), ("expression", "left"), ("known as", "left"), ("loss, fresh seeds", "right"),
-        ("test loss", "right"), ("test accuracy", "right"), ("search loss", "right"),
-    ):  # fmt: skip
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for entry in entries:
-        search = entry.search.outcome if entry.search else None
-        searched = "" if search is None else f"{search.score:.4f}" if search.score is not None else search.status.value
-        accuracy = entry.final_mean("test_accuracy")
-        table.add_row(
-            str(entry.rank), entry.fingerprint[:8], entry.expression,
-            ", ".join(entry.names) + (" (baseline)" if entry.baseline else ""),
-            _with_error(entry, "validation_loss"), _with_error(entry, "test_loss"),
-            "" if accuracy is None else f"{accuracy:.1%}", searched,
-        )  # fmt: skip
-    return table
-
-
-def _with_error(entry: Entry, metric: str) -> str:
-    if entry.failures:
-        return f"{entry.failures} of {len(entry.final)} failed"
-    mean, error = entry.final_mean(metric), entry.final_error(metric)
-    if mean is None:
-        return ""
-    return f"{mean:.4f}" + (f" ±{error:.4f}" if error is not None else "")
-
-
-def entry_facts(entry: Entry) -> dict[str, Any]:
-    """Return an entry as plain values."""
-    records = [*([entry.search] if entry.search else []), *entry.final]
-    return {
-        "rank": entry.rank,
-        "id": entry.fingerprint,
-        "expression": entry.expression,
-        "names": list(entry.names),
-        "baseline": entry.baseline,
-        "twins": list(entry.twins),
-        "loss": entry.final_mean(),
-        "loss_error": entry.final_error(),
-        "test_loss": entry.final_mean("test_loss"),
-        "test_accuracy": entry.final_mean("test_accuracy"),
-        "search_loss": entry.search.outcome.score if entry.search else None,
-        "outcomes": [
-            {
-                "rung": record.key.rung,
-                "seed": record.request.seed,
-                "steps": record.request.steps,
-                "status": record.outcome.status.value,
-                "score": record.outcome.score,
-                "reason": record.outcome.reason,
-                "seconds": record.outcome.seconds,
-                **record.outcome.metrics,
-                "diagnostics": record.outcome.diagnostics,
-            }
-            for record in records
-        ],
-    }
-
-
-def outcome_table(entry: Entry) -> Table:
-    """Return what every seed of one entry gave."""
-    table = Table(
-        "rung",
-        "seed",
-        "steps",
-        "status",
-        "loss",
-        "accuracy",
-        "test loss",
-        "test accuracy",
-        "seconds",
-        box=box.SIMPLE_HEAD,
-    )
-    for facts in entry_facts(entry)["outcomes"]:
-        numbers = [
-            facts["score"],
-            facts.get("validation_accuracy"),
-            facts.get("test_loss"),
-            facts.get("test_accuracy"),
-        ]
-        status = facts["status"] + (f": {facts['reason']}" if facts["reason"] else "")
-        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
-        rung = "final" if facts["rung"] else "search"
-        table.add_row(rung, str(facts["seed"]), str(facts["steps"]), status, *cells, f"{facts['seconds']:.2f}")
-    return table
-
-
-def diagnostic_tables(entry: Entry) -> list[Table]:
-    """Return how the layers fared in the entry's longest training: by activation layer, and the gradients by weight."""
-    records = [*([entry.search] if entry.search else []), *entry.final]
-    facts = records[-1].outcome.diagnostics if records else {}
-    if not facts:
-        return []
-    curve = " ".join(f"{loss:.3g}" for loss in facts["learning_curve"])
-    layers = Table("activation layer", *(name.replace("_", " ") for name in LAYER_FACTS), "beta: least, mean, most",
-                   box=box.SIMPLE_HEAD, title=f"training loss: {curve}")  # fmt: skip
-    betas = facts.get("betas", [])
-    for number in range(len(facts[LAYER_FACTS[0]])):
-        layers.add_row(
-            str(number + 1), *(f"{facts[name][number]:.3g}" for name in LAYER_FACTS),
-            " ".join(f"{beta:.3g}" for beta in betas[3 * number : 3 * number + 3]),
-        )  # fmt: skip
-    gradients = Table(
-        "gradient norm by weight", *map(str, range(1, len(facts["gradient_norm_end"]) + 1)), box=box.SIMPLE_HEAD
-    )
-    for name in ("start", "end"):
-        gradients.add_row(name, *(f"{norm:.2g}" for norm in facts[f"gradient_norm_{name}"]))
-    return [layers, gradients]
 
 
 def evaluation_facts(evaluation: Evaluation) -> dict[str, Any]:

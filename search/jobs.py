@@ -13,25 +13,37 @@ from typing import TYPE_CHECKING
 import filelock
 
 from evaluators.activation import identity_of, is_layer
+from evaluators.cost import measure
 from evaluators.outcome import Outcome, Request, child_seed
 from evaluators.pool import Pool, PoolSettings, SerialPool
 from evaluators.settings import TaskSettings
 from evaluators.task import complete, prepare
 from grammar.known import read
 from grammar.primitive import Primitive
-from search.progress import Listener, silent
+from search.ladder import TransferSettings, transfer_rung
+from search.leaderboard import leaderboard
+from search.progress import Goal, Listener, Meter, silent
 from search.provenance import provenance
+from search.records import FINAL
 from search.run import Search
 from search.settings import BadSettings, SearchSettings, differences, to_json
 from search.spaces import build_space, own_rows
 from search.store import Store
+from search.trainings import Trainings
 
 if TYPE_CHECKING:
     from search.event_files import EventFiles
 
 
+CLIMBED = "climbed"  # the fact of a run whose finalists are trained
+
+
 class Busy(ValueError):
     """Another process works on the run."""
+
+
+class NotReady(ValueError):
+    """The run is not far enough for what was asked."""
 
 
 def open_pool(task: TaskSettings, settings: PoolSettings, own: tuple[Primitive, ...] = ()) -> Pool:
@@ -59,9 +71,60 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
         if store.fact("finished"):
             return  # nothing is left to train: no worker needs to start
         own = own_rows(settings.space)
-        with open_pool(settings.task, settings.pool, own) as pool, closing(_events(directory, store)) as events:
-            Search(settings, store, pool, listener, events.add).run()
+        if not store.fact(CLIMBED):
+            with open_pool(settings.task, settings.pool, own) as pool, closing(_events(directory, store)) as events:
+                Search(settings, store, pool, listener, events.add).run()
+            add_costs(store, own)  # while no worker is busy
+            store.describe({CLIMBED: "yes"})
+        for further in settings.transfer:
+            _transfer(store, further, settings.pool, own, listener)
         store.describe({"finished": "yes"})
+
+
+def transfer(
+    directory: Path,
+    settings: TransferSettings,
+    pool: PoolSettings,
+    own: tuple[Primitive, ...] = (),
+    listener: Listener = silent,
+) -> None:
+    """Train a run's finalists and baselines on another task and add what comes out to the run.
+
+    Raises:
+        StoreError: there is no run.
+        NotReady: it has no finalists yet.
+        Busy: another process works on it.
+    """
+    Store(directory).close()
+    with _alone_in(directory), Store(directory, create=True) as store:
+        if not store.fact(CLIMBED):
+            raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
+        _transfer(store, settings, pool, own, listener)
+
+
+def _transfer(
+    store: Store, settings: TransferSettings, pool: PoolSettings, own: tuple[Primitive, ...], listener: Listener
+) -> None:
+    rung = transfer_rung(settings.task, settings.seeds)
+    finalists = [entry for entry in leaderboard(store).entries if FINAL in entry.records]
+    candidates = [entry for entry in finalists if not entry.baseline]
+    chosen = [*candidates[: settings.top or None], *(entry for entry in finalists if entry.baseline)]
+    meter = Meter({rung.name: Goal(len(chosen) * rung.seeds, rung.task.steps)}, listener)
+    if all(len(entry.records.get(rung.name, ())) >= rung.seeds for entry in chosen):
+        return  # nothing is left to train: no worker needs to start
+    with open_pool(rung.task, pool, own) as workers:
+        store.add_rungs([rung])
+        run_seed = json.loads(store.fact("settings") or "{}")["seed"]
+        Trainings(store, workers, run_seed, own, meter).train(rung, [entry.fingerprint for entry in chosen])
+
+
+def add_costs(store: Store, own: tuple[Primitive, ...] = ()) -> None:
+    """Measure what finalists cost that were not measured yet."""
+    finalists = {record.key.fingerprint: record.request.expression
+                 for record in store.outcomes().values() if record.key.rung == FINAL}  # fmt: skip
+    texts = {name: text for name, text in finalists.items() if name not in store.costs()}
+    found = measure(list(texts.values()), own)
+    store.add_costs({name: found[text] for name, text in texts.items()})
 
 
 def _events(directory: Path, store: Store) -> "EventFiles":

@@ -70,9 +70,13 @@ class Meter:
     """
 
     def __init__(self, goals: Mapping[str, Goal], listener: Listener) -> None:
-        self.goals, self.listener = goals, listener
+        self.goals, self.listener = dict(goals), listener
         self.done: Counter[str] = Counter()
         self.best, self.best_score = "", float("inf")
+
+    def expect(self, stage: str, children: int) -> None:
+        """Correct how many children a stage will train, when it is known."""
+        self.goals[stage] = Goal(children, self.goals[stage].steps)
 
     def count(self, stage: str, expression: str, outcome: Outcome, *, tell: bool = True) -> None:
         """Take an outcome into account; a refused expression cost no training and does not count.

@@ -4,27 +4,26 @@ Everything is in the store before it is acted upon, so a run that was killed goe
 who proposes (``proposer``), who trains (``evaluators.pool``) and the ranking (``leaderboard``).
 """
 
-from collections.abc import Iterable
+from itertools import pairwise
 
 from evaluators.activation import identity_of, is_layer
-from evaluators.outcome import Outcome, Request, Status, child_seed
+from evaluators.outcome import Status
 from evaluators.pool import Pool
 from evaluators.task import chance_of
 from grammar.expression import Expression
 from grammar.fingerprint import behaviour, fingerprint, twin_key
 from grammar.known import read
-from grammar.screening import Refusal, refusal
 from search.knowledge import knowledge_of
+from search.ladder import best, climbing, rungs
 from search.progress import Goal, Listener, Log, Meter, silent, unlogged
 from search.proposers.proposer import Proposal, from_bytes, to_bytes
 from search.proposers.registry import build_proposer
+from search.records import Behaviour, Key, StoredProposal
 from search.reward import reward
 from search.settings import SearchSettings
 from search.spaces import build_space, own_rows
-from search.store import Behaviour, Key, Record, Store, StoredProposal
-
-SEARCH, FINAL = 0, 1  # rungs
-STAGES = ("search", "final")  # their names
+from search.store import Store
+from search.trainings import Trainings
 
 
 class Search:
@@ -41,34 +40,35 @@ class Search:
     def __init__(
         self, settings: SearchSettings, store: Store, pool: Pool, listener: Listener = silent, log: Log = unlogged
     ) -> None:
-        self.settings, self.store, self.pool, self.log = settings, store, pool, log
+        self.settings, self.store, self.log = settings, store, log
         self.own = own_rows(settings.space)
-        known = store.behaviours()
-        self.texts = {row.fingerprint: row.expression for row in known}
+        self.rungs = rungs(settings.task, settings.ladder, settings.final)
+        store.add_rungs(self.rungs)
+        self.meter = Meter(self._goals(), listener)
+        self.trainings = Trainings(store, pool, settings.seed, self.own, self.meter)
         self.first_twin: dict[str, str] = {}  # twin key -> the fingerprint that came first
-        self.compared: set[str] = set()  # fingerprints of the baselines
         self.proposed: set[str] = set()  # fingerprints that proposals were trained as
         self.trained_as: dict[str, str] = {}  # fingerprint -> the one whose outcomes it has: itself or its twin
-        for row in known:
+        for row in store.behaviours():
             self._link(row.fingerprint, row.twin)
-        self.outcomes = {key: record.outcome for key, record in store.outcomes().items()}
         self.space = build_space(settings.space)
         describe = knowledge_of(settings.task, settings.seed, self.own)
         self.proposer = build_proposer(settings.proposer, self.space, settings.seed, describe)
-        finalists = (settings.final.top + len(settings.baselines)) * settings.final.seeds
-        goals = {
-            "search": Goal(settings.budget.children + len(settings.baselines), settings.task.steps),
-            "final": Goal(finalists, settings.final.steps),
-        }
-        self.meter = Meter(goals, listener)
-        for key, outcome in self.outcomes.items():
-            self.meter.count(STAGES[key.rung], self.texts[key.fingerprint], outcome, tell=False)
+
+    def _goals(self) -> dict[str, Goal]:
+        """Return how many children each rung will train, if all that are searched get a score."""
+        going, goals = self.settings.budget.children, {}
+        for place, rung in enumerate(self.rungs):
+            if place:
+                going = climbing(self.settings.ladder, self.settings.final, place, going)
+            goals[rung.name] = Goal((going + len(self.settings.baselines)) * rung.seeds, rung.task.steps)
+        return goals
 
     def run(self) -> None:
-        """Search, then train the finalists; what the store already holds is passed over."""
+        """Search, then let the best climb the ladder; what the store already holds is passed over."""
         self._add_baselines()
         self._search()
-        self._finish()
+        self._climb()
 
     def _search(self) -> None:
         state, updated = self.store.proposer_state(), self.store.updates()
@@ -85,20 +85,21 @@ class Search:
                 asked += len(pending)
                 if not pending:
                     break  # every behaviour of the space was asked for
-            self.evaluate(map(self._search_key, pending), self.settings.task.steps)
+            self.trainings.train(self.rungs[0], [self.trained_as[row.fingerprint] for row in pending])
             self._tell(batch, pending)
             pending = []
 
-    def _search_key(self, row: StoredProposal) -> Key:
-        return Key(self.trained_as[row.fingerprint], SEARCH, 0)
+    def _search_key(self, name: str) -> Key:
+        return Key(self.trained_as[name], self.rungs[0].name, 0)
 
     def _unfinished(self, asked: int) -> bool:
         return self._trained() < self.settings.budget.children and asked < self.settings.budget.proposals
 
     def _trained(self) -> int:
         """Return how many proposed behaviours were trained; baselines come on top of the budget."""
-        keys = (Key(name, SEARCH, 0) for name in self.proposed)
-        return sum(key in self.outcomes and self.outcomes[key].status is not Status.REJECTED for key in keys)
+        outcomes = self.trainings.outcomes
+        keys = map(self._search_key, self.proposed)
+        return sum(key in outcomes and outcomes[key].status is not Status.REJECTED for key in keys)
 
     def _ask(self, batch: int) -> list[StoredProposal]:
         rows, new = [], []
@@ -124,7 +125,7 @@ class Search:
 
     def _keep(self, found: Behaviour) -> Behaviour:
         """Give a new behaviour the text and the twin it will be trained as."""
-        self.texts.setdefault(found.fingerprint, found.expression)
+        self.trainings.texts.setdefault(found.fingerprint, found.expression)
         self._link(found.fingerprint, found.twin)
         return found
 
@@ -135,52 +136,27 @@ class Search:
     def _tell(self, batch: int, rows: list[StoredProposal]) -> None:
         chance = chance_of(self.settings.task)
         proposals = [Proposal(row.tokens, self.space.decode(row.tokens)) for row in rows]
-        rewards = [reward(self.outcomes[self._search_key(row)], chance) for row in rows]
+        rewards = [reward(self.trainings.outcomes[self._search_key(row.fingerprint)], chance) for row in rows]
         metrics = self.proposer.tell(proposals, rewards)
         self.store.add_update(batch, metrics, to_bytes(self.proposer))
         self.log(batch, metrics)
 
     def _add_baselines(self) -> None:
         known = [self._meet_baseline(text) for text in self.settings.baselines]
-        self.compared = {row.fingerprint for row in known}
         self.store.add_baselines(known)
-        keys = [Key(self.trained_as[row.fingerprint], SEARCH, 0) for row in known]
-        self.evaluate(keys, self.settings.task.steps)
+        self.trainings.baselines |= {row.fingerprint for row in known}
+        self.trainings.train(self.rungs[0], self._baselines())
 
-    def _finish(self) -> None:
-        final = self.settings.final
-        scores = {
-            key.fingerprint: outcome.score
-            for key, outcome in self.outcomes.items()
-            if key.rung == SEARCH and outcome.score is not None
-        }
-        best = sorted(self.proposed & scores.keys(), key=lambda name: (scores[name], name))[: final.top]
-        compared = [b.fingerprint for b in self.store.behaviours() if b.baseline]
-        baselines = [name for name in compared if name not in best]
-        # the search used repeat 0; the finalists' seeds are the ones after it
-        keys = [Key(name, FINAL, repeat) for repeat in range(1, final.seeds + 1) for name in [*best, *baselines]]
-        self.evaluate(keys, final.steps)
+    def _baselines(self) -> list[str]:
+        return [self.trained_as[row.fingerprint] for row in self.store.behaviours() if row.baseline]
 
-    def evaluate(self, keys: Iterable[Key], steps: int) -> None:
-        """Make sure that every key has an outcome in memory and in the store."""
-        missing = [key for key in dict.fromkeys(keys) if key not in self.outcomes]
-        requests: dict[Key, Request] = {}
-        for key in missing:
-            seed = child_seed(self.settings.seed, key.fingerprint, key.repeat)
-            final = key.rung == FINAL
-            patient = final or key.fingerprint in self.compared
-            requests[key] = Request(self.texts[key.fingerprint], seed, steps, test=final, patient=patient)
-        refused = {key: reason for key in missing if (reason := self._refusal(self.texts[key.fingerprint]))}
-        for key, reason in refused.items():
-            self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=str(reason)))
-        places = list(requests)
-        for place, outcome in self.pool.evaluate(list(requests.values())):
-            self._remember(places[place], requests[places[place]], outcome)
-
-    def _refusal(self, text: str) -> Refusal | None:
-        return None if is_layer(text) else refusal(read(text, self.own))
-
-    def _remember(self, key: Key, request: Request, outcome: Outcome) -> None:
-        self.store.add_outcome(Record(key, request, outcome))
-        self.outcomes[key] = outcome
-        self.meter.count(STAGES[key.rung], self.texts[key.fingerprint], outcome)
+    def _climb(self) -> None:
+        """Train the best of each rung on the next one, and the baselines with them."""
+        going = sorted(self.proposed)
+        for place, (below, rung) in enumerate(pairwise(self.rungs), start=1):
+            self.meter.expect(below.name, self.meter.done[below.name])
+            means = {name: mean for name in going if (mean := self.trainings.mean(below, name)) is not None}
+            going = best(means, climbing(self.settings.ladder, self.settings.final, place, len(means)))
+            everybody = list(dict.fromkeys([*going, *self._baselines()]))
+            self.meter.expect(rung.name, len(everybody) * rung.seeds)
+            self.trainings.train(rung, everybody)

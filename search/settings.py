@@ -22,6 +22,7 @@ from evaluators.pool import PoolSettings
 from evaluators.settings import TaskSettings
 from evaluators.task import complete
 from grammar.parse import BadExpression
+from search.ladder import FinalSettings, RungSettings, TransferSettings
 from search.proposers.registry import ProposerSettings
 from search.spaces import SpaceSettings, own_rows
 
@@ -48,26 +49,13 @@ class BudgetSettings:
 
 
 @dataclass(frozen=True, config=_STRICT)
-class FinalSettings:
-    """How the final list is made.
-
-    Args:
-        top: how many candidates are trained again, beside the baselines.
-        seeds: fresh seeds for each, never used for choosing.
-        steps: optimiser steps of each; longer than the search's, since short runs favour fast starters.
-    """
-
-    top: Annotated[int, Field(ge=1)] = 8
-    seeds: Annotated[int, Field(ge=1)] = 3
-    steps: Annotated[int, Field(ge=1)] = 2000
-
-
-@dataclass(frozen=True, config=_STRICT)
 class SearchSettings:
     """Everything that a search depends on; ``pool`` alone does not change its result.
 
     Args:
         seed: of every draw of the run, in [0, 2**63).
+        ladder: rungs between the search and the final one, from below.
+        transfer: where the finalists are trained besides, when the ladder is climbed.
         baselines: known activations or expressions, trained and ranked beside the candidates.
     """
 
@@ -77,7 +65,9 @@ class SearchSettings:
     task: TaskSettings = field(default_factory=TaskSettings)
     pool: PoolSettings = field(default_factory=PoolSettings)
     budget: BudgetSettings = field(default_factory=BudgetSettings)
+    ladder: tuple[RungSettings, ...] = (RungSettings(),)
     final: FinalSettings = field(default_factory=FinalSettings)
+    transfer: tuple[TransferSettings, ...] = ()
     baselines: tuple[str, ...] = ("relu", "swish", "gelu", "tanh")
 
     def __post_init__(self) -> None:

@@ -4,16 +4,21 @@ The only door to sqlite. Every method is one transaction, so the file is whole w
 what the numbers mean (``leaderboard``) and the order of the search (``run``).
 """
 
+import dataclasses
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evaluators.outcome import Outcome, Request, Status
+from pydantic import TypeAdapter
 
-SCHEMA_VERSION = 2
+from evaluators.cost import Cost
+from evaluators.outcome import Outcome, Request, Status
+from evaluators.settings import TaskSettings
+from search.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
+
+SCHEMA_VERSION = 3
 FILE_NAME = "run.sqlite"
 
 _SCHEMA = """
@@ -31,10 +36,17 @@ CREATE TABLE proposals (
     expression TEXT NOT NULL,
     fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint)
 ) STRICT;
+CREATE TABLE rungs (
+    place INTEGER PRIMARY KEY,            -- 1 the search, then the ladder up to the final one, then other tasks
+    name TEXT NOT NULL UNIQUE,
+    task TEXT NOT NULL,                   -- JSON object: its settings, steps included
+    seeds INTEGER NOT NULL,
+    test INTEGER NOT NULL                 -- 1 where the test split is looked at
+) STRICT;
 CREATE TABLE outcomes (
     fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint),
-    rung INTEGER NOT NULL,                -- 0 the search, 1 the final list
-    repeat INTEGER NOT NULL,              -- which of the behaviour's seeds: 0 the search, 1 and on the final list
+    rung TEXT NOT NULL REFERENCES rungs (name),
+    repeat INTEGER NOT NULL,              -- which of the rung's seeds, from 0
     seed INTEGER NOT NULL,
     steps INTEGER NOT NULL,
     status TEXT NOT NULL,
@@ -45,6 +57,12 @@ CREATE TABLE outcomes (
     diagnostics TEXT NOT NULL,            -- JSON object: lists of numbers by name, a number a layer
     finished TEXT NOT NULL,               -- UTC, ISO 8601
     PRIMARY KEY (fingerprint, rung, repeat)
+) STRICT;
+CREATE TABLE costs (
+    fingerprint TEXT PRIMARY KEY REFERENCES behaviours (fingerprint),
+    forward REAL NOT NULL,                -- nanoseconds an element
+    backward REAL NOT NULL,
+    against_relu REAL NOT NULL            -- both together, as a multiple of ReLU's
 ) STRICT;
 CREATE TABLE updates (batch INTEGER PRIMARY KEY, metrics TEXT NOT NULL) STRICT;
 CREATE TABLE proposer (
@@ -59,49 +77,6 @@ _ADD_BEHAVIOUR = "INSERT OR IGNORE INTO behaviours VALUES (?, ?, ?, ?)"
 
 class StoreError(ValueError):
     """The file is absent, of another version, or no store; the message says which and what to do."""
-
-
-@dataclass(frozen=True)
-class Key:
-    """Which child: a behaviour, the rung it was trained on, and the repeat within the rung."""
-
-    fingerprint: str
-    rung: int
-    repeat: int
-
-
-@dataclass(frozen=True)
-class Record:
-    """A stored outcome with what was asked."""
-
-    key: Key
-    request: Request
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """What is trained under one fingerprint; ``twin`` is shared by symmetric functions."""
-
-    fingerprint: str
-    expression: str
-    baseline: bool
-    twin: str
-
-    @property
-    def row(self) -> tuple[str, str, int, str]:
-        """Return its row in the store."""
-        return self.fingerprint, self.expression, int(self.baseline), self.twin
-
-
-@dataclass(frozen=True)
-class StoredProposal:
-    """One row of what was proposed."""
-
-    batch: int
-    tokens: tuple[int, ...]
-    expression: str
-    fingerprint: str
 
 
 class Store:
@@ -180,6 +155,27 @@ class Store:
         """Add what the run compares with."""
         self._transaction([(_ADD_BEHAVIOUR, [behaviour.row for behaviour in baselines])])
 
+    def add_rungs(self, rungs: Iterable[Rung]) -> None:
+        """Add ways of training; of one that is there already, the larger number of seeds is kept."""
+        rows = [(r.name, json.dumps(dataclasses.asdict(r.task)), r.seeds, int(r.test)) for r in rungs]
+        kept = "ON CONFLICT (name) DO UPDATE SET seeds = max(seeds, excluded.seeds)"
+        self._transaction([(f"INSERT INTO rungs (name, task, seeds, test) VALUES (?, ?, ?, ?) {kept}", rows)])
+
+    def rungs(self) -> list[Rung]:
+        """Return every way of training in the order of the ladder, other tasks behind it."""
+        query = "SELECT name, task, seeds, test FROM rungs ORDER BY place"
+        task = TypeAdapter(TaskSettings).validate_json
+        return [Rung(n, task(t), s, bool(test)) for n, t, s, test in self._connection.execute(query)]
+
+    def add_costs(self, costs: Mapping[str, Cost]) -> None:
+        """Keep what functions cost, by fingerprint; what was measured once stays."""
+        rows = [(name, *dataclasses.astuple(cost)) for name, cost in costs.items()]
+        self._transaction([("INSERT OR IGNORE INTO costs VALUES (?, ?, ?, ?)", rows)])
+
+    def costs(self) -> dict[str, Cost]:
+        """Return what was measured, by fingerprint."""
+        return {name: Cost(*numbers) for name, *numbers in self._connection.execute("SELECT * FROM costs")}
+
     def add_proposals(self, behaviours: Sequence[Behaviour], proposals: Sequence[StoredProposal], state: bytes) -> None:
         """Keep a batch, the behaviours it brought (known ones stay as they are), and the proposer's state after it."""
         rows = [(p.batch, json.dumps(p.tokens), p.expression, p.fingerprint) for p in proposals]
@@ -238,7 +234,7 @@ class Store:
         query = "SELECT fingerprint, expression, baseline, twin FROM behaviours ORDER BY rowid"
         return [Behaviour(f, e, bool(b), t) for f, e, b, t in self._connection.execute(query)]
 
-    def moments(self, rung: int) -> list[str]:
+    def moments(self, rung: str) -> list[str]:
         """Return when each outcome of a rung was kept, UTC, ISO 8601."""
         return [row[0] for row in self._connection.execute("SELECT finished FROM outcomes WHERE rung = ?", (rung,))]
 
@@ -246,31 +242,20 @@ class Store:
         """Return every outcome."""
         query = (
             "SELECT o.fingerprint, rung, repeat, expression, seed, steps, status, score, reason, seconds, metrics, "
-            "diagnostics, baseline "
-            "FROM outcomes AS o JOIN behaviours USING (fingerprint)"
+            "diagnostics, baseline, test "
+            "FROM outcomes AS o JOIN behaviours USING (fingerprint) JOIN rungs ON rungs.name = rung"
         )
-        found: dict[Key, Record] = {}
-        for (
-            f,
-            rung,
-            repeat,
-            text,
-            seed,
-            steps,
-            status,
-            score,
-            reason,
-            seconds,
-            metrics,
-            diagnostics,
-            baseline,
-        ) in self._connection.execute(query):
-            key = Key(f, rung, repeat)
-            outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics), json.loads(diagnostics))
-            found[key] = Record(
-                key, Request(text, seed, steps, test=rung > 0, patient=rung > 0 or bool(baseline)), outcome
-            )
-        return found
+        records = (self._record(*row) for row in self._connection.execute(query))
+        return {record.key: record for record in records}
+
+    @staticmethod
+    def _record(
+        fingerprint: str, rung: str, repeat: int, text: str, seed: int, steps: int, status: str, score: float | None,
+        reason: str, seconds: float, metrics: str, diagnostics: str, baseline: int, test: int,
+    ) -> Record:  # fmt: skip
+        request = Request(text, seed, steps, test=bool(test), patient=rung != SEARCH or bool(baseline))
+        outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics), json.loads(diagnostics))
+        return Record(Key(fingerprint, rung, repeat), request, outcome)
 
     def _transaction(self, steps: Sequence[tuple[str, Sequence[Sequence[object]]]]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")

@@ -12,6 +12,7 @@ from search.command_line import main
 TINY = [
     "--set=task.steps=2", "--set=task.batch=32", "--set=pool.kind=serial", "--set=budget.children=3",
     "--set=budget.batch=4", "--set=final.top=1", "--set=final.seeds=1", "--set=final.steps=2", "--set=baselines=[relu]",
+    "--set=ladder=[{share: 0.5, steps: 2, seeds: 1}]", "--set=transfer=[]",
     "--set=proposer.reinforce.warm_up=16",
 ]  # fmt: skip
 
@@ -23,7 +24,7 @@ def test_a_search_ends_with_a_list_and_an_exported_module(tmp_path: Path, capsys
 
     main(["top", str(run), "--json"])
     ranking = json.loads(capsys.readouterr().out)
-    assert [row["rank"] for row in ranking] == list(range(1, len(ranking) + 1))
+    assert [row["place"] for row in ranking] == list(range(1, len(ranking) + 1))
     assert sum(not row["baseline"] for row in ranking) >= 3
     assert any(row["names"] == ["relu"] and row["baseline"] for row in ranking)
 

@@ -10,11 +10,15 @@ from grammar.expression import Expression
 from grammar.known import read
 from grammar.parse import BadExpression
 from grammar.primitive import Primitive
-from search import display, jobs
+from search import display, jobs, run_tables
 from search.commands.shared import called, config_option, json_option, own_of, print_json, set_option
 from search.export import export
-from search.leaderboard import Entry, find, leaderboard
-from search.settings import load_settings
+from search.finding import find
+from search.ladder import TransferSettings, transfer_rung
+from search.leaderboard import Entry, Leaderboard, leaderboard
+from search.records import FINAL
+from search.settings import load_settings, settings_of
+from search.spaces import own_rows
 from search.store import Store
 
 run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
@@ -35,12 +39,20 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
         console.print(slow)
     jobs.launch(settings, directory, display.ProgressLine(console))
     console.print()
-    entries, program = _entries(directory), called()
-    shown = settings.final.top + len(settings.baselines)
-    console.print(display.ranking_table(entries[:shown], f"{directory}: {len(entries)} behaviours"))
+    board, program = _board(directory), called()
+    shown = sum(FINAL in entry.records for entry in board.entries)
+    _print_ranking(board, shown, f"{directory}: {len(board.entries)} behaviours")
     console.print(f"\nlook further:  {program} top {directory} -n 50")
     console.print(f"one candidate: {program} show {directory} 1")
+    console.print(f"elsewhere:     {program} transfer {directory} --task mnist1d_mlp")
     console.print(f"export it:     {program} export {directory} 1 -o activation.py")
+
+
+def _print_ranking(board: Leaderboard, count: int, title: str) -> None:
+    console = display.console()
+    console.print(run_tables.ranking_table(board.entries[:count], title))
+    for remark in run_tables.remarks(board):
+        console.print(remark, markup=False)
 
 
 @click.command()
@@ -49,11 +61,11 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
 @json_option
 def top(run: Path, count: int, as_json: bool) -> None:
     """Show the ranked candidates of RUN, also while the search runs."""
-    entries = _entries(run)
+    board = _board(run)
     if as_json:
-        print_json([display.entry_facts(entry) for entry in entries[:count]])
-    elif entries:
-        display.console().print(display.ranking_table(entries[:count], f"{run}: {len(entries)} behaviours so far"))
+        print_json([run_tables.entry_facts(entry) for entry in board.entries[:count]])
+    elif board.entries:
+        _print_ranking(board, count, f"{run}: {len(board.entries)} behaviours so far")
     else:
         print("nothing was trained yet; look again in some seconds")
 
@@ -64,21 +76,23 @@ def top(run: Path, count: int, as_json: bool) -> None:
 @config_option
 @json_option
 def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
-    """Show candidate WHICH (rank, id, known name or expression): its formula and what every seed gave."""
+    """Show candidate WHICH (place, id, known name or expression): its formula and what every seed gave."""
     rows = own_of(config)
-    entry = find(_entries(run), which, rows)
+    entry = find(_board(run).entries, which, rows)
     if as_json:
-        print_json(display.entry_facts(entry))
+        print_json(run_tables.entry_facts(entry))
         return
     console = display.console()
     known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
-    console.print(f"rank {entry.rank}  id {entry.fingerprint}\n{entry.expression}{known}")
+    console.print(f"place {entry.place}  id {entry.fingerprint}\n{entry.expression}{known}")
     layer = LAYERS.get(entry.expression)
     console.print(f"f(x) = {layer.formula if layer else _read_of_run(entry, rows).formula}", markup=False)
     if entry.twins:
         console.print(f"twins: {'  '.join(entry.twins)}", markup=False)
-    console.print(display.outcome_table(entry))
-    for table in display.diagnostic_tables(entry):
+    if entry.against:
+        console.print(run_tables.comparison_table(entry))
+    console.print(run_tables.outcome_table(entry))
+    for table in run_tables.diagnostic_tables(entry):
         console.print(table)
     if not layer:
         console.print(f'more of its shape: {called()} describe "{entry.expression}"', markup=False)
@@ -92,7 +106,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
 def export_command(run: Path, which: str, output: Path, config: Path | None) -> None:
     """Write candidate WHICH as a module that needs torch alone, checked in a fresh interpreter."""
     rows = own_of(config)
-    entry = find(_entries(run), which, rows)
+    entry = find(_board(run).entries, which, rows)
     if is_layer(entry.expression):
         raise BadExpression(f"'{entry.expression}' is a layer, no expression: torch has it, or write it as a module")
     difference = export(_read_of_run(entry, rows), output)
@@ -110,6 +124,55 @@ def _read_of_run(entry: Entry, own: tuple[Primitive, ...]) -> Expression:
         raise BadExpression(f"{fault}; {hint} (code is never taken from a store)") from fault
 
 
-def _entries(run: Path) -> list[Entry]:
+def _board(run: Path) -> Leaderboard:
     with Store(run) as store:
         return leaderboard(store)
+
+
+@click.command()
+@run_argument
+@json_option
+def rungs(run: Path, as_json: bool) -> None:
+    """Show the rungs of RUN: what each trained, and how well its order agrees with the next one's."""
+    board = _board(run)
+    if as_json:
+        print_json(run_tables.rung_facts(board))
+    else:
+        for table in run_tables.rung_tables(board):
+            display.console().print(table)
+
+
+@click.command()
+@run_argument
+@click.option("--task", help="Where to train; actsearch tasks lists them.")
+@click.option("--top", "count", type=click.IntRange(min=1), help="How many of the finalists.  [default: all]")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh seeds of each.")
+@click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps.  [default: the task's own]")
+@click.option("--pool", type=click.Choice(["ray", "serial"]), help="Who trains.  [default: ray]")
+@click.option("--config", type=click.Path(path_type=Path), help="Whose task, pool and own primitives are used.")
+@set_option
+def transfer(
+    run: Path,
+    task: str | None,
+    count: int | None,
+    seeds: int,
+    steps: int | None,
+    pool: str | None,
+    config: Path | None,
+    changes: tuple[str, ...],
+) -> None:
+    """Train the finalists and baselines of RUN on another task, or with another child, and add the result to it."""
+    words = {"task.name": task, "task.steps": steps, "pool.kind": pool}
+    if not (task or steps or config or any(change.startswith("task.") for change in changes)):
+        raise click.UsageError(
+            "name another task (--task) or another child of the same (--steps, --set task.KEY=VALUE)"
+        )
+    further = [f"{key}={value}" for key, value in words.items() if value is not None]
+    settings = settings_of(config, [*further, *changes])
+    wanted = TransferSettings(settings.task, seeds, count or 0)
+    console = display.console()
+    jobs.transfer(run, wanted, settings.pool, own_rows(settings.space), display.ProgressLine(console))
+    console.print()
+    board = _board(run)
+    console.print(run_tables.transfer_table(board, transfer_rung(wanted.task, seeds).name))
+    console.print(f"\nwith it in the run: {called()} show {run} 1")

@@ -3,64 +3,145 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy.stats import kendalltau
 
 from evaluators.outcome import Outcome, Request, Status
+from evaluators.settings import TaskSettings
+from evaluators.task import complete
 from grammar.fingerprint import behaviour, digest, fingerprint, twin_key
 from grammar.known import read
-from search.leaderboard import NotFound, find, leaderboard
+from search.finding import NotFound, find
+from search.ladder import FinalSettings, RungSettings, rungs, transfer_rung
+from search.leaderboard import Leaderboard, leaderboard
+from search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
 from search.reward import reward
-from search.store import Behaviour, Key, Record, Store, StoredProposal
+from search.run_tables import remarks
+from search.rung_facts import agreements, facts
+from search.store import Store
+
+TASK = complete(TaskSettings())
+LADDER = rungs(TASK, [RungSettings(0.5, 4, 1)], FinalSettings(3, 2, 8))
 
 
-def _keep(store: Store, text: str, rung: int, repeat: int, loss: float | None) -> None:
+def _keep(store: Store, text: str, rung: str, losses: list[float | None]) -> None:
     name = fingerprint(read(text))
-    metrics = {} if loss is None else {"validation_loss": loss, "test_loss": loss, "test_accuracy": 0.5}
-    outcome = (
-        Outcome(Status.DIVERGED, reason="validation_loss is not finite after 2 steps")
-        if loss is None
-        else Outcome(Status.SCORED, loss, metrics=metrics)
-    )
-    store.add_outcome(Record(Key(name, rung, repeat), Request(text, repeat, 2, test=rung > 0), outcome))
+    for repeat, loss in enumerate(losses):
+        test = {} if rung in (SEARCH, "rung 1") else {"test_loss": loss, "test_accuracy": 0.5}
+        outcome = (
+            Outcome(Status.DIVERGED, reason="validation_loss is not finite after 2 steps")
+            if loss is None
+            else Outcome(Status.SCORED, loss, metrics={"validation_loss": 9.0 if test else loss, **test})
+        )
+        store.add_outcome(Record(Key(name, rung, repeat), Request(text, repeat, 2, test=bool(test)), outcome))
+
+
+def _store(directory: Path, *texts: str, baselines: tuple[str, ...] = ()) -> Store:
+    store = Store(directory, create=True)
+    store.add_rungs(LADDER)
+    rows = [Behaviour(digest(n), t, t in baselines, twin_key(n)) for t in texts for n in [behaviour(read(t))]]
+    store.add_proposals(rows, [StoredProposal(1, (0,), row.expression, row.fingerprint) for row in rows], b"")
+    return store
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    store = Store(tmp_path, create=True)
-    texts = ("relu(x)", "tanh(x)", "sin(x)", "abs(x)", "exp(x)")
-    numbers = [behaviour(read(text)) for text in texts]
-    store.add_proposals(
-        [Behaviour(digest(n), text, False, twin_key(n)) for text, n in zip(texts, numbers, strict=True)],
-        [StoredProposal(1, (0,), text, digest(n)) for text, n in zip(texts, numbers, strict=True)],
-        b"",
-    )
-    for text, loss in zip(texts, (0.5, 0.4, 0.3, 0.2, None), strict=True):
-        _keep(store, text, 0, 0, loss)
-    for repeat, loss in ((1, 0.30), (2, 0.40)):
-        _keep(store, "relu(x)", 1, repeat, loss)
-        _keep(store, "tanh(x)", 1, repeat, loss + 0.1)
-    _keep(store, "sin(x)", 1, 1, 0.01)
-    _keep(store, "sin(x)", 1, 2, None)
+    store = _store(tmp_path, "relu(x)", "tanh(x)", "sin(x)", "abs(x)", "exp(x)", "cos(x)")
+    for text, loss in zip(("relu(x)", "tanh(x)", "sin(x)", "abs(x)", "cos(x)"), (0.5, 0.4, 0.3, 0.2, 0.1), strict=True):
+        _keep(store, text, SEARCH, [loss])
+    _keep(store, "exp(x)", SEARCH, [None])
+    for text in ("relu(x)", "tanh(x)", "sin(x)", "abs(x)"):
+        _keep(store, text, "rung 1", [0.5])
+    _keep(store, "relu(x)", FINAL, [0.30, 0.40])
+    _keep(store, "tanh(x)", FINAL, [0.40, 0.50])
+    _keep(store, "sin(x)", FINAL, [0.01, None])
     return store
 
 
-def test_finalists_come_first_then_the_rest_then_what_has_no_score(store: Store) -> None:
-    assert [entry.expression for entry in leaderboard(store)] == ["relu(x)", "tanh(x)", "abs(x)", "sin(x)", "exp(x)"]
+def _board(store: Store) -> Leaderboard:
+    return leaderboard(store)
 
 
-def test_mean_and_standard_error_are_those_of_the_fresh_seeds(store: Store) -> None:
-    relu = find(leaderboard(store), "relu")
-    assert relu.final_mean() == pytest.approx(0.35)
-    assert relu.final_error() == pytest.approx(0.05)  # deviation 0.0707 over the root of 2
+def test_what_climbed_furthest_comes_first_and_failures_last_on_their_rung(store: Store) -> None:
+    order = ["relu(x)", "tanh(x)", "sin(x)", "abs(x)", "cos(x)", "exp(x)"]
+    assert [entry.expression for entry in _board(store).entries] == order
 
 
-def test_a_finalist_that_failed_once_has_no_mean(store: Store) -> None:
-    sin = find(leaderboard(store), "sin(x)")
-    assert (sin.failures, sin.final_mean(), sin.final_error()) == (1, None, None)
+def test_a_finalist_is_judged_by_the_test_split_of_the_fresh_seeds(store: Store) -> None:
+    relu = find(_board(store).entries, "relu")
+    assert relu.mean() == pytest.approx(0.35)
+    low, high = relu.interval() or (0, 0)
+    assert (low + high) / 2 == pytest.approx(0.35)
+    assert high - low == pytest.approx(2 * 12.706 * 0.05, rel=1e-4)  # Student's t of one degree of freedom
 
 
-def test_an_entry_is_found_by_rank_id_name_and_any_equal_expression(store: Store) -> None:
-    entries = leaderboard(store)
+def test_a_finalist_that_failed_once_has_no_mean_and_no_rank_and_is_shown(store: Store) -> None:
+    board = _board(store)
+    sin = find(board.entries, "sin(x)")
+    assert (sin.failures(), sin.mean(), sin.interval(), sin.ranks, dict(sin.against)) == (1, None, None, None, {})
+    assert any(line.startswith("sin(x): 1 of 2 seeds failed (validation_loss is not finite") for line in remarks(board))
+
+
+def test_too_few_seeds_leave_every_rank_open_and_say_how_many_it_takes(store: Store) -> None:
+    board = _board(store)
+    assert [find(board.entries, name).ranks for name in ("relu", "tanh")] == [(1, 2), (1, 2)]
+    assert "ranks: not enough seeds for a test: 2, needed 6" in remarks(board)
+    assert "against relu: not enough seeds for a test: 2, needed 6" in remarks(board)
+
+
+def test_finalists_are_told_apart_on_their_own_task_and_counted_over_tasks(tmp_path: Path) -> None:
+    store = _store(tmp_path, "relu(x)", "tanh(x)", "sin(x)", baselines=("relu(x)",))
+    elsewhere = [transfer_rung(TaskSettings(name=name), 8) for name in ("digits", "mnist1d_mlp")]
+    store.add_rungs(elsewhere)
+    steps = [0.001 * n for n in range(8)]
+    for text, level in (("relu(x)", 0.5), ("tanh(x)", 0.4), ("sin(x)", 0.6)):
+        _keep(store, text, SEARCH, [level])
+        _keep(store, text, FINAL, [level * (1 + step) for step in steps])
+        for rung, flip in zip(elsewhere, (1, -1), strict=True):
+            _keep(store, text, rung.name, [1 + flip * level * (1 + step) for step in steps])
+    tanh, relu, sin = _board(store).entries
+    assert (tanh.ranks, relu.ranks, sin.ranks) == ((1, 1), (2, 2), (3, 3))
+    assert tanh.against["relu"].difference < 0 < sin.against["relu"].difference
+    assert tanh.against["relu"].corrected == pytest.approx(2 * 2 / 2**8)
+    assert (tanh.across["relu"].wins, tanh.across["relu"].losses) == (2, 1)
+    assert "relu" not in relu.against
+
+
+def test_when_every_candidate_fails_it_is_said_with_the_commonest_reason(tmp_path: Path) -> None:
+    store = _store(tmp_path, "relu(x)", "exp(x)", "cosh(x)", baselines=("relu(x)",))
+    _keep(store, "relu(x)", SEARCH, [0.5])
+    for text in ("exp(x)", "cosh(x)"):
+        _keep(store, text, SEARCH, [None])
+    board = _board(store)
+    assert board.entries[0].expression == "relu(x)"
+    reason = "validation_loss is not finite after 2 steps"
+    assert f"none of 2 candidates has a score; the commonest reason: {reason}" in remarks(board)
+
+
+def test_rungs_say_what_they_trained_and_how_well_they_agree(store: Store) -> None:
+    board = _board(store)
+    assert [(f.rung.name, f.behaviours, f.failed) for f in facts(board)] == [
+        (SEARCH, 6, 1), ("rung 1", 4, 0), (FINAL, 3, 1)
+    ]  # fmt: skip
+    (first,) = [one for one in agreements(board) if one.below == SEARCH and one.functions >= 3]
+    assert (first.above, first.functions) == ("rung 1", 4)
+
+
+def test_the_tau_of_two_rungs_is_scipys(tmp_path: Path) -> None:
+    texts = ["relu(x)", "tanh(x)", "sin(x)", "abs(x)", "cos(x)", "erf(x)"]
+    store, draw = _store(tmp_path, *texts), np.random.default_rng(0)
+    below, above = draw.normal(2, 1, (2, 6)).tolist()
+    for text, low, high in zip(texts, below, above, strict=True):
+        _keep(store, text, SEARCH, [low])
+        _keep(store, text, FINAL, [high, high + 0.1])
+    (found,) = agreements(_board(store))
+    assert (found.below, found.above, found.functions) == (SEARCH, FINAL, 6)
+    assert found.tau.overall == pytest.approx(kendalltau(below, above).statistic)
+
+
+def test_an_entry_is_found_by_place_id_name_and_any_equal_expression(store: Store) -> None:
+    entries = _board(store).entries
     for which in ("1", entries[0].fingerprint, entries[0].fingerprint[:8], "relu", "relu(x)", "max(x,sub(x,x))"):
         assert find(entries, which) is entries[0]
 
@@ -68,7 +149,7 @@ def test_an_entry_is_found_by_rank_id_name_and_any_equal_expression(store: Store
 @pytest.mark.parametrize(
     ("which", "complaint"),
     [
-        ("99", "this run has ranks 1 to 5"),
+        ("99", "this run has places 1 to 6"),
         ("gelu", "was not trained in this run"),
         ("sgmoid", "did you mean 'sigmoid'?"),
         ("mul(x", "found the end of the text"),
@@ -76,7 +157,7 @@ def test_an_entry_is_found_by_rank_id_name_and_any_equal_expression(store: Store
 )
 def test_what_is_not_there_is_said_so(store: Store, which: str, complaint: str) -> None:
     with pytest.raises(NotFound) as found:
-        find(leaderboard(store), which)
+        find(_board(store).entries, which)
     assert complaint in str(found.value)
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,9 +17,11 @@ from evaluators.pool import Pool, SerialPool
 from grammar.census import distinct_expressions
 from grammar.fingerprint import fingerprint
 from grammar.known import read
+from search.finding import find
 from search.jobs import launch
-from search.leaderboard import Entry, find, leaderboard
+from search.leaderboard import Entry, leaderboard
 from search.progress import Progress
+from search.records import FINAL, SEARCH
 from search.run import Search
 from search.settings import BadSettings, SearchSettings, from_tree, to_json
 from search.spaces import build_space
@@ -30,7 +33,8 @@ TREE: dict[str, object] = {
     "proposer": {"reinforce": {"warm_up": 16}},
     "pool": {"kind": "serial"},
     "budget": {"children": 12, "batch": 5},
-    "final": {"top": 3, "seeds": 2, "steps": 3},
+    "ladder": [{"share": 0.5, "steps": 3, "seeds": 2}],
+    "final": {"top": 3, "seeds": 2, "steps": 4},
     "baselines": ["relu", "tanh"],
 }
 SMALL = from_tree(TREE)
@@ -51,7 +55,7 @@ class FakePool(Pool):
             if self.trained == self.dies_after:
                 raise Killed
             self.trained += 1
-            loss = 0.1 + (request.seed % 1000) / 500
+            loss = 0.1 + (zlib.crc32(f"{request.expression} {request.seed}".encode()) % 1000) / 500
             metrics = {"validation_loss": loss, "validation_accuracy": 0.5}
             if request.test:
                 metrics |= {"test_loss": loss, "test_accuracy": 0.5}
@@ -65,7 +69,7 @@ def _run(directory: Path, pool: Pool, settings: SearchSettings = SMALL) -> None:
 
 def _result(directory: Path) -> tuple[list[Entry], list[object], bytes | None]:
     with Store(directory) as store:
-        return leaderboard(store), [store.proposals(), store.updates()], store.proposer_state()
+        return leaderboard(store).entries, [store.proposals(), store.updates()], store.proposer_state()
 
 
 def test_a_run_killed_after_any_outcome_ends_like_one_never_interrupted(tmp_path: Path) -> None:
@@ -130,7 +134,7 @@ def test_an_exhausted_space_ends_the_run_and_a_baselines_behaviour_is_not_traine
     _run(tmp_path, pool, settings)
     with Store(tmp_path) as store:
         asked = [proposal.fingerprint for proposal in store.proposals()]
-        searched = {key.fingerprint for key, record in store.outcomes().items() if key.rung == 0}
+        searched = {key.fingerprint for key, record in store.outcomes().items() if key.rung == SEARCH}
         trained = [key for key, record in store.outcomes().items() if record.outcome.status is not Status.REJECTED]
     assert len(asked) == len(set(asked)) == len(distinct_expressions(build_space(settings.space)))
     assert searched == set(asked) | {fingerprint(read("relu")), fingerprint(read("tanh"))}
@@ -156,11 +160,34 @@ def test_finalists_are_judged_on_seeds_the_search_never_saw(tmp_path: Path) -> N
     _run(tmp_path, FakePool())
     with Store(tmp_path) as store:
         records = list(store.outcomes().values())
-    search = {r.request.seed for r in records if r.key.rung == 0}
-    final = {r.request.seed for r in records if r.key.rung == 1}
-    assert len(final) == (3 + 2) * 2
-    assert not search & final
-    assert all(r.request.test == (r.key.rung == 1) for r in records)
+    seeds = {rung: {r.request.seed for r in records if r.key.rung == rung} for rung in (SEARCH, "rung 1", FINAL)}
+    assert len(seeds[FINAL]) == 2
+    assert not seeds[SEARCH] & seeds[FINAL]
+    assert not seeds["rung 1"] & (seeds[SEARCH] | seeds[FINAL])
+    assert all(r.request.test == (r.key.rung == FINAL) for r in records)
+
+
+def test_on_a_rung_everybody_has_the_same_seeds_so_that_losses_are_paired(tmp_path: Path) -> None:
+    _run(tmp_path, FakePool())
+    with Store(tmp_path) as store:
+        board = leaderboard(store)
+    for rung in ("rung 1", FINAL):
+        seeds = {tuple(r.request.seed for r in e.records[rung]) for e in board.entries if rung in e.records}
+        assert len(seeds) == 1
+        assert len(set(*seeds)) == 2
+
+
+def test_the_best_share_of_each_rung_climbs_and_every_baseline_with_it(tmp_path: Path) -> None:
+    _run(tmp_path, FakePool())
+    with Store(tmp_path) as store:
+        entries = leaderboard(store).entries
+        asked = {proposal.fingerprint for proposal in store.proposals()}
+    below: list[Entry] = [entry for entry in entries if entry.fingerprint in asked and entry.mean(SEARCH) is not None]
+    for lower, rung, count in ((SEARCH, "rung 1", (len(below) + 1) // 2), ("rung 1", FINAL, 3)):
+        best = sorted(below, key=lambda entry: entry.mean(lower) or 0.0)[:count]
+        climbed = [entry for entry in entries if rung in entry.records]
+        assert {e.fingerprint for e in climbed} == {e.fingerprint for e in entries if e in best or e.baseline}
+        below = best
 
 
 def test_progress_only_grows_and_ends_at_its_goal(tmp_path: Path) -> None:
@@ -218,8 +245,13 @@ def test_kill_minus_nine_and_the_same_command_end_like_one_run(tmp_path: Path) -
 
 def _facts(entry: Entry) -> tuple[object, ...]:
     """Everything but the seconds."""
-    records = [*([entry.search] if entry.search else []), *entry.final]
-    return entry.rank, entry.expression, [(r.key, r.request, r.outcome.score, r.outcome.metrics) for r in records]
+    records = [record for rung in entry.records.values() for record in rung]
+    return (
+        entry.place,
+        entry.ranks,
+        entry.expression,
+        [(r.key, r.request, r.outcome.score, r.outcome.metrics) for r in records],
+    )
 
 
 def _trained(directory: Path) -> int:
@@ -240,12 +272,12 @@ def test_baselines_may_be_layers_and_no_baseline_is_stopped_for_being_hopeless(t
     with SerialPool(settings.task, settings.pool) as pool:
         _run(tmp_path, pool, settings)
     with Store(tmp_path) as store:
-        entries = leaderboard(store)
+        entries = leaderboard(store).entries
     statuses = {
-        baseline: {e.search.outcome.status for e in entries if e.search and e.baseline == baseline}
+        baseline: {e.records[SEARCH][0].outcome.status for e in entries if e.baseline == baseline}
         for baseline in (True, False)
     }
     assert statuses[True] == {Status.SCORED}
     assert statuses[False] <= {Status.STOPPED, Status.REJECTED, Status.DIVERGED}
     assert {e.expression for e in entries if e.baseline} == {"relu(x)", "maxout", "rrelu"}
-    assert find(entries, "maxout").final_mean() is not None
+    assert find(entries, "maxout").mean() is not None

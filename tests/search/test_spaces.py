@@ -7,7 +7,9 @@ import pytest
 
 from evaluators.pool import SerialPool
 from search.command_line import main
-from search.leaderboard import find, leaderboard
+from search.finding import find
+from search.leaderboard import leaderboard
+from search.records import SEARCH
 from search.run import Search
 from search.settings import from_tree
 from search.store import Store
@@ -55,8 +57,8 @@ def test_twins_share_one_training_where_the_setting_says_so(tmp_path: Path) -> N
         with Store(tmp_path / str(share), create=True) as store:
             Search(settings, store, pool).run()
             behaviours = {b.fingerprint: b.twin for b in store.behaviours()}
-            trained = {key.fingerprint for key in store.outcomes() if key.rung == 0}
-            entries = leaderboard(store)
+            trained = {key.fingerprint for key in store.outcomes() if key.rung == SEARCH}
+            entries = leaderboard(store).entries
             assert find(entries, "sub(minzero(x),neg(x))").fingerprint in trained
         if share:
             assert len({behaviours[name] for name in trained}) == len(trained)

@@ -5,18 +5,25 @@ from pathlib import Path
 
 import pytest
 
+from evaluators.cost import Cost
 from evaluators.outcome import Outcome, Request, Status
-from search.store import FILE_NAME, SCHEMA_VERSION, Behaviour, Key, Record, Store, StoredProposal, StoreError
+from evaluators.settings import TaskSettings
+from evaluators.task import complete
+from search.ladder import transfer_rung
+from search.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
+from search.store import FILE_NAME, SCHEMA_VERSION, Store, StoreError
 
 PROPOSAL = StoredProposal(1, (0, 0, 1, 2, 30), "add(x,neg(x))", "f1")
+RUNG = Rung(SEARCH, complete(TaskSettings()), 1, test=False)
 FIRST, SECOND = Behaviour("f0", "relu(x)", True, "t0"), Behaviour("f1", "add(x,neg(x))", False, "t1")
-RECORD = Record(Key("f1", 0, 0), Request("add(x,neg(x))", 5, 3), Outcome(Status.SCORED, 0.5, metrics={"a": 1.0}))
+RECORD = Record(Key("f1", SEARCH, 0), Request("add(x,neg(x))", 5, 3), Outcome(Status.SCORED, 0.5, metrics={"a": 1.0}))
 
 
 def test_what_was_kept_is_found_again(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as store:
         store.describe({"settings": "{}"})
         store.add_baselines([FIRST])
+        store.add_rungs([RUNG])
         store.add_proposals([SECOND, SECOND], [PROPOSAL, PROPOSAL], b"one")
         store.add_outcome(RECORD)
         store.add_update(1, {"reward_mean": 0.5}, b"two")
@@ -39,6 +46,7 @@ def test_a_fact_once_kept_is_never_changed(tmp_path: Path) -> None:
 
 def test_a_reader_sees_every_outcome_while_the_writer_is_at_work(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as writer:
+        writer.add_rungs([RUNG])
         writer.add_proposals([SECOND], [PROPOSAL], b"")
         with Store(tmp_path) as reader:
             assert reader.outcomes() == {}
@@ -46,8 +54,11 @@ def test_a_reader_sees_every_outcome_while_the_writer_is_at_work(tmp_path: Path)
             assert len(reader.outcomes()) == 1
 
 
-def test_an_outcome_needs_a_behaviour_and_comes_once(tmp_path: Path) -> None:
+def test_an_outcome_needs_a_rung_and_a_behaviour_and_comes_once(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as store:
+        with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
+            store.add_outcome(RECORD)
+        store.add_rungs([RUNG])
         with pytest.raises(sqlite3.IntegrityError, match="FOREIGN KEY"):
             store.add_outcome(RECORD)
         store.add_proposals([SECOND], [PROPOSAL], b"")
@@ -85,5 +96,28 @@ def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match="schema version 99, this program reads 2"):
+    with pytest.raises(StoreError, match="schema version 99, this program reads 3"):
         Store(tmp_path)
+
+
+def test_rungs_come_back_in_their_order_with_everything_of_their_task(tmp_path: Path) -> None:
+    elsewhere = transfer_rung(TaskSettings(name="digits", width=64, augment=False), 4)
+    with Store(tmp_path, create=True) as store:
+        store.add_rungs([RUNG, elsewhere])
+        assert store.rungs() == [RUNG, elsewhere]
+
+
+def test_a_rung_that_is_there_keeps_the_larger_number_of_seeds(tmp_path: Path) -> None:
+    task = TaskSettings(name="digits")
+    with Store(tmp_path, create=True) as store:
+        for seeds in (4, 6, 5):
+            store.add_rungs([transfer_rung(task, seeds)])
+        assert store.rungs() == [transfer_rung(task, 6)]
+
+
+def test_a_cost_is_measured_once(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        store.add_baselines([FIRST])
+        store.add_costs({"f0": Cost(1.0, 2.0, 1.0)})
+        store.add_costs({"f0": Cost(9.0, 9.0, 9.0)})
+        assert store.costs() == {"f0": Cost(1.0, 2.0, 1.0)}

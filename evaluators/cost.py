@@ -1,0 +1,76 @@
+"""What a function costs where it is used: time of its forward and backward pass in torch, against ReLU's.
+
+Measured on the device's own clock, so two machines differ, and two runs a little: no score depends on it. Not here:
+what a child costs, most of which is spent elsewhere.
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from evaluators.activation import maker_of
+from evaluators.allocator import keep_freed_memory
+from grammar.primitive import Primitive
+
+SHAPE = (128, 16, 40)  # examples, channels, positions: a layer of the default child, at a usual batch
+ROUNDS = 15
+REFERENCE = "relu(x)"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Nanoseconds an element on one core, medians over rounds.
+
+    Args:
+        forward: of the value, while torch notes what the gradient needs.
+        backward: of the gradient with respect to input and beta.
+        against_relu: forward and backward together, as a multiple of ReLU's in the same rounds; lower is better.
+    """
+
+    forward: float
+    backward: float
+    against_relu: float
+
+
+def measure(texts: Sequence[str], primitives: tuple[Primitive, ...] = (), rounds: int = ROUNDS) -> dict[str, Cost]:
+    """Return the cost of each expression or known activation; they and ReLU take turns.
+
+    Args:
+        texts: what is measured.
+        primitives: rows beyond the built-in ones that the texts use.
+        rounds: of each measurement; the first one warms up and is not counted.
+    """
+    threads = torch.get_num_threads()
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    try:
+        everything = list(dict.fromkeys([REFERENCE, *texts]))
+        with torch.random.fork_rng(devices=[]):  # layers draw their weights, and the inputs are drawn
+            torch.manual_seed(0)
+            layers = {text: maker_of(text, primitives)(SHAPE[1]) for text in everything}
+            taken = [{text: _nanoseconds(layer) for text, layer in layers.items()} for _ in range(rounds + 1)][1:]
+    finally:
+        torch.set_num_threads(threads)
+    return {text: _cost([(one[text], one[REFERENCE]) for one in taken]) for text in dict.fromkeys(texts)}
+
+
+def _nanoseconds(layer: nn.Module) -> tuple[float, float]:
+    x = torch.randn(SHAPE, requires_grad=True)
+    upstream = torch.randn(SHAPE)
+    wanted = [x, *layer.parameters()]
+    started = time.perf_counter()
+    value = layer(x)
+    between = time.perf_counter()
+    torch.autograd.grad(value, wanted, upstream, allow_unused=True)
+    ended = time.perf_counter()
+    return (between - started) / x.numel() * 1e9, (ended - between) / x.numel() * 1e9
+
+
+def _cost(pairs: list[tuple[tuple[float, float], tuple[float, float]]]) -> Cost:
+    forward = statistics.median(mine[0] for mine, _ in pairs)
+    backward = statistics.median(mine[1] for mine, _ in pairs)
+    return Cost(forward, backward, statistics.median(sum(mine) / sum(relu) for mine, relu in pairs))

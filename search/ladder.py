@@ -1,0 +1,95 @@
+"""The ladder: the promising are trained longer and with more seeds, rung by rung, up to the final one.
+
+What chooses is the mean validation loss of the rung below; what judges is the final rung, whose seeds and test split
+chose nothing. Not here: the training (``trainings``) and what the numbers say (``significance``).
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+from evaluators.settings import TaskSettings
+from evaluators.task import complete
+from search.records import FINAL, SEARCH, Rung
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class RungSettings:
+    """One rung between the search and the final one.
+
+    Args:
+        share: of those with a score on the rung below, the best of which go on.
+        steps: optimiser steps of each child.
+        seeds: children of each, fresh ones on every rung.
+    """
+
+    share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    steps: Annotated[int, Field(ge=1)] = 1000
+    seeds: Annotated[int, Field(ge=1)] = 2
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FinalSettings:
+    """How the final list is made.
+
+    Args:
+        top: how many candidates are trained again, beside the baselines.
+        seeds: fresh seeds for each, never used for choosing; a test of 10 functions pair by pair needs 11.
+        steps: optimiser steps of each; longer than the search's, since short runs favour fast starters.
+    """
+
+    top: Annotated[int, Field(ge=1)] = 6
+    seeds: Annotated[int, Field(ge=1)] = 11
+    steps: Annotated[int, Field(ge=1)] = 2000
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TransferSettings:
+    """Where finalists and baselines are trained besides.
+
+    Args:
+        task: another task, or another child for the same data; what is left open is the task's own.
+        seeds: fresh seeds for each.
+        top: how many of the finalists; 0 is all.
+    """
+
+    task: TaskSettings = field(default_factory=TaskSettings)
+    seeds: Annotated[int, Field(ge=1)] = 5
+    top: Annotated[int, Field(ge=0)] = 0
+
+
+def rungs(task: TaskSettings, ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:
+    """Return the rungs of a run from the search to the final one."""
+    between = [
+        Rung(f"rung {number}", dataclasses.replace(task, steps=step.steps), step.seeds, test=False)
+        for number, step in enumerate(ladder, start=1)
+    ]
+    last = Rung(FINAL, dataclasses.replace(task, steps=final.steps), final.seeds, test=True)
+    return [Rung(SEARCH, task, 1, test=False), *between, last]
+
+
+def transfer_rung(task: TaskSettings, seeds: int) -> Rung:
+    """Return the rung of another task, named by what tells it from others: ``digits, 60 steps, width 64``."""
+    task, usual = complete(task), complete(TaskSettings(name=task.name, own=task.own))
+    names = [task.name, task.own.build or task.own.score]
+    silent = {"name", "steps", "own", "device", "kernel", "diagnostics"}
+    changed = [part.name for part in dataclasses.fields(TaskSettings) if part.name not in silent]
+    parts = [f"{name} {getattr(task, name)}" for name in changed if getattr(task, name) != getattr(usual, name)]
+    return Rung(", ".join([*filter(None, names), f"{task.steps} steps", *parts]), task, seeds, test=True)
+
+
+def best(means: Mapping[str, float], count: int) -> list[str]:
+    """Return the names of the lowest means, best first; equal ones by name, so that the order is always the same."""
+    return sorted(means, key=lambda name: (means[name], name))[:count]
+
+
+def climbing(settings: Sequence[RungSettings], final: FinalSettings, place: int, scored: int) -> int:
+    """Return how many candidates reach rung ``place`` (1 is the first above the search) of ``scored`` ones below it."""
+    return min(scored, final.top) if place > len(settings) else math.ceil(settings[place - 1].share * scored)

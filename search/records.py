@@ -1,0 +1,73 @@
+"""What a run remembers, as small frozen values. Not here: the file that keeps them (``store``)."""
+
+from dataclasses import dataclass
+
+from evaluators.outcome import Outcome, Request, child_seed
+from evaluators.settings import TaskSettings
+
+SEARCH, FINAL = "search", "final"
+"""The first rung and the last of the ladder; those between are ``rung 1`` and on, later ones are other tasks."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """One way of training: every behaviour that reaches it is trained so, candidates and baselines alike.
+
+    Args:
+        name: ``search``, ``rung 1`` and on, ``final``, or the other task that finalists were transferred to.
+        task: data, child and steps.
+        seeds: children of each behaviour.
+        test: whether the test split is looked at as well; nothing that still chooses does.
+    """
+
+    name: str
+    task: TaskSettings
+    seeds: int
+    test: bool
+
+    def seed(self, run_seed: int, fingerprint: str, repeat: int) -> int:
+        """Return a child's seed: in the search of its own, later the same for everybody, so that losses are paired."""
+        return child_seed(run_seed, fingerprint if self.name == SEARCH else self.name, repeat)
+
+
+@dataclass(frozen=True)
+class Key:
+    """Which child: a behaviour, the rung it was trained on, and the repeat within the rung."""
+
+    fingerprint: str
+    rung: str
+    repeat: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """A stored outcome with what was asked."""
+
+    key: Key
+    request: Request
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What is trained under one fingerprint; ``twin`` is shared by symmetric functions."""
+
+    fingerprint: str
+    expression: str
+    baseline: bool
+    twin: str
+
+    @property
+    def row(self) -> tuple[str, str, int, str]:
+        """Return its row in the store."""
+        return self.fingerprint, self.expression, int(self.baseline), self.twin
+
+
+@dataclass(frozen=True)
+class StoredProposal:
+    """One row of what was proposed."""
+
+    batch: int
+    tokens: tuple[int, ...]
+    expression: str
+    fingerprint: str

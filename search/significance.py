@@ -1,0 +1,204 @@
+"""Is the difference more than chance? Paired comparisons, exact tests, corrections, ranks with ties.
+
+All numbers are losses: lower is better. Tests and intervals are SciPy's. Not here: whose losses they are
+(``leaderboard``).
+"""
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from scipy import stats
+
+LEVEL = 0.05
+EXACT_FLIPS = 2**16
+"""Sign patterns that are still all tried where losses tie: up to 16 pairs; beyond, so many are drawn."""
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One function against a reference, paired by seed.
+
+    Args:
+        pairs: seeds that both were trained with.
+        difference: mean of its loss less the reference's, in nats; below 0 it is better.
+        interval: 95 % of that mean, by Student's t.
+        effect: Cohen's d of paired samples: the mean difference in units of the differences' standard deviation.
+        ties: pairs of equal loss.
+        p_value: two-sided, of Wilcoxon's signed-rank test, exact; None where there are too few seeds.
+        corrected: the same after Holm's correction for the number of functions compared.
+        missing: why there is no p-value.
+    """
+
+    pairs: int
+    difference: float
+    interval: Interval
+    effect: float
+    ties: int
+    p_value: float | None = None
+    corrected: float | None = None
+    missing: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """Return ``better``, ``worse`` or ``tied``: whether 0 is outside of the interval, and on which side."""
+        return "better" if self.interval[1] < 0 else "worse" if self.interval[0] > 0 else "tied"
+
+
+def mean_interval(numbers: Sequence[float]) -> Interval:
+    """Return the 95 % interval of a mean (Student's t); infinite with fewer than two numbers."""
+    if len(numbers) < 2:
+        return -math.inf, math.inf
+    mean, half = (
+        statistics.fmean(numbers),
+        float(stats.t.ppf(1 - LEVEL / 2, len(numbers) - 1)) * float(stats.sem(numbers)),
+    )
+    return mean - half, mean + half
+
+
+def signed_rank(differences: Sequence[float]) -> float:
+    """Return the two-sided p-value of Wilcoxon's signed-rank test (1945), exact, also with ties.
+
+    Differences of 0 take part in the ranking and count for neither side (Pratt 1959); equal ones share a mean rank, and
+    the p-value comes from all sign patterns of the ranks at hand (beyond 16 pairs with ties: of 65,536 drawn ones).
+    """
+    sizes = np.abs(differences)
+    if not sizes.any():
+        return 1.0
+    if len(set(sizes.tolist())) == len(sizes) and sizes.all():
+        return float(stats.wilcoxon(differences, method="exact").pvalue)
+    test = stats.permutation_test(
+        (_signed_ranks(differences),), np.sum, permutation_type="samples", vectorized=True, n_resamples=EXACT_FLIPS,
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(test.pvalue)
+
+
+def _signed_ranks(differences: Sequence[float]) -> np.ndarray:
+    return np.asarray(np.sign(differences) * stats.rankdata(np.abs(differences)))
+
+
+def needed_seeds(tests: int) -> int:
+    """Return how many pairs it takes before the best possible outcome is significant after so many tests.
+
+    All pairs on one side have p = 2 / 2^n; Holm multiplies the smallest of them by the number of tests.
+    """
+    return next(n for n in range(1, 64) if tests * 2.0 ** (1 - n) <= LEVEL)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return the p-values after Holm's step-down correction (1979, Scandinavian Journal of Statistics 6), in order."""
+    corrected, largest = [0.0] * len(p_values), 0.0
+    for step, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
+        largest = max(largest, min(1.0, p_values[place] * (len(p_values) - step)))
+        corrected[place] = largest
+    return corrected
+
+
+def compare(losses: Mapping[str, Sequence[float]], reference: Sequence[float]) -> dict[str, Comparison]:
+    """Compare each function with a reference, the i-th loss of one with the i-th of the other.
+
+    Args:
+        losses: function -> a loss a seed; p-values are corrected for their number.
+        reference: a loss a seed.
+    """
+    tests = max(1, len(losses))
+    found = {name: _paired(mine, reference) for name, mine in losses.items()}
+    needed = needed_seeds(tests)
+    for name, one in found.items():
+        if one.pairs < needed:
+            found[name] = replace(one, missing=f"not enough seeds for a test: {one.pairs}, needed {needed}")
+    tested = [name for name in found if not found[name].missing]
+    p_values = [signed_rank(_differences(losses[name], reference)) for name in tested]
+    # those that cannot be tested count as tests that found nothing
+    corrected = holm([*p_values, *[1.0] * (tests - len(tested))])[: len(tested)]
+    for name, p_value, after in zip(tested, p_values, corrected, strict=True):
+        found[name] = replace(found[name], p_value=p_value, corrected=after)
+    return found
+
+
+def _differences(mine: Sequence[float], other: Sequence[float]) -> list[float]:
+    return [a - b for a, b in zip(mine, other, strict=False)]
+
+
+def _paired(mine: Sequence[float], reference: Sequence[float]) -> Comparison:
+    differences = _differences(mine, reference)
+    mean, spread = statistics.fmean(differences), np.std(differences, ddof=1) if len(differences) > 1 else math.nan
+    effect = 0.0 if mean == 0 else mean / spread if spread else math.copysign(math.inf, mean)
+    return Comparison(len(differences), mean, mean_interval(differences), float(effect), differences.count(0.0))
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Ranks that can be told apart.
+
+    Args:
+        ranks: function -> lowest and highest rank that the tests leave open, from 1; equal ends are a sure rank.
+        missing: why every rank is open, where there are too few seeds for any test.
+    """
+
+    ranks: dict[str, tuple[int, int]]
+    missing: str = ""
+
+
+def rank(losses: Mapping[str, Sequence[float]]) -> Ranks:
+    """Rank functions by what pairwise tests leave open (exact, paired by seed, Holm over all pairs).
+
+    A function's best rank is 1 and one more for each function that is significantly better, its worst the number of
+    functions less those that are significantly worse (Mogstad, Romano, Shaikh & Wilhelm 2024).
+
+    Args:
+        losses: function -> a loss a seed, the same seeds for all.
+    """
+    pairs = list(combinations(losses, 2))
+    seeds = min((len(mine) for mine in losses.values()), default=0)
+    needed = needed_seeds(len(pairs)) if pairs else 0
+    if seeds < needed:
+        every = dict.fromkeys(losses, (1, len(losses)))
+        return Ranks(every, f"not enough seeds for a test: {seeds}, needed {needed}")
+    corrected = holm([signed_rank(_differences(losses[a], losses[b])) for a, b in pairs])
+    better, worse = dict.fromkeys(losses, 0), dict.fromkeys(losses, 0)
+    for (a, b), p_value in zip(pairs, corrected, strict=True):
+        if p_value <= LEVEL:
+            differences = _differences(losses[a], losses[b])
+            winner, loser = (a, b) if _signed_ranks(differences).sum() < 0 else (b, a)
+            better[loser] += 1
+            worse[winner] += 1
+    return Ranks({name: (1 + better[name], len(losses) - worse[name]) for name in losses})
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Wins, ties and losses over tasks.
+
+    Args:
+        wins, ties, losses: tasks on which it is better than, tied with, and worse than the reference.
+        p_value: one-sided, of the sign test that it wins more often than it loses, ties dropped (Ramachandran et al.
+            2017, section 5); 1 where there is nothing but ties.
+    """
+
+    wins: int
+    ties: int
+    losses: int
+    p_value: float
+
+
+def tally(comparisons: Sequence[Comparison]) -> Tally:
+    """Count verdicts, one a task, and test them."""
+    verdicts = [one.verdict for one in comparisons]
+    wins, losses = verdicts.count("better"), verdicts.count("worse")
+    p_value = float(stats.binomtest(wins, wins + losses, alternative="greater").pvalue) if wins + losses else 1.0
+    return Tally(wins, verdicts.count("tied"), losses, p_value)
+
+
+def front(points: Mapping[str, tuple[float, float]]) -> set[str]:
+    """Return the Pareto front: nothing else is as low in both numbers and lower in one."""
+    return {
+        name
+        for name, mine in points.items()
+        if not any(all(a <= b for a, b in zip(o, mine, strict=True)) and o != mine for o in points.values())
+    }

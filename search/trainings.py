@@ -1,0 +1,71 @@
+"""Everything that a run trained, in memory and in the store; what is missing is trained.
+
+An outcome is in the store before anybody acts upon it. Not here: what is to be trained (``run``, ``transfer``) and by
+whom (``evaluators.pool``).
+"""
+
+import statistics
+from collections.abc import Sequence
+
+from evaluators.activation import is_layer
+from evaluators.outcome import Outcome, Request, Status
+from evaluators.pool import Pool
+from grammar.known import read
+from grammar.primitive import Primitive
+from grammar.screening import Refusal, refusal
+from search.progress import Meter
+from search.records import SEARCH, Key, Record, Rung
+from search.store import Store
+
+
+class Trainings:
+    """The children of one run.
+
+    Args:
+        store: the run's memory; what it already holds is not trained again.
+        pool: who trains.
+        seed: of the run.
+        own: the user's own primitives.
+        meter: counts what is trained.
+    """
+
+    def __init__(self, store: Store, pool: Pool, seed: int, own: tuple[Primitive, ...], meter: Meter) -> None:
+        self.store, self.pool, self.seed, self.own, self.meter = store, pool, seed, own, meter
+        known = store.behaviours()
+        self.texts = {row.fingerprint: row.expression for row in known}
+        self.baselines = {row.fingerprint for row in known if row.baseline}
+        self.outcomes = {key: record.outcome for key, record in store.outcomes().items()}
+        for key, outcome in self.outcomes.items():
+            meter.count(key.rung, self.texts[key.fingerprint], outcome, tell=False)
+
+    def train(self, rung: Rung, names: Sequence[str]) -> None:
+        """Make sure that each of these behaviours has an outcome for every seed of the rung."""
+        keys = [Key(name, rung.name, repeat) for repeat in range(rung.seeds) for name in dict.fromkeys(names)]
+        requests: dict[Key, Request] = {}
+        for key in keys:
+            if key not in self.outcomes:
+                patient = rung.name != SEARCH or key.fingerprint in self.baselines
+                seed = rung.seed(self.seed, key.fingerprint, key.repeat)
+                text = self.texts[key.fingerprint]
+                requests[key] = Request(text, seed, rung.task.steps, test=rung.test, patient=patient)
+        refused = {key: reason for key, request in requests.items() if (reason := self._refusal(request.expression))}
+        for key, reason in refused.items():
+            self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=str(reason)))
+        places = list(requests)
+        for place, outcome in self.pool.evaluate(list(requests.values())):
+            self._remember(places[place], requests[places[place]], outcome)
+
+    def _refusal(self, text: str) -> Refusal | None:
+        return None if is_layer(text) else refusal(read(text, self.own))
+
+    def _remember(self, key: Key, request: Request, outcome: Outcome) -> None:
+        self.store.add_outcome(Record(key, request, outcome))
+        self.outcomes[key] = outcome
+        self.meter.count(key.rung, self.texts[key.fingerprint], outcome)
+
+    def mean(self, rung: Rung, name: str) -> float | None:
+        """Return the mean validation loss over the seeds of a rung; None if one failed or is not there."""
+        keys = [Key(name, rung.name, repeat) for repeat in range(rung.seeds)]
+        scores = [self.outcomes[key].score for key in keys if key in self.outcomes]
+        known = [score for score in scores if score is not None]
+        return statistics.fmean(known) if len(known) == rung.seeds else None
