@@ -47,17 +47,19 @@ def fingerprint(expression: Expression) -> str:
     return digest(behaviour(expression))
 
 
-def twin_key(numbers: torch.Tensor) -> str:
+def twin_key(numbers: torch.Tensor, *, constants: bool = True) -> str:
     """Return a name that symmetric twins share: f(x), f(-x), -f(x), -f(-x), each plus any constant.
 
     A linear layer before absorbs the sign of the input, one behind the sign of the output, and a bias or normalisation
-    behind the constant.
+    behind the constant; a convolution that pads with zeros feels the constant all the same.
 
     Args:
         numbers: of ``behaviour``, ``(2, 5, 64)``.
+        constants: whether functions that differ by a constant are twins as well.
     """
     values, slopes = numbers
-    values = values - values.mean(1, keepdim=True)
+    if constants:
+        values = values - values.mean(1, keepdim=True)
     mirrored = torch.stack([values.flip(1), -slopes.flip(1)])
     plain = torch.stack([values, slopes])
     return min(digest(variant) for variant in (plain, -plain, mirrored, -mirrored))

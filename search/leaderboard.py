@@ -39,7 +39,7 @@ class Entry:
         names: known activations that behave so.
         baseline: whether the run added it for comparison.
         records: rung -> a record a seed, in the order of the ladder; other tasks behind it.
-        twins: expressions of the run that differ from it in signs of input and output or a constant only.
+        twins: expressions of the run that layers around make equal to it: ``space.share_twins``.
         size: nodes of the expression, its complexity; None for a layer or a primitive that is not built in.
         cost: of value and gradient, measured; finalists only.
         ranks: lowest and highest rank among the finalists that the tests leave open; None below the final rung.

@@ -128,7 +128,9 @@ def search_of(store: Store) -> Search:
     """Return what the search of a finished run came to."""
     board = leaderboard(store)
     entries = {entry.fingerprint: entry for entry in board.entries}
-    asked = [entries[name] for name in dict.fromkeys(p.fingerprint for p in store.proposals()) if name in entries]
+    trained_as = _trained_as(store, entries)
+    names = dict.fromkeys(trained_as[proposal.fingerprint] for proposal in store.proposals())
+    asked = [entries[name] for name in names if name in entries]
     trained = [entry for entry in asked if entry.records[SEARCH][0].outcome.status is not Status.REJECTED]
     alike = [is_swish_like(entry.expression) for entry in trained]
     relu = next((mean for entry in board.entries if "relu" in entry.names and (mean := entry.mean(SEARCH))), 0.0)
@@ -143,6 +145,17 @@ def search_of(store: Store) -> Search:
         share=sum(alike) / max(1, len(alike)),
         finalists=_finalists(board, {entry.fingerprint for entry in asked}),
     )
+
+
+def _trained_as(store: Store, entries: Mapping[str, Entry]) -> dict[str, str]:
+    """Return by which fingerprint each behaviour was trained: its own, or that of a twin that came before it."""
+    rows, first_twin = store.behaviours(), dict[str, str]()
+    for row in rows:
+        if row.fingerprint in entries:
+            first_twin.setdefault(row.twin, row.fingerprint)
+    return {
+        row.fingerprint: row.fingerprint if row.fingerprint in entries else first_twin.get(row.twin, "") for row in rows
+    }
 
 
 def _finalists(board: Leaderboard, asked: set[str]) -> tuple[Finalist, ...]:

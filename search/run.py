@@ -119,9 +119,8 @@ class Search:
 
     def _meet(self, expression: Expression, *, baseline: bool) -> Behaviour:
         """Give an expression its behaviour."""
-        return self._keep(
-            Behaviour(fingerprint(expression), str(expression), baseline, twin_key(behaviour(expression)))
-        )
+        twin = twin_key(behaviour(expression), constants=self.settings.space.share_twins != "signs")
+        return self._keep(Behaviour(fingerprint(expression), str(expression), baseline, twin))
 
     def _keep(self, found: Behaviour) -> Behaviour:
         """Give a new behaviour the text and the twin it will be trained as."""
@@ -131,7 +130,7 @@ class Search:
 
     def _link(self, fingerprint: str, twin: str) -> None:
         first = self.first_twin.setdefault(twin, fingerprint)
-        self.trained_as.setdefault(fingerprint, first if self.settings.space.share_twins else fingerprint)
+        self.trained_as.setdefault(fingerprint, fingerprint if self.settings.space.share_twins == "none" else first)
 
     def _tell(self, batch: int, rows: list[StoredProposal]) -> None:
         chance = chance_of(self.settings.task)

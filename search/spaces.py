@@ -5,7 +5,7 @@ Not here: what a space is (``grammar.space``).
 
 import functools
 from dataclasses import field
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -82,8 +82,9 @@ class SpaceSettings:
         units: number of core units (Ramachandran et al. 2017, section 2).
         shape: a template such as ``b(u(x),u(x))`` instead of core units; empty for core units.
         constraints: what must hold of every expression.
-        share_twins: train one of several functions that differ in the sign of input or output or by a constant, and
-            give its outcome to all. Off, because convolutions pad with zeros and so feel a constant.
+        share_twins: train one of several functions that the layers around make equal, and give its outcome to all:
+            ``signs``, those that differ in the sign of input or output; ``all``, also those that differ by a constant,
+            which convolutions feel that pad with zeros; ``none``.
     """
 
     primitives: str | tuple[str, ...] = "swish2017"
@@ -91,7 +92,7 @@ class SpaceSettings:
     units: Annotated[int, Field(ge=1, le=8)] = 1
     shape: str = ""
     constraints: ConstraintSettings = field(default_factory=ConstraintSettings)
-    share_twins: bool = False
+    share_twins: Literal["none", "signs", "all"] = "signs"
 
 
 def own_rows(settings: SpaceSettings) -> tuple[Primitive, ...]:

@@ -27,7 +27,7 @@ CREATE TABLE behaviours (
     fingerprint TEXT PRIMARY KEY,
     expression TEXT NOT NULL,             -- the first text that behaved so: this one is trained
     baseline INTEGER NOT NULL,            -- 1 where the run added it for comparison
-    twin TEXT NOT NULL                    -- shared by what differs in signs of input and output or a constant
+    twin TEXT NOT NULL                    -- shared by what the layers around an activation make equal
 ) STRICT;
 CREATE TABLE proposals (
     number INTEGER PRIMARY KEY,           -- in the order of asking, from 1

@@ -100,6 +100,7 @@ def test_every_command_of_the_readme_does_its_job(command: str, small_run: Path,
         1:
     ]
     small = {"search": TINY, "evaluate": ["--steps=2", "--pool=serial"]}
+    small["transfer"] = ["--steps=2", "--seeds=1", "--pool=serial"]
     small["space"] = ["--set=space.primitives=[identity,sigmoid,mul]"]
     main([*words, *small.get(words[0], [])])
     assert words[0] != "export" or (tmp_path / "a.py").is_file()

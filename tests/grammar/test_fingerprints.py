@@ -110,6 +110,12 @@ def test_symmetric_twins_share_a_key_and_others_do_not() -> None:
     assert not keys & others
 
 
+def test_signs_are_absorbed_exactly_and_a_constant_only_nearly() -> None:
+    *signs, constant = (twin_key(behaviour(read(text)), constants=False) for text in TWINS)
+    assert len(set(signs)) == 1
+    assert constant not in signs
+
+
 def test_the_role_of_beta_is_known_for_what_it_is() -> None:
     roles = {
         "relu(x)": "none",

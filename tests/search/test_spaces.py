@@ -47,24 +47,27 @@ def test_an_own_primitive_goes_the_whole_way(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_twins_share_one_training_where_the_setting_says_so(tmp_path: Path) -> None:
-    for share in (True, False):
+    counts = {}
+    for share in ("none", "signs", "all"):
         space = {
-            "primitives": ["identity", "neg", "relu", "minzero", "sigmoid", "add", "sub", "max"],
+            "primitives": ["identity", "neg", "relu", "shift", "sigmoid", "add", "sub", "max"],
             "share_twins": share,
         }
         settings = from_tree({**TREE, "space": space, "budget": {"children": 60, "batch": 40, "proposals": 400}})
         pool = FakePool()
-        with Store(tmp_path / str(share), create=True) as store:
+        with Store(tmp_path / share, create=True) as store:
             Search(settings, store, pool).run()
             behaviours = {b.fingerprint: b.twin for b in store.behaviours()}
             trained = {key.fingerprint for key in store.outcomes() if key.rung == SEARCH}
             entries = leaderboard(store).entries
-            assert find(entries, "sub(minzero(x),neg(x))").fingerprint in trained
-        if share:
+            assert find(entries, "sub(relu(x),neg(x))").fingerprint in trained
+        if share == "none":
+            assert trained == set(behaviours)
+        else:
             assert len({behaviours[name] for name in trained}) == len(trained)
             assert {behaviours[name] for name in trained} == set(behaviours.values())
-        else:
-            assert trained == set(behaviours)
+        counts[share] = len(trained)
+    assert counts["none"] > counts["signs"] > counts["all"]
 
 
 def test_a_search_over_a_template_with_constraints_keeps_them(tmp_path: Path) -> None:
