@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 RUN ?= runs/quickstart
+SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search test lint bench clean
+.PHONY: help setup search rediscover test lint bench clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -20,6 +21,11 @@ setup: $(READY)  ## create .venv and install everything, with the versions of co
 
 search: $(READY)  ## run the quick search of configs/quickstart.yaml (RUN=DIR to keep it elsewhere)
 	$(BIN)/actsearch search configs/quickstart.yaml --run $(RUN)
+
+rediscover: $(READY)  ## is Swish rediscovered? search, ladder, confirmation, over one core unit and two (SEED=0)
+	$(BIN)/actsearch search configs/rediscovery.yaml --run runs/rediscovery-1-$(SEED) --set seed=$(SEED)
+	$(BIN)/actsearch search configs/rediscovery.yaml --run runs/rediscovery-2-$(SEED) --set seed=$(SEED) --set space.units=2
+	$(BIN)/python scripts/study_rediscovery.py runs runs/rediscovery-1-$(SEED) runs/rediscovery-2-$(SEED)
 
 test: $(READY)  ## run the tests
 	$(BIN)/pytest
