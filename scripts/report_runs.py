@@ -14,7 +14,7 @@ from evaluators.outcome import Status
 from grammar.known import read
 from grammar.properties import properties
 from search.display import console
-from search.leaderboard import Entry, leaderboard
+from search.ranking.leaderboard import Entry, leaderboard
 from search.records import FINAL, SEARCH
 from search.store import Store
 

@@ -19,9 +19,10 @@ from evaluators.settings import TaskSettings
 from grammar.census import distinct_expressions
 from grammar.known import KNOWN, read
 from grammar.screening import refusal
-from search.agreement import Agreement, StopRule, agreement, mean_by_function, stop_rules
+from search.ranking.agreement import Agreement, agreement
 from search.spaces import SpaceSettings, build_space
-from search.tabulation import Cell, Row, rows_of, tabulate
+from search.studies.proxies import StopRule, mean_by_function, stop_rules
+from search.studies.tabulation import Cell, Row, rows_of, tabulate
 
 RESULTS = Path("scripts/results/proxy_study.csv")
 SAMPLE_SEED = 20261122

@@ -17,9 +17,11 @@ from typing import Any
 import joblib
 from pydantic import RootModel
 
-from search.contest import CONTESTANTS, looks_for, table_for
-from search.contest import search as search_table
-from search.rediscovery import (
+from search.ranking.significance import LEVEL, compare, mean_interval
+from search.store import Store
+from search.studies.contest import CONTESTANTS, looks_for, table_for
+from search.studies.contest import search as search_table
+from search.studies.rediscovery import (
     PAPER,
     TOP,
     Finalist,
@@ -32,8 +34,6 @@ from search.rediscovery import (
     pooled,
     search_of,
 )
-from search.significance import LEVEL, compare, mean_interval
-from search.store import Store
 
 RUNS = Path("scripts/results/rediscovery_runs.json")
 REPLAYS = Path("scripts/results/rediscovery_replays.json")

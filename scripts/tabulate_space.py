@@ -18,10 +18,10 @@ from evaluators.settings import TaskSettings
 from evaluators.task import chance_of, complete
 from grammar.census import distinct_expressions
 from search.provenance import provenance
-from search.reliability import reliability
-from search.replay import file_of
 from search.spaces import SpaceSettings, build_space
-from search.tabulation import Cell, Row, rows_of, tabulate
+from search.studies.reliability import reliability
+from search.studies.replay import file_of
+from search.studies.tabulation import Cell, Row, rows_of, tabulate
 
 LABEL = "table"
 ORDER_SEED = 0  # an unfinished table is then a random sample

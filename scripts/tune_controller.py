@@ -18,11 +18,11 @@ from ray import tune
 from ray.tune.search import BasicVariantGenerator
 
 from grammar.expression import Expression
-from search.comparison import targets_of, trainings_to
 from search.proposers.policy import ControllerSettings
 from search.proposers.reinforce import Reinforce, ReinforceSettings
-from search.replay import Table, file_of, load_table, replay
 from search.spaces import SpaceSettings, build_space
+from search.studies.comparison import targets_of, trainings_to
+from search.studies.replay import Table, file_of, load_table, replay
 
 RESULTS = Path("scripts/results/tuning.csv")
 SEEDS, BLOCK = 72, 8  # searches of the longest trials, and between two reports

@@ -18,7 +18,7 @@ from grammar.space import EmptySpace
 from search import jobs
 from search.commands import functions, runs
 from search.export import ExportFailed
-from search.finding import NotFound
+from search.ranking.finding import NotFound
 from search.settings import BadSettings
 from search.store import StoreError
 

@@ -21,9 +21,9 @@ from evaluators.task import complete, prepare
 from grammar.known import read
 from grammar.primitive import Primitive
 from search.ladder import TransferSettings, transfer_rung
-from search.leaderboard import leaderboard
 from search.progress import Goal, Listener, Meter, silent
 from search.provenance import provenance
+from search.ranking.leaderboard import leaderboard
 from search.records import FINAL
 from search.run import Search
 from search.settings import BadSettings, SearchSettings, differences, to_json

@@ -10,10 +10,10 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from search.leaderboard import REFERENCES, Entry, Leaderboard
+from search.ranking.leaderboard import REFERENCES, Entry, Leaderboard
+from search.ranking.rung_facts import agreements, facts
+from search.ranking.significance import Comparison, Tally
 from search.records import FINAL, SEARCH
-from search.rung_facts import agreements, facts
-from search.significance import Comparison, Tally
 
 LAYER_FACTS = (
     "dead_share", "saturated_share", "sparsity", "output_mean", "output_variance", "largest_output", "not_finite_share"

@@ -60,6 +60,11 @@ def test_imports_run_one_way(path: Path) -> None:
     assert _imports(path) & set(ROOMS) <= MAY_IMPORT[path.parts[0]]
 
 
+def test_no_run_needs_a_study() -> None:
+    inside = [path for path in MODULES if path.parts[0] != "scripts" and "studies" not in path.parts]
+    assert not [str(path) for path in inside if "search.studies" in path.read_text()]
+
+
 @pytest.mark.parametrize("thing", DOORS)
 def test_each_foreign_thing_has_one_door(thing: str) -> None:
     assert {str(path) for path in MODULES if thing in _imports(path)} <= DOORS[thing]

@@ -13,9 +13,9 @@ from grammar.primitive import Primitive
 from search import display, jobs, run_tables
 from search.commands.shared import called, config_option, json_option, own_of, print_json, set_option
 from search.export import export
-from search.finding import find
 from search.ladder import TransferSettings, transfer_rung
-from search.leaderboard import Entry, Leaderboard, leaderboard
+from search.ranking.finding import find
+from search.ranking.leaderboard import Entry, Leaderboard, leaderboard
 from search.records import FINAL
 from search.settings import load_settings, settings_of
 from search.spaces import own_rows

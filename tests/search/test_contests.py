@@ -9,9 +9,9 @@ from grammar.census import distinct_expressions
 from grammar.shape import core_units
 from grammar.space import Space
 from grammar.swish2017 import SWISH2017
-from search import contest
-from search.contest import CONTESTANTS, Looks
-from search.replay import Table
+from search.studies import contest
+from search.studies.contest import CONTESTANTS, Looks
+from search.studies.replay import Table
 
 ROWS = {row.name: row for row in SWISH2017}
 SMALL = Space(core_units(1), tuple(ROWS[n] for n in ("identity", "relu", "sin", "tanh")), (ROWS["add"], ROWS["mul"]))

@@ -12,13 +12,13 @@ from evaluators.settings import TaskSettings
 from evaluators.task import complete
 from grammar.fingerprint import behaviour, digest, fingerprint, twin_key
 from grammar.known import read
-from search.finding import NotFound, find
 from search.ladder import FinalSettings, RungSettings, rungs, transfer_rung
-from search.leaderboard import Leaderboard, leaderboard
+from search.ranking.finding import NotFound, find
+from search.ranking.leaderboard import Leaderboard, leaderboard
+from search.ranking.rung_facts import agreements, facts
 from search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
 from search.reward import reward
 from search.run_tables import remarks
-from search.rung_facts import agreements, facts
 from search.store import Store
 
 TASK = complete(TaskSettings())

@@ -16,7 +16,8 @@ from grammar.fingerprint import behaviour, digest, fingerprint, twin_key
 from grammar.known import read
 from search.ladder import FinalSettings, rungs
 from search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
-from search.rediscovery import (
+from search.store import Store
+from search.studies.rediscovery import (
     PAPER,
     Finalist,
     Search,
@@ -29,8 +30,7 @@ from search.rediscovery import (
     pooled,
     search_of,
 )
-from search.replay import Table
-from search.store import Store
+from search.studies.replay import Table
 
 SEEDS = 8
 SEARCH_LOSSES = {  # in the order of asking

@@ -12,11 +12,11 @@ from grammar.fingerprint import fingerprint
 from grammar.shape import core_units
 from grammar.space import Space
 from grammar.swish2017 import SWISH2017
-from search.comparison import best_so_far, finding, seconds_to, targets_of, trainings_to, worse_than_random
 from search.proposers.chance import ExhaustiveProposer, RandomProposer
-from search.reliability import reliability
-from search.replay import Table, Trained, replay, replay_asynchronously, table_of
-from search.tabulation import Row
+from search.studies.comparison import best_so_far, finding, seconds_to, targets_of, trainings_to, worse_than_random
+from search.studies.reliability import reliability
+from search.studies.replay import Table, Trained, replay, replay_asynchronously, table_of
+from search.studies.tabulation import Row
 
 ROWS = {row.name: row for row in SWISH2017}
 SMALL = Space(core_units(1), tuple(ROWS[n] for n in ("identity", "relu", "sin", "tanh")), (ROWS["add"], ROWS["mul"]))

@@ -17,10 +17,10 @@ from evaluators.pool import Pool, SerialPool
 from grammar.census import distinct_expressions
 from grammar.fingerprint import fingerprint
 from grammar.known import read
-from search.finding import find
 from search.jobs import launch
-from search.leaderboard import Entry, leaderboard
 from search.progress import Progress
+from search.ranking.finding import find
+from search.ranking.leaderboard import Entry, leaderboard
 from search.records import FINAL, SEARCH
 from search.run import Search
 from search.settings import BadSettings, SearchSettings, from_tree, to_json

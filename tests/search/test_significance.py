@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from search.significance import (
+from search.ranking.significance import (
     LEVEL,
     Comparison,
     compare,

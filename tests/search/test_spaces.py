@@ -7,8 +7,8 @@ import pytest
 
 from evaluators.pool import SerialPool
 from search.command_line import main
-from search.finding import find
-from search.leaderboard import leaderboard
+from search.ranking.finding import find
+from search.ranking.leaderboard import leaderboard
 from search.records import SEARCH
 from search.run import Search
 from search.settings import from_tree

@@ -9,8 +9,9 @@ from scipy.stats import kendalltau
 
 from evaluators.pool import PoolSettings
 from evaluators.settings import TaskSettings
-from search.agreement import WORST, agreement, mean_by_function, stop_rules
-from search.tabulation import Cell, Row, rows_of, tabulate
+from search.ranking.agreement import agreement
+from search.studies.proxies import WORST, mean_by_function, stop_rules
+from search.studies.tabulation import Cell, Row, rows_of, tabulate
 
 SERIAL = PoolSettings(kind="serial")
 CELLS = [

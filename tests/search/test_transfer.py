@@ -11,7 +11,7 @@ from search import jobs
 from search.command_line import main
 from search.jobs import launch
 from search.ladder import transfer_rung
-from search.leaderboard import leaderboard
+from search.ranking.leaderboard import leaderboard
 from search.records import FINAL
 from search.settings import SearchSettings, from_tree
 from search.store import Store

@@ -20,7 +20,7 @@ from grammar.known import read
 from grammar.screening import refusal
 from search.proposers.proposer import Proposal, Proposer
 from search.reward import reward_of_loss
-from search.tabulation import Row, rows_of
+from search.studies.tabulation import Row, rows_of
 
 
 @dataclass(frozen=True)

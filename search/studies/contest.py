@@ -20,14 +20,14 @@ from evaluators.settings import TaskSettings
 from grammar.expression import Expression
 from grammar.fingerprint import fingerprint
 from grammar.known import read
-from search.comparison import seconds_to, targets_of
 from search.knowledge import knowledge_of
 from search.proposers.proposer import Proposer
 from search.proposers.registry import ProposerSettings, build_proposer
 from search.proposers.reinforce import ReinforceSettings
 from search.proposers.surrogate import SurrogateSettings
-from search.replay import Table, Trained, file_of, load_table, replay, replay_asynchronously
 from search.spaces import SpaceSettings, build_space
+from search.studies.comparison import seconds_to, targets_of
+from search.studies.replay import Table, Trained, file_of, load_table, replay, replay_asynchronously
 
 RANDOM = "random"
 LOOKS = 8  # draws of untrained networks that the surrogate's searches share

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.agreement import Interval, agreement
-from search.tabulation import Row
+from search.ranking.agreement import Interval, agreement
+from search.studies.tabulation import Row
 
 
 @dataclass(frozen=True)

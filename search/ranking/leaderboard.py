@@ -15,8 +15,8 @@ from evaluators.outcome import Outcome, Status
 from grammar.known import names_by_fingerprint
 from grammar.parse import BadExpression, parse
 from grammar.sets import VOCABULARY
+from search.ranking.significance import Comparison, Tally, compare, front, mean_interval, rank, tally
 from search.records import FINAL, Behaviour, Record, Rung
-from search.significance import Comparison, Tally, compare, front, mean_interval, rank, tally
 from search.store import Store
 
 REFERENCES = ("relu", "swish")

@@ -6,7 +6,7 @@ from grammar.fingerprint import fingerprint
 from grammar.known import read
 from grammar.parse import BadExpression
 from grammar.primitive import Primitive
-from search.leaderboard import Entry
+from search.ranking.leaderboard import Entry
 
 
 class NotFound(ValueError):

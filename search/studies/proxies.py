@@ -1,31 +1,15 @@
-"""How well one ranking of functions agrees with another, with its uncertainty; and what early stopping would cost.
+"""Which short training ranks like a long one, and what stopping hopeless children early would cost.
 
-Kendall's tau is SciPy's (tau-b: ties count for neither side); its interval is the bootstrap over functions (Efron &
-Tibshirani 1993, chapter 13). Not here: the trainings (``tabulation``).
+Not here: the trainings (``tabulation``) and how rankings agree (``search.ranking.agreement``).
 """
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from scipy.stats import kendalltau
+from search.studies.tabulation import Row
 
-from search.tabulation import Row
-
-RESAMPLES = 500
 WORST = 1e9  # the loss of a child without one: behind all others, tied with its like
-Interval = tuple[float, float]
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """Kendall's tau with a reference, in [-1, 1], over all functions and over the reference's best share."""
-
-    overall: float
-    overall_interval: Interval
-    best: float
-    best_interval: Interval
 
 
 def mean_by_function(rows: Iterable[Row], score: str) -> dict[str, float]:
@@ -55,36 +39,6 @@ def _score(row: Row, score: str) -> float:
         case "mean_training_loss":
             return sum(row.curve) / len(row.curve)
     raise ValueError(f"unknown score '{score}'")
-
-
-def agreement(
-    found: Mapping[str, float], reference: Mapping[str, float], share: float = 1 / 3, resamples: int = RESAMPLES
-) -> Agreement:
-    """Compare two rankings over the functions that both have.
-
-    Args:
-        found: expression -> score, lower is better.
-        reference: the same, believed.
-        share: of the functions that count as the reference's best.
-        resamples: of the bootstrap.
-    """
-    texts = sorted(set(found) & set(reference), key=lambda text: (reference[text], text))
-    best = texts[: max(2, round(share * len(texts)))]
-    overall, overall_interval = _tau(texts, found, reference, resamples)
-    top, top_interval = _tau(best, found, reference, resamples)
-    return Agreement(overall, overall_interval, top, top_interval)
-
-
-def _tau(
-    texts: Sequence[str], found: Mapping[str, float], reference: Mapping[str, float], resamples: int
-) -> tuple[float, Interval]:
-    pairs = np.array([(found[text], reference[text]) for text in texts])
-    random = np.random.default_rng(0)
-    drawn = [pairs[random.integers(0, len(pairs), len(pairs))] for _ in range(resamples)]
-    taus = [float(kendalltau(*sample.T).statistic) for sample in drawn]
-    known = [tau for tau in taus if math.isfinite(tau)] or [math.nan]  # a draw without two different values has none
-    low, high = np.quantile(known, [0.025, 0.975])
-    return float(kendalltau(*pairs.T).statistic), (float(low), float(high))
 
 
 @dataclass(frozen=True)

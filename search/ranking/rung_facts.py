@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from search.agreement import Agreement, agreement
-from search.leaderboard import Leaderboard
+from search.ranking.agreement import Agreement, agreement
+from search.ranking.leaderboard import Leaderboard
 from search.records import FINAL, SEARCH, Rung
 
 FEWEST = 3

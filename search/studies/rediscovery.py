@@ -18,10 +18,10 @@ from evaluators.activation import is_layer
 from evaluators.outcome import Status
 from grammar.known import read
 from grammar.properties import Properties, properties
-from search.leaderboard import Entry, Leaderboard, leaderboard
+from search.ranking.leaderboard import Entry, Leaderboard, leaderboard
 from search.records import FINAL, SEARCH
-from search.replay import Table
 from search.store import Store
+from search.studies.replay import Table
 
 TOP = 10
 PAPER = {

@@ -1,0 +1,1 @@
+"""Outcomes -> a ranking with its uncertainty."""
