@@ -98,10 +98,10 @@ def print_searches(searches: Sequence[Search]) -> None:
     if found:
         print(f"Top {TOP} shared by two runs over the same space: {statistics.fmean(found):.1f} on average, "
               f"{min(found)} to {max(found)}, over {len(found)} pairs.")  # fmt: skip
-    better = [(one, like) for one in searches for like in one.finalists if _beats(like)]
-    tests = sum(like.against_swish is not None for one in searches for like in one.finalists)
-    print(f"Of {tests} comparisons of a finalist with Swish, {len(better)} found it better (corrected p <= {LEVEL}); "
-          f"{sum(_lower(like) for one in searches for like in one.finalists)} had a lower mean.")  # fmt: skip
+    better = [(one, like) for one in searches for like in one.finalists if like.proposed and _beats(like)]
+    tested = [like for one in searches for like in one.finalists if like.proposed and like.against_swish is not None]
+    print(f"Of {len(tested)} comparisons of a proposed finalist with Swish, {sum(map(_beats, tested))} found it better "
+          f"(corrected p <= {LEVEL}); {sum(map(_lower, tested))} had a lower mean.")  # fmt: skip
     for one, like in better:
         print(f"  {one.units}, {one.seed}: {like.expression}")
 

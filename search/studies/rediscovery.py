@@ -16,6 +16,7 @@ from scipy.stats import kendalltau
 
 from evaluators.activation import is_layer
 from evaluators.outcome import Status
+from grammar.fingerprint import beta_role
 from grammar.known import read
 from grammar.properties import Properties, properties
 from search.ranking.leaderboard import Entry, Leaderboard, leaderboard
@@ -181,6 +182,8 @@ def _finalist(entry: Entry, proposed: bool) -> Finalist:
 
 
 def _betas(entry: Entry) -> tuple[float, float, float] | None:
+    if is_layer(entry.expression) or beta_role(read(entry.expression)) == "none":
+        return None
     found = [record.outcome.diagnostics.get("betas", []) for record in entry.records[FINAL]]
     least, mean, most = ([beta for betas in found for beta in betas[part::3]] for part in range(3))
     return (min(least), statistics.fmean(mean), max(most)) if mean else None
