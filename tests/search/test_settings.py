@@ -16,8 +16,10 @@ def test_every_config_of_the_project_can_be_used(path: Path) -> None:
     assert isinstance(load_settings(path), SearchSettings)
 
 
-def test_the_quick_search_is_what_the_defaults_are() -> None:
-    assert load_settings(Path("configs/quickstart.yaml")) == SearchSettings()
+def test_the_quick_search_is_what_the_defaults_are_and_a_second_task() -> None:
+    quick = load_settings(Path("configs/quickstart.yaml"))
+    assert [transfer.task.name for transfer in quick.transfer] == ["mnist1d_mlp"]
+    assert dataclasses.replace(quick, transfer=()) == SearchSettings()
 
 
 def test_settings_are_written_and_read_back() -> None:
