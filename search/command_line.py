@@ -6,6 +6,7 @@ The commands themselves are in ``commands``; the scripts in ``scripts/`` are doo
 import sys
 
 import click
+import torch
 
 from evaluators.data.dataset import BadData
 from evaluators.own import BadOwnTask
@@ -59,6 +60,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line: 0 done, 1 a fault of ours, 2 wrong input, 130 interrupted."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
+    # the cores belong to the workers, and the last bits of a controller must not depend on how many there are
+    torch.set_num_threads(1)
     try:
         app([word for word in words if word != "--debug"], prog_name="actsearch", standalone_mode=False)
     except click.ClickException as fault:
