@@ -45,6 +45,7 @@ class Finalist:
 
     Args:
         fingerprint, expression, names: who it is.
+        twin: the same for all that the run held for equal; mirror images share it (``space.share_twins``).
         proposed: by the search; else a baseline that it never came to.
         place: in the list.
         ranks: lowest and highest that the tests leave open; None where a seed failed.
@@ -57,6 +58,7 @@ class Finalist:
     """
 
     fingerprint: str
+    twin: str
     expression: str
     names: tuple[str, ...]
     proposed: bool
@@ -144,7 +146,7 @@ def search_of(store: Store) -> Search:
         first=first(alike),
         first_better=first([a and b for a, b in zip(alike, better, strict=True)]),
         share=sum(alike) / max(1, len(alike)),
-        finalists=_finalists(board, {entry.fingerprint for entry in asked}),
+        finalists=_finalists(store, board, {entry.fingerprint for entry in asked}),
     )
 
 
@@ -159,14 +161,20 @@ def _trained_as(store: Store, entries: Mapping[str, Entry]) -> dict[str, str]:
     }
 
 
-def _finalists(board: Leaderboard, asked: set[str]) -> tuple[Finalist, ...]:
-    return tuple(_finalist(entry, entry.fingerprint in asked) for entry in board.entries if entry.furthest == FINAL)
+def _finalists(store: Store, board: Leaderboard, asked: set[str]) -> tuple[Finalist, ...]:
+    twins = {row.fingerprint: row.twin for row in store.behaviours()}
+    return tuple(
+        _finalist(entry, twins[entry.fingerprint], entry.fingerprint in asked)
+        for entry in board.entries
+        if entry.furthest == FINAL
+    )
 
 
-def _finalist(entry: Entry, proposed: bool) -> Finalist:
+def _finalist(entry: Entry, twin: str, proposed: bool) -> Finalist:
     known, swish = shape(entry.expression), entry.against.get("swish")
     return Finalist(
         fingerprint=entry.fingerprint,
+        twin=twin,
         expression=entry.expression,
         names=entry.names,
         proposed=proposed,
@@ -203,7 +211,7 @@ def first_in(table: Table, trained: Sequence[str]) -> tuple[int | None, int | No
 
 def overlap(one: Search, other: Search, top: int = TOP) -> int:
     """Return how many of the first ones two final lists share."""
-    names = [{finalist.fingerprint for finalist in search.finalists[:top]} for search in (one, other)]
+    names = [{finalist.twin for finalist in search.finalists[:top]} for search in (one, other)]
     return len(names[0] & names[1])
 
 

@@ -104,7 +104,7 @@ def test_a_study_survives_json(store: Store) -> None:
 
 def _search(seed: int, names: dict[str, tuple[float, ...]], units: int = 1) -> Search:
     finalists = tuple(
-        Finalist(name, name, (name,), False, place, None, losses, False, None, None, None, None)
+        Finalist(name, name.lower(), name, (name,), False, place, None, losses, False, None, None, None, None)
         for place, (name, losses) in enumerate(names.items(), start=1)
     )
     return Search(units, seed, 4, None, None, 0.0, finalists)
@@ -115,6 +115,10 @@ def test_runs_over_the_same_space_are_compared_by_whom_their_tops_share() -> Non
     assert overlap(one, other, top=2) == 2
     assert overlap(one, other, top=3) == 2
     assert overlaps([one, other, _search(0, {"a": ()}, units=2)], top=3) == [2]
+
+
+def test_mirror_images_are_the_same_member_of_two_tops() -> None:
+    assert overlap(_search(0, {"a": (), "b": ()}), _search(1, {"B": (), "c": ()})) == 1
 
 
 def test_each_seed_is_pooled_once_and_a_failure_leaves_a_function_out() -> None:
