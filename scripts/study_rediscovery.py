@@ -32,6 +32,7 @@ from search.studies.rediscovery import (
     is_swish_like,
     overlaps,
     pooled,
+    relu_loss,
     search_of,
 )
 
@@ -52,7 +53,7 @@ def replay(proposers: Sequence[str], seeds: range) -> dict[str, Any]:
     firsts: dict[str, list[tuple[int | None, int | None]]] = {name: [] for name in proposers}
     for (name, _), trained in zip(jobs, found, strict=True):
         firsts[name].append(first_in(table, [one.name for one in trained]))
-    relu = next(table.means[name] for name, text in table.texts.items() if text == "relu(x)")
+    relu = relu_loss(table)
     alike = [name for name in table.means if is_swish_like(table.texts[name])]
     return {
         "functions": len(table.means),

@@ -70,7 +70,8 @@ def signed_rank(differences: Sequence[float]) -> float:
     if not sizes.any():
         return 1.0
     if len(set(sizes.tolist())) == len(sizes) and sizes.all():
-        return float(stats.wilcoxon(differences, method="exact").pvalue)
+        least = 2.0 ** (1 - len(sizes))  # of any outcome; SciPy's sum of so many patterns rounds it to 0
+        return max(least, float(stats.wilcoxon(differences, method="exact").pvalue))
     test = stats.permutation_test(
         (_signed_ranks(differences),), np.sum, permutation_type="samples", vectorized=True, n_resamples=EXACT_FLIPS,
         rng=np.random.default_rng(0),

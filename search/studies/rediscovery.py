@@ -16,7 +16,7 @@ from scipy.stats import kendalltau
 
 from evaluators.activation import is_layer
 from evaluators.outcome import Status
-from grammar.fingerprint import beta_role
+from grammar.fingerprint import beta_role, fingerprint
 from grammar.known import read
 from grammar.properties import Properties, properties
 from search.ranking.leaderboard import Entry, Leaderboard, leaderboard
@@ -197,6 +197,11 @@ def _betas(entry: Entry) -> tuple[float, float, float] | None:
     return (min(least), statistics.fmean(mean), max(most)) if mean else None
 
 
+def relu_loss(table: Table) -> float:
+    """Return the true loss of ReLU, whatever expression it was trained as."""
+    return table.means[fingerprint(read("relu"))]
+
+
 def first_in(table: Table, trained: Sequence[str]) -> tuple[int | None, int | None]:
     """Return which training of a replay was the first swish-like one, and the first that is truly better than ReLU too.
 
@@ -204,7 +209,7 @@ def first_in(table: Table, trained: Sequence[str]) -> tuple[int | None, int | No
         table: whose behaviours were trained.
         trained: their fingerprints, in order.
     """
-    relu = next(table.means[name] for name, text in table.texts.items() if text == "relu(x)")
+    relu = relu_loss(table)
     alike = [is_swish_like(table.texts[name]) for name in trained]
     return first(alike), first([a and table.means[name] < relu for a, name in zip(alike, trained, strict=True)])
 

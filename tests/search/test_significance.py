@@ -164,3 +164,8 @@ def test_the_front_is_what_nothing_else_dominates(points: dict[str, tuple[float,
     for name, (loss, cost) in points.items():
         dominated = any(a <= loss and b <= cost and (a < loss or b < cost) for a, b in points.values())
         assert (name in members) != dominated
+
+
+@pytest.mark.parametrize("pairs", [5, 50, 70, 200])
+def test_pairs_that_all_agree_have_the_least_p_that_there_is_and_never_zero(pairs: int) -> None:
+    assert signed_rank([1.0 + number for number in range(pairs)]) == pytest.approx(2.0 ** (1 - pairs), rel=1e-6)
