@@ -61,7 +61,8 @@ def compare(task: str, seeds: range, names: Sequence[str]) -> dict[str, dict[str
             "worse_than_random_p": worse.get(name),
             "best_so_far": {str(b): summary(curves[name][:, b - 1]) for b in BUDGETS},
         }
-    draw_curves(curves, task)
+    if set(names) == set(CONTESTANTS):
+        draw_curves(curves, task)
     return numbers
 
 
@@ -118,11 +119,11 @@ def print_clocks(found: Mapping[str, Mapping[str, float]]) -> None:
     modes = list(next(iter(found.values())))
     print(f"\n| simulated seconds to the top 10, workers | {' | '.join(modes)} |\n|{'---|' * (len(modes) + 1)}")
     for name, row in found.items():
-        print(f"| {name} | {' | '.join(f'{row[mode]:.1f}' for mode in modes)} |")
+        print(f"| {name} | {' | '.join(_shown(row[mode], 1) for mode in modes)} |")
 
 
-def _shown(number: float) -> str:
-    return "never" if math.isinf(number) else f"{number:.0f}"
+def _shown(number: float, digits: int = 0) -> str:
+    return "never" if math.isinf(number) else f"{number:.{digits}f}"
 
 
 def main() -> None:

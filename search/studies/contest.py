@@ -119,10 +119,10 @@ def seconds(task: str, name: str, seed: int, workers: int, wait: bool) -> float:
     """Return the simulated seconds until one of the top 10 is trained."""
     torch.set_num_threads(1)
     table, wanted = table_for(task), targets_of(table_for(task))["top10"]
-    proposer = _proposer(task, name, seed)
+    proposer, trainings = _proposer(task, name, seed), max(SHORT, CONTESTANTS[name].trainings)
     if wait:
-        return seconds_to(replay(proposer, table, seed, max(BATCH, workers), SHORT, workers, wanted), wanted)
-    return seconds_to(replay_asynchronously(proposer, table, seed, BATCH, SHORT, workers, wanted), wanted)
+        return seconds_to(replay(proposer, table, seed, max(BATCH, workers), trainings, workers, wanted), wanted)
+    return seconds_to(replay_asynchronously(proposer, table, seed, BATCH, trainings, workers, wanted), wanted)
 
 
 def _proposer(task: str, name: str, seed: int) -> Proposer:
