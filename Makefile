@@ -27,8 +27,8 @@ rediscover: $(READY)  ## is Swish rediscovered? search, ladder, confirmation, ov
 	$(BIN)/actsearch search configs/rediscovery.yaml --run runs/rediscovery-2-$(SEED) --set seed=$(SEED) --set space.units=2
 	$(BIN)/python scripts/study_rediscovery.py runs runs/rediscovery-1-$(SEED) runs/rediscovery-2-$(SEED)
 
-test: $(READY)  ## run the tests
-	$(BIN)/pytest
+test: $(READY)  ## run the tests, two at a time
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

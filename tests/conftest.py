@@ -14,7 +14,7 @@ settings.register_profile("project", deadline=None, derandomize=True, database=N
 settings.load_profile("project")
 
 
-torch.set_num_threads(1)  # a test file to a core; threads that wait for each other would make it many times slower
+torch.set_num_threads(1)  # tests run beside each other, and threads that wait for each other make it ten times slower
 
 
 @pytest.fixture(scope="session", autouse=True)
