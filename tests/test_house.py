@@ -162,6 +162,16 @@ def test_the_readmes_reliability_of_a_table_is_what_its_rows_say(task: str) -> N
     assert all(f"| {task} {row}" in README for row in rows)
 
 
+def test_the_readmes_rediscovery_is_what_the_runs_say() -> None:
+    script = [sys.executable, "scripts/study_rediscovery.py", "report"]
+    printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    rows = [line for line in printed.splitlines() if line.startswith("| ")]
+    said = [line.strip() for line in printed.splitlines() if line and not line.startswith("|")]
+    assert len(rows) > 20
+    assert all(row in README for row in rows)
+    assert all(line in " ".join(README.split()) for line in said), said
+
+
 def test_every_file_the_readme_names_is_there() -> None:
     rooms = {path.name for room in (*ROOMS, "configs", "tests") for path in Path(room).rglob("*")}
     named = set(re.findall(r"`(?:\w+/)*(\w+\.(?:py|yaml))`", README))
