@@ -127,8 +127,9 @@ def _beats(one: Finalist) -> bool:
 def print_known(searches: Sequence[Search]) -> None:
     """Print how the known functions compare, over the seeds of all runs, and the paper's eight in both orders."""
     losses = pooled(searches)
-    swish, relu = ({name: mine for name, mine in losses.items() if name != other} for other in ("swish", "relu"))
-    against_swish, against_relu = compare(swish, losses["swish"]), compare(relu, losses["relu"])
+    by_seed = {name: dict(enumerate(mine)) for name, mine in losses.items()}
+    swish, relu = ({name: mine for name, mine in by_seed.items() if name != other} for other in ("swish", "relu"))
+    against_swish, against_relu = compare(swish, by_seed["swish"]), compare(relu, by_seed["relu"])
     accuracy = {name: statistics.fmean(PAPER[name]) for name in PAPER if name in losses}
     theirs = {name: place for place, name in enumerate(sorted(accuracy, key=lambda n: -accuracy[n]), start=1)}
     ours = sorted(losses, key=lambda name: statistics.fmean(losses[name]))

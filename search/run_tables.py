@@ -1,24 +1,21 @@
-"""The tables of a run: its ranking, what every seed of one candidate gave, its rungs; the same as plain values.
+"""The tables of a run: its ranking, what finalists came to elsewhere, its rungs.
 
-Not here: how entries are ranked (``leaderboard``).
+Not here: how entries are ranked (``leaderboard``) and the tables of one of them (``entry_tables``).
 """
 
-import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from search.ranking.leaderboard import REFERENCES, Entry, Leaderboard
+from search.entry_tables import TASKS, tally_cell
+from search.ranking.leaderboard import REFERENCES, Entry, Leaderboard, fair_means
 from search.ranking.rung_facts import agreements, facts
-from search.ranking.significance import Comparison, Tally
+from search.ranking.significance import Comparison, shared_seeds
 from search.records import FINAL, SEARCH
 
-LAYER_FACTS = (
-    "dead_share", "saturated_share", "sparsity", "output_mean", "output_variance", "largest_output", "not_finite_share"
-)  # fmt: skip
-TASKS = "tasks: wins, ties, losses (p)"
 CAPTION = (
     "losses in nats, lower is better. Finalists: mean test loss over fresh seeds, ± 95 % interval; rank: what paired\n"
     "tests leave open; against ReLU and Swish: mean difference by seed, exact signed-rank p (Holm); cost: value and\n"
@@ -85,7 +82,8 @@ def _against(found: Comparison | None) -> str:
 def remarks(board: Leaderboard) -> list[str]:
     """Return what must be said besides the table: tests that were not possible, seeds that failed, that all failed."""
     finalists = [entry for entry in board.entries if FINAL in entry.records]
-    found = [f"ranks: {board.missing}"] if board.missing and finalists else []
+    found = _unfinished(board, finalists)
+    found += [f"ranks: {board.missing}"] if board.missing and finalists else []
     for name in REFERENCES:
         missing = {entry.against[name].missing for entry in finalists if name in entry.against} - {""}
         found += [f"against {name}: {sentence}" for sentence in sorted(missing)]
@@ -102,111 +100,36 @@ def remarks(board: Leaderboard) -> list[str]:
     return found
 
 
-def entry_facts(entry: Entry) -> dict[str, Any]:
-    """Return an entry as plain values."""
-    interval = entry.interval()
-    return {
-        "place": entry.place,
-        "rank": entry.ranks,
-        "id": entry.fingerprint,
-        "expression": entry.expression,
-        "names": list(entry.names),
-        "baseline": entry.baseline,
-        "twins": list(entry.twins),
-        "loss": entry.mean(),
-        "loss_interval": interval,
-        "validation_loss": entry.mean(FINAL, "validation_loss"),
-        "test_accuracy": entry.mean(FINAL, "test_accuracy"),
-        "failed_seeds": entry.failures(),
-        "against": {name: dataclasses.asdict(found) for name, found in entry.against.items()},
-        "across_tasks": {name: dataclasses.asdict(found) for name, found in entry.across.items()},
-        "cost": None if entry.cost is None else dataclasses.asdict(entry.cost),
-        "size": entry.size,
-        "fronts": list(entry.fronts),
-        "rungs": {rung: {"loss": entry.mean(rung), "interval": entry.interval(rung)} for rung in entry.records},
-        "outcomes": [
-            {
-                "rung": record.key.rung,
-                "seed": record.request.seed,
-                "steps": record.request.steps,
-                "status": record.outcome.status.value,
-                "score": record.outcome.score,
-                "reason": record.outcome.reason,
-                "seconds": record.outcome.seconds,
-                **record.outcome.metrics,
-                "diagnostics": record.outcome.diagnostics,
-            }
-            for records in entry.records.values()
-            for record in records
-        ],
-    }
-
-
-def outcome_table(entry: Entry) -> Table:
-    """Return what every seed of one entry gave."""
-    names = ("rung", "seed", "steps", "status", "loss", "accuracy", "test loss", "test accuracy", "seconds")
-    table = Table(*names, box=box.SIMPLE_HEAD)
-    for found in entry_facts(entry)["outcomes"]:
-        numbers = [found["score"], *map(found.get, ("validation_accuracy", "test_loss", "test_accuracy"))]
-        status = found["status"] + (f": {found['reason']}" if found["reason"] else "")
-        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
-        start = (found["rung"], str(found["seed"]), str(found["steps"]), status)
-        table.add_row(*start, *cells, f"{found['seconds']:.2f}")
-    return table
-
-
-def comparison_table(entry: Entry) -> Table:
-    """Return how a finalist compares with the references, on its own task and over all."""
-    table = Table("against", "pairs", "difference (95 %)", "effect", "ties", "p", "p, Holm", TASKS,
-                  box=box.SIMPLE_HEAD)  # fmt: skip
-    for name, one in entry.against.items():
-        tested = (one.missing, "") if one.p_value is None else (f"{one.p_value:.3g}", f"{one.corrected:.3g}")
-        table.add_row(
-            name, str(one.pairs), f"{one.difference:+.4f} ({one.interval[0]:+.4f}, {one.interval[1]:+.4f})",
-            f"{one.effect:+.2f}", str(one.ties), *tested, _tally(entry.across.get(name)),
-        )  # fmt: skip
-    return table
+def _unfinished(board: Leaderboard, finalists: Sequence[Entry]) -> list[str]:
+    wanted = next((rung.seeds for rung in board.rungs if rung.name == FINAL), 0)
+    behind = sum(len(entry.records[FINAL]) < wanted for entry in finalists)
+    if not behind:
+        return []
+    common = len(shared_seeds(losses for entry in finalists if (losses := entry.losses())))
+    seeds = f"the {common} that all share" if common else "each one's own, as they share none yet"
+    lack = f"{behind} of {len(finalists)} have fewer than {wanted} seeds"
+    return [f"the final rung is not finished: {lack}; places are by {seeds}"]
 
 
 def transfer_table(board: Leaderboard, rung: str) -> Table:
-    """Return what finalists and baselines came to on another task, best first, beside what they were at home."""
+    """Return what finalists and baselines came to on another task, best first, beside what they were at home.
+
+    Where seeds were added for some alone, the order is that over the seeds that all share.
+    """
     trained = [entry for entry in board.entries if rung in entry.records]
-    names = ("expression", "known as", f"loss on {rung} (95 %)", "rank at home")
+    means = fair_means(trained, rung)
+    names = ("expression", "known as", f"loss on {rung} (95 %)", "seeds", "rank at home")
     table = Table(*names, *(f"against {name}, {TASKS}" for name in REFERENCES), box=box.SIMPLE_HEAD)
-    for entry in sorted(trained, key=lambda e: (e.mean(rung) is None, e.mean(rung) or 0.0)):
+    for entry in sorted(trained, key=lambda e: means.get(e.fingerprint, math.inf)):
         mean, interval = entry.mean(rung), entry.interval(rung)
         loss = f"{entry.failures(rung)} of {len(entry.records[rung])} seeds failed" if mean is None else f"{mean:.4f}"
         table.add_row(
             entry.expression, ", ".join(entry.names),
-            loss + (f" ({interval[0]:.4f}, {interval[1]:.4f})" if interval else ""), _ranks(entry),
-            *(_tally(entry.across.get(name)) for name in REFERENCES),
+            loss + (f" ({interval[0]:.4f}, {interval[1]:.4f})" if interval else ""), str(len(entry.records[rung])),
+            _ranks(entry),
+            *(tally_cell(entry.across.get(name)) for name in REFERENCES),
         )  # fmt: skip
     return table
-
-
-def _tally(found: Tally | None) -> str:
-    return "" if found is None else f"{found.wins}, {found.ties}, {found.losses} ({found.p_value:.3g})"
-
-
-def diagnostic_tables(entry: Entry) -> list[Table]:
-    """Return how the layers fared in the entry's longest training: by activation layer, and the gradients by weight."""
-    found = entry.records[entry.furthest][-1].outcome.diagnostics
-    if not found:
-        return []
-    curve = " ".join(f"{loss:.3g}" for loss in found["learning_curve"])
-    layers = Table("activation layer", *(name.replace("_", " ") for name in LAYER_FACTS), "beta: least, mean, most",
-                   box=box.SIMPLE_HEAD, title=f"training loss: {curve}")  # fmt: skip
-    betas = found.get("betas", [])
-    for number in range(len(found[LAYER_FACTS[0]])):
-        layers.add_row(
-            str(number + 1), *(f"{found[name][number]:.3g}" for name in LAYER_FACTS),
-            " ".join(f"{beta:.3g}" for beta in betas[3 * number : 3 * number + 3]),
-        )  # fmt: skip
-    columns = map(str, range(1, len(found["gradient_norm_end"]) + 1))
-    gradients = Table("gradient norm by weight", *columns, box=box.SIMPLE_HEAD)
-    for name in ("start", "end"):
-        gradients.add_row(name, *(f"{norm:.2g}" for norm in found[f"gradient_norm_{name}"]))
-    return [layers, gradients]
 
 
 def rung_facts(board: Leaderboard) -> dict[str, Any]:
@@ -215,32 +138,45 @@ def rung_facts(board: Leaderboard) -> dict[str, Any]:
         "rungs": [
             {
                 "name": one.rung.name, "task": one.rung.task.name, "steps": one.rung.task.steps,
-                "seeds": one.rung.seeds, "behaviours": one.behaviours, "failed": one.failed,
+                "seeds": one.rung.seeds, "behaviours": one.behaviours, "rejected": one.rejected, "failed": one.failed,
             }
             for one in facts(board)
         ],
         "agreements": [
             {
                 "below": one.below, "above": one.above, "functions": one.functions,
-                "tau": one.tau.overall, "tau_interval": one.tau.overall_interval,
-                "tau_best_third": one.tau.best, "tau_best_third_interval": one.tau.best_interval,
+                "tau": _known(one.tau.overall), "tau_interval": _known_both(one.tau.overall_interval),
+                "tau_best_third": _known(one.tau.best), "tau_best_third_interval": _known_both(one.tau.best_interval),
             }
             for one in agreements(board)
         ],
     }  # fmt: skip
 
 
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number
+
+
+def _known_both(interval: tuple[float, float]) -> tuple[float, float] | None:
+    return None if math.isnan(interval[0]) else interval
+
+
 def rung_tables(board: Leaderboard) -> list[Table]:
     """Return what each rung did, and Kendall's tau between them."""
     found = rung_facts(board)
-    rungs = Table("rung", "task", "steps", "seeds", "behaviours", "with a failed seed", box=box.SIMPLE_HEAD)
+    rungs = Table("rung", "task", "steps", "seeds", "behaviours", "rejected", "with a failed seed", box=box.SIMPLE_HEAD)
     for row in found["rungs"]:
         rungs.add_row(*map(str, row.values()))
     taus = Table(
         "from", "to", "functions", "Kendall's tau (95 %)", "best third of the latter (95 %)", box=box.SIMPLE_HEAD
     )
     for row in found["agreements"]:
-        cells = [f"{row[name]:.2f} ({row[f'{name}_interval'][0]:.2f} to {row[f'{name}_interval'][1]:.2f})"
-                 for name in ("tau", "tau_best_third")]  # fmt: skip
+        cells = [_tau(row[name], row[f"{name}_interval"]) for name in ("tau", "tau_best_third")]
         taus.add_row(row["below"], row["above"], str(row["functions"]), *cells)
-    return [rungs, taus]
+    return [rungs, taus] if found["agreements"] else [rungs]
+
+
+def _tau(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None:
+        return "too few functions, or all equal"
+    return f"{value:.2f} " + ("(no interval)" if interval is None else f"({interval[0]:.2f} to {interval[1]:.2f})")

@@ -10,7 +10,7 @@ from grammar.expression import Expression
 from grammar.known import read
 from grammar.parse import BadExpression
 from grammar.primitive import Primitive
-from search import display, jobs, run_tables
+from search import display, entry_tables, jobs, run_tables
 from search.commands.shared import called, config_option, json_option, own_of, print_json, set_option
 from search.export import export
 from search.ladder import TransferSettings, transfer_rung
@@ -23,6 +23,7 @@ from search.store import Store
 
 run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
 which_argument = click.argument("which", metavar="WHICH")
+NOTHING_YET = "nothing was trained yet; look again in some seconds"
 
 
 @click.command()
@@ -63,11 +64,11 @@ def top(run: Path, count: int, as_json: bool) -> None:
     """Show the ranked candidates of RUN, also while the search runs."""
     board = _board(run)
     if as_json:
-        print_json([run_tables.entry_facts(entry) for entry in board.entries[:count]])
+        print_json([entry_tables.entry_facts(entry) for entry in board.entries[:count]])
     elif board.entries:
         _print_ranking(board, count, f"{run}: {len(board.entries)} behaviours so far")
     else:
-        print("nothing was trained yet; look again in some seconds")
+        print(NOTHING_YET)
 
 
 @click.command()
@@ -80,7 +81,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     rows = own_of(config)
     entry = find(_board(run).entries, which, rows)
     if as_json:
-        print_json(run_tables.entry_facts(entry))
+        print_json(entry_tables.entry_facts(entry))
         return
     console = display.console()
     known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
@@ -90,9 +91,9 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     if entry.twins:
         console.print(f"twins: {'  '.join(entry.twins)}", markup=False)
     if entry.against:
-        console.print(run_tables.comparison_table(entry))
-    console.print(run_tables.outcome_table(entry))
-    for table in run_tables.diagnostic_tables(entry):
+        console.print(entry_tables.comparison_table(entry))
+    console.print(entry_tables.outcome_table(entry))
+    for table in entry_tables.diagnostic_tables(entry):
         console.print(table)
     if not layer:
         console.print(f'more of its shape: {called()} describe "{entry.expression}"', markup=False)
@@ -137,6 +138,8 @@ def rungs(run: Path, as_json: bool) -> None:
     board = _board(run)
     if as_json:
         print_json(run_tables.rung_facts(board))
+    elif not board.entries:
+        print(NOTHING_YET)
     else:
         for table in run_tables.rung_tables(board):
             display.console().print(table)

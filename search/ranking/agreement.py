@@ -12,12 +12,19 @@ import numpy as np
 from scipy.stats import kendalltau
 
 RESAMPLES = 500
+FEWEST = 5
+"""Functions that an order takes to say anything; of fewer there is no tau: two agree by chance half of the time."""
+ROUNDING = 1e-9
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Kendall's tau with a reference, in [-1, 1], over all functions and over the reference's best share."""
+    """Kendall's tau with a reference, in [-1, 1], over all functions and over the reference's best share.
+
+    nan stands for what cannot be said: tau of fewer than ``FEWEST`` functions or of one value alone; the interval then,
+    and where every resample is in the same order, so that the bootstrap knows no width.
+    """
 
     overall: float
     overall_interval: Interval
@@ -37,7 +44,7 @@ def agreement(
         resamples: of the bootstrap.
     """
     texts = sorted(set(found) & set(reference), key=lambda text: (reference[text], text))
-    best = texts[: max(2, round(share * len(texts)))]
+    best = texts[: round(share * len(texts))]
     overall, overall_interval = _tau(texts, found, reference, resamples)
     top, top_interval = _tau(best, found, reference, resamples)
     return Agreement(overall, overall_interval, top, top_interval)
@@ -46,10 +53,13 @@ def agreement(
 def _tau(
     texts: Sequence[str], found: Mapping[str, float], reference: Mapping[str, float], resamples: int
 ) -> tuple[float, Interval]:
+    if len(texts) < FEWEST:
+        return math.nan, (math.nan, math.nan)
     pairs = np.array([(found[text], reference[text]) for text in texts])
     random = np.random.default_rng(0)
     drawn = [pairs[random.integers(0, len(pairs), len(pairs))] for _ in range(resamples)]
     taus = [float(kendalltau(*sample.T).statistic) for sample in drawn]
-    known = [tau for tau in taus if math.isfinite(tau)] or [math.nan]  # a draw without two different values has none
-    low, high = np.quantile(known, [0.025, 0.975])
+    known = [tau for tau in taus if math.isfinite(tau)]  # a draw without two different values has none
+    spread = bool(known) and max(known) - min(known) > ROUNDING
+    low, high = np.quantile(known, [0.025, 0.975]) if spread else (math.nan, math.nan)
     return float(kendalltau(*pairs.T).statistic), (float(low), float(high))

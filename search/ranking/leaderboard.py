@@ -6,7 +6,7 @@ tests (``significance``), finding one entry (``finding``), and how the list is s
 """
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from evaluators.activation import is_layer
@@ -15,7 +15,7 @@ from evaluators.outcome import Outcome, Status
 from grammar.known import names_by_fingerprint
 from grammar.parse import BadExpression, parse
 from grammar.sets import VOCABULARY
-from search.ranking.significance import Comparison, Tally, compare, front, mean_interval, rank, tally
+from search.ranking.significance import Comparison, Tally, compare, front, mean_interval, rank, shared_seeds, tally
 from search.records import FINAL, Behaviour, Record, Rung
 from search.store import Store
 
@@ -71,10 +71,11 @@ class Entry:
         """Return how many seeds of a rung gave no score; they are shown, never averaged away."""
         return sum(record.outcome.status is not Status.SCORED for record in self.records.get(rung, ()))
 
-    def losses(self, rung: str = FINAL) -> list[float]:
-        """Return a rung's losses, a number a seed; none where a seed failed."""
-        found = [judged(record.outcome) for record in self.records.get(rung, ())]
-        return [] if None in found else [loss for loss in found if loss is not None]
+    def losses(self, rung: str = FINAL) -> dict[int, float]:
+        """Return a rung's losses by repeat, which has the same seed for everybody; none at all where a seed failed."""
+        found = {record.key.repeat: judged(record.outcome) for record in self.records.get(rung, ())}
+        known = {repeat: loss for repeat, loss in found.items() if loss is not None}
+        return known if len(known) == len(found) else {}
 
     def mean(self, rung: str = FINAL, metric: str = "") -> float | None:
         """Return the mean over a rung's seeds of what it is judged by, or of a metric; None if a seed failed."""
@@ -84,7 +85,7 @@ class Entry:
 
     def interval(self, rung: str = FINAL) -> tuple[float, float] | None:
         """Return the 95 % interval of that mean; None with fewer than two seeds, or if one failed."""
-        losses = self.losses(rung)
+        losses = [*self.losses(rung).values()]
         return mean_interval(losses) if len(losses) > 1 else None
 
 
@@ -103,15 +104,26 @@ class Leaderboard:
     missing: str
 
 
+def fair_means(entries: Iterable[Entry], rung: str) -> dict[str, float]:
+    """Return fingerprint -> mean loss on a rung, of those without a failed seed, over the seeds that all of these have.
+
+    While a rung is being trained they have different ones, and some seeds are harder than others. Where they share
+    none, each has the mean of its own.
+    """
+    losses = {entry.fingerprint: mine for entry in entries if (mine := entry.losses(rung))}
+    common = shared_seeds(losses.values())
+    return {name: statistics.fmean(mine[n] for n in common or mine) for name, mine in losses.items()}
+
+
 def leaderboard(store: Store) -> Leaderboard:
     """Return the ranking of a run."""
     rungs = store.rungs()
     names = [rung.name for rung in rungs]
     entries = _entries(store, names)
-    complete = {entry.fingerprint: entry.losses() for entry in entries if entry.losses()}
-    ranks = rank(complete)
+    ranks = rank({entry.fingerprint: entry.losses() for entry in entries if entry.losses()})
     comparisons = {name: _against(entries, name, rungs) for name in REFERENCES}
-    points = {e.fingerprint: (e, e.mean() or 0.0) for e in entries if e.fingerprint in complete}
+    means = {name: fair_means(entries, name) for name in names}
+    points = {e.fingerprint: (e, means[FINAL][e.fingerprint]) for e in entries if e.losses()}
     fronts = {
         "cost": front({name: (loss, e.cost.against_relu) for name, (e, loss) in points.items() if e.cost}),
         "size": front({name: (loss, float(e.size)) for name, (e, loss) in points.items() if e.size}),
@@ -125,7 +137,7 @@ def leaderboard(store: Store) -> Leaderboard:
             across={name: tally([*mine.values()]) for name, by in comparisons.items() if (mine := _of(by, entry))},
             fronts=tuple(name for name, members in fronts.items() if entry.fingerprint in members),
         )
-        for place, entry in enumerate(sorted(entries, key=lambda e: _order(e, names)), start=1)
+        for place, entry in enumerate(sorted(entries, key=lambda e: _order(e, means)), start=1)
     ]
     return Leaderboard(done, rungs, ranks.missing)
 
@@ -184,6 +196,7 @@ def _against(entries: Sequence[Entry], reference: str, rungs: Sequence[Rung]) ->
     return found
 
 
-def _order(entry: Entry, rungs: Sequence[str]) -> tuple[int, bool, float, str]:
-    mean = entry.mean(entry.furthest)
-    return -rungs.index(entry.furthest), mean is None, mean or 0.0, entry.fingerprint
+def _order(entry: Entry, means: Mapping[str, Mapping[str, float]]) -> tuple[int, bool, float, str]:
+    """Return what sorts an entry: the furthest rung first, there the lower of ``fair_means``, failures last."""
+    mean = means[entry.furthest].get(entry.fingerprint)
+    return -[*means].index(entry.furthest), mean is None, mean or 0.0, entry.fingerprint

@@ -3,16 +3,13 @@
 Not here: the ranking itself (``leaderboard``).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from search.ranking.agreement import Agreement, agreement
-from search.ranking.leaderboard import Leaderboard
+from evaluators.outcome import Status
+from search.ranking.agreement import FEWEST, Agreement, agreement
+from search.ranking.leaderboard import Leaderboard, fair_means
 from search.records import FINAL, SEARCH, Rung
-
-FEWEST = 3
-"""Functions that a correlation takes."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +19,13 @@ class RungFacts:
     Args:
         rung: how it trains.
         behaviours: that have an outcome on it.
-        failed: those of them with a seed that gave no score, refused ones left out.
+        rejected: those of them that were refused before training.
+        failed: those that were trained and have a seed that gave no score.
     """
 
     rung: Rung
     behaviours: int
+    rejected: int
     failed: int
 
 
@@ -48,24 +47,25 @@ class RungAgreement:
 
 def facts(board: Leaderboard) -> list[RungFacts]:
     """Return the facts of every rung, from below."""
-    found = []
-    for rung in board.rungs:
-        trained = [entry for entry in board.entries if rung.name in entry.records]
-        failed = [entry for entry in trained if entry.failures(rung.name)]
-        found.append(RungFacts(rung, len(trained), len(failed)))
-    return found
+    return [_facts(board, rung) for rung in board.rungs]
+
+
+def _facts(board: Leaderboard, rung: Rung) -> RungFacts:
+    seen = [{r.outcome.status for r in e.records[rung.name]} for e in board.entries if rung.name in e.records]
+    rejected = sum(Status.REJECTED in statuses for statuses in seen)
+    failed = sum(Status.REJECTED not in statuses and statuses != {Status.SCORED} for statuses in seen)
+    return RungFacts(rung, len(seen), rejected, failed)
 
 
 def agreements(board: Leaderboard) -> list[RungAgreement]:
     """Compare each rung with the next one, the search with the final rung, and the final rung with every other task.
 
-    Functions with a failed seed take no part.
+    Functions with a failed seed take no part; of fewer than ``FEWEST`` nothing is said, nor of a run that just begins.
     """
     names = [rung.name for rung in board.rungs]
-    means: Mapping[str, dict[str, float]] = {
-        name: {entry.fingerprint: mean for entry in board.entries if (mean := entry.mean(name)) is not None}
-        for name in names
-    }
+    if FINAL not in names:
+        return []
+    means = {name: fair_means(board.entries, name) for name in names}
     ladder, others = names[: names.index(FINAL) + 1], names[names.index(FINAL) + 1 :]
     pairs = [*pairwise(ladder), (SEARCH, FINAL), *((FINAL, other) for other in others)]
     both = {pair: len(means[pair[0]].keys() & means[pair[1]].keys()) for pair in dict.fromkeys(pairs)}

@@ -6,7 +6,7 @@ All numbers are losses: lower is better. Tests and intervals are SciPy's. Not he
 
 import math
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -17,6 +17,8 @@ LEVEL = 0.05
 EXACT_FLIPS = 2**16
 """Sign patterns that are still all tried where losses tie: up to 16 pairs; beyond, so many are drawn."""
 Interval = tuple[float, float]
+Losses = Mapping[int, float]
+"""A function's losses by the number of the seed: who is compared, is compared over the seeds that both have."""
 
 
 @dataclass(frozen=True)
@@ -100,15 +102,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def compare(losses: Mapping[str, Sequence[float]], reference: Sequence[float]) -> dict[str, Comparison]:
-    """Compare each function with a reference, the i-th loss of one with the i-th of the other.
+def compare(losses: Mapping[str, Losses], reference: Losses) -> dict[str, Comparison]:
+    """Compare each function with a reference, paired by seed; one that shares no seed with it is left out.
 
     Args:
-        losses: function -> a loss a seed; p-values are corrected for their number.
-        reference: a loss a seed.
+        losses: function -> its losses; p-values are corrected for their number.
+        reference: the losses that all are compared with.
     """
     tests = max(1, len(losses))
-    found = {name: _paired(mine, reference) for name, mine in losses.items()}
+    found = {name: _paired(mine, reference) for name, mine in losses.items() if mine.keys() & reference.keys()}
     needed = needed_seeds(tests)
     for name, one in found.items():
         if one.pairs < needed:
@@ -122,15 +124,20 @@ def compare(losses: Mapping[str, Sequence[float]], reference: Sequence[float]) -
     return found
 
 
-def _differences(mine: Sequence[float], other: Sequence[float]) -> list[float]:
-    return [a - b for a, b in zip(mine, other, strict=False)]
+def _differences(mine: Losses, other: Losses) -> list[float]:
+    return [mine[seed] - other[seed] for seed in sorted(mine.keys() & other.keys())]
 
 
-def _paired(mine: Sequence[float], reference: Sequence[float]) -> Comparison:
+def _paired(mine: Losses, reference: Losses) -> Comparison:
     differences = _differences(mine, reference)
     mean, spread = statistics.fmean(differences), np.std(differences, ddof=1) if len(differences) > 1 else math.nan
     effect = 0.0 if mean == 0 else mean / spread if spread else math.copysign(math.inf, mean)
     return Comparison(len(differences), mean, mean_interval(differences), float(effect), differences.count(0.0))
+
+
+def shared_seeds(losses: Iterable[Losses]) -> set[int]:
+    """Return the numbers of the seeds that all have."""
+    return set.intersection(*([set(mine) for mine in losses] or [set()]))
 
 
 @dataclass(frozen=True)
@@ -146,18 +153,19 @@ class Ranks:
     missing: str = ""
 
 
-def rank(losses: Mapping[str, Sequence[float]]) -> Ranks:
+def rank(losses: Mapping[str, Losses]) -> Ranks:
     """Rank functions by what pairwise tests leave open (exact, paired by seed, Holm over all pairs).
 
     A function's best rank is 1 and one more for each function that is significantly better, its worst the number of
     functions less those that are significantly worse (Mogstad, Romano, Shaikh & Wilhelm 2024).
 
     Args:
-        losses: function -> a loss a seed, the same seeds for all.
+        losses: function -> its losses; only seeds that all have count.
     """
     pairs = list(combinations(losses, 2))
-    seeds = min((len(mine) for mine in losses.values()), default=0)
-    needed = needed_seeds(len(pairs)) if pairs else 0
+    common = shared_seeds(losses.values())
+    losses = {name: {seed: mine[seed] for seed in common} for name, mine in losses.items()}
+    seeds, needed = len(common), needed_seeds(len(pairs)) if pairs else 0
     if seeds < needed:
         every = dict.fromkeys(losses, (1, len(losses)))
         return Ranks(every, f"not enough seeds for a test: {seeds}, needed {needed}")

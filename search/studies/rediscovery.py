@@ -180,7 +180,7 @@ def _finalist(entry: Entry, twin: str, proposed: bool) -> Finalist:
         proposed=proposed,
         place=entry.place,
         ranks=entry.ranks,
-        losses=tuple(entry.losses()),
+        losses=tuple(entry.losses().values()),
         swish_like=is_swish_like(entry.expression),
         swish_distance=known.swish_distance if known else None,
         swish_beta=known.swish_beta if known else None,

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from scipy import stats
 from search.ranking.significance import (
     LEVEL,
     Comparison,
+    Losses,
     compare,
     front,
     holm,
@@ -21,6 +23,11 @@ from search.ranking.significance import (
     signed_rank,
     tally,
 )
+
+
+def _numbered(losses: Iterable[float]) -> Losses:
+    return dict(enumerate(losses))
+
 
 small_differences = st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=8)
 
@@ -88,31 +95,41 @@ def test_the_interval_of_a_mean_is_students() -> None:
 
 def test_a_comparison_is_paired_by_seed() -> None:
     noise = np.random.default_rng(0).normal(0, 1, 12)  # far larger than the difference, and shared
-    found = compare({"better": (noise - 0.01 - 1e-4 * np.arange(12)).tolist()}, noise.tolist())["better"]
+    found = compare({"better": _numbered(noise - 0.01 - 1e-4 * np.arange(12))}, _numbered(noise))["better"]
     assert found.difference == pytest.approx(-0.01 - 1e-4 * 5.5)
     assert found.p_value == pytest.approx(2 / 2**12)
     assert (found.verdict, found.pairs, found.ties) == ("better", 12, 0)
 
 
+@given(st.sets(st.integers(0, 11)), st.sets(st.integers(0, 11)))
+def test_seeds_that_are_missing_with_one_of_two_change_no_pair(mine: set[int], theirs: set[int]) -> None:
+    # every seed is harder than the one before by far more than the two functions differ
+    better, reference = {n: 0.1 * n - 0.01 for n in mine}, {n: 0.1 * n for n in theirs}
+    found = compare({"better": better}, reference).get("better")
+    assert (found is None) == (not mine & theirs)
+    assert found is None or (found.pairs, found.difference) == (len(mine & theirs), pytest.approx(-0.01))
+    assert rank({"better": better, "other": reference}).ranks["better"] in ((1, 2), (1, 1))
+
+
 def test_effect_is_cohens_d_of_the_differences() -> None:
-    found = compare({"a": [1.0, 2.0, 6.0]}, [0.0, 0.0, 0.0])["a"]
+    found = compare({"a": _numbered([1.0, 2.0, 6.0])}, _numbered([0.0, 0.0, 0.0]))["a"]
     assert found.effect == pytest.approx(3 / np.std([1, 2, 6], ddof=1))
 
 
 def test_equal_losses_are_ties_without_any_effect() -> None:
-    found = compare({"same": [0.5] * 9}, [0.5] * 9)["same"]
+    found = compare({"same": _numbered([0.5] * 9)}, _numbered([0.5] * 9))["same"]
     assert (found.ties, found.effect, found.p_value, found.verdict) == (9, 0.0, 1.0, "tied")
 
 
 def test_p_values_are_corrected_for_the_number_of_functions_compared() -> None:
-    reference = [1.0] * 12
-    functions = {str(n): [1.0 - 0.01 * (k + n) for k in range(1, 13)] for n in range(8)}
+    reference = _numbered([1.0] * 12)
+    functions = {str(n): _numbered(1.0 - 0.01 * (k + n) for k in range(1, 13)) for n in range(8)}
     found = compare(functions, reference)
     assert all(one.corrected == pytest.approx(8 * 2 / 2**12) for one in found.values())
 
 
 def test_too_few_seeds_are_said_and_no_p_value_is_made_up() -> None:
-    found = compare({"a": [0.1] * 3, "b": [0.2] * 3}, [0.3] * 3)["a"]
+    found = compare({"a": _numbered([0.1] * 3), "b": _numbered([0.2] * 3)}, _numbered([0.3] * 3))["a"]
     assert found.missing == "not enough seeds for a test: 3, needed 7"
     assert (found.p_value, found.corrected) == (None, None)
 
@@ -120,13 +137,13 @@ def test_too_few_seeds_are_said_and_no_p_value_is_made_up() -> None:
 def test_functions_that_differ_clearly_have_sure_ranks_and_equal_ones_share_them() -> None:
     draw = np.random.default_rng(3)
     shared = draw.normal(0, 0.1, 14)
-    losses = {name: (shared + level + draw.normal(0, 0.01, 14)).tolist()
+    losses = {name: _numbered(shared + level + draw.normal(0, 0.01, 14))
               for name, level in {"a": 0.1, "b": 0.1, "c": 0.5, "d": 0.9}.items()}  # fmt: skip
     assert rank(losses).ranks == {"a": (1, 2), "b": (1, 2), "c": (3, 3), "d": (4, 4)}
 
 
 def test_with_too_few_seeds_every_rank_is_open() -> None:
-    found = rank({"a": [0.1] * 5, "b": [0.9] * 5, "c": [2.0] * 5})
+    found = rank({"a": _numbered([0.1] * 5), "b": _numbered([0.9] * 5), "c": _numbered([2.0] * 5)})
     assert found.ranks == dict.fromkeys("abc", (1, 3))
     assert found.missing == "not enough seeds for a test: 5, needed 7"
 
@@ -134,7 +151,7 @@ def test_with_too_few_seeds_every_rank_is_open() -> None:
 def test_of_functions_that_do_not_differ_hardly_ever_one_is_told_apart() -> None:
     draw, wrong = np.random.default_rng(5), 0
     for _ in range(200):
-        losses = {str(n): draw.normal(0, 1, 12).tolist() for n in range(6)}
+        losses = {str(n): _numbered(draw.normal(0, 1, 12)) for n in range(6)}
         wrong += any(ranks != (1, 6) for ranks in rank(losses).ranks.values())
     # family-wise level 5 %: more than 20 of 200 has a chance of 0.1 %
     assert wrong <= stats.binom.ppf(0.999, 200, LEVEL)
@@ -142,7 +159,7 @@ def test_of_functions_that_do_not_differ_hardly_ever_one_is_told_apart() -> None
 
 @pytest.mark.parametrize("count", [0, 1])
 def test_one_function_alone_is_first(count: int) -> None:
-    assert rank({str(n): [0.1] for n in range(count)}).ranks == {str(n): (1, 1) for n in range(count)}
+    assert rank({str(n): {0: 0.1} for n in range(count)}).ranks == {str(n): (1, 1) for n in range(count)}
 
 
 def test_the_sign_test_over_tasks_is_the_papers() -> None:
