@@ -20,6 +20,8 @@ def find(entries: list[Entry], which: str, own: Sequence[Primitive] = ()) -> Ent
         NotFound: nothing answers.
     """
     text = which.strip()
+    if not entries:
+        raise NotFound("nothing was trained in this run yet; look again in some seconds")
     if text.isdecimal() and 1 <= int(text) <= len(entries):
         return entries[int(text) - 1]
     if len(text) >= 4:
@@ -42,6 +44,13 @@ def find(entries: list[Entry], which: str, own: Sequence[Primitive] = ()) -> Ent
         if entry.fingerprint == key:
             return entry
     for entry in entries:  # with shared twins, one was trained for all
-        if any(fingerprint(read(twin, own)) == key for twin in entry.twins):
+        if any(_fingerprint(twin, own) == key for twin in entry.twins):
             return entry
     raise NotFound(f"'{text}' was not trained in this run; 'actsearch evaluate \"{text}\"' scores it")
+
+
+def _fingerprint(text: str, own: Sequence[Primitive]) -> str | None:
+    try:
+        return fingerprint(read(text, own))
+    except BadExpression:  # with a primitive of the user's own that was not named here
+        return None

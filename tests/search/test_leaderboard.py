@@ -1,5 +1,6 @@
 """The ranking: finalists by fresh seeds first, failures shown and never averaged away."""
 
+import dataclasses
 import math
 from pathlib import Path
 
@@ -18,16 +19,16 @@ from search.ranking.leaderboard import Leaderboard, leaderboard
 from search.ranking.rung_facts import agreements, facts
 from search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
 from search.reward import reward
-from search.run_tables import remarks
+from search.run_tables import remarks, rung_tables, transfer_table
 from search.store import Store
 
 TASK = complete(TaskSettings())
 LADDER = rungs(TASK, [RungSettings(0.5, 4, 1)], FinalSettings(3, 2, 8))
 
 
-def _keep(store: Store, text: str, rung: str, losses: list[float | None]) -> None:
+def _keep(store: Store, text: str, rung: str, losses: list[float | None], first: int = 0) -> None:
     name = fingerprint(read(text))
-    for repeat, loss in enumerate(losses):
+    for repeat, loss in enumerate(losses, start=first):
         test = {} if rung in (SEARCH, "rung 1") else {"test_loss": loss, "test_accuracy": 0.5}
         outcome = (
             Outcome(Status.DIVERGED, reason="validation_loss is not finite after 2 steps")
@@ -108,6 +109,49 @@ def test_finalists_are_told_apart_on_their_own_task_and_counted_over_tasks(tmp_p
     assert "relu" not in relu.against
 
 
+def test_while_the_final_rung_is_trained_losses_are_still_compared_seed_by_seed(tmp_path: Path) -> None:
+    store = _store(tmp_path, "relu(x)", "tanh(x)", baselines=("relu(x)",))
+    store.add_rungs([dataclasses.replace(LADDER[-1], seeds=12)])
+    for text in ("relu(x)", "tanh(x)"):
+        _keep(store, text, SEARCH, [0.5])
+    harder = [0.1 * n for n in range(12)]  # each seed is harder than the one before
+    _keep(store, "relu(x)", FINAL, [1 + step for step in harder])
+    _keep(store, "tanh(x)", FINAL, [0.99 + step - 0.0001 * n for n, step in enumerate(harder)][1:], first=1)
+    board = _board(store)
+    tanh, relu = board.entries
+    assert (tanh.expression, tanh.ranks, relu.ranks) == ("tanh(x)", (1, 1), (2, 2))
+    assert (tanh.mean() or 0) > (relu.mean() or 0)  # of its own seeds, which are the harder ones
+    assert (tanh.against["relu"].pairs, tanh.against["relu"].verdict) == (11, "better")
+    assert tanh.against["relu"].difference == pytest.approx(-0.0106)
+    assert remarks(board)[0] == (
+        "the final rung is not finished: 1 of 2 have fewer than 12 seeds; places are by the 11 that all share"
+    )
+
+
+def test_finalists_without_a_seed_in_common_are_not_compared(tmp_path: Path) -> None:
+    store = _store(tmp_path, "relu(x)", "tanh(x)", baselines=("relu(x)",))
+    for text, repeat in (("relu(x)", 0), ("tanh(x)", 1)):
+        _keep(store, text, SEARCH, [0.5])
+        _keep(store, text, FINAL, [0.5 - 0.1 * repeat], first=repeat)
+    board = _board(store)
+    tanh, relu = board.entries
+    assert (dict(tanh.against), tanh.ranks, relu.ranks) == ({}, (1, 2), (1, 2))
+    assert remarks(board)[0].endswith("places are by each one's own, as they share none yet")
+
+
+def test_elsewhere_too_the_order_is_by_shared_seeds(tmp_path: Path) -> None:
+    store = _store(tmp_path, "relu(x)", "tanh(x)", "sin(x)", baselines=("relu(x)",))
+    rung = transfer_rung(TaskSettings(name="digits"), 2)
+    store.add_rungs([rung])
+    for text, losses in {"relu(x)": [1.0, 1.0], "sin(x)": [1.0, 1.1], "tanh(x)": [0.9, 0.9, 2.0, 2.0]}.items():
+        _keep(store, text, SEARCH, [0.5])
+        _keep(store, text, FINAL, [0.5])
+        _keep(store, text, rung.name, [*losses])
+    table = transfer_table(_board(store), rung.name)
+    assert [*table.columns[0].cells] == ["tanh(x)", "relu(x)", "sin(x)"]
+    assert [*table.columns[3].cells] == ["4", "2", "2"]
+
+
 def test_when_every_candidate_fails_it_is_said_with_the_commonest_reason(tmp_path: Path) -> None:
     store = _store(tmp_path, "relu(x)", "exp(x)", "cosh(x)", baselines=("relu(x)",))
     _keep(store, "relu(x)", SEARCH, [0.5])
@@ -119,13 +163,24 @@ def test_when_every_candidate_fails_it_is_said_with_the_commonest_reason(tmp_pat
     assert f"none of 2 candidates has a score; the commonest reason: {reason}" in remarks(board)
 
 
-def test_rungs_say_what_they_trained_and_how_well_they_agree(store: Store) -> None:
-    board = _board(store)
-    assert [(f.rung.name, f.behaviours, f.failed) for f in facts(board)] == [
-        (SEARCH, 6, 1), ("rung 1", 4, 0), (FINAL, 3, 1)
+def test_rungs_say_what_they_trained_and_refused_and_what_failed(store: Store) -> None:
+    refused = Outcome(Status.REJECTED, reason="linear")
+    store.add_baselines([Behaviour("neg", "neg(x)", False, "neg")])
+    store.add_outcome(Record(Key("neg", SEARCH, 0), Request("neg(x)", 0, 2), refused))
+    assert [(f.rung.name, f.behaviours, f.rejected, f.failed) for f in facts(_board(store))] == [
+        (SEARCH, 7, 1, 1), ("rung 1", 4, 0, 0), (FINAL, 3, 0, 1)
     ]  # fmt: skip
-    (first,) = [one for one in agreements(board) if one.below == SEARCH and one.functions >= 3]
-    assert (first.above, first.functions) == ("rung 1", 4)
+
+
+def test_of_a_run_that_just_begins_rungs_say_nothing(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as empty:
+        assert (facts(_board(empty)), agreements(_board(empty))) == ([], [])
+        with pytest.raises(NotFound, match="nothing was trained in this run yet"):
+            find(_board(empty).entries, "1")
+
+
+def test_of_four_functions_no_order_is_said_to_agree(store: Store) -> None:
+    assert agreements(_board(store)) == []
 
 
 def test_the_tau_of_two_rungs_is_scipys(tmp_path: Path) -> None:
@@ -138,12 +193,27 @@ def test_the_tau_of_two_rungs_is_scipys(tmp_path: Path) -> None:
     (found,) = agreements(_board(store))
     assert (found.below, found.above, found.functions) == (SEARCH, FINAL, 6)
     assert found.tau.overall == pytest.approx(kendalltau(below, above).statistic)
+    assert math.isnan(found.tau.best)  # two functions are not enough for an order
+    (cell,) = rung_tables(_board(store))[1].columns[4].cells
+    assert cell == "too few functions, or all equal"
 
 
 def test_an_entry_is_found_by_place_id_name_and_any_equal_expression(store: Store) -> None:
     entries = _board(store).entries
     for which in ("1", entries[0].fingerprint, entries[0].fingerprint[:8], "relu", "relu(x)", "max(x,sub(x,x))"):
         assert find(entries, which) is entries[0]
+
+
+def test_a_twin_with_a_primitive_that_is_not_named_hides_nobody(tmp_path: Path) -> None:
+    store = _store(tmp_path, "relu(x)", "tanh(x)")
+    key = twin_key(behaviour(read("tanh(x)")))
+    store.add_baselines([Behaviour("own", "mine(x)", False, key), Behaviour("neg", "neg(tanh(x))", False, key)])
+    _keep(store, "relu(x)", SEARCH, [0.5])
+    _keep(store, "tanh(x)", SEARCH, [0.4])
+    entries = _board(store).entries
+    assert find(entries, "tanh(neg(x))").expression == "tanh(x)"
+    with pytest.raises(NotFound, match="'gelu' was not trained in this run"):
+        find(entries, "gelu")
 
 
 @pytest.mark.parametrize(
