@@ -28,7 +28,7 @@ from search.records import FINAL
 from search.run import Search
 from search.settings import BadSettings, SearchSettings, differences, to_json
 from search.spaces import build_space, own_rows
-from search.store import Store
+from search.store import FILE_NAME, Store
 from search.trainings import Trainings
 
 if TYPE_CHECKING:
@@ -61,9 +61,13 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
 
     Raises:
         BadSettings: the directory's run has other settings.
+        BadTask, BadData, BadOwnTask: a task, one that the finalists are transferred to included, cannot be trained.
         Busy: another process works on it.
     """
-    build_space(settings.space)  # a space that cannot be built leaves no run behind
+    if not (directory / FILE_NAME).exists():  # what is wrong is said before a run, and its settings, are kept
+        build_space(settings.space)
+        for task in (settings.task, *(further.task for further in settings.transfer)):
+            prepare(task)
     directory.mkdir(parents=True, exist_ok=True)
     with _alone_in(directory), Store(directory, create=True) as store:
         store.describe({"settings": to_json(settings), **provenance()})

@@ -13,7 +13,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from evaluators.settings import TaskSettings
+from evaluators.settings import OwnSettings, TaskSettings
 from evaluators.task import complete
 from search.records import FINAL, SEARCH, Rung
 
@@ -64,6 +64,10 @@ class TransferSettings:
     seeds: Annotated[int, Field(ge=1)] = 5
     top: Annotated[int, Field(ge=0)] = 0
 
+    def __post_init__(self) -> None:
+        """The task must be one; its open settings stay open."""
+        complete(self.task)
+
 
 def rungs(task: TaskSettings, ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:
     """Return the rungs of a run from the search to the final one."""
@@ -80,9 +84,15 @@ def transfer_rung(task: TaskSettings, seeds: int) -> Rung:
     task, usual = complete(task), complete(TaskSettings(name=task.name, own=task.own))
     names = [task.name, task.own.build or task.own.score]
     silent = {"name", "steps", "own", "device", "kernel", "diagnostics"}
-    changed = [part.name for part in dataclasses.fields(TaskSettings) if part.name not in silent]
-    parts = [f"{name} {getattr(task, name)}" for name in changed if getattr(task, name) != getattr(usual, name)]
+    parts = [*_changed(task, usual, silent), *_changed(task.own, OwnSettings(), {"build", "score"})]
     return Rung(", ".join([*filter(None, names), f"{task.steps} steps", *parts]), task, seeds, test=True)
+
+
+def _changed(settings: TaskSettings | OwnSettings, usual: TaskSettings | OwnSettings, silent: set[str]) -> list[str]:
+    """Return the settings that are not as usual, as ``width 64``."""
+    names = [part.name for part in dataclasses.fields(settings) if part.name not in silent]
+    values = {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(usual, name)}
+    return [f"{name} {' '.join(value) if isinstance(value, tuple) else value}" for name, value in values.items()]
 
 
 def best(means: Mapping[str, float], count: int) -> list[str]:

@@ -1,11 +1,13 @@
 """Finalists trained elsewhere: added to the run, with fresh seeds, and never twice."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from evaluators.settings import TaskSettings
+from evaluators.settings import OwnSettings, TaskSettings
 from evaluators.task import complete
 from search import jobs
 from search.command_line import main
@@ -119,3 +121,30 @@ def test_a_rung_elsewhere_is_named_by_what_tells_it_from_others() -> None:
     assert transfer_rung(task, 1).name == "digits, 60 steps"
     assert transfer_rung(complete(task), 1) == transfer_rung(task, 1)
     assert transfer_rung(TaskSettings(name="digits", steps=9, width=64), 1).name == "digits, 9 steps, width 64"
+
+
+@pytest.mark.parametrize(
+    "other", [{"build": "net.py:other"}, {"replace": ("blocks.0.act",)}, {"dimension": -1}, {"chance": 2.0}]
+)
+def test_own_tasks_that_train_differently_are_different_rungs(other: dict[str, Any]) -> None:
+    usual = {"build": "net.py:make"}
+    one, another = (TaskSettings(name="own", own=OwnSettings(**keys)) for keys in (usual, {**usual, **other}))
+    assert transfer_rung(one, 1).name != transfer_rung(another, 1).name
+    assert transfer_rung(one, 1).name == "own, net.py:make, 250 steps"
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"transfer": [{"task": {"name": "digts"}}]}, "unknown task 'digts'; did you mean 'digits'?"),
+        ({"transfer": [{"task": {"name": "cifar10", "directory": "nowhere"}}]}, "'nowhere'"),
+        ({"task": {"name": "cifar10", "directory": "nowhere"}}, "'nowhere'"),
+        ({"task": {"name": "own", "own": {"build": "nowhere.py:make"}}}, "there is no file 'nowhere.py'"),
+    ],
+)
+def test_a_task_that_cannot_be_trained_is_said_before_the_search_and_leaves_no_run(
+    changes: dict[str, Any], complaint: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=re.escape(complaint)):
+        launch(from_tree({**TREE, **changes}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
