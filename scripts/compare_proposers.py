@@ -47,7 +47,7 @@ def compare(task: str, seeds: range, names: Sequence[str]) -> dict[str, dict[str
         for name, runs in searches.items()
     }
     curves = {name: np.array([best_so_far(one, table, SHORT) for one in runs]) for name, runs in searches.items()}
-    worse = worse_than_random(curves, RANDOM)
+    worse = worse_than_random(curves, RANDOM, {name: CONTESTANTS[name].trainings for name in names})
     numbers: dict[str, dict[str, Any]] = {}
     for name in names:
         ended = CONTESTANTS[name].trainings
@@ -59,7 +59,7 @@ def compare(task: str, seeds: range, names: Sequence[str]) -> dict[str, dict[str
             "p_value": findings["top10"].p_value,
             "seeds": len(seeds),
             "worse_than_random_p": worse.get(name),
-            "best_so_far": {str(b): summary(curves[name][:, b - 1]) for b in BUDGETS},
+            "best_so_far": {str(b): summary(curves[name][:, b - 1]) for b in BUDGETS if b <= ended},
         }
     if set(names) == set(CONTESTANTS):
         draw_curves(curves, task)

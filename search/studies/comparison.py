@@ -92,7 +92,7 @@ def best_so_far(trained: Sequence[Trained], table: Table, trainings: int) -> np.
     return np.minimum.accumulate(np.array(losses))
 
 
-def worse_than_random(curves: Mapping[str, np.ndarray], random: str) -> dict[str, float]:
+def worse_than_random(curves: Mapping[str, np.ndarray], random: str, ended: Mapping[str, int]) -> dict[str, float]:
     """Return, by proposer, the smallest p-value over the budgets that its best so far is worse than random's.
 
     One-sided Mann-Whitney tests, corrected by Holm for the number of budgets and proposers.
@@ -100,15 +100,18 @@ def worse_than_random(curves: Mapping[str, np.ndarray], random: str) -> dict[str
     Args:
         curves: ``(seeds, trainings)`` of ``best_so_far``, by proposer.
         random: the name of the yardstick among them.
+        ended: trainings after which each one's searches end, by proposer: it is not compared beyond.
     """
-    others = [name for name in curves if name != random]
-    budgets = [budget for budget in BUDGETS if budget <= curves[random].shape[1]]
+    reach = {
+        name: min(ended[name], curves[name].shape[1], curves[random].shape[1]) for name in curves if name != random
+    }
+    budgets = {name: [budget for budget in BUDGETS if budget <= last] for name, last in reach.items()}
     tests = {
         (name, budget): float(
             mannwhitneyu(curves[name][:, budget - 1], curves[random][:, budget - 1], alternative="greater").pvalue
         )
-        for name in others
-        for budget in budgets
+        for name in budgets
+        for budget in budgets[name]
     }
     corrected = dict(zip(tests, holm(list(tests.values())), strict=True))
-    return {name: min(corrected[name, budget] for budget in budgets) for name in others}
+    return {name: min(corrected[name, budget] for budget in budgets[name]) for name in budgets}

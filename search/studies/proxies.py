@@ -66,7 +66,7 @@ SHARES, ABOVE = (0.2, 0.3, 0.4, 0.5), (0.95, 0.9, 0.8, 0.7)
 
 
 def stop_rules(rows: Sequence[Row], reference: Mapping[str, float], chance: float = math.log(10)) -> list[StopRule]:
-    """Apply every rule to children that were trained to their end.
+    """Apply every rule to children that were trained to their end; there are none without a curve.
 
     Args:
         rows: with curves.
@@ -77,9 +77,9 @@ def stop_rules(rows: Sequence[Row], reference: Mapping[str, float], chance: floa
     tops = [set(order[: max(1, round(share * len(order)))]) for share in (0.01, 0.1)]
     curved = [row for row in rows if row.curve and row.expression in reference]
     rules = []
-    for share in SHARES:
+    for share in SHARES if curved else ():
         for above in ABOVE:
-            stopped = [row for row in curved if row.curve[round(share * len(row.curve)) - 1] > above * chance]
+            stopped = [row for row in curved if row.curve[max(1, round(share * len(row.curve))) - 1] > above * chance]
             lost = [sum(row.expression in top for row in stopped) for top in tops]
             of = [sum(row.expression in top for row in curved) for top in tops]
             part = len(stopped) / len(curved)

@@ -68,13 +68,17 @@ COLUMNS = [part.name for part in fields(Row)]
 
 
 def rows_of(path: Path) -> list[Row]:
-    """Return the rows of a file; a last line that a killed writer left unfinished is passed over."""
+    """Return the rows of a file, of a child that was tried again the last one.
+
+    A last line that a killed writer left unfinished is passed over.
+    """
     if not path.is_file():
         return []
     with path.open(encoding="utf-8", newline="") as file:
         whole = file.read().rpartition("\n")[0]
     found = [line for line in csv.reader(whole.splitlines()) if len(line) == len(COLUMNS)]
-    return [_row(line) for line in found if line != COLUMNS]
+    rows = [_row(line) for line in found if line != COLUMNS]
+    return [*{(row.label, row.expression, row.repeat, row.steps): row for row in rows}.values()]
 
 
 def _row(line: Sequence[str]) -> Row:

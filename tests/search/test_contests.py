@@ -1,6 +1,7 @@
 """Every contestant of the comparison searches a table, on every kind of clock."""
 
 import math
+import statistics
 
 import numpy as np
 import pytest
@@ -37,7 +38,9 @@ def test_a_contestant_trains_the_whole_of_a_small_space_once(name: str) -> None:
 
 
 @pytest.mark.parametrize("wait", [True, False])
-@pytest.mark.parametrize("workers", [2, 64])
-def test_more_workers_are_sooner_at_the_top_10(workers: int, wait: bool) -> None:
-    second = contest.seconds("small", "evolution", 1, workers, wait)
-    assert 1.0 <= second <= math.ceil(len(NAMES) / workers)
+def test_more_workers_are_sooner_at_the_top_10(wait: bool) -> None:
+    taken = [
+        statistics.fmean(contest.seconds("small", "random", seed, workers, wait) for seed in range(40))
+        for workers in (1, 2, 64)
+    ]
+    assert taken[0] > taken[1] > taken[2] == 1.0  # a child takes a second, and 64 train the whole space in one

@@ -109,9 +109,20 @@ def test_best_so_far_is_judged_by_the_mean_and_keeps_its_best() -> None:
 def test_worse_than_random_is_seen_and_equal_is_not() -> None:
     numbers = np.random.default_rng(0)
     chance, same, worse = (numbers.normal(mean, 1, (60, 60)) for mean in (0, 0, 1))
-    found = worse_than_random({"random": chance, "same": same, "worse": worse}, "random")
+    curves = {"random": chance, "same": same, "worse": worse}
+    found = worse_than_random(curves, "random", dict.fromkeys(curves, 60))
     assert found["worse"] < 0.001
     assert found["same"] > 0.05
+
+
+def test_searches_that_end_early_are_not_compared_with_what_random_found_later() -> None:
+    numbers = np.random.default_rng(0)
+    falling = np.minimum.accumulate(numbers.normal(0, 1, (2, 100, 150)), axis=2)
+    early = falling[1].copy()
+    early[:, 20:] = early[:, 19:20]  # searches like random's own that end after 20 trainings
+    curves = {"random": falling[0], "early": early}
+    assert worse_than_random(curves, "random", {"random": 150, "early": 150})["early"] < 0.001
+    assert worse_than_random(curves, "random", {"random": 150, "early": 20})["early"] > 0.05
 
 
 def test_reliability_is_that_of_the_noise_it_is_given() -> None:

@@ -51,6 +51,14 @@ def test_a_table_that_was_cut_off_anywhere_is_completed_to_the_same_rows(
     assert -1 not in told
 
 
+def test_of_a_child_that_was_tried_again_the_last_row_counts(tmp_path: Path) -> None:
+    head = "label,expression,repeat,steps,status,loss,accuracy,seconds,curve"
+    lines = ["a,relu(x),0,5,timed out,,,9.0,", "a,relu(x),1,5,scored,0.2,0.9,1.0,", "a,relu(x),0,5,scored,0.4,0.8,1.0,"]
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join([head, *lines, ""]))
+    assert sorted((row.repeat, row.loss) for row in rows_of(path)) == [(0, 0.4), (1, 0.2)]
+
+
 def _row(text: str, loss: float | None, curve: tuple[float, ...] = (2.0, 1.0)) -> Row:
     accuracy = None if loss is None else 1 / (1 + loss)
     return Row("a", text, 0, 2, "scored" if loss is not None else "diverged", loss, accuracy, 1.0, curve)
@@ -107,3 +115,13 @@ def test_stop_rules_count_what_they_save_and_whom_they_cost() -> None:
         assert rule.saved == pytest.approx(0.1 * (1 - rule.share))
         assert rule.lost == (1, 1)
         assert rule.of == (1, 1)
+
+
+@pytest.mark.parametrize(("curve", "stopped"), [((2.3, 0.1), 1.0), ((0.1, 2.3), 0.0), ((2.3,), 1.0)])
+def test_of_a_short_curve_a_rule_looks_at_its_beginning(curve: tuple[float, ...], stopped: float) -> None:
+    rules = stop_rules([_row("a", 0.1, curve)], {"a": 0.1})
+    assert {rule.stopped for rule in rules} == {stopped}
+
+
+def test_without_curves_there_are_no_rules() -> None:
+    assert stop_rules([_row("a", 0.1, ())], {"a": 0.1}) == []
