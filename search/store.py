@@ -6,8 +6,10 @@ what the numbers mean (``leaderboard``) and the order of the search (``run``).
 
 import dataclasses
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -79,12 +81,24 @@ class StoreError(ValueError):
     """The file is absent, of another version, or no store; the message says which and what to do."""
 
 
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Say in a sentence why a file cannot be used."""
+    try:
+        yield
+    except sqlite3.OperationalError as fault:
+        raise StoreError(f"'{path}' cannot be opened here: {fault}") from fault
+    except sqlite3.DatabaseError as fault:
+        raise StoreError(f"'{path}' is not a run's store: {fault}") from fault
+
+
 class Store:
     """One run's memory.
 
     Args:
         directory: the run's directory.
-        create: make the file when it is absent; without it, the store is opened for reading.
+        create: make the file when it is absent; without it, the store is opened for reading, also where nobody may
+            write.
 
     Raises:
         StoreError: there is no readable store of this version.
@@ -96,19 +110,20 @@ class Store:
             directory.mkdir(parents=True, exist_ok=True)
         elif not self.path.is_file():
             raise StoreError(f"'{directory}' holds no run: expected a file {FILE_NAME} in it")
-        mode = "rwc" if create else "ro"
+        mode = "rwc" if create else "ro" if self._may_change() else "ro&immutable=1"
         source = f"{self.path.absolute().as_uri()}?mode={mode}"
-        self._connection = sqlite3.connect(source, uri=True, isolation_level=None, timeout=30.0)
-        try:
+        with _said_of(self.path), ExitStack() as stack:
+            connection = sqlite3.connect(source, uri=True, isolation_level=None, timeout=30.0)
+            self._connection = stack.enter_context(closing(connection))
             if create:
                 self._create()
             self._check_version()
-        except sqlite3.DatabaseError as fault:
-            self.close()
-            raise StoreError(f"'{self.path}' is not a run's store: {fault}") from fault
-        except StoreError:
-            self.close()
-            raise
+            stack.pop_all()  # it stays open
+
+    def _may_change(self) -> bool:
+        """Return whether somebody may write while we read: then SQLite's readers, too, write beside the file."""
+        writable = os.access(self.path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+        return writable or self.path.with_name(f"{FILE_NAME}-wal").exists()
 
     def _create(self) -> None:
         execute = self._connection.execute

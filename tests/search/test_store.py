@@ -1,7 +1,10 @@
 """The store: whole after every step, readable while written, clear about files that are none."""
 
+import os
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -121,3 +124,32 @@ def test_a_cost_is_measured_once(tmp_path: Path) -> None:
         store.add_costs({"f0": Cost(1.0, 2.0, 1.0)})
         store.add_costs({"f0": Cost(9.0, 9.0, 9.0)})
         assert store.costs() == {"f0": Cost(1.0, 2.0, 1.0)}
+
+
+@pytest.fixture
+def of_somebody_else() -> Iterator[Path]:
+    """A directory with a finished run that this process may read and not write; root, too, becomes somebody else."""
+    with TemporaryDirectory() as name:
+        with Store(Path(name), create=True) as store:
+            store.describe({"settings": "{}"})
+        for path, mode in ((Path(name), 0o555), (Path(name) / FILE_NAME, 0o444)):
+            path.chmod(mode)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield Path(name)
+        finally:
+            if user == 0:
+                os.seteuid(user)
+            Path(name).chmod(0o755)
+
+
+def test_a_finished_run_is_read_where_nothing_can_be_written(of_somebody_else: Path) -> None:
+    with Store(of_somebody_else) as store:
+        assert store.fact("settings") == "{}"
+
+
+def test_a_store_that_cannot_be_opened_is_said_so(of_somebody_else: Path) -> None:
+    with pytest.raises(StoreError, match=f"{FILE_NAME}' cannot be opened here"):
+        Store(of_somebody_else, create=True)
