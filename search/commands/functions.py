@@ -29,12 +29,12 @@ def space(
     config: Path | None, changes: tuple[str, ...], primitives: str | None, shape: str, units: int, as_json: bool
 ) -> None:
     """Count the space of CONFIG: strings, legal, finite, distinct, and which known activations lie in it."""
-    if (config is None) == (primitives is None) or (config and (shape or units != 1)):
+    if (config is None) == (primitives is None) or (config and (shape or units != 1)) or (primitives and changes):
         raise click.UsageError("name either a CONFIG (and --set) or --primitives (and --shape or --units)")
     if config is not None:
         settings = load_settings(config, changes).space
     else:
-        names = (primitives or "").split(",")
+        names = [name.strip() for name in (primitives or "").split(",")]
         tree = {"primitives": names[0] if len(names) == 1 else names, "shape": shape, "units": units}
         settings = from_tree({"space": tree}).space
     census = take_census(build_space(settings))

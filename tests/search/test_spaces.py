@@ -81,7 +81,7 @@ def test_a_search_over_a_template_with_constraints_keeps_them(tmp_path: Path) ->
 
 
 def test_space_prints_its_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["space", "--primitives", "identity,sigmoid,relu,mul,add", "--shape", "b(u(x),u(x))"]
+    words = ["space", "--primitives", "identity, sigmoid,relu,mul,add", "--shape", "b(u(x),u(x))"]
     main([*words, "--json"])
     census = json.loads(capsys.readouterr().out)
     assert {"strings", "legal", "finite", "distinct", "distinct_up_to_symmetry", "reachable"} <= census.keys()
@@ -112,6 +112,7 @@ def test_json_for_programs_has_no_bare_infinity(capsys: pytest.CaptureFixture[st
     ("words", "sentence"),
     [
         (["space"], "name either a CONFIG"),
+        (["space", "--primitives", "relu,sin,mul", "--set", "space.units=2"], "name either a CONFIG"),
         (["space", "--primitives", "swish2018"], "did you mean 'swish2017'?"),
         (["space", "--primitives", "tanh,relu"], "has a binary place, and the set has no binary primitive"),
         (["space", "--primitives", "swish2017", "--shape", "b(u(x))"], "template 'b(u(x))': expected ','"),
