@@ -26,6 +26,7 @@ from search.ladder import FinalSettings, RungSettings, TransferSettings
 from search.proposers.registry import ProposerSettings
 from search.spaces import SpaceSettings, own_rows
 
+SHORT = 60  # letters of a setting that changed
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -81,6 +82,19 @@ class SearchSettings:
                 raise ValueError(f"key 'baselines': {fault}") from fault
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML that says it when a key stands twice; YAML 1.2, section 3.2.1.1, forbids it, PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a section, each key of which stands there once."""
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if lines.setdefault(str(key.value), line) != line:
+                raise yaml.YAMLError(f"key '{key.value}' stands in line {lines[key.value]} and again in line {line}")
+        return super().construct_mapping(node, deep)
+
+
 def load_settings(path: Path, changes: Iterable[str] = ()) -> SearchSettings:
     """Read a YAML file and apply ``section.key=value`` changes.
 
@@ -88,9 +102,10 @@ def load_settings(path: Path, changes: Iterable[str] = ()) -> SearchSettings:
         BadSettings: the file or a change cannot be used.
     """
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeDecodeError) as fault:
-        near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.yaml")], n=1)
+        others = [p.name for p in path.parent.glob("*.yaml") if p != path]
+        near = difflib.get_close_matches(path.name, others, n=1)
         raise BadSettings(
             f"cannot read the config '{path}': {getattr(fault, 'strerror', fault)}"
             + (f"; did you mean '{path.parent / near[0]}'?" if near else "")
@@ -146,12 +161,23 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") 
     """List every key that differs, as ``key: old -> new``."""
     found = []
     for key in sorted({*old, *new}):
-        before, after = old.get(key), new.get(key)
+        before, after = _numbered(old.get(key)), _numbered(new.get(key))
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += differences(before, after, f"{path}{key}.")
         elif before != after:
-            found.append(f"{path}{key}: {before} -> {after}")
+            found.append(f"{path}{key}: {_short(before)} -> {_short(after)}")
     return found
+
+
+def _numbered(value: Any) -> Any:
+    """Return a list of sections as a section, so that the keys in it can be told apart."""
+    is_list = isinstance(value, list) and any(isinstance(part, Mapping) for part in value)
+    return {str(place): part for place, part in enumerate(value)} if is_list else value
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= SHORT else text[:SHORT] + " ..."
 
 
 def _apply(tree: dict[str, Any], change: str) -> None:
@@ -173,7 +199,7 @@ def _sentence(error: ErrorDetails) -> str:
     where = ".".join(str(step) for step in error["loc"] if not str(step).startswith(("tuple[", "str")))
     if error["type"] == "unexpected_keyword_argument":
         known = _keys_beside(error["loc"])
-        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.5)
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.6)
         hint = f"did you mean '{near[0]}'?" if near else f"known keys here: {', '.join(known)}"
         return f"unknown key '{where}'; {hint}"
     message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
@@ -181,12 +207,22 @@ def _sentence(error: ErrorDetails) -> str:
         return message if message.startswith("key '") or not where else f"key '{where}': {message}"
     if error["type"].startswith("dataclass"):
         return f"key '{where}': expected a section of keys, found {json.dumps(error['input'])}"
-    hint = "; YAML reads 1e-3 as text, write 1.0e-3" if _is_bare_exponent(error["input"]) else ""
+    hint = _near_choice(error) or _written_out(error["input"])
     return f"key '{where}': {message}, found {json.dumps(error['input'])}{hint}"
 
 
-def _is_bare_exponent(found: object) -> bool:
-    return isinstance(found, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", found, re.IGNORECASE) is not None
+def _near_choice(error: ErrorDetails) -> str:
+    choices = re.findall("'([^']+)'", str(error.get("ctx", {}).get("expected", "")))
+    near = difflib.get_close_matches(str(error["input"]), choices, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _written_out(found: object) -> str:
+    """Return how to write a number that YAML reads as text."""
+    if not isinstance(found, str) or not re.fullmatch(r"[-+]?\d+e[-+]?\d+", found, re.IGNORECASE):
+        return ""
+    number = float(found)
+    return f"; YAML reads {found} as text, write {int(number) if number.is_integer() else found.replace('e', '.0e')}"
 
 
 def _keys_beside(path: tuple[int | str, ...]) -> list[str]:

@@ -53,6 +53,9 @@ def test_settings_cannot_be_changed_afterwards() -> None:
         ({"task": {"learning_rate": "1e-3"}}, "YAML reads 1e-3 as text, write 1.0e-3"),
         ({"space": {"primitives": 3}}, "key 'space.primitives': expected"),
         ({"space": {"own": [{"nme": 1}]}}, "unknown key 'space.own.0.nme'; did you mean 'name'?"),
+        ({"task": {"steps": "1e3"}}, "YAML reads 1e3 as text, write 1000"),
+        ({"foo": 1}, "unknown key 'foo'; known keys here: seed, space"),
+        ({"proposer": {"name": "reinforc"}}, "did you mean 'reinforce'?"),
         ({"seed": -1}, "key 'seed': expected greater than or equal to 0, found -1"),
     ],
 )
@@ -71,6 +74,7 @@ def test_wrong_settings_get_one_clear_sentence(tree: dict[str, object], sentence
         ("seed: 2026-01-01", (), "settings are numbers, texts, lists and sections"),
         ("a: &a [*a]", (), "settings are numbers, texts, lists and sections"),
         ("task: {learning_rate: .inf}", (), "key 'task.learning_rate'"),
+        ("a: 1\nb: 2\na: 3", (), "key 'a' stands in line 1 and again in line 3"),
         ("", ("seed",), "a change is written section.key=value, found 'seed'"),
         ("seed: 1", ("seed.a=1",), "key 'seed.a': 'seed' is a value, not a section"),
         ("", ("seed=[",), "key 'seed': '[' is not a YAML value"),
@@ -92,9 +96,33 @@ def test_a_missing_file_is_named_with_its_nearest_neighbour() -> None:
         load_settings(Path("configs/quickstar.yaml"))
 
 
+def test_a_file_that_cannot_be_read_is_not_its_own_neighbour(tmp_path: Path) -> None:
+    path = tmp_path / "bin.yaml"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(BadSettings, match="cannot read the config") as found:
+        load_settings(path)
+    assert "did you mean" not in str(found.value)
+
+
+def test_parts_of_a_file_may_still_be_shared(tmp_path: Path) -> None:
+    path = tmp_path / "shared.yaml"
+    path.write_text("final: &final {seeds: 3}\nladder: [{<<: *final, steps: 7}]\n")
+    assert [(rung.seeds, rung.steps) for rung in load_settings(path).ladder] == [(3, 7)]
+
+
 def test_changes_win_over_the_file() -> None:
     settings = load_settings(Path("configs/quickstart.yaml"), ["task.steps=7", "proposer.name=random", "baselines=[]"])
     assert (settings.task.steps, settings.proposer.name, settings.baselines) == (7, "random", ())
+
+
+def test_in_lists_of_sections_only_the_keys_that_changed_are_named() -> None:
+    old, new = (
+        json.loads(to_json(from_tree({"transfer": [{"task": {"name": "digits"}, "seeds": n}]}))) for n in (2, 3)
+    )
+    assert differences(old, new) == ["transfer.0.seeds: 2 -> 3"]
+    (added,) = differences(json.loads(to_json(from_tree({}))), new)
+    assert added.startswith("transfer: [] -> ")
+    assert len(added) < 100
 
 
 def test_differences_are_listed_by_key() -> None:
