@@ -20,11 +20,15 @@ class {name}(torch.nn.Module):
     def __init__(self, channels: int = 1, dimension: int = 1, beta: float = {start}) -> None:
         super().__init__()
         self.dimension = dimension
-        self.beta = torch.nn.Parameter(torch.full((channels,), beta))
+        self.beta = torch.nn.Parameter(torch.full((channels,), float(beta)))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.beta.numel() == 1:
+        channels = self.beta.numel()
+        if channels == 1:
             return activation(x, self.beta)
+        if not -x.dim() <= self.dimension < x.dim() or x.shape[self.dimension] != channels:
+            wanted = f"{{channels}} channels in dimension {{self.dimension}}"
+            raise ValueError(f"expected {{wanted}}, found the shape {{tuple(x.shape)}}")
         shape = [1] * x.dim()
         shape[self.dimension] = -1
         return activation(x, self.beta.view(shape))
@@ -50,7 +54,7 @@ def module_source(expression: Expression, *, name: str = "Activation", beta_star
     template = _WITH_BETA if expression.uses_beta else _PLAIN
     return "\n\n".join(
         (
-            f'"""{expression}: found by an activation search; needs torch alone."""\n\nimport torch\n',
+            f'"""{expression}: written by an activation search; needs torch alone."""\n\nimport torch\n',
             function_source(expression, parameters),
             template.format(name=name, expression=expression, start=beta_start),
         )

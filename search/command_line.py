@@ -18,7 +18,7 @@ from grammar.shape import BadShape
 from grammar.space import EmptySpace
 from search import jobs
 from search.commands import functions, runs
-from search.export import ExportFailed
+from search.export import BadTarget, ExportFailed
 from search.ranking.finding import NotFound
 from search.settings import BadSettings
 from search.store import StoreError
@@ -30,6 +30,7 @@ USER_FAULTS = (
     BadPrimitive,
     BadSettings,
     BadShape,
+    BadTarget,
     BadTask,
     EmptySpace,
     NotFound,
@@ -72,7 +73,7 @@ def main(arguments: list[str] | None = None) -> None:
     except USER_FAULTS as fault:
         _stop(str(fault), WRONG_INPUT, debug)
     except OSError as fault:  # a path that cannot be written, a cluster that does not answer
-        _stop(str(fault), WRONG_INPUT, debug)
+        _stop(f"'{fault.filename}': {fault.strerror}" if fault.filename else str(fault), WRONG_INPUT, debug)
     except RecursionError:
         _stop("the expression, template or config is nested too deeply", WRONG_INPUT, debug)
     except ExportFailed as fault:

@@ -41,6 +41,10 @@ print(json.dumps(found))
 """
 
 
+class BadTarget(ValueError):
+    """The file cannot be written there; the message says why."""
+
+
 class ExportFailed(RuntimeError):
     """The written module does not do what was trained; nothing was left at the target."""
 
@@ -50,10 +54,11 @@ def export(expression: Expression, target: Path) -> float:
 
     Raises:
         ExportFailed: the file cannot be imported alone, or differs from what was trained.
-        OSError: the target cannot be written.
+        BadTarget: the target cannot be written, or is something else than a file.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-") as scratch:
+    if target.exists() and not target.is_file():
+        raise BadTarget(f"'{target}' is no ordinary file; expected the name of a Python file, such as activation.py")
+    with _scratch_beside(target) as scratch:
         fresh = Path(scratch) / "exported.py"
         fresh.write_text(module_source(expression, beta_start=BETA_START), encoding="utf-8")
         difference = _difference(expression, fresh)
@@ -63,6 +68,14 @@ def export(expression: Expression, target: Path) -> float:
             )
         fresh.replace(target)
     return difference
+
+
+def _scratch_beside(target: Path) -> "tempfile.TemporaryDirectory[str]":
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-")
+    except OSError as fault:
+        raise BadTarget(f"'{target}' cannot be written: {fault.strerror}") from fault
 
 
 def _difference(expression: Expression, path: Path) -> float:

@@ -60,10 +60,12 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
     """Run a search in a directory; a run that is already there is gone on with.
 
     Raises:
-        BadSettings: the directory's run has other settings.
+        BadSettings: the directory's run has other settings, or it is a file.
         BadTask, BadData, BadOwnTask: a task, one that the finalists are transferred to included, cannot be trained.
         Busy: another process works on it.
     """
+    if directory.exists() and not directory.is_dir():
+        raise BadSettings(f"'{directory}' is a file; expected a directory for the run (--run)")
     if not (directory / FILE_NAME).exists():  # what is wrong is said before a run, and its settings, are kept
         build_space(settings.space)
         for task in (settings.task, *(further.task for further in settings.transfer)):

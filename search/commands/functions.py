@@ -5,13 +5,14 @@ from pathlib import Path
 
 import click
 
-from evaluators.activation import BASELINES
+from evaluators.activation import BASELINES, LAYERS, is_layer
 from evaluators.task import TASKS
 from grammar.census import take_census
 from grammar.description import describe
 from grammar.known import read
+from grammar.parse import BadExpression
 from search import display, jobs
-from search.commands.shared import config_option, json_option, own_of, print_json, set_option
+from search.commands.shared import PATH, config_option, json_option, own_of, print_json, set_option
 from search.settings import from_tree, load_settings, settings_of
 from search.spaces import build_space, own_rows
 
@@ -19,7 +20,7 @@ SHOWN = ("steps", "batch", "learning_rate", "width", "init", "purpose")  # of a 
 
 
 @click.command()
-@click.argument("config", required=False, type=click.Path(path_type=Path))
+@click.argument("config", required=False, type=PATH)
 @set_option
 @click.option("--primitives", help="Instead of CONFIG: a set or names, separated by commas.")
 @click.option("--shape", default="", help='Instead of CONFIG: a template such as "b(u(x),u(x))".')
@@ -51,6 +52,8 @@ def space(
 @json_option
 def describe_command(expression: str, config: Path | None, as_json: bool) -> None:
     """Say everything about EXPRESSION: forms, ends, shape, moments, gain, distance to Swish."""
+    if is_layer(expression):
+        raise BadExpression(f"'{expression}' is a layer, no function of one number: {LAYERS[expression].formula}")
     facts = describe(read(expression, own_of(config)))
     if as_json:
         print_json(facts)
@@ -83,7 +86,7 @@ def tasks(as_json: bool) -> None:
     help="The children's seeds are made of it.",
 )
 @click.option("--pool", type=click.Choice(["ray", "serial"]), help="Who trains.  [default: ray]")
-@click.option("--config", type=click.Path(path_type=Path), help="Whose task, pool and own primitives are used.")
+@click.option("--config", type=PATH, help="Whose task, pool and own primitives are used.")
 @set_option
 @json_option
 def evaluate(
@@ -99,8 +102,9 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score EXPRESSIONS, such as "mul(x,sigmoid(x))" or gelu, without a search."""
-    named = BASELINES if baselines == "all" else [name.strip() for name in (baselines or "").split(",") if name.strip()]
-    texts = list(dict.fromkeys([*expressions, *named]))
+    named = [name.strip() for name in (baselines or "").split(",") if name.strip()]
+    every = [known for name in named for known in (BASELINES if name == "all" else [name])]
+    texts = list(dict.fromkeys([*expressions, *every]))
     if not texts:
         raise click.UsageError("name EXPRESSIONS or --baselines")
     words = {"task.name": task, "task.steps": steps, "pool.kind": pool}

@@ -1,5 +1,6 @@
 """The commands on runs: launch one, look at its ranking, export from it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -11,7 +12,7 @@ from grammar.known import read
 from grammar.parse import BadExpression
 from grammar.primitive import Primitive
 from search import display, entry_tables, jobs, run_tables
-from search.commands.shared import called, config_option, json_option, own_of, print_json, set_option
+from search.commands.shared import PATH, called, config_option, json_option, own_of, print_json, set_option
 from search.export import export
 from search.ladder import TransferSettings, transfer_rung
 from search.ranking.finding import find
@@ -21,14 +22,14 @@ from search.settings import load_settings, settings_of
 from search.spaces import own_rows
 from search.store import Store
 
-run_argument = click.argument("run", metavar="RUN", type=click.Path(path_type=Path))
+run_argument = click.argument("run", metavar="RUN", type=PATH)
 which_argument = click.argument("which", metavar="WHICH")
 NOTHING_YET = "nothing was trained yet; look again in some seconds"
 
 
 @click.command()
-@click.argument("config", type=click.Path(path_type=Path))
-@click.option("--run", type=click.Path(path_type=Path), help="Where to keep the run. [default: runs/NAME OF CONFIG]")
+@click.argument("config", type=PATH)
+@click.option("--run", type=PATH, help="Where to keep the run. [default: runs/NAME OF CONFIG]")
 @set_option
 def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
@@ -41,17 +42,20 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     jobs.launch(settings, directory, display.ProgressLine(console))
     console.print()
     board, program = _board(directory), called()
-    shown = sum(FINAL in entry.records for entry in board.entries)
-    _print_ranking(board, shown, f"{directory}: {len(board.entries)} behaviours")
+    _print_ranking(
+        board,
+        [entry for entry in board.entries if FINAL in entry.records],
+        f"{directory}: {len(board.entries)} behaviours",
+    )
     console.print(f"\nlook further:  {program} top {directory} -n 50")
     console.print(f"one candidate: {program} show {directory} 1")
     console.print(f"elsewhere:     {program} transfer {directory} --task mnist1d_mlp")
-    console.print(f"export it:     {program} export {directory} 1 -o activation.py")
+    console.print(f"export it:     {program} export {directory} found -o activation.py")
 
 
-def _print_ranking(board: Leaderboard, count: int, title: str) -> None:
+def _print_ranking(board: Leaderboard, shown: Sequence[Entry], title: str) -> None:
     console = display.console()
-    console.print(run_tables.ranking_table(board.entries[:count], title))
+    console.print(run_tables.ranking_table(shown, title))
     for remark in run_tables.remarks(board):
         console.print(remark, markup=False)
 
@@ -59,14 +63,16 @@ def _print_ranking(board: Leaderboard, count: int, title: str) -> None:
 @click.command()
 @run_argument
 @click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@click.option("--found", is_flag=True, help="Without the baselines.")
 @json_option
-def top(run: Path, count: int, as_json: bool) -> None:
+def top(run: Path, count: int, found: bool, as_json: bool) -> None:
     """Show the ranked candidates of RUN, also while the search runs."""
     board = _board(run)
+    shown = [entry for entry in board.entries if not (found and entry.baseline)][:count]
     if as_json:
-        print_json([entry_tables.entry_facts(entry) for entry in board.entries[:count]])
+        print_json([entry_tables.entry_facts(entry) for entry in shown])
     elif board.entries:
-        _print_ranking(board, count, f"{run}: {len(board.entries)} behaviours so far")
+        _print_ranking(board, shown, f"{run}: {len(board.entries)} behaviours")
     else:
         print(NOTHING_YET)
 
@@ -77,7 +83,7 @@ def top(run: Path, count: int, as_json: bool) -> None:
 @config_option
 @json_option
 def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
-    """Show candidate WHICH (place, id, known name or expression): its formula and what every seed gave."""
+    """Show candidate WHICH (place, found, id, known name or expression): its formula and what every seed gave."""
     rows = own_of(config)
     entry = find(_board(run).entries, which, rows)
     if as_json:
@@ -102,7 +108,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
 @click.command("export")
 @run_argument
 @which_argument
-@click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The Python file to write.")
+@click.option("-o", "--output", required=True, type=PATH, help="The Python file to write.")
 @config_option
 def export_command(run: Path, which: str, output: Path, config: Path | None) -> None:
     """Write candidate WHICH as a module that needs torch alone, checked in a fresh interpreter."""
@@ -110,11 +116,16 @@ def export_command(run: Path, which: str, output: Path, config: Path | None) -> 
     entry = find(_board(run).entries, which, rows)
     if is_layer(entry.expression):
         raise BadExpression(f"'{entry.expression}' is a layer, no expression: torch has it, or write it as a module")
+    replaced = " (replaced)" if output.is_file() else ""
     difference = export(_read_of_run(entry, rows), output)
-    print(
-        f"{output}: class Activation, {entry.expression}; value and gradient equal what was trained ({difference:.1g})"
-    )
-    print(f"use it: from {output.stem} import Activation")
+    equal = f"value and gradient equal what was trained, largest difference {difference:.1g}"
+    print(f"{output}{replaced}: class Activation, {entry.expression}; {equal}")
+    if entry.baseline:
+        print(f"it is a baseline; the best that the search found: {called()} export {run} found -o {output}")
+    if output.suffix == ".py" and output.stem.isidentifier():
+        print(f"use it: from {output.stem} import Activation")
+    else:
+        print(f"to import it, name it as a module: {output.stem.replace('-', '_').replace('.', '_')}.py")
 
 
 def _read_of_run(entry: Entry, own: tuple[Primitive, ...]) -> Expression:
@@ -152,7 +163,7 @@ def rungs(run: Path, as_json: bool) -> None:
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh seeds of each.")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps.  [default: the task's own]")
 @click.option("--pool", type=click.Choice(["ray", "serial"]), help="Who trains.  [default: ray]")
-@click.option("--config", type=click.Path(path_type=Path), help="Whose task, pool and own primitives are used.")
+@click.option("--config", type=PATH, help="Whose task, pool and own primitives are used.")
 @set_option
 def transfer(
     run: Path,

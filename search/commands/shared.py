@@ -5,6 +5,7 @@ import math
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,9 +13,19 @@ from grammar.primitive import Primitive
 from search.settings import load_settings
 from search.spaces import own_rows
 
-config_option = click.option(
-    "--config", type=click.Path(path_type=Path), help="Where primitives of your own stand; their code runs here."
-)
+
+class NamedPath(click.Path):
+    """A path that was named: an empty text is a shell's unset variable, not the directory one stands in."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse the empty text."""
+        if not str(value):
+            self.fail("expected a path, found an empty text", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PATH = NamedPath(path_type=Path)
+config_option = click.option("--config", type=PATH, help="Where primitives of your own stand; their code runs here.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 set_option = click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, such as task.steps=500."

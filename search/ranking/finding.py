@@ -1,6 +1,7 @@
 """Finding one entry of a ranking by what a person types."""
 
 from collections.abc import Sequence
+from itertools import chain
 
 from grammar.fingerprint import fingerprint
 from grammar.known import read
@@ -8,13 +9,17 @@ from grammar.parse import BadExpression
 from grammar.primitive import Primitive
 from search.ranking.leaderboard import Entry
 
+SHORTEST = 4  # letters of an id
+
 
 class NotFound(ValueError):
     """No entry answers to what was asked for; the message says what would."""
 
 
 def find(entries: list[Entry], which: str, own: Sequence[Primitive] = ()) -> Entry:
-    """Return the entry of a place, an id (or its beginning), a known name or an expression.
+    """Return the entry of a place, an id (or its beginning), a known name, an expression, or ``found``.
+
+    ``found`` is the first that the search itself found, ``found:2`` the second: a baseline often leads the list.
 
     Raises:
         NotFound: nothing answers.
@@ -22,17 +27,41 @@ def find(entries: list[Entry], which: str, own: Sequence[Primitive] = ()) -> Ent
     text = which.strip()
     if not entries:
         raise NotFound("nothing was trained in this run yet; look again in some seconds")
+    entry = _by_place(entries, text) or _by_function(entries, text, own)
+    if entry is None:
+        raise NotFound(f"'{text}' was not trained in this run; 'actsearch evaluate \"{text}\"' scores it")
+    return entry
+
+
+def _by_place(entries: Sequence[Entry], text: str) -> Entry | None:
+    """Return the entry of a place or an id; no number is an expression."""
+    if text.partition(":")[0] == "found":
+        return _found(entries, text)
     if text.isdecimal() and 1 <= int(text) <= len(entries):
         return entries[int(text) - 1]
-    if len(text) >= 4:
-        matches = [entry for entry in entries if entry.fingerprint.startswith(text.lower())]
-        if len(matches) == 1:
-            return matches[0]
+    matches = (
+        [entry for entry in entries if entry.fingerprint.startswith(text.lower())] if len(text) >= SHORTEST else []
+    )
+    if len(matches) == 1:
+        return matches[0]
     if text.isdecimal():
         raise NotFound(f"no place {text}: this run has places 1 to {len(entries)}")
-    for entry in entries:
-        if entry.expression == text:
-            return entry
+    return None
+
+
+def _found(entries: Sequence[Entry], text: str) -> Entry:
+    own = [entry for entry in entries if not entry.baseline]
+    number = text.partition(":")[2] or "1"
+    if not number.isdecimal() or not 1 <= int(number) <= len(own):
+        raise NotFound(f"no '{text}': the search found {len(own)}, expected found or found:1 to found:{len(own)}")
+    return own[int(number) - 1]
+
+
+def _by_function(entries: Sequence[Entry], text: str, own: Sequence[Primitive]) -> Entry | None:
+    """Return the entry that was trained as this text or does the same; with shared twins, one was trained for all."""
+    same = next((entry for entry in entries if entry.expression == text), None)
+    if same is not None:
+        return same
     try:
         key = fingerprint(read(text, own))
     except BadExpression as fault:
@@ -40,13 +69,9 @@ def find(entries: list[Entry], which: str, own: Sequence[Primitive] = ()) -> Ent
             f"'{text}' is no place in the list (1 to {len(entries)}), no id of this run and no expression: {fault}"
         )
         raise NotFound(message) from fault
-    for entry in entries:
-        if entry.fingerprint == key:
-            return entry
-    for entry in entries:  # with shared twins, one was trained for all
-        if any(_fingerprint(twin, own) == key for twin in entry.twins):
-            return entry
-    raise NotFound(f"'{text}' was not trained in this run; 'actsearch evaluate \"{text}\"' scores it")
+    equal = (entry for entry in entries if entry.fingerprint == key)
+    twins = (entry for entry in entries if any(_fingerprint(twin, own) == key for twin in entry.twins))
+    return next(chain(equal, twins), None)
 
 
 def _fingerprint(text: str, own: Sequence[Primitive]) -> str | None:

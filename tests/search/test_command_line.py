@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from grammar.known import KNOWN, read
 from search import export as export_module
 from search.command_line import main
 from search.commands.shared import called
-from search.export import ExportFailed, export
+from search.export import BadTarget, ExportFailed, export
 from search.run import Search
 from search.store import Store
 from tests.test_tiny import TINY
@@ -50,13 +51,18 @@ SMALL = ["--task=digits", "--seeds=1", "--steps=2", "--pool=serial"]
         (["evaluate", "relu", "--task", "own"], "key 'task.own': the task 'own'"),
         (["evaluate", "relu", "--baselines", "reluu"], "did you mean 'relu'?"),
         (["evaluate", "relu", "--set", "task.augment=true"], "key 'task.augment': only images can be shifted"),
-        (["evaluate", "relu", "--set", "task.own.score=a:b"], "the task 'own', and no other, goes with a function of"),
+        (["evaluate", "relu", "--set", "task.own.score=a:b"], "'mnist1d' contradicts 'a:b' of task.own"),
         (["evaluate", "relu", "--task", "digits", "--set", "task.kernel=native"], "key 'task.kernel': only the 1-D"),
         (["evaluate", "relu", "--set", "task.kernel=native", "--set", "task.batch=20"], "found 20, 8 and 40"),
         (["evaluate", "relu", "--set", "task.init=hee"], "key 'task.init': expected"),
         (["evaluate", "relu", "--set", "task.batch=1"], "key 'task.batch': at least 2 examples are needed, found 1"),
         (["evaluate", "relu", "--seeds", "0"], "0 is not in the range"),
         (["tip"], "No such command 'tip'"),
+        (["search", "configs/quickstart.yaml", "--run", ""], "expected a path, found an empty text"),
+        (["search", "configs/quickstart.yaml", "--run", "README.md"], "'README.md' is a file; expected a directory"),
+        (["search", "configs/quickstart.yaml", "--run", "/proc/foo"], "'/proc/foo': No such file or directory"),
+        (["evaluate", "--baselines", "all,reluu"], "unknown name 'reluu', did you mean 'relu'?"),
+        (["describe", "maxout"], "'maxout' is a layer, no function of one number"),
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_code_2(
@@ -138,6 +144,16 @@ def test_an_exported_file_equals_what_was_trained(name: str, tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["f.py"]
 
 
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for target in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(BadTarget, match="is no ordinary file"):
+            export(read("silu"), target)
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(BadTarget, match="cannot be written: No such file or directory"):
+        export(read("silu"), Path("/proc/a/b.py"))
+
+
 def test_a_file_that_differs_is_not_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     true_source = export_module.module_source(read("silu"))
     monkeypatch.setattr(export_module, "module_source", lambda *_, **__: true_source.replace("sigmoid", "tanh"))
@@ -167,6 +183,10 @@ def test_an_exported_beta_is_trained_per_channel(tmp_path: Path) -> None:
     exec((tmp_path / "swish.py").read_text(), scope)
     module = scope["Activation"](channels=4)
     module(torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))).sum().backward()
+    for wrong in (torch.zeros(4), torch.zeros(2, 3)):
+        with pytest.raises(ValueError, match="expected 4 channels in dimension 1, found the shape"):
+            module(wrong)
+    assert scope["Activation"](channels=4, beta=1).beta.dtype == torch.float32
     (beta,) = module.parameters()
     assert beta.grad is not None
     assert beta.grad.shape == (4,)

@@ -216,6 +216,17 @@ def test_a_twin_with_a_primitive_that_is_not_named_hides_nobody(tmp_path: Path) 
         find(entries, "gelu")
 
 
+def test_what_the_search_found_is_counted_without_the_baselines(tmp_path: Path) -> None:
+    store = _store(tmp_path, "relu(x)", "tanh(x)", "sin(x)", baselines=("relu(x)",))
+    for text, loss in (("relu(x)", 0.1), ("tanh(x)", 0.2), ("sin(x)", 0.3)):
+        _keep(store, text, SEARCH, [loss])
+    entries = _board(store).entries
+    assert [find(entries, which).expression for which in ("1", "found", "found:2")] == ["relu(x)", "tanh(x)", "sin(x)"]
+    for which in ("found:3", "found:0", "found:best"):
+        with pytest.raises(NotFound, match="the search found 2, expected found or found:1 to found:2"):
+            find(entries, which)
+
+
 @pytest.mark.parametrize(
     ("which", "complaint"),
     [
