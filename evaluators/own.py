@@ -126,7 +126,11 @@ def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -
 
 
 def _build(settings: TaskSettings) -> tuple[nn.Module, Any]:
-    found = find(settings.own.build)(settings)
+    build = find(settings.own.build)
+    try:
+        found = build(settings)
+    except Exception as fault:  # whatever the user's function raises
+        raise BadOwnTask(f"'{settings.own.build}' raised {type(fault).__name__}: {fault}") from fault
     if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], nn.Module)):
         raise BadOwnTask(f"'{settings.own.build}' must return (model, data), found {type(found).__name__}")
     return found

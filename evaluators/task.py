@@ -127,10 +127,14 @@ def complete(settings: TaskSettings) -> TaskSettings:
         near = difflib.get_close_matches(settings.name, TASKS, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(TASKS)}"
         raise BadTask(f"key 'task.name': unknown task '{settings.name}'; {hint}")
-    if (settings.name == "own") != bool(settings.own.build or settings.own.score):
+    theirs = settings.own.build or settings.own.score
+    if settings.name == "own" and not theirs:
         raise BadTask(
-            "key 'task.own': the task 'own', and no other, goes with a function of yours: "
-            "name it, task.own.build or task.own.score (module:function), and task.name: own"
+            "key 'task.own': the task 'own' is a function of yours: name it, task.own.build or task.own.score"
+        )
+    if settings.name != "own" and theirs:
+        raise BadTask(
+            f"key 'task.name': '{settings.name}' contradicts '{theirs}' of task.own: the name own goes with it"
         )
     task = TASKS[settings.name]
     open_ones = ("steps", "batch", "learning_rate", "width", "init")

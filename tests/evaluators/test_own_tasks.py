@@ -82,6 +82,7 @@ def test_a_training_of_ones_own_gives_the_score(tmp_path: Path) -> None:
     [
         (GOOD, {"build": "bild"}, "has no function 'bild'"),
         ("import nothing_there", {"build": "build"}, "cannot be imported: ModuleNotFoundError"),
+        ("def build(settings): raise KeyError('boom')", {"build": "build"}, "build' raised KeyError: 'boom'"),
         ("def build(settings): return 3", {"build": "build"}, r"must return \(model, data\), found int"),
         (GOOD.replace("model, data()", "model, {'train': 3}"), {"build": "build"}, "of train, validation, test"),
         (GOOD.replace("(x[:200], y[:200])", "x"), {"build": "build"}, r"data\['train'\] must be a pair of tensors"),
