@@ -41,7 +41,7 @@ def find(path: str) -> Callable[..., Any]:
 @functools.cache
 def _from_file(path: Path) -> Any:
     if not path.is_file():
-        raise BadOwnTask(f"there is no file '{path}'")
+        raise BadOwnTask(f"there is no file '{path}', looked for from '{Path.cwd()}', where the command was started")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise BadOwnTask(f"'{path}' is no Python file")

@@ -16,7 +16,7 @@ from grammar.properties import properties
 from search.display import console
 from search.ranking.leaderboard import Entry, leaderboard
 from search.records import FINAL, SEARCH
-from search.store import Store
+from search.store import Store, StoreError
 
 TOP = 40
 
@@ -68,8 +68,11 @@ def main() -> None:
     parser.add_argument("runs", nargs="+", type=Path, help="run directories")
     names = ("run", "proposals", "trained", "a minute", "best", f"mean of best {TOP}")
     table = Table(*names, "best swish-like by search loss", "by final loss", "best of the proposed, fresh seeds")
-    for directory in parser.parse_args().runs:
-        table.add_row(*row(directory))
+    try:
+        for directory in parser.parse_args().runs:
+            table.add_row(*row(directory))
+    except StoreError as fault:
+        parser.error(str(fault))
     console().print(table)
 
 

@@ -73,11 +73,14 @@ def run(path: Path, count: int, workers: int) -> None:
 
 
 def measure_seconds(path: Path) -> None:
-    """Train known functions every way, one child at a time, for the seconds they take; nothing else should run."""
+    """Train known functions every way, one child at a time, for the seconds they take; nothing else should run.
+
+    The ways take turns, function by function: a shared machine's speed drifts, for all of them alike.
+    """
     texts = [str(read(name)) for name in ("relu", "swish", "gelu", "tanh", "cos_minus_x", "min_sin", "elu", "mish")]
-    for label, task, steps, _ in grid(texts):
-        cells = [Cell(QUIET + label, text, 90, steps) for text in texts]
-        tabulate(path, cells, task, PoolSettings(kind="serial"))
+    for text in texts:
+        for label, task, steps, _ in grid(texts):
+            tabulate(path, [Cell(QUIET + label, text, 90, steps)], task, PoolSettings(kind="serial"))
 
 
 def best_third(path: Path, functions: list[str]) -> list[str]:

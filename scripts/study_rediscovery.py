@@ -18,7 +18,7 @@ import joblib
 from pydantic import RootModel
 
 from search.ranking.significance import LEVEL, compare, mean_interval
-from search.store import Store
+from search.store import Store, StoreError
 from search.studies.contest import CONTESTANTS, looks_for, table_for
 from search.studies.contest import search as search_table
 from search.studies.rediscovery import (
@@ -153,6 +153,13 @@ def print_known(searches: Sequence[Search]) -> None:
           f"{correlation_by_seed({name: losses[name] for name in COMPARED}):.2f}.")  # fmt: skip
 
 
+def _search_in(directory: Path) -> Search:
+    with Store(directory) as store:
+        if not store.fact("finished"):
+            raise StoreError(f"the run in '{directory}' is not finished: 'actsearch search' goes on with it")
+        return search_of(store)
+
+
 def main() -> None:
     """Report, or replay."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -168,10 +175,10 @@ def main() -> None:
     words = parser.parse_args()
     match words.job:
         case "runs":
-            searches = []
-            for directory in words.runs:
-                with Store(directory) as store:
-                    searches.append(search_of(store))
+            try:
+                searches = [_search_in(directory) for directory in words.runs]
+            except StoreError as fault:
+                parser.error(str(fault))
             if words.json:
                 print(Searches(searches).model_dump_json(indent=1))
             else:

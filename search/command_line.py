@@ -52,7 +52,7 @@ def app() -> None:
 
 for command in (
     runs.search, runs.top, runs.show, runs.export_command, runs.rungs, runs.transfer, functions.evaluate,
-    functions.tasks, functions.space, functions.describe_command,
+    functions.tasks, functions.space, functions.describe_command, functions.settings_command,
 ):  # fmt: skip
     app.add_command(command)
 

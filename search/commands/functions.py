@@ -1,4 +1,4 @@
-"""The commands on functions, spaces and tasks, outside of any run."""
+"""The commands on functions, spaces, tasks and settings, outside of any run."""
 
 import dataclasses
 from pathlib import Path
@@ -14,6 +14,7 @@ from grammar.parse import BadExpression
 from search import display, jobs
 from search.commands.shared import PATH, config_option, json_option, own_of, print_json, set_option
 from search.settings import from_tree, load_settings, settings_of
+from search.settings_text import settings_text
 from search.spaces import build_space, own_rows
 
 SHOWN = ("steps", "batch", "learning_rate", "width", "init", "purpose")  # of a task
@@ -70,6 +71,19 @@ def tasks(as_json: bool) -> None:
         print_json(rows)
     else:
         display.console().print(display.plain_table(rows))
+
+
+@click.command("settings")
+@click.argument("config", required=False, type=PATH)
+@set_option
+@json_option
+def settings_command(config: Path | None, changes: tuple[str, ...], as_json: bool) -> None:
+    """List every setting of CONFIG, or the defaults, with what it means; the output is a config."""
+    found = settings_of(config, changes)
+    if as_json:
+        print_json(dataclasses.asdict(found))
+    else:
+        print(settings_text(found), end="")
 
 
 @click.command()

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from search.settings import BadSettings, SearchSettings, differences, from_tree, load_settings, to_json
+from search.command_line import main
+from search.settings import (
+    BadSettings,
+    SearchSettings,
+    differences,
+    from_tree,
+    load_settings,
+    settings_of,
+    to_json,
+)
 
 CONFIGS = sorted(Path("configs").glob("*.yaml"))
 
@@ -30,6 +39,19 @@ def test_settings_are_written_and_read_back() -> None:
 def test_settings_cannot_be_changed_afterwards() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         SearchSettings().seed = 3  # type: ignore[misc]
+
+
+def test_the_list_of_all_settings_says_what_each_means_and_can_be_read_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = ["seed=7", "task.own.replace=[a, b]", "transfer=[{task: {name: digits}}]", "space.units=2"]
+    main(["settings", *(word for change in changes for word in ("--set", change))])
+    printed = capsys.readouterr().out
+    (tmp_path / "all.yaml").write_text(printed)
+    assert load_settings(tmp_path / "all.yaml") == settings_of(None, changes)
+    assert all("  # " in line for line in printed.splitlines())
+    main(["settings", "configs/quickstart.yaml", "--json"])
+    assert json.loads(capsys.readouterr().out) == json.loads(to_json(load_settings(Path("configs/quickstart.yaml"))))
 
 
 @pytest.mark.parametrize(
