@@ -34,12 +34,14 @@ class ProgressLine:
         self.console = console
         self.started = self.printed = 0.0
         self.first: Progress | None = None
+        self.steps = 0  # of the last report
 
     def __call__(self, progress: Progress) -> None:
         """Show it, unless the last line is too fresh."""
         now = time.monotonic()
-        if self.first is None or progress.steps < self.first.steps:
+        if self.first is None or progress.steps < self.steps:  # another job's first outcome
             self.first, self.started = progress, now
+        self.steps = progress.steps
         last = progress.steps >= progress.steps_goal
         if now - self.printed < (0.2 if self.console.is_terminal else LINE_SECONDS) and not last:
             return
