@@ -162,8 +162,9 @@ def test_the_readmes_reliability_of_a_table_is_what_its_rows_say(task: str) -> N
     assert all(f"| {task} {row}" in README for row in rows)
 
 
-def test_the_readmes_rediscovery_is_what_the_runs_say() -> None:
-    script = [sys.executable, "scripts/study_rediscovery.py", "report"]
+@pytest.mark.parametrize("study", ["rediscovery", "challengers"])
+def test_a_study_of_the_readme_is_what_its_runs_say(study: str) -> None:
+    script = [sys.executable, f"scripts/study_{study}.py", "report"]
     printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
     rows = [line for line in printed.splitlines() if line.startswith("| ")]
     said = [line.strip() for line in printed.splitlines() if line and not line.startswith("|")]

@@ -1,0 +1,91 @@
+"""What a challenge to Swish says, against SciPy's own tests."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from evaluators.outcome import Outcome, Request, Status
+from evaluators.settings import TaskSettings
+from evaluators.task import complete
+from grammar.fingerprint import behaviour, digest, twin_key
+from grammar.known import read
+from search.ladder import FinalSettings, rungs, transfer_rung
+from search.records import FINAL, Behaviour, Key, Record
+from search.store import Store
+from search.studies.challenge import Challenge, challenge_of
+
+SEEDS = 12
+HOME, AWAY = "mnist1d, 3000 steps", "digits, 60 steps"
+TEXTS = {"swish": "mul(x,sigmoid(scale(x)))", "relu": "relu(x)", "abs": "abs(x)", "tanh": "tanh(x)"}
+
+
+@pytest.fixture
+def losses() -> dict[str, dict[str, np.ndarray]]:
+    draw = np.random.default_rng(5)
+    seed = draw.normal(size=(2, SEEDS))
+    means = {"swish": (1.0, 1.0), "relu": (1.5, 0.5), "abs": (0.2, 1.6), "tanh": (0.9, 3.0)}
+    return {
+        task: {name: mean[place] + 0.3 * seed[place] + 0.1 * draw.normal(size=SEEDS) for name, mean in means.items()}
+        for place, task in enumerate((HOME, AWAY))
+    }
+
+
+@pytest.fixture
+def found(tmp_path: Path, losses: dict[str, dict[str, np.ndarray]]) -> Challenge:
+    """Return the challenge of a store in which tanh fails once, on the other task."""
+    ladder = rungs(complete(TaskSettings()), [], FinalSettings(1, SEEDS, 3000))
+    away = transfer_rung(dataclasses.replace(complete(TaskSettings(name="digits")), steps=60), SEEDS)
+    with Store(tmp_path, create=True) as store:
+        store.add_rungs([*ladder, away])
+        store.describe({"settings": json.dumps({"seed": 7})})
+        rows = [Behaviour(digest(n), t, True, twin_key(n)) for t in TEXTS.values() for n in [behaviour(read(t))]]
+        stranger = behaviour(read("sin(x)"))
+        store.add_baselines([*rows])
+        store.add_proposals([Behaviour(digest(stranger), "sin(x)", False, twin_key(stranger))], [], b"")
+        for rung, task in ((FINAL, HOME), (away.name, AWAY)):
+            for (name, text), row in zip(TEXTS.items(), rows, strict=True):
+                for repeat, loss in enumerate(losses[task][name].tolist()):
+                    failed = (name, task, repeat) == ("tanh", AWAY, 4)
+                    store.add_outcome(_record(row.fingerprint, text, rung, repeat, None if failed else loss))
+            store.add_outcome(_record(digest(stranger), "sin(x)", rung, 0, 0.0))
+        return challenge_of(store)
+
+
+def _record(fingerprint: str, text: str, rung: str, repeat: int, loss: float | None) -> Record:
+    if loss is None:
+        outcome = Outcome(Status.DIVERGED, reason="loss is not finite")
+    else:
+        outcome = Outcome(Status.SCORED, loss, metrics={"validation_loss": loss, "test_loss": loss})
+    return Record(Key(fingerprint, rung, repeat), Request(text, repeat, 60, test=True), outcome)
+
+
+def test_baselines_are_challengers_and_what_the_run_proposed_is_none(found: Challenge) -> None:
+    assert found.seed == 7
+    assert [*found.losses] == [HOME, AWAY]
+    assert found.challengers == ["abs", "tanh", "relu"]
+
+
+@pytest.mark.parametrize("task", [HOME, AWAY])
+def test_differences_are_paired_by_seed_and_tested_as_scipy_does(
+    found: Challenge, losses: dict[str, dict[str, np.ndarray]], task: str
+) -> None:
+    against = found.against_swish()[task]
+    names = [name for name in found.challengers if (name, task) != ("tanh", AWAY)]
+    assert sorted(against) == sorted(names)
+    oracle = [stats.wilcoxon(losses[task][name] - losses[task]["swish"], method="exact").pvalue for name in names]
+    assert [against[name].p_value for name in names] == pytest.approx(oracle)
+    for name in names:
+        difference = losses[task][name] - losses[task]["swish"]
+        assert against[name].difference == pytest.approx(difference.mean())
+        half = stats.t.interval(0.95, SEEDS - 1, difference.mean(), stats.sem(difference))
+        assert against[name].interval == pytest.approx(half)
+
+
+def test_one_failed_seed_leaves_no_comparison_and_is_never_averaged_away(found: Challenge) -> None:
+    assert found.losses[AWAY]["tanh"] == {}
+    assert "tanh" not in found.against_swish()[AWAY]
+    assert "tanh" in found.against_swish()[HOME]
