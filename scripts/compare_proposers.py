@@ -78,7 +78,7 @@ def clocks(task: str, seeds: range, names: Sequence[str]) -> dict[str, dict[str,
     found = joblib.Parallel(n_jobs=-1, verbose=1)(joblib.delayed(seconds)(task, *job) for job in jobs)
     taken: dict[str, dict[str, list[float]]] = {}
     for (name, _, workers, wait), second in zip(jobs, found, strict=True):
-        taken.setdefault(name, {}).setdefault(f"{workers} {'in batches' if wait else 'never waiting'}", []).append(
+        taken.setdefault(name, {}).setdefault(f"{workers} {'in batches' if wait else 'asynchronous'}", []).append(
             second
         )
     return {name: {mode: statistics.median(all_) for mode, all_ in modes_.items()} for name, modes_ in taken.items()}

@@ -34,6 +34,7 @@ LOOKS = 8  # draws of untrained networks that the surrogate's searches share
 BATCH = 4  # proposals a batch
 SHORT = 150  # trainings after which the searches of learning proposers end, and the curves
 MANY, FEW = 1500, 100  # of those that cost nothing, and of the surrogates, whose model takes a second a hundred
+ASKING = 16  # of many workers that wait for no batch, this part asks together: a driver cannot serve each by itself
 SURROGATE = SurrogateSettings(use=True)
 SPACE = build_space(SpaceSettings())
 
@@ -122,7 +123,9 @@ def seconds(task: str, name: str, seed: int, workers: int, wait: bool) -> float:
     proposer, trainings = _proposer(task, name, seed), max(SHORT, CONTESTANTS[name].trainings)
     if wait:
         return seconds_to(replay(proposer, table, seed, max(BATCH, workers), trainings, workers, wanted), wanted)
-    return seconds_to(replay_asynchronously(proposer, table, seed, BATCH, trainings, workers, wanted), wanted)
+    together = max(1, workers // ASKING)
+    told = max(BATCH, together)
+    return seconds_to(replay_asynchronously(proposer, table, seed, told, trainings, workers, wanted, together), wanted)
 
 
 def _proposer(task: str, name: str, seed: int) -> Proposer:

@@ -145,8 +145,9 @@ def replay_asynchronously(
     trainings: int,
     workers: int,
     until: frozenset[str] = frozenset(),
+    together: int = 1,
 ) -> list[Trained]:
-    """Search the table with workers that never wait for each other, told whenever ``batch`` outcomes came together.
+    """Search the table with workers that do not wait for a batch, told whenever ``batch`` outcomes came together.
 
     Args:
         proposer: who proposes.
@@ -154,8 +155,9 @@ def replay_asynchronously(
         seed: of the draw of seeds that are told.
         batch: outcomes a tell.
         trainings: when to stop.
-        workers: how many children are trained at once; the free ones ask together.
+        workers: how many children are trained at once.
         until: end when one of these was trained.
+        together: how many of them are free before they ask; by 1 nobody ever waits.
 
     Returns:
         What was trained, in the order of finishing.
@@ -166,7 +168,8 @@ def replay_asynchronously(
     waiting: list[Proposal] = []
     now, number = 0.0, 0
     while len(trained) < trainings and not (trained and trained[-1].name in until):
-        for proposal in proposer.ask(workers - len(busy)):
+        free = workers - len(busy)
+        for proposal in proposer.ask(free) if free >= together else []:
             name, number = fingerprint(proposal.expression), number + 1
             heapq.heappush(busy, (now + (0.0 if name in table.refused else table.seconds[name]), number, proposal))
         if not busy:

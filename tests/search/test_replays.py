@@ -83,6 +83,13 @@ def test_workers_that_never_wait_are_always_busy() -> None:
         assert [one.second for one in trained] == sorted(one.second for one in trained)
 
 
+def test_workers_that_ask_together_wait_for_each_other_and_train_the_same_functions() -> None:
+    whole = len(NAMES) - len(REFUSED)
+    trained = replay_asynchronously(RandomProposer(SMALL, 0), TABLE, 0, 3, 10**6, 6, together=3)
+    assert len({one.name for one in trained}) == len(trained) == whole
+    assert trained[-1].second >= math.ceil(whole / 6)
+
+
 def test_what_never_arrives_is_behind_all_that_do() -> None:
     found = finding([5.0, 7.0, math.inf], [50.0, 90.0, 40.0], ended=60)
     assert (found.median, found.ratio, found.seeds) == (7.0, 0.14, 3)
