@@ -16,8 +16,9 @@ from pathlib import Path
 from pydantic import RootModel
 
 from search.ranking.significance import LEVEL, Comparison
-from search.store import Store, StoreError
+from search.store import StoreError
 from search.studies.challenge import SWISH, Challenge, challenge_of
+from search.studies.finished import finished_run
 
 RESULTS = Path("scripts/results/challengers.json")
 Challenges = RootModel[list[Challenge]]
@@ -51,9 +52,7 @@ def print_challenges(challenges: Sequence[Challenge]) -> None:
 
 
 def _challenge_in(directory: Path) -> Challenge:
-    with Store(directory) as store:
-        if not store.fact("finished"):
-            raise StoreError(f"the run in '{directory}' is not finished: 'actsearch search' goes on with it")
+    with finished_run(directory) as store:
         found = challenge_of(store)
     if not found.losses[found.home].get(SWISH):
         raise StoreError(f"the run in '{directory}' has no swish to compare with: expected it among the baselines")

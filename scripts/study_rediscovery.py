@@ -18,9 +18,10 @@ import joblib
 from pydantic import RootModel
 
 from search.ranking.significance import LEVEL, compare, mean_interval
-from search.store import Store, StoreError
+from search.store import StoreError
 from search.studies.contest import CONTESTANTS, looks_for, table_for
 from search.studies.contest import search as search_table
+from search.studies.finished import finished_run
 from search.studies.rediscovery import (
     PAPER,
     TOP,
@@ -167,9 +168,7 @@ def print_known(searches: Sequence[Search]) -> None:
 
 
 def _search_in(directory: Path) -> Search:
-    with Store(directory) as store:
-        if not store.fact("finished"):
-            raise StoreError(f"the run in '{directory}' is not finished: 'actsearch search' goes on with it")
+    with finished_run(directory) as store:
         return search_of(store)
 
 

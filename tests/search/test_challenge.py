@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import runpy
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +13,14 @@ from scipy import stats
 from evaluators.outcome import Outcome, Request, Status
 from evaluators.settings import TaskSettings
 from evaluators.task import complete
-from grammar.fingerprint import behaviour, digest, twin_key
+from grammar.fingerprint import behaviour, digest, fingerprint, twin_key
 from grammar.known import read
 from search.ladder import FinalSettings, rungs, transfer_rung
 from search.records import FINAL, Behaviour, Key, Record
+from search.settings import load_settings
 from search.store import Store
 from search.studies.challenge import Challenge, challenge_of
+from search.studies.replay import file_of, load_table
 
 SEEDS = 12
 HOME, AWAY = "mnist1d, 3000 steps", "digits, 60 steps"
@@ -89,3 +93,51 @@ def test_one_failed_seed_leaves_no_comparison_and_is_never_averaged_away(found: 
     assert found.losses[AWAY]["tanh"] == {}
     assert "tanh" not in found.against_swish()[AWAY]
     assert "tanh" in found.against_swish()[HOME]
+
+
+@pytest.mark.parametrize("script", ["study_challengers", "study_rediscovery"])
+@pytest.mark.parametrize(("made", "sentence"), [(False, "holds no run"), (True, "is not finished")])
+def test_a_study_of_no_run_or_of_an_unfinished_one_is_refused_in_a_sentence(
+    script: str,
+    made: bool,
+    sentence: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if made:
+        Store(tmp_path, create=True).close()
+    assert sentence in _refusal(script, tmp_path, monkeypatch, capsys)
+
+
+def test_a_run_without_swish_is_no_challenge_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Store(tmp_path, create=True) as store:
+        store.add_rungs(rungs(complete(TaskSettings()), [], FinalSettings(1, SEEDS, 3000)))
+        store.describe({"settings": json.dumps({"seed": 7}), "finished": "1"})
+    assert "has no swish to compare with" in _refusal("study_challengers", tmp_path, monkeypatch, capsys)
+
+
+def test_who_challenges_on_the_default_task_is_what_the_readme_says_of_the_tables() -> None:
+    home, away = (load_table(file_of(task)) for task in ("mnist1d", "mnist1d_mlp"))
+    swish = fingerprint(read("swish"))
+    both = [n for n in home.means if home.means[n] < home.means[swish] and away.means[n] < away.means[swish]]
+    assert len(both) == 5
+    baselines = load_settings(Path("configs/challengers_table.yaml")).baselines
+    assert {fingerprint(read(text)) for text in baselines} == {
+        *both,
+        *home.ranking[:2],
+        swish,
+        fingerprint(read("relu")),
+    }
+
+
+def _refusal(script: str, directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
+    monkeypatch.setattr(sys, "argv", [script, "runs", str(directory)])
+    with pytest.raises(SystemExit) as end:
+        runpy.run_path(f"scripts/{script}.py", run_name="__main__")
+    assert end.value.code == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    return said.err
