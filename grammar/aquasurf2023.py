@@ -5,7 +5,7 @@ rows of 2017 are.
 """
 
 from grammar.primitive import Primitive
-from grammar.swish2017 import HOLD, SWISH2017
+from grammar.swish2017 import HELD_EXPONENT, HOLD, SWISH2017
 
 _SHARED = {row.name: row for row in SWISH2017}
 
@@ -21,7 +21,7 @@ NEW = (
         note="held at least 1e-7 away from the pole, on its own side",
     ),
     Primitive("erfc", 1, "torch.erfc(a)", "erfc(a)"),
-    Primitive("expm1", 1, "torch.expm1(a)", "exp(a) - 1"),
+    Primitive("expm1", 1, "torch.expm1(a)", "exp(a) - 1", held=f"torch.expm1({HELD_EXPONENT.format(name='a')})"),
     Primitive("logsigmoid", 1, "torch.nn.functional.logsigmoid(a)", "-log(1 + exp(-a))"),
     Primitive("i0e", 1, "torch.special.i0e(a)", "exp(-Abs(a))*besseli(0, a)"),
     Primitive("i1e", 1, "torch.special.i1e(a)", "exp(-Abs(a))*besseli(1, a)"),
@@ -48,7 +48,10 @@ NEW = (
         f"torch.pow({HOLD.format(name='a', least='1e-7')}, b)",
         "Abs(a)**b",
         domain="Abs(a) > 1e-7",
-        note="the source is silent on negative bases; |a| keeps the result real, as the protected root does",
+        note="the source is silent on negative bases; |a| keeps the result real, as the protected root does; the "
+        "held form ends at exp(69) = 1e30, so that its slope is finite as well",
+        held="torch.exp(torch.nn.functional.hardtanh("
+        f"b * torch.log({HOLD.format(name='a', least='1e-7')}), -1e30, 69.0))",
     ),
 )
 

@@ -33,10 +33,13 @@ class Primitive:
         formula: the same function as mathematics (SymPy's notation over ``a``, ``b``, ``beta``).
         domain: where ``code`` equals ``formula``, as a SymPy condition; elsewhere the code is a safe continuation.
         note: the reason for anything that a reader would not expect, with its source.
+        held: the code where the value is used by another row and could overflow: equal to ``code`` as long as the value
+            stays under ``reach.MOST``, and finite in value and slopes for every finite argument; empty if cutting off
+            the value is enough.
 
     Raises:
-        BadPrimitive: the code does not parse, uses other names, has another arity, changes the shape, or is not
-            finite on ordinary inputs between -3 and 3.
+        BadPrimitive: the code does not parse, uses other names, has another arity, changes the shape, is not finite on
+            ordinary inputs between -3 and 3, or differs from the held code there.
     """
 
     name: str
@@ -45,6 +48,7 @@ class Primitive:
     formula: str
     domain: str = "True"
     note: str = ""
+    held: str = ""
 
     def __post_init__(self) -> None:
         """Check the row: names, arity, shape and finiteness on ordinary inputs."""
@@ -52,36 +56,46 @@ class Primitive:
             raise BadPrimitive(f"primitive '{self.name}': a name must be a Python identifier")
         if self.arity not in (0, 1, 2):
             raise BadPrimitive(f"primitive '{self.name}': arity must be 0, 1 or 2, found {self.arity}")
-        for name in sorted(_walrus_names(self.code, self.name)):
-            if name in {"x", "a", "b", "beta", "torch"} or re.fullmatch(r"t\d+", name):
-                raise BadPrimitive(f"primitive '{self.name}': an intermediate value must not be named '{name}'")
-        used = _names_in(self.code, self.name) - {"torch", "beta"}
-        if used != set(OPERANDS[: self.arity]):
-            raise BadPrimitive(
-                f"primitive '{self.name}': with arity {self.arity} its code must use exactly "
-                f"{list(OPERANDS[: self.arity])} beside beta and torch, found {sorted(used)}"
-            )
-        self._prove_on_ordinary_inputs()
+        for code in filter(None, (self.code, self.held)):
+            self._check_names(code)
+        value = self._value_on_ordinary_inputs(self.code)
+        if self.held and not torch.allclose(self._value_on_ordinary_inputs(self.held), value, rtol=1e-12, atol=0):
+            raise BadPrimitive(f"primitive '{self.name}': its held code differs from its code on ordinary inputs")
 
     @property
     def uses_beta(self) -> bool:
         """Whether the row reads the trainable scalar."""
         return "beta" in _names_in(self.code, self.name)
 
-    def written_with(self, arguments: tuple[str, ...]) -> str:
-        """Return the row's code with its operands replaced by the given names."""
-        return ast.unparse(_Rename(dict(zip(OPERANDS, arguments, strict=False))).visit(_parsed(self.code, self.name)))
+    def written_with(self, arguments: tuple[str, ...], code: str = "") -> str:
+        """Return the row's code, or the given form of it, with its operands replaced by the given names."""
+        renamed = _Rename(dict(zip(OPERANDS, arguments, strict=False)))
+        return ast.unparse(renamed.visit(_parsed(code or self.code, self.name)))
 
     def __call__(self, *arguments: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
         """Evaluate the row itself (tests and checks; training renders whole expressions instead)."""
-        scope = {"torch": torch, "beta": beta, **dict(zip(OPERANDS, arguments, strict=False))}
-        return torch.as_tensor(eval(_compiled(self.code, self.name), scope))
+        return self._evaluate(self.code, arguments, beta)
 
-    def _prove_on_ordinary_inputs(self) -> None:
+    def _evaluate(self, code: str, arguments: tuple[torch.Tensor, ...], beta: torch.Tensor) -> torch.Tensor:
+        scope = {"torch": torch, "beta": beta, **dict(zip(OPERANDS, arguments, strict=False))}
+        return torch.as_tensor(eval(_compiled(code, self.name), scope))
+
+    def _check_names(self, code: str) -> None:
+        for name in sorted(_walrus_names(code, self.name)):
+            if name in {"x", "a", "b", "beta", "torch"} or re.fullmatch(r"t\d+", name):
+                raise BadPrimitive(f"primitive '{self.name}': an intermediate value must not be named '{name}'")
+        used = _names_in(code, self.name) - {"torch", "beta"}
+        if used != set(OPERANDS[: self.arity]):
+            raise BadPrimitive(
+                f"primitive '{self.name}': with arity {self.arity} its code must use exactly "
+                f"{list(OPERANDS[: self.arity])} beside beta and torch, found {sorted(used)}"
+            )
+
+    def _value_on_ordinary_inputs(self, code: str) -> torch.Tensor:
         grid = torch.tensor(_ORDINARY, dtype=torch.float64)
         a, b = torch.meshgrid(grid, grid, indexing="ij")
         try:
-            value = self(*(a, b)[: self.arity], beta=torch.ones((), dtype=torch.float64))
+            value = self._evaluate(code, (a, b)[: self.arity], torch.ones((), dtype=torch.float64))
         except Exception as fault:
             raise BadPrimitive(f"primitive '{self.name}': its code raised {type(fault).__name__}: {fault}") from fault
         if self.arity and value.shape != a.shape:
@@ -91,6 +105,7 @@ class Primitive:
             )
         if not bool(torch.isfinite(value).all()):
             raise BadPrimitive(f"primitive '{self.name}': not finite on ordinary inputs between -3 and 3")
+        return value
 
 
 class _Rename(ast.NodeTransformer):

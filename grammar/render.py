@@ -1,7 +1,7 @@
 """Expression -> torch source lines -> callable. What is trained is literally what is exported.
 
-Every distinct sub-expression is one line, so nothing is computed twice. Not here: the code of a primitive, which is
-its row's.
+Every distinct sub-expression is one line, so nothing is computed twice; one inside that could overflow is written in
+its row's held form. Not here: the code of a primitive, which is its row's, and when it can overflow (``reach``).
 """
 
 from collections.abc import Callable
@@ -9,6 +9,7 @@ from collections.abc import Callable
 import torch
 
 from grammar.expression import INPUT, Expression
+from grammar.reach import MOST, held_code, reach
 
 Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """``f(x, beta)``: x of any shape, beta broadcastable to it; returns the shape of x."""
@@ -17,15 +18,20 @@ Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 def source_lines(expression: Expression) -> list[str]:
     """Return the body of ``f(x, beta)``, one line per distinct sub-expression, the last a ``return``."""
     names: dict[Expression, str] = {}
+    sizes: dict[Expression, float] = {}  # the largest that each sub-expression can take
     lines: list[str] = []
     for node in expression.walk():
         if node in names:
             continue
         if node.primitive is INPUT:
-            names[node] = "x"
+            names[node], sizes[node] = "x", MOST
             continue
+        sizes[node] = reach(node.primitive, tuple(sizes[argument] for argument in node.arguments))
+        inside_and_large = node is not expression and sizes[node] > MOST
+        code = held_code(node.primitive) if inside_and_large else ""
         names[node] = f"t{len(lines) + 1}"
-        lines.append(f"{names[node]} = {node.primitive.written_with(tuple(names[a] for a in node.arguments))}")
+        written = node.primitive.written_with(tuple(names[argument] for argument in node.arguments), code)
+        lines.append(f"{names[node]} = {written}")
     result = names[expression]
     if not expression.contains_input:
         result = f"{result} + 0 * x"  # a constant must still have the shape of its input

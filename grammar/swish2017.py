@@ -13,14 +13,16 @@ _CHOICE = (
     "exact while both are finite; torch.maximum's gradient costs seven times as much, and it too is not a number where "
     "an argument has overflowed. Where both are equal the slope is the first one's"
 )
+HELD = "torch.nn.functional.hardtanh({name}, -{most}, {most})"  # name, but never larger than most
+HELD_EXPONENT = "torch.nn.functional.hardtanh({name}, -1e30, 69.0)"  # exp(69) is 9e29, and all that is smaller stays
 _SINC = f"torch.sin(m := {HOLD.format(name='a', least='3e-4')}) / m"
 
 UNARY = (
     Primitive("identity", 1, "a", "a", note="written as its argument: identity(x) is x"),
     Primitive("neg", 1, "-a", "-a"),
     Primitive("abs", 1, "torch.abs(a)", "Abs(a)"),
-    Primitive("square", 1, "a * a", "a**2"),
-    Primitive("cube", 1, "a * a * a", "a**3"),
+    Primitive("square", 1, "a * a", "a**2", held=f"(m := {HELD.format(name='a', most='1e15')}) * m"),
+    Primitive("cube", 1, "a * a * a", "a**3", held=f"(m := {HELD.format(name='a', most='1e10')}) * m * m"),
     Primitive(
         "sqrt",
         1,
@@ -34,11 +36,11 @@ UNARY = (
     Primitive("scale", 1, "beta * a", "beta*a"),
     Primitive("shift", 1, "a + beta", "a + beta"),
     Primitive("logabs", 1, "torch.log(torch.abs(a) + 1e-6)", "log(Abs(a) + 1e-6)"),
-    Primitive("exp", 1, "torch.exp(a)", "exp(a)"),
+    Primitive("exp", 1, "torch.exp(a)", "exp(a)", held=f"torch.exp({HELD_EXPONENT.format(name='a')})"),
     Primitive("sin", 1, "torch.sin(a)", "sin(a)"),
     Primitive("cos", 1, "torch.cos(a)", "cos(a)"),
-    Primitive("sinh", 1, "torch.sinh(a)", "sinh(a)"),
-    Primitive("cosh", 1, "torch.cosh(a)", "cosh(a)"),
+    Primitive("sinh", 1, "torch.sinh(a)", "sinh(a)", held=f"torch.sinh({HELD.format(name='a', most='69.0')})"),
+    Primitive("cosh", 1, "torch.cosh(a)", "cosh(a)", held=f"torch.cosh({HELD.format(name='a', most='69.0')})"),
     Primitive("tanh", 1, "torch.tanh(a)", "tanh(a)"),
     Primitive("asinh", 1, _ASINH, "asinh(a)", note="torch.asinh written out with log1p: equal, a third faster"),
     Primitive("atan", 1, "torch.atan(a)", "atan(a)"),
@@ -77,13 +79,27 @@ BINARY = (
         "a/b",
         domain="Abs(b) > 1e-7",
         note="the paper's x1/(x2+eps) has a pole at x2 = -eps; holding the denominator at least eps away from 0 on "
-        "its own side removes the pole and is exact elsewhere",
+        "its own side removes the pole and is exact elsewhere; the held form multiplies, since the slope of a quotient "
+        "that has overflowed is not a number",
+        held=HELD.format(name=f"a * (1 / torch.copysign({HOLD.format(name='b', least='1e-7')}, b))", most="1e30"),
     ),
     Primitive("max", 2, "torch.lerp(a, b, (b > a).to(a.dtype))", "Max(a, b)", note=_CHOICE),
     Primitive("min", 2, "torch.lerp(a, b, (b < a).to(a.dtype))", "Min(a, b)", note=_CHOICE),
     Primitive("gate", 2, "torch.sigmoid(a) * b", "b/(1 + exp(-a))"),
-    Primitive("gaussgap", 2, "torch.exp(-beta * (a - b) * (a - b))", "exp(-beta*(a - b)**2)"),
-    Primitive("laplacegap", 2, "torch.exp(-beta * torch.abs(a - b))", "exp(-beta*Abs(a - b))"),
+    Primitive(
+        "gaussgap",
+        2,
+        "torch.exp(-beta * (a - b) * (a - b))",
+        "exp(-beta*(a - b)**2)",
+        held=f"torch.exp({HELD_EXPONENT.format(name='-beta * (a - b) * (a - b)')})",
+    ),
+    Primitive(
+        "laplacegap",
+        2,
+        "torch.exp(-beta * torch.abs(a - b))",
+        "exp(-beta*Abs(a - b))",
+        held=f"torch.exp({HELD_EXPONENT.format(name='-beta * torch.abs(a - b)')})",
+    ),
     Primitive("mix", 2, "beta * a + (1 - beta) * b", "beta*a + (1 - beta)*b"),
 )
 

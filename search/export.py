@@ -1,23 +1,27 @@
 """Write a discovered function as a module, and prove the file before calling it done.
 
 The file is imported in a fresh interpreter that has torch and nothing of this project, and compared there in value and
-gradient (of x and of beta) with the function that was trained. Not here: the file's text (``grammar.module_file``).
+gradient (of x and of beta), in both precisions, on +-6 and on sizes from the smallest number to 1e4, with the function
+that was trained. Not here: the file's text (``grammar.module_file``).
 """
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from evaluators.activation import BETA_START
 from grammar.expression import Expression
 from grammar.module_file import module_source
-from grammar.render import compile_expression
+from grammar.render import compile_expression, values_and_slopes
 
-TOLERANCE = 1e-12  # double precision on both sides; the same operations, so only their order of execution may differ
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}  # the same operations: only their order of execution may differ
 CHANNELS = 3
 
 _CHECK = """
@@ -26,17 +30,17 @@ path, numbers = sys.argv[1], json.load(sys.stdin)
 spec = importlib.util.spec_from_file_location("exported", path)
 exported = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(exported)
-x = torch.tensor(numbers["x"], dtype=torch.float64, requires_grad=True)
-module = exported.Activation(channels=x.shape[1]) if numbers["beta"] else exported.Activation()
-module = module.double()
-found = {}
-if numbers["beta"]:
-    with torch.no_grad():
-        module.beta.copy_(torch.tensor(numbers["beta"], dtype=torch.float64))
-value = module(x)
-value.sum().backward()
-found["value"], found["slope"] = value.tolist(), x.grad.tolist()
-found["beta_slope"] = module.beta.grad.tolist() if numbers["beta"] else []
+found = []
+for dtype in (torch.float64, torch.float32):
+    x = torch.tensor(numbers["x"], dtype=dtype, requires_grad=True)
+    module = exported.Activation(channels=x.shape[1]) if numbers["beta"] else exported.Activation()
+    module = module.to(dtype)
+    if numbers["beta"]:
+        with torch.no_grad():
+            module.beta.copy_(torch.tensor(numbers["beta"], dtype=dtype))
+    value = module(x)
+    value.sum().backward()
+    found.append([value.tolist(), x.grad.tolist(), module.beta.grad.tolist() if numbers["beta"] else []])
 print(json.dumps(found))
 """
 
@@ -58,43 +62,81 @@ def export(expression: Expression, target: Path) -> float:
     """
     if target.exists() and not target.is_file():
         raise BadTarget(f"'{target}' is no ordinary file; expected the name of a Python file, such as activation.py")
-    with _scratch_beside(target) as scratch:
+    source = module_source(expression, beta_start=BETA_START)
+    with tempfile.TemporaryDirectory(prefix="actsearch-export-") as scratch:
         fresh = Path(scratch) / "exported.py"
-        fresh.write_text(module_source(expression, beta_start=BETA_START), encoding="utf-8")
-        difference = _difference(expression, fresh)
-        if not difference <= TOLERANCE:
+        fresh.write_text(source, encoding="utf-8")
+        differences = _differences(expression, fresh)
+    for dtype, difference in differences.items():
+        if not difference <= TOLERANCE[dtype]:
             raise ExportFailed(
-                f"the exported module differs from '{expression}' by {difference:g}; nothing was written"
+                f"the exported module differs from '{expression}' by {difference:g} in {dtype}; nothing was written"
             )
-        fresh.replace(target)
-    return difference
+    _put(source, target)
+    return max(differences.values())
 
 
-def _scratch_beside(target: Path) -> "tempfile.TemporaryDirectory[str]":
+def weak_spot(expression: Expression) -> str:
+    """Return where in single precision value or slope is not finite though in double precision it is; or nothing."""
+    function, betas = compile_expression(expression), (_betas(torch.float32), _betas(torch.float64))
+    single, double = (values_and_slopes(function, _points(beta.dtype), beta) for beta in betas)
+    for name, found, truth in zip(("value", "slope"), single, double, strict=True):
+        weak = truth.isfinite() & (truth.abs() < torch.finfo(torch.float32).max) & ~found.isfinite()
+        if bool(weak.any()):
+            return f"in single precision its {name} is not finite at x = {float(_points(torch.float32)[weak][0]):g}"
+    return ""
+
+
+def _put(source: str, target: Path) -> None:
+    """Write the whole file at once; where that fails, nothing new is left, directories included."""
+    absent = [directory for directory in target.absolute().parents if not directory.exists()]
+    fresh = target.absolute().with_name(f".{target.name}.{os.getpid()}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(dir=target.parent, prefix=".export-")
+        target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        fresh.write_text(source, encoding="utf-8")
+        fresh.replace(target.absolute())
     except OSError as fault:
+        with contextlib.suppress(OSError):
+            fresh.unlink()
+        for directory in absent:
+            with contextlib.suppress(OSError):
+                directory.rmdir()
         raise BadTarget(f"'{target}' cannot be written: {fault.strerror}") from fault
 
 
-def _difference(expression: Expression, path: Path) -> float:
-    x = torch.linspace(-6, 6, 121, dtype=torch.float64).repeat(CHANNELS, 1).T.contiguous().requires_grad_()
-    beta = torch.tensor([0.4, BETA_START, 1.7], dtype=torch.float64, requires_grad=True)
-    value = compile_expression(expression)(x, beta)
-    slopes = torch.autograd.grad(value.sum(), [x, beta], allow_unused=True, materialize_grads=True)
-    asked = {"x": x.tolist(), "beta": beta.tolist() if expression.uses_beta else []}
+def _points(dtype: torch.dtype) -> torch.Tensor:
+    """Return ``(points, CHANNELS)``: +-6 closely, +-1e4 by size, the smallest numbers, and 0."""
+    sizes = torch.logspace(-8, 4, 97, dtype=torch.float64)
+    tiny = torch.tensor([5e-324, 1e-310, 1.4e-45, 1e-40, 1.2e-38], dtype=torch.float64)
+    far = torch.cat([sizes, tiny])
+    x = torch.cat([torch.linspace(-6, 6, 121, dtype=torch.float64), far, -far, torch.zeros(1, dtype=torch.float64)])
+    return x.to(dtype).repeat(CHANNELS, 1).T.contiguous()
+
+
+def _betas(dtype: torch.dtype) -> torch.Tensor:
+    return torch.tensor([0.4, BETA_START, 1.7], dtype=dtype)
+
+
+def _differences(expression: Expression, path: Path) -> dict[torch.dtype, float]:
+    """Return the largest difference in value, slope, and slope of beta, by precision."""
+    asked = {"x": _points(torch.float64).tolist(), "beta": _betas(torch.float64).tolist() * expression.uses_beta}
     answer = subprocess.run(
         [sys.executable, "-I", "-c", _CHECK, str(path)],
         input=json.dumps(asked), capture_output=True, text=True, check=False, cwd=path.parent,
     )  # fmt: skip
-    if answer.returncode != 0:
-        raise ExportFailed(f"the exported module cannot be used alone: {answer.stderr.strip().splitlines()[-1]}")
-    found = json.loads(answer.stdout)
-    pairs = [(found["value"], value), (found["slope"], slopes[0])]
-    if expression.uses_beta:
-        pairs.append((found["beta_slope"], slopes[1]))
-    return max(_largest_gap(torch.tensor(a, dtype=torch.float64), b.detach()) for a, b in pairs)
+    if answer.returncode != 0 or not answer.stdout:
+        complaint = (answer.stderr.strip().splitlines() or [f"it ends with code {answer.returncode}"])[-1]
+        raise ExportFailed(f"the exported module cannot be used alone: {complaint}")
+    found = dict(zip((torch.float64, torch.float32), json.loads(answer.stdout), strict=True))
+    return {dtype: _difference(expression, dtype, numbers) for dtype, numbers in found.items()}
+
+
+def _difference(expression: Expression, dtype: torch.dtype, found: list[list[Any]]) -> float:
+    x, beta = _points(dtype).requires_grad_(), _betas(dtype).requires_grad_()
+    value = compile_expression(expression)(x, beta)
+    slopes = torch.autograd.grad(value.sum(), [x, beta], allow_unused=True, materialize_grads=True)
+    expected = [value.detach(), *slopes][: 3 if expression.uses_beta else 2]
+    return max(_largest_gap(torch.tensor(a, dtype=dtype), b) for a, b in zip(found, expected, strict=False))
 
 
 def _largest_gap(found: torch.Tensor, expected: torch.Tensor) -> float:

@@ -13,7 +13,7 @@ from grammar.parse import BadExpression
 from grammar.primitive import Primitive
 from search import display, entry_tables, jobs, run_tables
 from search.commands.shared import PATH, called, config_option, json_option, own_of, print_json, set_option
-from search.export import export
+from search.export import export, weak_spot
 from search.ladder import TransferSettings, transfer_rung
 from search.ranking.finding import find
 from search.ranking.leaderboard import Entry, Leaderboard, leaderboard
@@ -117,9 +117,12 @@ def export_command(run: Path, which: str, output: Path, config: Path | None) -> 
     if is_layer(entry.expression):
         raise BadExpression(f"'{entry.expression}' is a layer, no expression: torch has it, or write it as a module")
     replaced = " (replaced)" if output.is_file() else ""
-    difference = export(_read_of_run(entry, rows), output)
+    expression = _read_of_run(entry, rows)
+    difference = export(expression, output)
     equal = f"value and gradient equal what was trained, largest difference {difference:.1g}"
     print(f"{output}{replaced}: class Activation, {entry.expression}; {equal}")
+    if weak := weak_spot(expression):
+        print(f"take care: {weak}")
     if entry.baseline:
         print(f"it is a baseline; the best that the search found: {called()} export {run} found -o {output}")
     if output.suffix == ".py" and output.stem.isidentifier():

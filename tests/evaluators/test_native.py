@@ -20,6 +20,8 @@ from grammar.primitive import Primitive
 from grammar.render import Function, compile_expression
 from grammar.sets import VOCABULARY
 from grammar.swish2017 import BINARY, UNARY
+from tests.grammar.test_whole_functions import LEADERS
+from tests.grammar.test_whole_functions import POINTS as FAR
 
 native = pytest.mark.skipif(not is_available(), reason="no C compiler here: torch trains the children")
 BLOCK, REGISTERS = 256, 64
@@ -90,6 +92,14 @@ def test_every_known_activation_has_torchs_value_and_slopes(name: str) -> None:
 def test_every_primitive_has_torchs_value_and_slopes(row: Primitive) -> None:
     text = f"{row.name}(x)" if row.arity == 1 else f"{row.name}(shift(x),sin(x))"
     _assert_equal(compile_expression(read(text)), POINTS, 0.7)
+
+
+@native
+@pytest.mark.parametrize("text", [*LEADERS, *KNOWN])
+def test_far_out_the_kernel_is_finite_wherever_torch_is(text: str) -> None:
+    function, x = compile_expression(read(text)), torch.tensor(FAR)
+    for found, expected in zip(_run(function, x, 1.0), _by_torch(function, x, 1.0), strict=True):
+        assert bool((torch.isfinite(found) | ~torch.isfinite(expected)).all())
 
 
 @native
