@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from evaluators.layout import layout_of
 from grammar.fingerprint import fingerprint
 from grammar.known import read
 from grammar.primitive import Primitive
@@ -23,29 +24,60 @@ BETA_START = 1.0  # Swish-1 is x*sigmoid(x): the paper does not give its start
 class MakeActivation(Protocol):
     """Makes one activation layer of a network."""
 
-    def __call__(self, channels: int, dimension: int = 1) -> nn.Module:
-        """Return a layer for inputs with so many channels in that dimension."""
+    def __call__(self, channels: int, dimension: int | None = None) -> nn.Module:
+        """Return a layer for inputs with so many channels in that dimension; see ``Activation``."""
+
+
+class WrongChannels(ValueError):
+    """A layer was made for other channels than its input has; the message says what was expected and what to write."""
 
 
 class Activation(nn.Module):
-    """A candidate as a layer: ``f(x, beta)``, beta trainable and one a channel.
+    """A candidate as a layer: ``f(x, beta)``, beta trainable and one a channel; no parameter where f reads no beta.
 
     Args:
         function: of x and beta.
-        channels: of the input.
-        dimension: where the channels are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``.
+        channels: of the input; 1 makes one beta for the whole layer.
+        dimension: where the channels are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``. None is 1, and an input whose
+            channels might as well be in its last dimension is refused.
+        trainable: whether the function reads beta.
     """
 
-    def __init__(self, function: Function, channels: int, dimension: int = 1) -> None:
+    beta: nn.Parameter | None
+
+    def __init__(
+        self, function: Function, channels: int, dimension: int | None = None, *, trainable: bool = True
+    ) -> None:
         super().__init__()
-        self.function, self.dimension = function, dimension
-        self.beta = nn.Parameter(torch.full((channels,), BETA_START))
+        self.function, self.channels, self.is_named = function, channels, dimension is not None
+        self.dimension = 1 if dimension is None else dimension
+        self.register_parameter("beta", nn.Parameter(torch.full((channels,), BETA_START)) if trainable else None)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply it; the shape stays."""
+        """Apply it; the shape stays.
+
+        Raises:
+            WrongChannels: the input has other channels.
+        """
         shape = [1] * x.ndim
-        shape[self.dimension] = -1
-        return self.function(x, self.beta.view(shape))
+        if self.channels != 1:
+            self._check(x)
+            shape[self.dimension] = -1
+        return self.function(x, x.new_ones(()) if self.beta is None else self.beta.view(shape))
+
+    def _check(self, x: Tensor) -> None:
+        made, here = f"an activation was made for {self.channels} channels", f"the input is {tuple(x.shape)}"
+        if not -x.ndim <= self.dimension < x.ndim or x.shape[self.dimension] != self.channels:
+            fitting = [
+                place if place < x.ndim - 1 else -1 for place in range(1, x.ndim) if x.shape[place] == self.channels
+            ]
+            say = f"make(channels={self.channels}, dimension={fitting[-1]})" if fitting else "make(channels, dimension)"
+            raise WrongChannels(f"{made} in dimension {self.dimension}, {here}: say where they are, {say}")
+        if not self.is_named and x.ndim > 2 and x.shape[-1] == self.channels and x.grad_fn is not None:
+            layout = layout_of(x)
+            if layout == -1 or (layout is None and x.ndim == 3):
+                say = f"make(channels={self.channels}, dimension=-1) or 1"
+                raise WrongChannels(f"{made}, {here}: they may be in dimension 1 or in the last one, say which, {say}")
 
 
 class Maxout(nn.Module):
@@ -114,14 +146,11 @@ def maker_of(text: str, primitives: Sequence[Primitive] = ()) -> MakeActivation:
     Raises:
         BadExpression: none of the three.
     """
-    function = function_of(text, primitives)
-
-    def make(channels: int, dimension: int = 1) -> nn.Module:
-        if function is None:
-            return LAYERS[text.strip().lower()].make(channels, dimension)
-        return Activation(function, channels, dimension)
-
-    return make
+    if is_layer(text):
+        return lambda channels, dimension=None: LAYERS[text.strip().lower()].make(channels, dimension or 1)
+    expression = read(text, primitives)
+    function, trainable = compile_expression(expression), expression.uses_beta
+    return lambda channels, dimension=None: Activation(function, channels, dimension, trainable=trainable)
 
 
 BASELINES = (

@@ -90,7 +90,7 @@ def _facts_of(layer: nn.Module, inputs: Tensor) -> Facts:
         "largest_output": outputs.abs().max(),
         "not_finite_share": 1 - torch.isfinite(outputs).float().mean(),
     }
-    beta = layer.beta.detach() if isinstance(layer, Activation) else None
+    beta = layer.beta.detach() if isinstance(layer, Activation) and layer.beta is not None else None
     betas = [] if beta is None else [float(value) for value in (beta.min(), beta.mean(), beta.max())]
     shown = {name: [_short(float(value))] for name, value in facts.items()}
     return shown | {"histogram": [_short(v) for v in counts.tolist()], "betas": [_short(v) for v in betas]}

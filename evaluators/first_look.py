@@ -5,7 +5,9 @@ examples agree, and how large gradients and outputs are. Not here: the same afte
 is made of it (``search.features``).
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, one_hot
 
 from evaluators.activation import function_of, maker_of
+from evaluators.contained import contained
 from evaluators.initialisation import initialise
 from evaluators.settings import TaskSettings
 from evaluators.task import TASKS, complete, data_of
@@ -48,6 +51,19 @@ class FirstLook:
         return [self.readout, *self.agreement, *self.gradient_norm, *self.output_mean, *self.output_variance]
 
 
+class CannotLook(RuntimeError):
+    """The user's network does not run with one activation: a fault of the pair, not of the run."""
+
+
+@contextlib.contextmanager
+def _looking(seed: int, file: str) -> Iterator[None]:
+    try:
+        with contained(seed, file):
+            yield
+    except Exception as fault:  # whatever the user's network raises with this activation
+        raise CannotLook(f"{type(fault).__name__}: {fault}") from fault
+
+
 def first_look(
     expression: str, settings: TaskSettings, seed: int, primitives: tuple[Primitive, ...] = ()
 ) -> FirstLook | None:
@@ -58,23 +74,25 @@ def first_look(
         settings: of the task.
         seed: of the weights: the same for all functions that are compared.
         primitives: rows beyond the built-in ones.
+
+    Raises:
+        CannotLook: the network does not run with this activation; its training will say why.
     """
     settings = complete(settings)
     if settings.own.score:
         return None
     data, generator = data_of(settings), torch.Generator().manual_seed(seed)
     count = max(LEAST_EXAMPLES, LABELS // data.train.labels[0].numel())
-    inputs, labels = data.train.inputs[:count], data.train.labels[:count]
+    inputs, labels = data.train.inputs[:count].clone(), data.train.labels[:count]
     made: list[nn.Module] = []
     maker = maker_of(expression, primitives)
 
-    def make(channels: int, dimension: int = 1) -> nn.Module:
+    def make(channels: int, dimension: int | None = None) -> nn.Module:
         made.append(maker(channels, dimension))
         return made[-1]
 
     seen: dict[nn.Module, Tensor] = {}
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
+    with _looking(seed, settings.own.file):
         network = TASKS[settings.name].network(settings, data, make)
         initialise(network, settings.init or "he", function_of(expression, primitives), generator)
         network.to(inputs.device).train()

@@ -1,21 +1,22 @@
-"""The user's own task: their network and data with some layers replaced, or their whole training.
+"""The user's own task: their functions, what they return, and the data among it.
 
-Their code is found by a dotted path or a file's path and runs on this machine. Not here: the settings (``settings``).
+Their code is found by a dotted path or a file's path and runs on this machine. Not here: the settings (``settings``),
+the candidate in the places of the network's layers (``places``), and what is checked before training (``check``).
 """
 
 import functools
 import importlib
 import importlib.util
-import math
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor, nn
 
 from evaluators.activation import MakeActivation
+from evaluators.contained import Exited, contained, importing
 from evaluators.data.dataset import SPLITS, BadData, DataSet, Split
 from evaluators.settings import TaskSettings
 
@@ -61,7 +62,8 @@ def _from_path(where: str) -> Any:
 
 def _import(where: str, run: Callable[[], Any]) -> Any:
     try:
-        return run()
+        with importing(where):
+            return run()
     except Exception as fault:  # whatever the user's module raises
         raise BadOwnTask(f"'{where}' cannot be imported: {type(fault).__name__}: {fault}") from fault
 
@@ -70,14 +72,24 @@ def _import(where: str, run: Callable[[], Any]) -> Any:
 def load(settings: TaskSettings) -> DataSet:
     """Return the data that the user's function builds; a label's class is its number.
 
-    What the function draws from torch's global generator is the same on every worker.
+    What the function draws from the global generators of Python, NumPy and torch is the same on every worker.
 
     Raises:
         BadOwnTask: it returns something else.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        _, data = _build(settings)
+    try:
+        with contained(0, settings.own.file):
+            return data_set(built(settings)[1], settings)
+    except Exited as fault:
+        raise BadOwnTask(f"'{settings.own.build}': {fault}") from fault
+
+
+def data_set(data: Any, settings: TaskSettings) -> DataSet:
+    """Return what the user's function gave for data as a data set of its own: nothing it does later changes it.
+
+    Raises:
+        BadOwnTask: it is something else than three pairs of tensors.
+    """
     if isinstance(data, DataSet):
         return data
     if not isinstance(data, Mapping) or set(data) != set(SPLITS):
@@ -90,93 +102,39 @@ def load(settings: TaskSettings) -> DataSet:
                 f"'{settings.own.build}': labels must be whole numbers, those of '{name}' are {pair[1].dtype}"
             )
     try:
-        splits = {name: Split(pair[0], pair[1].long()) for name, pair in data.items()}
+        splits = {name: Split(pair[0].detach().clone(), pair[1].long().clone()) for name, pair in data.items()}
         return DataSet(**splits, classes=1 + max(int(split.labels.max()) for split in splits.values()))
     except BadData as fault:
         raise BadOwnTask(f"'{settings.own.build}': {fault}") from fault
 
 
-def network(settings: TaskSettings, data: DataSet, make: MakeActivation) -> nn.Module:
-    """Return the user's network with the candidate in the places of ``own.replace``.
+def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -> float:
+    """Return what the user's training returns for a candidate, lower is better; any real number.
 
     Raises:
-        BadOwnTask: no such layer, or the network does not run on the data.
+        BadOwnTask: it returns something else.
     """
-    model, _ = _build(settings)
-    every = model.named_modules(remove_duplicate=False)  # one layer may stand in several places
-    places = [name for name, layer in every if _is_wanted(name, layer, settings.own.replace)]
-    if not places:
-        kinds = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
-        raise BadOwnTask(
-            f"the network has no layer {' or '.join(settings.own.replace)} to replace (task.own.replace); "
-            f"it is made of {', '.join(kinds)}"
-        )
-    for name, channels in _channels(model, places, data.train.inputs[:2], settings.own.dimension).items():
-        parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, make(channels, settings.own.dimension))
-    return model
-
-
-def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -> float:
-    """Return what the user's training returns for a candidate, lower is better."""
     found = find(settings.own.score)(make, seed, steps)
-    if not isinstance(found, (int, float)):
+    is_one_number = (isinstance(found, Tensor) and found.numel() == 1) or (
+        isinstance(found, (np.generic, np.ndarray)) and found.size == 1
+    )
+    number = found.item() if is_one_number else found
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise BadOwnTask(f"'{settings.own.score}' must return a number, lower is better, found {type(found).__name__}")
-    return float(found) if found is not True and found is not False else math.nan
+    return float(number)
 
 
-def _build(settings: TaskSettings) -> tuple[nn.Module, Any]:
+def built(settings: TaskSettings) -> tuple[nn.Module, Any]:
+    """Return what the user's function builds: a network, and its data.
+
+    Raises:
+        BadOwnTask: it raises, or returns something else.
+    """
     build = find(settings.own.build)
     try:
         found = build(settings)
-    except Exception as fault:  # whatever the user's function raises
+    except Exception as fault:  # whatever the user's function raises; an end of the program is ``Exited`` further out
         raise BadOwnTask(f"'{settings.own.build}' raised {type(fault).__name__}: {fault}") from fault
     if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], nn.Module)):
         raise BadOwnTask(f"'{settings.own.build}' must return (model, data), found {type(found).__name__}")
     return found
-
-
-def _is_wanted(name: str, layer: nn.Module, wanted: tuple[str, ...]) -> bool:
-    kind = type(layer)
-    return bool(name) and any(
-        text in {name, kind.__name__, f"{kind.__module__}.{kind.__name__}"}
-        or (
-            text.rpartition(".")[2] == kind.__name__
-            and text.startswith("torch.nn")
-            and kind.__module__.startswith("torch.nn")
-        )
-        for text in wanted
-    )
-
-
-def _channels(model: nn.Module, places: list[str], inputs: Tensor, dimension: int) -> dict[str, int]:
-    """Run the network once and note the channels that each place sees.
-
-    Raises:
-        BadOwnTask: it does not run, or a layer is used with several widths or not at all.
-    """
-    widths: dict[nn.Module, set[int]] = {}
-
-    def note(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        widths.setdefault(layer, set()).add(arguments[0].shape[dimension])
-
-    layers = {name: model.get_submodule(name) for name in places}
-    hooks = [layer.register_forward_pre_hook(note) for layer in dict.fromkeys(layers.values())]
-    training = model.training
-    try:
-        with torch.no_grad():
-            model.eval()(inputs.cpu())
-    except Exception as fault:
-        raise BadOwnTask(f"the network does not run on its own data: {type(fault).__name__}: {fault}") from fault
-    finally:
-        model.train(training)
-        for hook in hooks:
-            hook.remove()
-    for name, layer in layers.items():
-        found = sorted(widths.get(layer, set()))
-        if len(found) != 1:
-            said = f"is used with {' and '.join(map(str, found))} channels: give each use a layer of its own"
-            raise BadOwnTask(
-                f"layer '{name}' of the network {said if found else 'is not used when it runs on its data'}"
-            )
-    return {name: min(widths[layer]) for name, layer in layers.items()}

@@ -20,17 +20,24 @@ class OwnSettings:
         build: ``module:function`` or ``file.py:function``, called with the task's settings; returns the network and its
             data, a dictionary of ``train``, ``validation`` and ``test``, each a pair (inputs, labels) of tensors.
         replace: types (``torch.nn.ReLU``) or names of layers (``blocks.0.act``) that the candidate takes the place of.
-        dimension: where the channels of those layers are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``.
+        dimension: where the channels of those layers are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``; null finds them
+            for each by the layer in front.
         score: instead of ``build``, a function called with (make_activation, seed, budget) that trains as it likes and
             returns a number, lower is better; the budget is ``task.steps``.
-        chance: with ``score``, what a network that knows nothing gets: rewards begin there.
+        chance: with ``score``, what a network that knows nothing gets: rewards begin there; null measures rewards
+            by the scores of the baselines.
     """
 
     build: str = ""
     replace: tuple[str, ...] = ("torch.nn.ReLU",)
-    dimension: int = 1
+    dimension: int | None = None
     score: str = ""
-    chance: Annotated[float, Field(gt=0)] = 1.0
+    chance: float | None = None
+
+    @property
+    def file(self) -> str:
+        """The user's file or module, empty if there is none."""
+        return (self.build or self.score).partition(":")[0]
 
     def __post_init__(self) -> None:
         """One of the two, written as it must be."""

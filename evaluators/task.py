@@ -11,8 +11,9 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from evaluators import own
+from evaluators import own, places
 from evaluators.activation import MakeActivation, function_of, maker_of
+from evaluators.check import check
 from evaluators.data import cifar, digits, idx, mnist1d, text
 from evaluators.data.dataset import BadData, DataSet
 from evaluators.native.child import NativeChild
@@ -110,7 +111,7 @@ TASKS: dict[str, Task] = {
     ),
     "own": Task(
         own.load,
-        own.network,
+        places.network,
         "your network and your data, or your whole training (task.own)",
         steps=250, batch=128, learning_rate=5e-3, init="network", large=True,
     ),
@@ -152,8 +153,8 @@ def data_of(settings: TaskSettings) -> DataSet:
     return TASKS[settings.name].load(settings).shortened(settings.examples).to(device_of(settings))
 
 
-def chance_of(settings: TaskSettings) -> float:
-    """Return the score of a child that knows nothing: where rewards begin, lower is better."""
+def chance_of(settings: TaskSettings) -> float | None:
+    """Return the score of a child that knows nothing, lower is better; None where only the user could know it."""
     return settings.own.chance if settings.own.score else data_of(complete(settings)).chance
 
 
@@ -177,8 +178,11 @@ def slow_because(settings: TaskSettings) -> str:
     return "no C compiler that works was found: children are trained by torch, many times slower"
 
 
-def prepare(settings: TaskSettings) -> None:
+def prepare(settings: TaskSettings) -> list[str]:
     """Make the data, one child and the kernel, so that what is wrong is said before anything is trained.
+
+    Returns:
+        What the user should know of their own network, a sentence each.
 
     Raises:
         BadTask, BadData, BadOwnTask: with one sentence.
@@ -188,12 +192,16 @@ def prepare(settings: TaskSettings) -> None:
         is_available()  # compiled once, not by each worker
     if settings.own.score:
         own.find(settings.own.score)
-        return
+        return []
     data = data_of(settings)
     if settings.batch < 2:
         raise BadTask(f"key 'task.batch': at least 2 examples are needed, found {settings.batch}")
     if settings.augment and data.train.inputs.ndim != 4:
         raise BadTask(f"key 'task.augment': only images can be shifted and mirrored, task '{settings.name}' has none")
+    if settings.own.build:
+        if settings.kernel == "native":
+            raise BadTask("key 'task.kernel': the kernel knows the default child alone; use auto or torch")
+        return check(settings, data)
     try:
         with torch.random.fork_rng(devices=[]):
             network = TASKS[settings.name].network(settings, data, maker_of("swish"))
@@ -201,9 +209,10 @@ def prepare(settings: TaskSettings) -> None:
         if settings.kernel == "native":
             order = torch.zeros(1, settings.batch, dtype=torch.int64)
             NativeChild(network, function_of("swish"), data.train, order, settings)
-    except (BadData, own.BadOwnTask):
+    except BadData:
         raise
     except NotNativeError as fault:
         raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
     except (RuntimeError, ValueError) as fault:
         raise BadTask(f"task '{settings.name}': {fault}") from fault
+    return []

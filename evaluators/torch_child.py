@@ -61,7 +61,8 @@ class TorchChild:
         loss, right = 0.0, 0
         for start in range(0, len(split.labels), EVALUATION_BATCH):
             labels = split.labels[start : start + EVALUATION_BATCH]
-            logits = self.network(split.inputs[start : start + EVALUATION_BATCH])
+            # a network that changes its input in place must not change the data of all others
+            logits = self.network(split.inputs[start : start + EVALUATION_BATCH].clone())
             loss += float(functional.cross_entropy(logits, labels, reduction="none").double().sum())
             right += int((logits.argmax(1) == labels).sum())
         return loss / split.labels.numel(), right / split.labels.numel()

@@ -14,8 +14,10 @@ from torch import nn
 
 from evaluators import own
 from evaluators.activation import MakeActivation, function_of, maker_of
+from evaluators.contained import contained
 from evaluators.data.dataset import Split
 from evaluators.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
+from evaluators.freshness import Freshness
 from evaluators.initialisation import initialise
 from evaluators.native.child import NativeChild
 from evaluators.native.compiler import NotNativeError
@@ -40,8 +42,11 @@ def train_population(
         primitives: rows beyond the built-in ones that the expressions use.
     """
     settings = complete(settings)
-    with _one_thread():
-        return [_train(request, settings, primitives) for request in requests]
+    outcomes = []
+    for request in requests:
+        with contained(request.seed, settings.own.file), _one_thread():
+            outcomes.append(_train(request, settings, primitives))
+    return outcomes
 
 
 @contextlib.contextmanager
@@ -55,37 +60,28 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-@contextlib.contextmanager
-def _randomness_of(seed: int) -> Iterator[None]:
-    """Let layers that draw from torch's global generator (dropout, RReLU) draw from the child's seed."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield
-
-
 def _train(request: Request, settings: TaskSettings, primitives: tuple[Primitive, ...]) -> Outcome:
     started = time.perf_counter()
     made: list[nn.Module] = []  # the candidate's layers, in the order of the network
 
-    def make(channels: int, dimension: int = 1) -> nn.Module:
+    def make(channels: int, dimension: int | None = None) -> nn.Module:
         made.append(maker(channels, dimension))
         return made[-1]
 
     maker = maker_of(request.expression, primitives)
-    with _randomness_of(request.seed):
-        if settings.own.score:
-            return _scored_by_user(request, settings, make, started)
-        child, start_norms = _open(request, settings, primitives, make)
-        stop = round(settings.stop_after * request.steps)
-        if stop >= RECENT and not request.patient:
-            child.advance(stop)
-            recent = sum(child.losses[-RECENT:]) / RECENT
-            if math.isfinite(child.losses[-1]) and recent > settings.stop_above * data_of(settings).chance:
-                reason = f"stopped after {stop} steps: training loss {recent:.3f}"
-                return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started)
-        if not child.losses or math.isfinite(child.losses[-1]):
-            child.advance(request.steps)
-        return _outcome(request, settings, child, made, start_norms, started)
+    if settings.own.score:
+        return _scored_by_user(request, settings, make, started)
+    child, start_norms = _open(request, settings, primitives, make)
+    stop = round(settings.stop_after * request.steps)
+    if stop >= RECENT and not request.patient:
+        child.advance(stop)
+        recent = sum(child.losses[-RECENT:]) / RECENT
+        if math.isfinite(child.losses[-1]) and recent > settings.stop_above * data_of(settings).chance:
+            reason = f"stopped after {stop} steps: training loss {recent:.3f}"
+            return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started)
+    if not child.losses or math.isfinite(child.losses[-1]):
+        child.advance(request.steps)
+    return _outcome(request, settings, child, made, start_norms, started)
 
 
 def _open(
@@ -108,7 +104,7 @@ def _open(
 
 
 def _first(split: Split) -> Split:
-    return Split(split.inputs[:EXAMPLES], split.labels[:EXAMPLES])
+    return Split(split.inputs[:EXAMPLES].clone(), split.labels[:EXAMPLES])
 
 
 def _outcome(
@@ -140,7 +136,11 @@ def _outcome(
 
 
 def _scored_by_user(request: Request, settings: TaskSettings, make: MakeActivation, started: float) -> Outcome:
-    found = own.score(settings, make, request.seed, request.steps)
+    freshness = Freshness()
+    found = own.score(
+        settings, lambda *where, **named: freshness.watch(make(*where, **named)), request.seed, request.steps
+    )
+    freshness.end()
     seconds = time.perf_counter() - started
     if not math.isfinite(found):
         return Outcome(Status.DIVERGED, reason=f"'{settings.own.score}' returned {found}", seconds=seconds)

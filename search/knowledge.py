@@ -6,13 +6,14 @@ function's profile. Not here: how these are measured (``evaluators.first_look``,
 
 import functools
 
-from evaluators.first_look import first_look
+from evaluators.first_look import WORST, CannotLook, first_look
 from evaluators.settings import TaskSettings
 from grammar.expression import Expression
 from grammar.primitive import Primitive
 from grammar.profile import profile
 from search.proposers.proposer import Describe
 
+REFERENCE = "mul(x,sigmoid(scale(x)))"  # which every task was tried with before
 REMEMBERED = 4096  # functions: what the warm-up looked at, the surrogate needs not look at again
 
 
@@ -27,7 +28,24 @@ def knowledge_of(task: TaskSettings, seed: int, own: tuple[Primitive, ...] = ())
 
     @functools.lru_cache(maxsize=REMEMBERED)
     def describe(expression: Expression) -> tuple[float, ...]:
-        look = first_look(str(expression), task, seed, own)
-        return (*(look.numbers() if look else [0.0]), *profile(expression).tolist())
+        return (*seen(str(expression)), *profile(expression).tolist())
+
+    @functools.cache
+    def nothing() -> list[float]:
+        """Stands for what cannot be looked at: the worst readout, and zeros, as many as the network gives."""
+        try:
+            look = first_look(REFERENCE, task, seed, own)
+        except CannotLook:
+            return []
+        return [WORST, *([0.0] * (len(look.numbers()) - 1))] if look else [0.0]
+
+    def seen(text: str) -> list[float]:
+        if len(nothing()) < 2:  # a training of the user's own, or a network that cannot be looked at at all
+            return [0.0]
+        try:
+            look = first_look(text, task, seed, own)
+        except CannotLook:
+            return nothing()
+        return look.numbers() if look else nothing()
 
     return describe

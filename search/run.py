@@ -19,7 +19,7 @@ from search.progress import Goal, Listener, Log, Meter, silent, unlogged
 from search.proposers.proposer import Proposal, from_bytes, to_bytes
 from search.proposers.registry import build_proposer
 from search.records import Behaviour, Key, StoredProposal
-from search.reward import reward
+from search.reward import Scale, reward, scale_of
 from search.settings import SearchSettings
 from search.spaces import build_space, own_rows
 from search.store import Store
@@ -133,12 +133,18 @@ class Search:
         self.trained_as.setdefault(fingerprint, fingerprint if self.settings.space.share_twins == "none" else first)
 
     def _tell(self, batch: int, rows: list[StoredProposal]) -> None:
-        chance = chance_of(self.settings.task)
+        scale = self._scale()
         proposals = [Proposal(row.tokens, self.space.decode(row.tokens)) for row in rows]
-        rewards = [reward(self.trainings.outcomes[self._search_key(row.fingerprint)], chance) for row in rows]
+        rewards = [reward(self.trainings.outcomes[self._search_key(row.fingerprint)], scale) for row in rows]
         metrics = self.proposer.tell(proposals, rewards)
         self.store.add_update(batch, metrics, to_bytes(self.proposer))
         self.log(batch, metrics)
+
+    def _scale(self) -> Scale:
+        """Return what scores are measured by; the baselines have theirs before anything is asked for."""
+        outcomes = [self.trainings.outcomes[Key(name, self.rungs[0].name, 0)] for name in self._baselines()]
+        scores = [outcome.score for outcome in outcomes]
+        return scale_of(chance_of(self.settings.task), scores, is_cross_entropy=not self.settings.task.own.score)
 
     def _add_baselines(self) -> None:
         known = [self._meet_baseline(text) for text in self.settings.baselines]

@@ -4,10 +4,12 @@ Not here: the network itself as modules (``networks.resnet1d``), whose weights c
 """
 
 import ctypes
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
+from evaluators.activation import Activation
 from evaluators.data.dataset import Split
 from evaluators.native.compiler import NotNativeError, library
 from evaluators.native.tape import tape_of
@@ -64,7 +66,7 @@ class NativeChild:
         self._train = train.inputs.contiguous(), train.labels.int().contiguous()
         self._order = order.int().contiguous()
         self._course = course(settings, len(order))
-        self._tensors = list(network.parameters())
+        self._tensors = list(_parameters(network))
         self._flat, places = _packed(self._tensors)
         self._moments = _aligned(2 * len(self._flat))
         self._statistics = [
@@ -111,6 +113,14 @@ class NativeChild:
                 torch.as_tensor(part).copy_(self._running[start : start + torch.as_tensor(part).numel()])
                 start += torch.as_tensor(part).numel()
         return self.network
+
+
+def _parameters(network: nn.Module) -> Iterator[nn.Parameter]:
+    """Yield the parameters in their order, with a beta that nobody reads where the candidate has none."""
+    for module in network.modules():
+        yield from module.parameters(recurse=False)
+        if isinstance(module, Activation) and module.beta is None:
+            yield nn.Parameter(torch.ones(module.channels))
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:

@@ -3,6 +3,7 @@
 The only door to the C compiler and to ctypes' loader. Not here: what is called (``child``).
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -44,10 +45,8 @@ def _attempt() -> ctypes.CDLL | str:
     """Return the kernel, or why there is none: a failure is not tried again by every child."""
     try:
         compiler = _compiler()
-        path = cache_directory() / f"kernel-{_key(compiler)}.so"
-        if not path.is_file():
-            _compile(compiler, path)
-        return ctypes.CDLL(str(path))
+        directory, key = cache_directory(), _key(compiler)
+        return ctypes.CDLL(str(_kept(directory, key) or _compile(compiler, directory, key)))
     except NotNativeError as fault:
         return str(fault)
     except OSError as fault:
@@ -84,12 +83,29 @@ def _key(compiler: str) -> str:
     return hashlib.sha256(described).hexdigest()[:16]
 
 
-def _compile(compiler: str, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+def _kept(directory: Path, key: str) -> Path | None:
+    """Return the library that was kept, if it is whole; its name holds the hash of its contents.
+
+    A damaged one would end the process with a signal when it is called, and not only once.
+    """
+    for path in sorted(directory.glob(f"kernel-{key}-*.so")):
+        with contextlib.suppress(OSError):  # another process may just have removed it
+            if path.name == _name(key, path.read_bytes()):
+                return path
+            path.unlink()
+    return None
+
+
+def _name(key: str, contents: bytes) -> str:
+    return f"kernel-{key}-{hashlib.sha256(contents).hexdigest()[:32]}.so"
+
+
+def _compile(compiler: str, directory: Path, key: str) -> Path:
+    directory.mkdir(parents=True, exist_ok=True)
     sources = [str(Path(__file__).parent / name) for name in SOURCES]
     complaint = ""
-    with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
-        fresh = Path(scratch) / path.name
+    with tempfile.TemporaryDirectory(dir=directory) as scratch:
+        fresh = Path(scratch) / "kernel.so"
         for further in dict.fromkeys((FURTHER.get(platform.machine(), ()), ())):
             command = [compiler, *FLAGS, *further, *sources, "-o", str(fresh), "-lm"]
             try:
@@ -97,7 +113,9 @@ def _compile(compiler: str, path: Path) -> None:
             except (OSError, subprocess.TimeoutExpired) as fault:
                 raise NotNativeError(f"'{compiler}' could not be run: {fault}") from fault
             if done.returncode == 0:
-                fresh.replace(path)  # at once and whole: workers may compile at the same time
-                return
+                path = directory / _name(key, fresh.read_bytes())
+                with fresh.open("rb") as written:
+                    os.fsync(written.fileno())  # the name must not outlive the contents when the power fails
+                return fresh.replace(path)  # at once and whole: workers may compile at the same time
             complaint = (done.stderr.strip().splitlines() or ["no message"])[0]
     raise NotNativeError(f"'{compiler}' failed: {complaint}")

@@ -19,7 +19,7 @@ from grammar.fingerprint import fingerprint
 from grammar.known import read
 from grammar.screening import refusal
 from search.proposers.proposer import Proposal, Proposer
-from search.reward import reward_of_loss
+from search.reward import Scale, reward_of_loss
 from search.studies.tabulation import Row, rows_of
 
 
@@ -61,7 +61,7 @@ class Table:
 
     def told(self, name: str, draw: random.Random) -> float:
         """Return the reward of one seed of a behaviour, drawn evenly."""
-        return reward_of_loss(draw.choice(self.losses[name]), self.chance)
+        return reward_of_loss(draw.choice(self.losses[name]), Scale(self.chance))
 
 
 def file_of(task: str) -> Path:

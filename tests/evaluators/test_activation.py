@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from evaluators.activation import BASELINES, LAYERS, Activation, Maxout, function_of, identity_of, maker_of
+from evaluators.activation import (
+    BASELINES,
+    LAYERS,
+    Activation,
+    Maxout,
+    WrongChannels,
+    function_of,
+    identity_of,
+    maker_of,
+)
 from evaluators.outcome import Request, Status
 from evaluators.settings import TaskSettings
 from evaluators.training import train_population
@@ -21,6 +30,46 @@ def test_each_channel_has_its_own_beta_in_whichever_dimension() -> None:
             layer.beta.copy_(torch.arange(channels) + 1.0)
         ratio = (layer(X) / X).movedim(dimension, 0).flatten(1)
         torch.testing.assert_close(ratio, (torch.arange(channels) + 1.0)[:, None].expand_as(ratio))
+
+
+@pytest.mark.parametrize("text", ["relu", "tanh", "gate(x,x)", "swish", "prelu"])
+def test_a_layer_has_a_parameter_only_where_the_function_has_one_and_every_parameter_gets_a_gradient(text: str) -> None:
+    layer = maker_of(text)(3)
+    assert len(list(layer.parameters())) == (text in {"swish", "prelu"})
+    layer(X.clone().requires_grad_()).square().sum().backward()
+    assert all(parameter.grad is not None and bool(parameter.grad.any()) for parameter in layer.parameters())
+
+
+@pytest.mark.parametrize("text", ["swish", "relu"])
+@pytest.mark.parametrize(
+    ("shape", "channels", "dimension", "hint"),
+    [
+        ((8, 10, 32), 32, None, r"make\(channels=32, dimension=-1\)"),
+        ((8, 32, 10), 32, -1, r"make\(channels=32, dimension=1\)"),
+        ((8, 10), 32, None, r"make\(channels, dimension\)"),
+        ((10,), 10, None, r"make\(channels, dimension\)"),
+    ],
+)
+def test_a_layer_made_for_other_channels_than_it_meets_says_what_to_write(
+    text: str, shape: tuple[int, ...], channels: int, dimension: int | None, hint: str
+) -> None:
+    with pytest.raises(WrongChannels, match=f"made for {channels} channels in dimension .* the input is .*{hint}"):
+        maker_of(text)(channels, dimension)(torch.zeros(shape))
+
+
+def test_where_the_channels_may_be_in_two_dimensions_the_layer_in_front_tells_or_the_user_must() -> None:
+    with torch.random.fork_rng():
+        linear, convolution = torch.nn.Linear(6, 5), torch.nn.Conv1d(6, 5, 1)
+    square = torch.zeros(2, 5, 6)
+    with pytest.raises(WrongChannels, match="may be in dimension 1 or in the last one, say which"):
+        maker_of("swish")(5)(linear(square))
+    assert maker_of("swish")(5, -1)(linear(square)).shape == (2, 5, 5)
+    assert maker_of("swish")(5)(convolution(torch.zeros(2, 6, 5))).shape == (2, 5, 5)
+
+
+def test_one_channel_is_one_beta_for_the_whole_layer_of_any_shape() -> None:
+    for shape in ((), (4,), (2, 3, 5)):
+        assert maker_of("swish")(1)(torch.ones(shape)).shape == shape
 
 
 def test_swish_starts_as_silu() -> None:

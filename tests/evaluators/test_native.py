@@ -1,6 +1,9 @@
 """The kernel computes what torch computes: every operation, every known activation, and a whole child in training."""
 
 import ctypes
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -239,3 +242,31 @@ def test_the_kernel_is_compiled_once_and_found_again(monkeypatch: pytest.MonkeyP
     compiler._attempt.cache_clear()
     library()
     assert path.stat().st_mtime_ns == made
+
+
+def _train_in_another_process(cache: Path) -> str:
+    program = (
+        "from evaluators.outcome import Request; from evaluators.settings import TaskSettings; "
+        "from evaluators.training import train_population; "
+        "print(train_population([Request('silu', 7, 3)], TaskSettings(batch=32, kernel='native'))[0].score)"
+    )
+    environment = os.environ | {"ACTSEARCH_CACHE": str(cache)}
+    answer = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    return answer.stdout
+
+
+@native
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "another one's name"])
+def test_a_damaged_kernel_is_never_loaded_but_compiled_anew(damage: str, tmp_path: Path) -> None:
+    before = _train_in_another_process(tmp_path)
+    (path,) = tmp_path.glob("kernel-*.so")
+    contents = path.read_bytes()
+    middle = len(contents) // 2
+    flipped = contents[:middle] + bytes(255 - byte for byte in contents[middle : middle + 64]) + contents[middle + 64 :]
+    damaged = {"truncated": contents[:50_000], "flipped": flipped, "emptied": b"", "another one's name": b"\x7fELF"}
+    path.write_bytes(damaged[damage])
+    assert _train_in_another_process(tmp_path) == before
+    (mended,) = tmp_path.glob("kernel-*.so")
+    assert mended.read_bytes() == contents

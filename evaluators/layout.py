@@ -1,0 +1,107 @@
+"""Where the channels of a tensor are, told by the layers it came from: 1 behind a convolution, -1 behind a linear one.
+
+Two ways to look: ``layout_of`` asks the graph of gradients of one tensor; ``Layouts`` follows a network while it runs.
+Not here: what is made of it (``activation``, ``own``).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+FARTHEST = 8  # operations back in the graph of gradients
+_SECOND = ("ConvolutionBackward", "BatchNormBackward", "GroupNormBackward", "InstanceNormBackward")
+_LAST = ("AddmmBackward", "MmBackward", "LayerNormBackward", "BmmBackward", "LinearBackward", "EmbeddingBackward")
+_SAME = ("ViewBackward", "UnsafeViewBackward", "ReshapeAliasBackward", "CloneBackward", "AddBackward", "MulBackward")
+
+
+def layout_of(tensor: Tensor) -> int | None:
+    """Return the dimension of the channels, 1 or -1, or None where the graph of gradients does not tell."""
+    node = tensor.grad_fn
+    for _ in range(FARTHEST):
+        if node is None:
+            return None
+        name = node.name()
+        if any(kind in name for kind in _SECOND):
+            return 1
+        if any(kind in name for kind in _LAST):
+            return -1
+        if not any(kind in name for kind in _SAME) or not node.next_functions:
+            return None
+        node = node.next_functions[0][0]
+    return None
+
+
+MAKES_LAST = {"linear", "bilinear", "embedding", "layer_norm", "rms_norm"}
+MAKES_SECOND = {"batch_norm", "group_norm", "instance_norm", "local_response_norm"}
+MOVES = {"transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "flatten", "unsqueeze", "__get__", "t"}
+MIXES = {"matmul", "__matmul__", "bmm", "mm", "einsum", "baddbmm", "addmm", "scaled_dot_product_attention", "gather"}
+_PRIMES = (2, 3, 5, 7, 11, 13)  # sizes that tell the dimensions of a stand-in apart
+
+
+class Layouts(TorchFunctionMode):
+    """While it is entered, notes for every tensor that torch returns where its channels are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._known: dict[int, tuple[Tensor, int]] = {}  # by identity, which holds as long as the tensor is kept
+
+    def of(self, tensor: Tensor) -> int | None:
+        """Return the dimension of the tensor's channels, from 0, or None where nothing tells."""
+        found = self._known.get(id(tensor))
+        return None if found is None else found[1]
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Call the function, and note what comes out of it."""
+        found = func(*args, **(kwargs or {}))
+        for tensor in found if isinstance(found, (tuple, list)) else (found,):
+            if isinstance(tensor, Tensor):
+                place = self._place(func, args, dict(kwargs or {}), tensor)
+                if place is not None:
+                    self._known[id(tensor)] = (tensor, place)
+                elif id(tensor) in self._known:
+                    del self._known[id(tensor)]
+        return found
+
+    def _place(  # noqa: PLR0911  one return a kind of operation
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], made: Tensor
+    ) -> int | None:
+        name = getattr(func, "__name__", "")
+        if name in MAKES_LAST:
+            return made.ndim - 1
+        if name.startswith("conv") or name in MAKES_SECOND:
+            return min(1, made.ndim - 1)
+        given = next((a for a in self._tensors(args, kwargs) if self.of(a) is not None), None)
+        if given is None or name in MIXES:
+            return None
+        place = self.of(given)
+        assert place is not None
+        if name in MOVES:
+            return _moved(func, args, kwargs, given, place)
+        if name in {"reshape", "view", "unflatten", "contiguous"} and made.shape != given.shape:
+            is_last = place == given.ndim - 1 and made.ndim > 0 and made.shape[-1] == given.shape[-1]
+            return made.ndim - 1 if is_last else None
+        if name in {"chunk", "split", "tensor_split"}:
+            return place
+        return place if made.ndim == given.ndim and made.shape[place] == given.shape[place] else None
+
+    @staticmethod
+    def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+        flat = [part for value in (*args, *kwargs.values()) for part in (value if isinstance(value, list) else [value])]
+        return [part for part in flat if isinstance(part, Tensor)]
+
+
+def _moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: Tensor, place: int) -> int | None:
+    """Do to a stand-in of telling sizes what is done to the tensor, and look where its channels went."""
+    if given.ndim > len(_PRIMES):
+        return None
+    stand_in = torch.empty(_PRIMES[: given.ndim], device="meta")
+    try:
+        shape = list(func(*(stand_in if a is given else a for a in args), **kwargs).shape)
+    except (RuntimeError, TypeError, IndexError, AttributeError):
+        return None
+    return shape.index(_PRIMES[place]) if shape.count(_PRIMES[place]) == 1 else None

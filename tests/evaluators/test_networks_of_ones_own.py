@@ -1,0 +1,357 @@
+"""Networks as users have them: what would give a wrong number is said before training, or cannot happen."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from evaluators.activation import maker_of
+from evaluators.contained import contained
+from evaluators.outcome import Outcome, Request, Status
+from evaluators.own import BadOwnTask
+from evaluators.places import network
+from evaluators.settings import OwnSettings, TaskSettings
+from evaluators.task import complete, data_of, prepare
+from evaluators.training import train_population
+
+Write = Callable[..., TaskSettings]
+HEAD = """
+import random
+import numpy as np
+import torch
+from torch import nn
+import torch.nn.functional as F
+
+X = torch.randn(300, 6, 4, generator=torch.Generator().manual_seed(0))
+Y = (X.sum((1, 2)) > 0).long()
+
+def data(x=X, y=Y):
+    return {"train": (x[:200], y[:200]), "validation": (x[200:250], y[200:250]), "test": (x[250:], y[250:])}
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second, self.last = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 2)
+        self.relu, self.relu2 = nn.ReLU(), nn.ReLU()
+    def forward(self, x):
+        h = self.relu(self.first(x))
+        return self.last(self.relu2(self.second(h)).mean(1))
+
+def build(settings):
+    return Net(), data()
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    def task(source: str, steps: int = 20, **own: object) -> TaskSettings:
+        path = tmp_path / f"net{abs(hash(source)) % 10**9}.py"
+        path.write_text(source)
+        keys = own or {"build": "build"}
+        named = {key: f"{path}:{value}" if key in {"build", "score"} else value for key, value in keys.items()}
+        return TaskSettings(name="own", batch=20, steps=steps, own=OwnSettings(**named))  # type: ignore[arg-type]
+
+    return task
+
+
+def _train(task: TaskSettings, *texts: str, seed: int = 1) -> list[Outcome]:
+    return train_population([Request(text, seed, task.steps, test=True) for text in texts], task)
+
+
+def test_a_good_network_is_trained_and_nothing_is_said(write: Write) -> None:
+    task = write(HEAD)
+    assert prepare(task) == []
+    assert all(outcome.status is Status.SCORED for outcome in _train(task, "relu", "swish", "tanh"))
+
+
+# ---- fresh weights ----
+
+SHARED = {
+    "module": HEAD + "NET = Net()\ndef build(settings):\n    return NET, data()\n",
+    "cached": HEAD.replace("def build", "import functools\n@functools.cache\ndef build"),
+    "body": HEAD
+    + "BODY = Net()\nclass Outer(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+    + "        self.body, self.relu3 = BODY, nn.ReLU()\n    def forward(self, x):\n        return self.body(x)\n"
+    + "def build(settings):\n    return Outer(), data()\n",
+    "one weight": HEAD
+    + "W = nn.Parameter(torch.ones(8))\ndef build(settings):\n    net = Net()\n    net.first.bias = W\n"
+    + "    return net, data()\n",
+    "a block without weights": HEAD
+    + "BLOCK = nn.Sequential(nn.ReLU())\ndef build(settings):\n    net = Net()\n    net.relu = BLOCK\n"
+    + "    return net, data()\n",
+}
+
+
+@pytest.mark.parametrize("source", SHARED.values(), ids=SHARED)
+def test_a_network_that_comes_back_a_second_time_is_refused(write: Write, source: str) -> None:
+    with pytest.raises(BadOwnTask, match="again when it is called a second time: the next child would go on from this"):
+        prepare(write(source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        HEAD + "import copy\nNET = Net()\ndef build(settings):\n    return copy.deepcopy(NET), data()\n",
+        HEAD
+        + "ACT = nn.ReLU()\ndef build(settings):\n    net = Net()\n    net.relu = net.relu2 = ACT\n    return net, data()\n",
+    ],
+    ids=["a copy", "a shared rectifier"],
+)
+def test_what_is_copied_or_has_no_weights_starts_afresh(write: Write, source: str) -> None:
+    task = write(source)
+    prepare(task)
+    together, alone = _train(task, "relu", "swish")[1], _train(task, "swish")[0]
+    assert together.metrics == alone.metrics
+    assert together.diagnostics == alone.diagnostics
+
+
+GOES_ON = """
+import torch
+from torch import nn
+BODY = nn.Linear(4, 8)
+def score(make, seed, budget):
+    net = nn.Sequential(BODY, make(8), nn.Linear(8, 1)){reset}
+    optimiser = torch.optim.SGD(net.parameters(), 0.1)
+    for _ in range(budget):
+        loss = net(torch.ones(5, 4)).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return loss.item()
+"""
+
+
+def test_a_training_of_ones_own_that_goes_on_with_trained_weights_is_no_score(write: Write) -> None:
+    task = write(GOES_ON.replace("{reset}", ""), score="score")
+    first = _train(task, "relu")
+    assert first[0].status is Status.SCORED
+    with pytest.raises(RuntimeError, match="goes on from an earlier child"):
+        _train(task, "swish")
+
+
+def test_a_training_of_ones_own_may_keep_a_network_that_it_starts_anew(write: Write) -> None:
+    task = write(GOES_ON.replace("{reset}", "\n    BODY.reset_parameters()"), score="score")
+    together, alone = _train(task, "relu", "swish")[1], _train(task, "swish")[0]
+    assert together.score == alone.score
+
+
+def test_a_network_that_changes_its_input_changes_nobody_elses(write: Write) -> None:
+    task = write(HEAD.replace("h = self.relu(", "x -= x.mean(0)\n        x *= 2\n        h = self.relu("))
+    prepare(task)
+    before = data_of(complete(task)).digest
+    together, alone = _train(task, "relu", "swish")[1], _train(task, "swish")[0]
+    assert together.metrics == alone.metrics
+    assert data_of(complete(task)).digest == before
+
+
+# ---- randomness ----
+
+DRAWN = {
+    "numpy": "np.random.randn(300, 6, 4)",
+    "random": "[[[random.gauss(0, 1) for _ in range(4)] for _ in range(6)] for _ in range(300)]",
+    "torch": "torch.randn(300, 6, 4).tolist()",
+}
+
+
+@pytest.mark.parametrize("draw", DRAWN.values(), ids=DRAWN)
+def test_data_and_weights_from_every_global_generator_are_the_same_each_time(write: Write, draw: str) -> None:
+    source = HEAD.replace("X = torch.randn(300, 6, 4, generator=torch.Generator().manual_seed(0))", "").replace(
+        "Y = (X.sum((1, 2)) > 0).long()",
+        f"X = torch.tensor({draw}, dtype=torch.float32)\nY = (X.sum((1, 2)) > 0).long()",
+    )
+    weights = (
+        "\n        with torch.no_grad():\n            self.first.weight.copy_(torch.tensor(np.random.randn(8, 4)))"
+    )
+    weights += "\n            self.first.bias.fill_(random.random())"
+    source = source.replace("self.relu2 = nn.ReLU(), nn.ReLU()", f"self.relu2 = nn.ReLU(), nn.ReLU(){weights}")
+    found = []
+    for comment in ("# one\n", "# two\n"):  # two files are imported each for itself, as by two workers
+        np_state_matters = torch.rand(3, generator=torch.Generator().manual_seed(len(found)))
+        assert np_state_matters.shape == (3,)
+        task = write(comment + source)
+        prepare(task)
+        found.append((data_of(complete(task)).digest, _train(task, "swish")[0].metrics, _train(task, "swish", seed=2)))
+    assert found[0][:2] == found[1][:2]
+    assert found[0][2][0].metrics != found[0][1]
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        (HEAD.replace("return Net(), data()", "return Net(), data(torch.tensor(np.random.default_rng().normal(size=X.shape)).float())"),
+         "the data differ in a second call"),
+        (HEAD.replace("return Net(), data()", "X.mul_(2)\n    return Net(), data()"), "the data differ in a second call"),
+        (HEAD.replace("return Net(), data()", "net = Net()\n    nn.init.constant_(net.last.bias, np.random.default_rng().normal())"
+                      "\n    return net, data()"), "'last.bias' starts differently in a second call"),
+    ],
+    ids=["data", "data in place", "weights"],
+)  # fmt: skip
+def test_what_no_seed_reaches_is_refused(write: Write, source: str, complaint: str) -> None:
+    with pytest.raises(BadOwnTask, match=complaint):
+        prepare(write(source))
+
+
+# ---- the candidate is what is scored ----
+
+ENCODER = (
+    HEAD
+    + """
+class Transformer(nn.Module):
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(4, 2, 8, activation=nn.ReLU(), batch_first=True, dropout=0.0)
+        self.encoder, self.last = nn.TransformerEncoder(layer, 1, enable_nested_tensor=False), nn.Linear(4, 2)
+    def forward(self, x):
+        return self.last(self.encoder(x).mean(1))
+def build(settings):
+    return Transformer(), data()
+"""
+)
+
+
+def test_an_encoder_layer_of_torch_is_scored_with_the_candidate_and_not_by_its_fast_path(write: Write) -> None:
+    task = write(ENCODER)
+    assert prepare(task) == []
+    settings, data = complete(task), data_of(complete(task))
+    with contained(0):
+        model = network(settings, data, maker_of("gauss")).eval()
+        as_in_training = model(data.validation.inputs)
+        with torch.no_grad():
+            as_scored = model(data.validation.inputs)
+    torch.testing.assert_close(as_scored, as_in_training)
+    with torch.no_grad():  # what torch does by itself: the rectifier that is no longer there
+        assert not torch.allclose(model(data.validation.inputs), as_in_training, atol=1e-3)
+    relu, gauss = _train(task, "relu", "gauss")
+    assert relu.score != gauss.score
+
+
+@pytest.mark.parametrize(
+    ("forward", "complaint"),
+    [
+        ("h = self.first(x)\n        self.relu(h)", "layer 'relu' of the network has no effect in training"),
+        ("h = self.first(x)\n        h = h + 0 * self.relu(h)", "layer 'relu' of the network has no effect in evaluation"),
+        ("h = self.relu(self.first(x)) if self.training else F.relu(self.first(x))", "is not used when it runs on its data in eval"),
+        ("h = F.relu(self.first(x)) if self.training else self.relu(self.first(x))", "is not used in training"),
+        ("h = self.first(x)\n        h = (h + self.relu(h) - self.relu(h).detach()) if self.training else h",
+         "used in training but not in evaluation|is not used when it runs"),
+    ],
+)  # fmt: skip
+def test_a_layer_that_does_not_matter_where_it_should_is_refused(write: Write, forward: str, complaint: str) -> None:
+    with pytest.raises(BadOwnTask, match=complaint):
+        prepare(write(HEAD.replace("h = self.relu(self.first(x))", forward)))
+
+
+def test_activations_that_are_called_as_functions_are_said(write: Write) -> None:
+    source = HEAD.replace("self.second(h)", "self.second(F.relu(torch.relu(F.gelu(h))))")
+    notices = prepare(write(source))
+    assert [notice.partition(" as a function")[0] for notice in notices] == [
+        "the network also calls gelu once", "the network also calls relu 2 times",
+    ]  # fmt: skip
+
+
+def test_a_network_that_leaves_layers_out_at_random_in_training_is_no_fault(write: Write) -> None:
+    drops = "h = self.first(x)\n        if not self.training or random.random() < 0.7:\n            h = self.relu(h)"
+    prepare(write(HEAD.replace("h = self.relu(self.first(x))", drops)))
+
+
+# ---- channels ----
+
+LAYERED = (
+    HEAD
+    + """
+class Mixed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.linear = nn.Conv1d(6, 7, 1), nn.BatchNorm1d(7), nn.Linear(4, 9)
+        self.a, self.b, self.c, self.last = nn.ReLU(), nn.ReLU(), nn.ReLU(), nn.Linear(9, 2)
+    def forward(self, x):                        # (B, 6, 4)
+        h = self.a(self.norm(self.conv(x)))      # (B, 7, 4), channels second
+        h = self.b(self.linear(h) + 1)           # (B, 7, 9), channels last
+        h = self.c(h.transpose(1, 2) * 0.5)      # (B, 9, 7), channels second
+        return self.last(h.mean(2))
+def build(settings):
+    return Mixed(), data()
+"""
+)
+
+
+def test_the_channels_of_each_place_are_found_by_the_layer_in_front(write: Write) -> None:
+    made: list[tuple[int, int | None]] = []
+
+    def make(channels: int, dimension: int | None = None) -> nn.Module:
+        made.append((channels, dimension))
+        return maker_of("swish")(channels, dimension)
+
+    settings = complete(write(LAYERED))
+    with torch.random.fork_rng():
+        network(settings, data_of(settings), make)
+    assert made == [(7, 1), (9, -1), (9, 1)]
+    prepare(write(LAYERED))
+    assert len(_train(write(LAYERED), "swish")[0].diagnostics["betas"]) == 9
+
+
+@pytest.mark.parametrize(("dimension", "place"), [(1, "b"), (-1, "a")])
+def test_a_dimension_that_contradicts_the_layer_in_front_is_said(write: Write, dimension: int, place: str) -> None:
+    task = write(LAYERED, build="build", dimension=dimension)
+    with pytest.raises(BadOwnTask, match=f"key 'task.own.dimension': says {dimension}, but layer '{place}' gets"):
+        prepare(task)
+    assert (
+        prepare(write(LAYERED, build="build", dimension=dimension, replace=("c",) if dimension == 1 else ("b",))) == []
+    )
+
+
+def test_a_dimension_that_is_not_there_is_said(write: Write) -> None:
+    with pytest.raises(BadOwnTask, match="without dimension 5"):
+        prepare(write(HEAD, build="build", dimension=5))
+
+
+def test_a_training_of_ones_own_says_where_its_channels_are(write: Write) -> None:
+    source = (
+        HEAD
+        + "def score(make, seed, budget):\n    net = nn.Sequential(nn.Linear(4, 8), MAKE)\n    return net(X).mean()\n"
+    )
+    assert (
+        _train(write(source.replace("MAKE", "make(8, dimension=-1)"), score="score"), "swish")[0].status
+        is Status.SCORED
+    )
+    for text in ("swish", "relu"):
+        with pytest.raises(ValueError, match=r"say where they are, make\(channels=8, dimension=-1\)"):
+            _train(write(source.replace("MAKE", "make(8)"), score="score"), text)
+
+
+# ---- tried with the real loss before anything is trained ----
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        (HEAD.replace("self.last(self.relu2(", "(self.last(self.relu2(").replace(".mean(1))", ".mean(1)),)"), "returns a tuple in"),
+        (HEAD.replace("nn.Linear(8, 2)", "nn.Linear(8, 1)"), "tells 1 classes apart, but there are labels up to 1"),
+        (HEAD.replace("(y[:200])", "y").replace("data(x=X, y=Y):", "data(x=X, y=Y):\n    y = y.clone()\n    y[250] = 255"),
+         "tells 2 classes apart, but there are labels up to 255"),
+        (HEAD.replace(".mean(1))", ")"), r"returns \\(20, 6, 8\\)|returns \(20, 6, 2\) in training; expected logits"),
+        (HEAD.replace("h = self.relu(self.first(x))", "h = torch.sigmoid(self.relu(self.first(x)))\n        h += 1"), "has no gradient"),
+        (HEAD.replace("return self.last(", "raise SystemExit(3)\n        return self.last("), r"sys.exit\(3\)"),
+        (HEAD.replace("def build(settings):", "def build(settings):\n    import sys\n    sys.exit(0)"), r"sys.exit\(0\)"),
+        ("raise SystemExit(4)", r"cannot be imported: .*sys.exit\(4\)"),
+        (HEAD.replace("return Net(), data()", "return Net().requires_grad_(False), data()"), "has no weights to train"),
+        (HEAD.replace("h = self.relu(self.first(x))",
+                      "h = self.relu(self.first(x))\n        assert not self.training, 'no training here'"), "no training here"),
+        (HEAD.replace("return Net(), data()", "return Net(), data(X.double())"), "does not run"),
+    ],
+)  # fmt: skip
+def test_what_the_loss_or_the_gradient_will_not_take_is_said_before_training(
+    write: Write, source: str, complaint: str
+) -> None:
+    with pytest.raises(BadOwnTask, match=complaint):
+        prepare(write(source))
+
+
+def test_a_network_of_another_type_is_trained_when_its_file_says_so(write: Write) -> None:
+    source = HEAD.replace("X = torch.randn", "torch.set_default_dtype(torch.float64)\nX = torch.randn")
+    task = write(source)
+    prepare(task)
+    assert _train(task, "swish")[0].status is Status.SCORED
+    assert torch.get_default_dtype() is torch.float32
