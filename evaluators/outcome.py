@@ -5,6 +5,8 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from evaluators.printable import shortened
+
 
 class Status(StrEnum):
     """What happened to one expression on one task with one seed; all but ``CRASHED`` and ``TIMED_OUT`` repeat."""
@@ -15,6 +17,10 @@ class Status(StrEnum):
     STOPPED = "stopped"  # hopeless part of the way through, see TaskSettings.stop_after
     TIMED_OUT = "timed out"  # over the wall-clock limit
     CRASHED = "crashed"  # the training raised, or took its worker with it
+
+
+WORKER_DEATHS = "worker_deaths"
+"""The metric of a child that was given up because its workers died: perhaps not by its own doing."""
 
 
 @dataclass(frozen=True)
@@ -62,11 +68,17 @@ class Outcome:
     diagnostics: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """A score is there exactly when the status is scored, and it is finite."""
+        """A score is there exactly when the status is scored, and it is finite; a reason can be printed."""
+        object.__setattr__(self, "reason", shortened(self.reason))  # frozen for everybody else
         if (self.score is not None) != (self.status is Status.SCORED):
             raise ValueError(f"a score belongs to a scored outcome and to no other, found {self}")
         if self.score is not None and not math.isfinite(self.score):
             raise ValueError(f"a score must be finite, found {self.score}; a child without one has diverged")
+
+    @property
+    def may_be_tried_again(self) -> bool:
+        """Whether it failed for a reason that may lie outside of it."""
+        return WORKER_DEATHS in self.metrics
 
 
 def child_seed(run_seed: int, fingerprint: str, repeat: int) -> int:

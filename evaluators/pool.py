@@ -15,12 +15,14 @@ import pydantic.dataclasses
 from pydantic import ConfigDict, Field
 
 from evaluators.allocator import keep_freed_memory
-from evaluators.outcome import Outcome, Request, Status
+from evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from evaluators.settings import TaskSettings
 from evaluators.training import train_population
 from grammar.primitive import Primitive
 
-ATTEMPTS = 2  # a population that lost its worker this often is split, and a single child is given up
+ATTEMPTS = 2  # a population that failed this often is split, and a single child that raised this often is given up
+LONE_DEATHS = 4  # of workers under one child alone, with no other reason in sight, before it is given up
+PAUSES = (0.0, 2.0, 4.0, 8.0)  # seconds before each new try: what kills from outside may pass
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
@@ -50,6 +52,9 @@ class Work:
 
     places: tuple[int, ...]
     attempts: int = 0
+    deaths: int = 0  # of workers, while it was a single child and nothing else could have killed them
+    excused: int = 0  # deaths that had another reason
+    not_before: float = 0.0  # on the pool's clock
 
     def after_failure(self, reason: str, status: Status) -> "Verdict":
         """Return what to try next and which outcomes are final: retry, then split, then give up on a single child."""
@@ -59,6 +64,24 @@ class Work:
         if len(self.places) > 1:
             return [Work((place,)) for place in self.places], []
         return [], [(self.places[0], Outcome(status, reason=reason))]
+
+    def after_death(self, reason: str, now: float, *, other_reason: bool) -> "Verdict":
+        """Return what to try next when the worker died: somebody may have killed it, so a child is not at fault soon.
+
+        Args:
+            reason: in a sentence.
+            now: on the pool's clock.
+            other_reason: whether something else died at the same time.
+        """
+        if len(self.places) > 1:
+            return self.after_failure(reason, Status.CRASHED)
+        excused = other_reason and self.excused < LONE_DEATHS
+        deaths, forgiven = self.deaths + (not excused), self.excused + excused
+        if deaths < LONE_DEATHS:
+            pause = PAUSES[min(deaths + forgiven - 1, len(PAUSES) - 1)]
+            return [Work(self.places, self.attempts, deaths, forgiven, now + pause)], []
+        said = f"{reason}, {deaths} times while it trained alone; the same command tries it again"
+        return [], [(self.places[0], Outcome(Status.CRASHED, reason=said, metrics={WORKER_DEATHS: float(deaths)}))]
 
 
 Verdict = tuple[list[Work], list[tuple[int, Outcome]]]
@@ -70,6 +93,10 @@ def in_populations(requests: Sequence[Request], size: int, workers: int = 1) -> 
     rounds = math.ceil(len(requests) / (size * workers))
     parts = min(len(requests), rounds * workers)
     return deque(Work(tuple(range(len(requests))[part::parts])) for part in range(parts))
+
+
+class WorkersCannotStartError(RuntimeError):
+    """Worker after worker died before it was ready; the message has the last one's reason."""
 
 
 class Pool(ABC):

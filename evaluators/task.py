@@ -178,6 +178,21 @@ def slow_because(settings: TaskSettings) -> str:
     return "no C compiler that works was found: children are trained by torch, many times slower"
 
 
+def warm_up(settings: TaskSettings) -> str:
+    """Make what a worker needs before its first child; return the digest of its data, empty if the task has none.
+
+    Raises:
+        BadTask, BadData, BadOwnTask: with one sentence.
+    """
+    settings = complete(settings)
+    if settings.name == "mnist1d" and settings.kernel == "auto" and not is_available():
+        raise BadTask("key 'task.kernel': the driver has the kernel and a worker has not; use torch, or bring cc there")
+    if settings.own.score:
+        own.find(settings.own.score)
+        return ""
+    return data_of(settings).digest
+
+
 def prepare(settings: TaskSettings) -> list[str]:
     """Make the data, one child and the kernel, so that what is wrong is said before anything is trained.
 

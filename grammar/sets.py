@@ -10,7 +10,8 @@ from collections.abc import Sequence
 import torch
 
 from grammar import aquasurf2023, swish2017
-from grammar.primitive import BadPrimitive, Primitive
+from grammar.formula import BadFormula, check_formula
+from grammar.primitive import OPERANDS, BadPrimitive, Primitive
 from grammar.symbolic import evaluate_formula
 
 FURTHER = (
@@ -87,6 +88,10 @@ def check_own(row: Primitive) -> None:
     """
     if row.name in {"x", *(taken.name for taken in VOCABULARY)}:
         raise BadPrimitive(f"primitive '{row.name}': the name is taken by a built-in one")
+    try:
+        check_formula(row.formula, (*OPERANDS[: row.arity], "beta"))
+    except BadFormula as fault:
+        raise BadPrimitive(f"primitive '{row.name}': {fault}") from fault
     check(row)
 
 

@@ -12,6 +12,9 @@ import subprocess
 import sys
 from typing import Any
 
+from grammar.formula import CONSTANTS, FUNCTIONS, Reader
+
+VARIABLES = ("x", "beta", "a", "b")
 SECONDS = 5.0  # of one call; SymPy's own import is not counted
 
 
@@ -23,7 +26,8 @@ class _Process:
 
     def ask(self, question: dict[str, Any], seconds: float) -> Any:
         if self.running is None:
-            command = [sys.executable, "-m", "grammar.symbolic"]
+            # -P: what lies in the directory one stands in, a sympy.py or a grammar/, is not imported
+            command = [sys.executable, "-P", "-m", "grammar.symbolic"]
             self.running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             self._answer(120.0)  # its greeting, after the import
         assert self.running.stdin is not None
@@ -86,21 +90,17 @@ def _text(answer: Any) -> str | None:
 def _serve() -> None:
     import sympy  # noqa: PLC0415  only the other process pays for it
 
-    x, beta = sympy.Symbol("x", real=True), sympy.Symbol("beta", real=True)
-    local = {
-        "x": x,
-        "beta": beta,
-        "sinc": sympy.sinc,
-        "a": sympy.Symbol("a", real=True),
-        "b": sympy.Symbol("b", real=True),
-    }
+    local = {name: sympy.Symbol(name, real=True) for name in VARIABLES}
+    x, beta = local["x"], local["beta"]
+    functions = {name: getattr(sympy, name) for name in FUNCTIONS}
+    reader = Reader(local | {name: getattr(sympy, name) for name in CONSTANTS}, functions, sympy.Number)
 
     def limit(expression: Any, end: Any) -> str | None:
         found = sympy.limit(expression.subs(beta, 1), x, end)
         return str(found.evalf(17)) if found.is_extended_real else None
 
     def work(question: dict[str, Any]) -> dict[str, Any]:
-        expression = sympy.sympify(question["formula"], locals=local)
+        expression = sympy.sympify(reader.read(question["formula"]))  # of what is no text: nothing is executed
         slope = sympy.diff(expression, x)
         match question["do"]:
             case "evaluate":

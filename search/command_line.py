@@ -3,6 +3,8 @@
 The commands themselves are in ``commands``; the scripts in ``scripts/`` are doors to the same.
 """
 
+import contextlib
+import io
 import sys
 
 import click
@@ -10,6 +12,8 @@ import torch
 
 from evaluators.data.dataset import BadData
 from evaluators.own import BadOwnTask
+from evaluators.pool import WorkersCannotStartError
+from evaluators.printable import printable
 from evaluators.task import BadTask
 from grammar.parse import BadExpression
 from grammar.primitive import BadPrimitive
@@ -18,6 +22,8 @@ from grammar.shape import BadShape
 from grammar.space import EmptySpace
 from search import jobs
 from search.commands import functions, runs
+from search.commands.shared import NothingScored, answers_alone_on_stdout
+from search.decided import NotTheSame
 from search.export import BadTarget, ExportFailed
 from search.ranking.finding import NotFound
 from search.settings import BadSettings
@@ -34,6 +40,7 @@ USER_FAULTS = (
     BadTask,
     EmptySpace,
     NotFound,
+    NotTheSame,
     StoreError,
     UnknownPrimitive,
     jobs.Busy,
@@ -64,9 +71,12 @@ def main(arguments: list[str] | None = None) -> None:
     # the cores belong to the workers, and the last bits of a controller must not depend on how many there are
     torch.set_num_threads(1)
     try:
-        app([word for word in words if word != "--debug"], prog_name="actsearch", standalone_mode=False)
+        with answers_alone_on_stdout() if "--json" in words else contextlib.nullcontext():
+            app([word for word in words if word != "--debug"], prog_name="actsearch", standalone_mode=False)
     except click.ClickException as fault:
-        fault.show()
+        shown = io.StringIO()
+        fault.show(shown)
+        print("\n".join(map(printable, shown.getvalue().rstrip().split("\n"))), file=sys.stderr)
         sys.exit(fault.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _stop("interrupted; everything trained is kept, the same command goes on", INTERRUPTED, debug)
@@ -76,7 +86,7 @@ def main(arguments: list[str] | None = None) -> None:
         _stop(f"'{fault.filename}': {fault.strerror}" if fault.filename else str(fault), WRONG_INPUT, debug)
     except RecursionError:
         _stop("the expression, template or config is nested too deeply", WRONG_INPUT, debug)
-    except ExportFailed as fault:
+    except (ExportFailed, NothingScored, WorkersCannotStartError) as fault:
         _stop(str(fault), 1, debug)
     except Exception as fault:  # the last line of defence: a sentence instead of a traceback
         _stop(f"a fault of actsearch itself: {type(fault).__name__}: {fault} (--debug shows where)", 1, debug)
@@ -85,5 +95,5 @@ def main(arguments: list[str] | None = None) -> None:
 def _stop(message: str, code: int, debug: bool) -> None:
     if debug:
         raise  # noqa: PLE0704  called while the fault is being handled
-    print(f"actsearch: {message}", file=sys.stderr)
+    print(f"actsearch: {printable(message)}", file=sys.stderr)
     sys.exit(code)

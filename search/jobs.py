@@ -3,12 +3,13 @@
 The command line and the scripts both call these. Not here: what is printed (``display``).
 """
 
+import functools
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
@@ -20,6 +21,7 @@ from evaluators.settings import TaskSettings
 from evaluators.task import complete, prepare
 from grammar.known import read
 from grammar.primitive import Primitive
+from search.decided import Say, decided, settled, unsaid
 from search.ladder import TransferSettings, transfer_rung
 from search.progress import Goal, Listener, Meter, silent
 from search.provenance import provenance
@@ -46,9 +48,18 @@ class NotReady(ValueError):
     """The run is not far enough for what was asked."""
 
 
-def open_pool(task: TaskSettings, settings: PoolSettings, own: tuple[Primitive, ...] = ()) -> Pool:
-    """Start the workers that the settings name; the data is made once before, not by each of them."""
-    prepare(task)
+def open_pool(task: TaskSettings, settings: PoolSettings, own: tuple[Primitive, ...] = (), say: Say = unsaid) -> Pool:
+    """Start the workers that the settings name; the data is made once before, not by each of them.
+
+    Args:
+        task: what they train on.
+        settings: who they are.
+        own: rows of the user's own.
+        say: is told what the user should know of their own network.
+    """
+    for sentence in prepare(task):
+        say(sentence)
+    task = settled(task)
     if settings.kind == "serial":
         return SerialPool(task, settings, own)
     from evaluators.ray_pool import RayPool  # noqa: PLC0415  importing Ray costs two seconds that serial runs save
@@ -56,34 +67,45 @@ def open_pool(task: TaskSettings, settings: PoolSettings, own: tuple[Primitive, 
     return RayPool(task, settings, own)
 
 
-def launch(settings: SearchSettings, directory: Path, listener: Listener = silent) -> None:
+def launch(settings: SearchSettings, directory: Path, listener: Listener = silent, say: Say = unsaid) -> None:
     """Run a search in a directory; a run that is already there is gone on with.
+
+    Args:
+        settings: of the search.
+        directory: of the run.
+        listener: is told after every outcome.
+        say: is told, once each, what the user should know before anything is trained.
 
     Raises:
         BadSettings: the directory's run has other settings, or it is a file.
+        NotTheSame: the run cannot be gone on with here.
         BadTask, BadData, BadOwnTask: a task, one that the finalists are transferred to included, cannot be trained.
         Busy: another process works on it.
     """
+    say = functools.cache(say)
     if directory.exists() and not directory.is_dir():
         raise BadSettings(f"'{directory}' is a file; expected a directory for the run (--run)")
     if not (directory / FILE_NAME).exists():  # what is wrong is said before a run, and its settings, are kept
         build_space(settings.space)
         for task in (settings.task, *(further.task for further in settings.transfer)):
-            prepare(task)
+            for sentence in prepare(task):
+                say(sentence)
     directory.mkdir(parents=True, exist_ok=True)
     with _alone_in(directory), Store(directory, create=True) as store:
         store.describe({"settings": to_json(settings), **provenance()})
         _check_same(json.loads(store.fact("settings") or "{}"), json.loads(to_json(settings)), directory)
-        if store.fact("finished"):
+        again = any(record.outcome.may_be_tried_again for record in store.outcomes().values())
+        if store.fact("finished") and not again:
             return  # nothing is left to train: no worker needs to start
         own = own_rows(settings.space)
-        if not store.fact(CLIMBED):
-            with open_pool(settings.task, settings.pool, own) as pool, closing(_events(directory, store)) as events:
+        if again or not store.fact(CLIMBED):
+            task = decided(store, settings.task, say)
+            with open_pool(task, settings.pool, own, say) as pool, closing(_events(directory, store)) as events:
                 Search(settings, store, pool, listener, events.add).run()
             add_costs(store, own)  # while no worker is busy
             store.describe({CLIMBED: "yes"})
         for further in settings.transfer:
-            _transfer(store, further, settings.pool, own, listener)
+            _transfer(store, further, settings.pool, own, listener, say)
         store.describe({"finished": "yes"})
 
 
@@ -93,6 +115,7 @@ def transfer(
     pool: PoolSettings,
     own: tuple[Primitive, ...] = (),
     listener: Listener = silent,
+    say: Say = unsaid,
 ) -> None:
     """Train a run's finalists and baselines on another task and add what comes out to the run.
 
@@ -105,20 +128,26 @@ def transfer(
     with _alone_in(directory), Store(directory, create=True) as store:
         if not store.fact(CLIMBED):
             raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
-        _transfer(store, settings, pool, own, listener)
+        _transfer(store, settings, pool, own, listener, functools.cache(say))
 
 
 def _transfer(
-    store: Store, settings: TransferSettings, pool: PoolSettings, own: tuple[Primitive, ...], listener: Listener
+    store: Store,
+    settings: TransferSettings,
+    pool: PoolSettings,
+    own: tuple[Primitive, ...],
+    listener: Listener,
+    say: Say,
 ) -> None:
     rung = transfer_rung(settings.task, settings.seeds)
     finalists = [entry for entry in leaderboard(store).entries if FINAL in entry.records]
     candidates = [entry for entry in finalists if not entry.baseline]
     chosen = [*candidates[: settings.top or None], *(entry for entry in finalists if entry.baseline)]
     meter = Meter({rung.name: Goal(len(chosen) * rung.seeds, rung.task.steps)}, listener)
-    if all(len(entry.records.get(rung.name, ())) >= rung.seeds for entry in chosen):
+    done = [[r for r in entry.records.get(rung.name, ()) if not r.outcome.may_be_tried_again] for entry in chosen]
+    if all(len(records) >= rung.seeds for records in done):
         return  # nothing is left to train: no worker needs to start
-    with open_pool(rung.task, pool, own) as workers:
+    with open_pool(decided(store, rung.task, say), pool, own, say) as workers:
         store.add_rungs([rung])
         run_seed = json.loads(store.fact("settings") or "{}")["seed"]
         Trainings(store, workers, run_seed, own, meter).train(rung, [entry.fingerprint for entry in chosen])
@@ -139,13 +168,22 @@ def _events(directory: Path, store: Store) -> "EventFiles":
     return EventFiles(directory, store.updates())
 
 
-def _check_same(old: dict[str, object], new: dict[str, object], directory: Path) -> None:
-    changed = [line for line in differences(old, new) if not line.startswith("pool.")]
+def _check_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:
+    changed = [line for line in differences(old, new) if not line.startswith("pool.") and not _is_idle(line, new)]
     if changed:
         raise BadSettings(
             f"the run in '{directory}' was started with other settings ({'; '.join(changed)}): "
             "use the same ones to go on with it, or another directory (--run)"
         )
+
+
+def _is_idle(line: str, settings: dict[str, Any]) -> bool:
+    """Whether a difference is of ``own`` settings of a task that is not the user's own: they mean nothing there."""
+    key = line.partition(":")[0]
+    section, is_own, _ = key.partition(".own.")
+    for step in section.split(".") if is_own else ():
+        settings = settings[int(step)] if isinstance(settings, list) else settings.get(step, {})
+    return bool(is_own) and settings.get("name") != "own"
 
 
 @contextmanager
@@ -173,6 +211,7 @@ def evaluate(
     seeds: int,
     run_seed: int,
     own: tuple[Primitive, ...] = (),
+    say: Say = unsaid,
 ) -> list[Evaluation]:
     """Train each expression with ``seeds`` seeds and return their outcomes, in the order given.
 
@@ -186,7 +225,7 @@ def evaluate(
         for expression, name in zip(written, names, strict=True)
         for repeat in range(seeds)
     ]
-    with open_pool(task, pool_settings, own) as pool:
+    with open_pool(task, pool_settings, own, say) as pool:
         found = dict(pool.evaluate(requests))
     outcomes = [found[place] for place in range(len(requests))]
     return [

@@ -17,6 +17,7 @@ from evaluators.settings import OwnSettings, TaskSettings
 from evaluators.task import complete
 from search.records import FINAL, SEARCH, Rung
 
+RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -26,12 +27,12 @@ class RungSettings:
 
     Args:
         share: of those with a score on the rung below, the best of which go on.
-        steps: optimiser steps of each child.
+        steps: optimiser steps of each child; 0 is twice those of the search.
         seeds: children of each, fresh ones on every rung.
     """
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.1
-    steps: Annotated[int, Field(ge=1)] = 1000
+    steps: Annotated[int, Field(ge=0)] = 0
     seeds: Annotated[int, Field(ge=1)] = 2
 
 
@@ -42,12 +43,13 @@ class FinalSettings:
     Args:
         top: how many candidates are trained again, beside the baselines.
         seeds: fresh seeds for each, never used for choosing; a test of 10 functions pair by pair needs 11.
-        steps: optimiser steps of each; longer than the search's, since short runs favour fast starters.
+        steps: optimiser steps of each; longer than the search's, since short runs favour fast starters; 0 is four times
+            those of the search.
     """
 
     top: Annotated[int, Field(ge=1)] = 6
     seeds: Annotated[int, Field(ge=1)] = 11
-    steps: Annotated[int, Field(ge=1)] = 2000
+    steps: Annotated[int, Field(ge=0)] = 0
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -67,6 +69,14 @@ class TransferSettings:
     def __post_init__(self) -> None:
         """The task must be one; its open settings stay open."""
         complete(self.task)
+
+
+def completed(
+    task: TaskSettings, ladder: Sequence[RungSettings], final: FinalSettings
+) -> tuple[tuple[RungSettings, ...], FinalSettings]:
+    """Return ladder and final rung with steps in the task's own units where they were left open."""
+    between = tuple(dataclasses.replace(rung, steps=rung.steps or RUNG_STEPS * task.steps) for rung in ladder)
+    return between, dataclasses.replace(final, steps=final.steps or FINAL_STEPS * task.steps)
 
 
 def rungs(task: TaskSettings, ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:

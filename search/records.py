@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from evaluators.outcome import Outcome, Request, child_seed
+from evaluators.printable import printable
 from evaluators.settings import TaskSettings
 
 SEARCH, FINAL = "search", "final"
@@ -24,6 +25,10 @@ class Rung:
     task: TaskSettings
     seeds: int
     test: bool
+
+    def __post_init__(self) -> None:
+        """A name can be printed."""
+        object.__setattr__(self, "name", printable(self.name))  # frozen for everybody else
 
     def seed(self, run_seed: int, fingerprint: str, repeat: int) -> int:
         """Return a child's seed: in the search of its own, later the same for everybody, so that losses are paired."""

@@ -71,7 +71,7 @@ def reward_of_loss(loss: float | None, scale: Scale) -> float:
     share = loss / scale.origin
     if share < SMALLEST_SHARE:
         return MOST + SLOPE * (SMALLEST_SHARE - share)
-    return max(1 / share - 1, ORDER * _order(share))
+    return max(scale.origin / loss - 1, ORDER * _order(share))
 
 
 def _order(number: float) -> float:

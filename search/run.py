@@ -77,6 +77,8 @@ class Search:
         stored = self.store.proposals()
         self.proposed |= {self.trained_as[row.fingerprint] for row in stored}
         batch, asked = max(updated, default=0), len(stored)
+        learned_from = [self.trained_as[row.fingerprint] for row in stored if row.batch <= batch]
+        self.trainings.train(self.rungs[0], learned_from)  # nothing, but for what may be tried again
         pending = [row for row in stored if row.batch > batch]  # asked for, but killed before it was learned from
         while pending or self._unfinished(asked):
             batch += 1

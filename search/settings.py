@@ -22,7 +22,7 @@ from evaluators.pool import PoolSettings
 from evaluators.settings import TaskSettings
 from evaluators.task import complete
 from grammar.parse import BadExpression
-from search.ladder import FinalSettings, RungSettings, TransferSettings
+from search.ladder import FinalSettings, RungSettings, TransferSettings, completed
 from search.proposers.registry import ProposerSettings
 from search.spaces import SpaceSettings, own_rows
 
@@ -72,8 +72,11 @@ class SearchSettings:
     baselines: tuple[str, ...] = ("relu", "swish", "gelu", "tanh")
 
     def __post_init__(self) -> None:
-        """The task's open settings take its own values; every baseline must be readable."""
+        """Open settings take the task's own values, the ladder's are in its steps; every baseline must be readable."""
         object.__setattr__(self, "task", complete(self.task))  # frozen for everybody else
+        ladder, final = completed(self.task, self.ladder, self.final)
+        object.__setattr__(self, "ladder", ladder)
+        object.__setattr__(self, "final", final)
         own = own_rows(self.space)
         for text in self.baselines:
             try:

@@ -16,7 +16,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from evaluators.cost import Cost
-from evaluators.outcome import Outcome, Request, Status
+from evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
+from evaluators.printable import printable
 from evaluators.settings import TaskSettings
 from search.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
 
@@ -74,6 +75,11 @@ CREATE TABLE proposer (
 """
 
 
+# an outcome stays, but for one that may have been the machine's fault
+_FORGET_PASSING = (
+    "DELETE FROM outcomes WHERE fingerprint = ? AND rung = ? AND repeat = ? "
+    f"AND json_extract(metrics, '$.{WORKER_DEATHS}') IS NOT NULL"
+)
 _ADD_BEHAVIOUR = "INSERT OR IGNORE INTO behaviours VALUES (?, ?, ?, ?)"
 
 
@@ -203,18 +209,17 @@ class Store:
         )
 
     def add_outcome(self, record: Record) -> None:
-        """Keep one outcome as soon as it is there."""
+        """Keep one outcome as soon as it is there; one that may be tried again gives way to what came of that."""
         key, request, outcome = record.key, record.request, record.outcome
         finished = datetime.now(UTC).isoformat(timespec="milliseconds")
         asked = (key.fingerprint, key.rung, key.repeat, request.seed, request.steps)
         found = (outcome.status.value, outcome.score, outcome.reason, outcome.seconds)
         details = (json.dumps(outcome.metrics), json.dumps(outcome.diagnostics))
+        row = (*asked, *found, *details, finished)
         self._transaction(
             [
-                (
-                    "INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    [(*asked, *found, *details, finished)],
-                )
+                (_FORGET_PASSING, [asked[:3]]),
+                ("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row]),
             ]
         )
 
@@ -242,12 +247,14 @@ class Store:
     def proposals(self) -> list[StoredProposal]:
         """Return every proposal in the order of asking."""
         query = "SELECT batch, tokens, expression, fingerprint FROM proposals ORDER BY number"
-        return [StoredProposal(b, tuple(json.loads(t)), e, f) for b, t, e, f in self._connection.execute(query)]
+        rows = self._connection.execute(query)
+        return [StoredProposal(b, tuple(json.loads(t)), printable(e), printable(f)) for b, t, e, f in rows]
 
     def behaviours(self) -> list[Behaviour]:
         """Return everything that was or will be trained, in the order of its coming."""
         query = "SELECT fingerprint, expression, baseline, twin FROM behaviours ORDER BY rowid"
-        return [Behaviour(f, e, bool(b), t) for f, e, b, t in self._connection.execute(query)]
+        rows = self._connection.execute(query)
+        return [Behaviour(printable(f), printable(e), bool(b), t) for f, e, b, t in rows]
 
     def moments(self, rung: str) -> list[str]:
         """Return when each outcome of a rung was kept, UTC, ISO 8601."""
@@ -268,9 +275,9 @@ class Store:
         fingerprint: str, rung: str, repeat: int, text: str, seed: int, steps: int, status: str, score: float | None,
         reason: str, seconds: float, metrics: str, diagnostics: str, baseline: int, test: int,
     ) -> Record:  # fmt: skip
-        request = Request(text, seed, steps, test=bool(test), patient=rung != SEARCH or bool(baseline))
+        request = Request(printable(text), seed, steps, test=bool(test), patient=rung != SEARCH or bool(baseline))
         outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics), json.loads(diagnostics))
-        return Record(Key(fingerprint, rung, repeat), request, outcome)
+        return Record(Key(printable(fingerprint), printable(rung), repeat), request, outcome)
 
     def _transaction(self, steps: Sequence[tuple[str, Sequence[Sequence[object]]]]) -> None:
         self._connection.execute("BEGIN IMMEDIATE")

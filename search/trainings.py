@@ -34,7 +34,8 @@ class Trainings:
         known = store.behaviours()
         self.texts = {row.fingerprint: row.expression for row in known}
         self.baselines = {row.fingerprint for row in known if row.baseline}
-        self.outcomes = {key: record.outcome for key, record in store.outcomes().items()}
+        stored = {key: record.outcome for key, record in store.outcomes().items()}
+        self.outcomes = {key: outcome for key, outcome in stored.items() if not outcome.may_be_tried_again}
         for key, outcome in self.outcomes.items():
             meter.count(key.rung, self.texts[key.fingerprint], outcome, tell=False)
 

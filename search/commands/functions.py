@@ -12,7 +12,7 @@ from grammar.description import describe
 from grammar.known import read
 from grammar.parse import BadExpression
 from search import display, jobs
-from search.commands.shared import PATH, config_option, json_option, own_of, print_json, set_option
+from search.commands.shared import PATH, check_scored, config_option, json_option, own_of, print_json, say, set_option
 from search.settings import from_tree, load_settings, settings_of
 from search.settings_text import settings_text
 from search.spaces import build_space, own_rows
@@ -125,8 +125,9 @@ def evaluate(
     further = [f"{key}={value}" for key, value in words.items() if value is not None]
     settings = settings_of(config, [*further, *changes])
     rows = own_rows(settings.space)
-    evaluations = jobs.evaluate(texts, settings.task, settings.pool, seeds, seed, rows)
+    evaluations = jobs.evaluate(texts, settings.task, settings.pool, seeds, seed, rows, say)
     if as_json:
         print_json([display.evaluation_facts(evaluation) for evaluation in evaluations])
     else:
         display.console().print(display.evaluation_table(evaluations))
+    check_scored(outcome for evaluation in evaluations for outcome in evaluation.outcomes)

@@ -12,7 +12,17 @@ from grammar.known import read
 from grammar.parse import BadExpression
 from grammar.primitive import Primitive
 from search import display, entry_tables, jobs, run_tables
-from search.commands.shared import PATH, called, config_option, json_option, own_of, print_json, set_option
+from search.commands.shared import (
+    PATH,
+    called,
+    check_scored,
+    config_option,
+    json_option,
+    own_of,
+    print_json,
+    say,
+    set_option,
+)
 from search.export import export, weak_spot
 from search.ladder import TransferSettings, transfer_rung
 from search.ranking.finding import find
@@ -39,7 +49,7 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     console.print(f"searching in {directory}; Ctrl-C stops, the same command goes on")
     if slow := slow_because(settings.task):
         console.print(slow)
-    jobs.launch(settings, directory, display.ProgressLine(console))
+    jobs.launch(settings, directory, display.ProgressLine(console), say)
     console.print()
     board, program = _board(directory), called()
     _print_ranking(
@@ -47,6 +57,7 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
         [entry for entry in board.entries if FINAL in entry.records],
         f"{directory}: {len(board.entries)} behaviours",
     )
+    check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
     console.print(f"\nlook further:  {program} top {directory} -n 50")
     console.print(f"one candidate: {program} show {directory} 1")
     console.print(f"elsewhere:     {program} transfer {directory} --task mnist1d_mlp")
@@ -188,8 +199,10 @@ def transfer(
     settings = settings_of(config, [*further, *changes])
     wanted = TransferSettings(settings.task, seeds, count or 0)
     console = display.console()
-    jobs.transfer(run, wanted, settings.pool, own_rows(settings.space), display.ProgressLine(console))
+    jobs.transfer(run, wanted, settings.pool, own_rows(settings.space), display.ProgressLine(console), say)
     console.print()
     board = _board(run)
-    console.print(run_tables.transfer_table(board, transfer_rung(wanted.task, seeds).name))
+    name = transfer_rung(wanted.task, seeds).name
+    console.print(run_tables.transfer_table(board, name))
+    check_scored(record.outcome for entry in board.entries for record in entry.records.get(name, ()))
     console.print(f"\nwith it in the run: {called()} show {run} 1")

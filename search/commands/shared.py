@@ -1,14 +1,20 @@
 """What the commands share: options, their own rows, printing JSON, and how the program is called again."""
 
+import contextlib
 import json
 import math
+import os
 import shutil
 import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
+from evaluators.outcome import Outcome
+from evaluators.printable import printable
 from grammar.primitive import Primitive
 from search.settings import load_settings
 from search.spaces import own_rows
@@ -38,9 +44,63 @@ def called() -> str:
     return "actsearch" if shutil.which("actsearch") or called.name != "actsearch" else str(called)
 
 
+class NothingScored(RuntimeError):
+    """Everything that was to be trained failed; the message has the commonest reason."""
+
+
+def check_scored(outcomes: Iterable[Outcome]) -> None:
+    """Make the command fail where nothing has a score.
+
+    Raises:
+        NothingScored: with the commonest reason.
+    """
+    found = list(outcomes)
+    if found and all(outcome.score is None for outcome in found):
+        (reason, count), *_ = Counter(o.reason or o.status.value for o in found).most_common(1)
+        raise NothingScored(f"not one of {len(found)} trainings has a score; {count} times the reason was: {reason}")
+
+
+def say(sentence: str) -> None:
+    """Tell the user something that is no result, on the error stream."""
+    print(f"note: {printable(sentence)}", file=sys.stderr)
+
+
+_ANSWERS: list[TextIO] = []  # where JSON goes, if not to sys.stdout
+
+
+@contextlib.contextmanager
+def answers_alone_on_stdout() -> Iterator[None]:
+    """Send to the error stream whatever is printed, by this process or those it starts, but for ``print_json``."""
+    sys.stdout.flush()
+    descriptor = _descriptor_of(sys.stdout)
+    answers = sys.stdout if descriptor is None else os.fdopen(os.dup(descriptor), "w", encoding="utf-8")
+    _ANSWERS.append(answers)
+    kept = None if descriptor is None else os.dup(descriptor)
+    try:
+        if descriptor is not None:
+            os.dup2(2, descriptor)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _ANSWERS.pop()
+        answers.flush()
+        if descriptor is not None and kept is not None:
+            os.dup2(kept, descriptor)
+            os.close(kept)
+            answers.close()
+
+
+def _descriptor_of(stream: TextIO) -> int | None:
+    """Return the stream's descriptor, or None where it has none: in a notebook, or while tests look on."""
+    try:
+        return stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
 def print_json(value: object) -> None:
     """Print JSON that every parser reads: infinities as text."""
-    print(json.dumps(_plain(value), indent=2, allow_nan=False))
+    print(json.dumps(_plain(value), indent=2, allow_nan=False), file=_ANSWERS[-1] if _ANSWERS else None)
 
 
 def _plain(value: object) -> object:

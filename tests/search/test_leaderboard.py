@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from search.ranking.finding import NotFound, find
 from search.ranking.leaderboard import Leaderboard, leaderboard
 from search.ranking.rung_facts import agreements, facts
 from search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
-from search.reward import reward
+from search.reward import Scale, reward
 from search.run_tables import remarks, rung_tables, transfer_table
 from search.store import Store
 
@@ -243,13 +244,14 @@ def test_what_is_not_there_is_said_so(store: Store, which: str, complaint: str) 
 
 
 def test_a_reward_grows_as_the_loss_falls_and_no_failure_is_worth_anything() -> None:
-    chance = math.log(10)
-    scored = [reward(Outcome(Status.SCORED, loss), chance) for loss in (0.0, 0.1, 0.2, 1.0, chance, 50.0)]
-    assert scored == sorted(scored, reverse=True)
+    chance = Scale(math.log(10))
+    losses = (0.0, 0.01 * chance.origin, 0.1, 0.2, 1.0, chance.origin, 50.0)
+    scored = [reward(Outcome(Status.SCORED, loss), chance) for loss in losses]
+    assert all(better > worse > 0 for better, worse in pairwise(scored))
     assert math.isfinite(scored[0])
-    assert scored[4:] == [0.0, 0.0]
-    assert scored[1] + 1 == pytest.approx(2 * (scored[2] + 1))
-    assert scored[0] == pytest.approx(99)
+    assert scored[5:] == [pytest.approx(0.0, abs=1e-8)] * 2
+    assert scored[2] + 1 == pytest.approx(2 * (scored[3] + 1))
+    assert scored[1] == pytest.approx(99)
     assert all(reward(Outcome(s, reason="r"), chance) == 0.0 for s in Status if s is not Status.SCORED)
 
 

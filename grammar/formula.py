@@ -1,0 +1,131 @@
+"""A formula as text, read and never executed: numbers, operators, names, and functions of a list.
+
+Python's own grammar is used to take the text apart; what it is then made of, SymPy's objects or anything else that can
+be added and multiplied, is the caller's. Not here: SymPy (``symbolic``).
+"""
+
+import ast
+import difflib
+import operator
+from collections.abc import Callable, Mapping
+from typing import Any
+
+FUNCTIONS = (
+    "Abs", "Heaviside", "LambertW", "Max", "Min", "Piecewise", "acos", "acosh", "asin", "asinh", "atan", "atanh",
+    "besseli", "besselj", "besselk", "bessely", "cbrt", "ceiling", "cos", "cosh", "cot", "coth", "csc", "csch", "erf",
+    "erfc", "erfi", "erfinv", "exp", "floor", "gamma", "log", "loggamma", "sec", "sech", "sign", "sin", "sinc", "sinh",
+    "sqrt", "tan", "tanh",
+)  # fmt: skip
+"""What a formula may call, by SymPy's names."""
+OTHER_NAMES = {"abs": "Abs", "max": "Max", "min": "Min", "ln": "log"}
+CONSTANTS = ("pi", "E")
+LARGEST_EXPONENT = 1000  # of a whole number: 9**9**9 has hundreds of millions of digits
+
+_BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
+    ast.Pow: operator.pow, ast.BitXor: operator.pow,
+}  # fmt: skip
+_COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
+}  # fmt: skip
+
+
+class BadFormula(ValueError):
+    """The text is no formula; the message says what was expected and what was found."""
+
+
+class Reader:
+    """Reads formulas over some names.
+
+    Args:
+        names: name -> its value, variables and constants.
+        functions: name -> what computes it.
+        number: makes a number of its text, such as ``1`` or ``0.25``.
+    """
+
+    def __init__(
+        self, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]], number: Callable[[str], Any]
+    ) -> None:
+        self.names, self.functions, self.number = names, functions, number
+
+    def read(self, text: str) -> Any:
+        """Return the value of a formula.
+
+        Raises:
+            BadFormula: it is something else.
+        """
+        try:
+            tree = ast.parse(text.strip(), mode="eval")
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as fault:
+            raise BadFormula(f"'{text}' is no formula, such as x/(1 + exp(-beta*x))") from fault
+        return self._value(tree.body, text.strip())
+
+    def _value(self, node: ast.expr, text: str) -> Any:  # noqa: PLR0911  one return a kind of node
+        match node:
+            case ast.Constant(value=bool() as value):
+                return value
+            case ast.Constant(value=int() | float()):
+                return self.number(ast.get_source_segment(text, node) or repr(node.value))
+            case ast.Name(id=name) if name in self.names:
+                return self.names[name]
+            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
+                value = self._value(operand, text)
+                return -value if isinstance(sign, ast.USub) else value
+            case ast.BinOp(op=op, left=left, right=right) if type(op) in _BINARY:
+                if isinstance(op, ast.Pow | ast.BitXor):
+                    _check_exponent(right)
+                return _BINARY[type(op)](self._value(left, text), self._value(right, text))
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARED:
+                return _COMPARED[type(op)](self._value(left, text), self._value(right, text))
+            case ast.Tuple(elts=parts):
+                return tuple(self._value(part, text) for part in parts)
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if self._knows(name):
+                return self.functions[OTHER_NAMES.get(name, name)](*(self._value(part, text) for part in arguments))
+        raise BadFormula(self._complaint(node, text))
+
+    def _knows(self, name: str) -> bool:
+        return OTHER_NAMES.get(name, name) in self.functions
+
+    def _complaint(self, node: ast.expr, text: str) -> str:
+        found = ast.get_source_segment(text, node) or type(node).__name__
+        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else found
+        near = difflib.get_close_matches(name, [*self.names, *self.functions, *OTHER_NAMES], n=1)
+        hint = f"did you mean '{near[0]}'?" if near else f"known names: {' '.join([*self.names, *self.functions])}"
+        return f"in the formula '{text}': expected numbers, operators, names and functions, found '{found}'; {hint}"
+
+
+def _check_exponent(node: ast.expr) -> None:
+    match node:
+        case ast.Constant(value=int() as value) if value > LARGEST_EXPONENT:
+            raise BadFormula(f"an exponent may be {LARGEST_EXPONENT} at most, found {value}")
+        case ast.BinOp(op=ast.Pow() | ast.BitXor()):
+            numbers = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            if not numbers:
+                raise BadFormula("an exponent may not be a power of numbers itself")
+
+
+class _Anything:
+    """Stands for every value while a formula is taken apart."""
+
+    def _same(self, *_: object) -> "_Anything":
+        return self
+
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _same
+    __pow__ = __rpow__ = __neg__ = __lt__ = __le__ = __gt__ = __ge__ = _same
+
+
+_ANYTHING = _Anything()
+
+
+def check_formula(text: str, variables: tuple[str, ...]) -> None:
+    """Take a formula apart without computing anything.
+
+    Args:
+        text: of it.
+        variables: that it may read.
+
+    Raises:
+        BadFormula: it is none.
+    """
+    names = dict.fromkeys((*variables, *CONSTANTS), _ANYTHING)
+    Reader(names, dict.fromkeys(FUNCTIONS, lambda *_: _ANYTHING), lambda _: _ANYTHING).read(text)

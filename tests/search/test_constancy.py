@@ -1,0 +1,172 @@
+"""What a run is made of stays the same from its first child to its last, or the run is not gone on with."""
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from evaluators.native import compiler
+from evaluators.native.compiler import is_available
+from evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
+from evaluators.settings import OwnSettings, TaskSettings
+from evaluators.task import complete
+from search.decided import KERNEL, NotTheSame, decided
+from search.jobs import launch
+from search.ranking.leaderboard import leaderboard
+from search.records import SEARCH
+from search.run import Search
+from search.settings import BadSettings, SearchSettings, from_tree
+from search.store import FILE_NAME, Store
+from tests.search.test_runs import SMALL, TREE, FakePool
+
+
+@pytest.fixture
+def _forgotten_kernel() -> Iterator[None]:
+    compiler._attempt.cache_clear()
+    yield
+    compiler._attempt.cache_clear()
+
+
+def _said(directory: Path, task: TaskSettings) -> tuple[TaskSettings, list[str]]:
+    sentences: list[str] = []
+    with Store(directory, create=True) as store:
+        return decided(store, task, sentences.append), sentences
+
+
+@pytest.mark.skipif(not is_available(), reason="no C compiler here: torch trains the children")
+@pytest.mark.usefixtures("_forgotten_kernel")
+def test_a_run_begun_with_the_kernel_is_not_gone_on_with_by_torch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch(_children(3), tmp_path)
+    with Store(tmp_path) as store:
+        assert store.fact(KERNEL) == "native"
+    _unfinish(tmp_path)
+    monkeypatch.setattr(compiler.shutil, "which", lambda name: None)
+    compiler._attempt.cache_clear()
+    with pytest.raises(NotTheSame, match=r"begun with the kernel.*cc, gcc, clang.*--set task.kernel=torch"):
+        launch(_children(3), tmp_path)
+    monkeypatch.undo()
+    compiler._attempt.cache_clear()
+    launch(_children(3), tmp_path)
+
+
+@pytest.mark.usefixtures("_forgotten_kernel")
+def test_a_run_begun_by_torch_is_gone_on_with_by_torch_also_where_a_compiler_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(compiler.shutil, "which", lambda name: None)
+    assert _said(tmp_path, TaskSettings())[0].kernel == "torch"
+    monkeypatch.undo()
+    compiler._attempt.cache_clear()
+    assert _said(tmp_path, TaskSettings())[0].kernel == "torch"
+
+
+def _children(count: int) -> SearchSettings:
+    return from_tree({**TREE, "budget": {"children": count, "batch": 5}, "task": {"steps": 2, "batch": 32}})
+
+
+def _unfinish(directory: Path) -> None:
+    with sqlite3.connect(directory / FILE_NAME) as connection:
+        connection.execute("DELETE FROM run WHERE key IN ('finished', 'climbed')")
+    connection.close()
+
+
+def _own(directory: Path) -> TaskSettings:
+    path = directory / "mine.py"
+    path.write_text(
+        "import torch\nfrom torch import nn\nX = torch.linspace(-1, 1, 60).view(20, 3)\nY = torch.arange(20) % 2\n"
+        "def build(settings):\n"
+        "    return nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)), dict.fromkeys(\n"
+        "        ('train', 'validation', 'test'), (X, Y))\n"
+    )
+    return TaskSettings(name="own", own=OwnSettings(build=f"{path}:build"))
+
+
+def test_a_run_is_not_gone_on_with_on_other_data(tmp_path: Path) -> None:
+    run, task = tmp_path / "run", _own(tmp_path)
+    for _ in range(2):
+        assert _said(run, task) == (complete(task), [])
+    with sqlite3.connect(run / FILE_NAME) as connection:
+        assert connection.execute("UPDATE run SET value = 'else' WHERE key LIKE 'data of %'").rowcount == 1
+    connection.close()
+    with pytest.raises(
+        NotTheSame, match=r"was begun with other data of the task '.*mine.py:build': seed the generator"
+    ):
+        _said(run, task)
+
+
+def test_another_torch_than_the_run_was_begun_with_is_said(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        store.describe({"versions": json.dumps({"torch": "1.0"})})
+    task, sentences = _said(tmp_path, TaskSettings(name="digits"))
+    assert task.name == "digits"
+    assert sentences[0].startswith("this run was begun with torch 1.0, here is ")
+
+
+class _Dying(FakePool):
+    """Loses the workers under one child, as if somebody had killed them."""
+
+    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        for place, outcome in super().evaluate(requests):
+            lost = Outcome(Status.CRASHED, reason="the worker died", metrics={WORKER_DEATHS: 4.0})
+            yield place, lost if self.trained == 7 else outcome
+
+
+def _lost(directory: Path) -> list[str]:
+    with Store(directory) as store:
+        return [key.rung for key, record in store.outcomes().items() if record.outcome.may_be_tried_again]
+
+
+def test_a_child_whose_workers_died_is_tried_again_by_the_same_command(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        Search(SMALL, store, _Dying()).run()
+    assert _lost(tmp_path) == [SEARCH]
+    again = FakePool()
+    with Store(tmp_path, create=True) as store:
+        Search(SMALL, store, again).run()
+        entries = leaderboard(store).entries
+    assert _lost(tmp_path) == []
+    assert 1 <= again.trained < 12
+    found = {record.outcome.status for entry in entries for record in entry.records[SEARCH]}
+    assert found <= {Status.SCORED, Status.REJECTED}
+
+
+def test_a_finished_run_with_such_a_child_is_taken_up_again(tmp_path: Path) -> None:
+    launch(_children(3), tmp_path)
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        changed = connection.execute(
+            "UPDATE outcomes SET status = 'crashed', score = NULL, reason = 'the worker died', "
+            "metrics = '{\"worker_deaths\": 4.0}' WHERE rung = 'search' AND rowid = (SELECT min(rowid) FROM outcomes)"
+        )
+        assert changed.rowcount == 1
+    connection.close()
+    assert _lost(tmp_path) == [SEARCH]
+    launch(_children(3), tmp_path)
+    assert _lost(tmp_path) == []
+
+
+def test_rungs_are_in_the_tasks_own_steps_unless_said_otherwise() -> None:
+    own = {"name": "own", "steps": 5, "own": {"score": "mine:score"}}
+    found = from_tree({"task": own})
+    assert ([rung.steps for rung in found.ladder], found.final.steps) == ([10], 20)
+    said = from_tree({"task": own, "ladder": [{"steps": 7}, {}], "final": {"steps": 11}})
+    assert ([rung.steps for rung in said.ladder], said.final.steps) == ([7, 10], 11)
+    usual = from_tree({})
+    assert ([rung.steps for rung in usual.ladder], usual.final.steps) == ([1000], 2000)
+
+
+def test_a_run_begun_before_own_settings_were_open_is_gone_on_with_where_they_mean_nothing(tmp_path: Path) -> None:
+    launch(SMALL, tmp_path)
+    _unfinish(tmp_path)
+    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+        (text,) = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
+        tree = json.loads(text)
+        tree["task"]["own"] |= {"dimension": 1, "chance": 1.0}
+        connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (json.dumps(tree),))
+    connection.close()
+    launch(SMALL, tmp_path)
+    with pytest.raises(BadSettings, match=r"started with other settings \(seed: 5 -> 6\)"):
+        launch(from_tree({**TREE, "seed": 6}), tmp_path)
