@@ -16,27 +16,32 @@
 static void tile(float *out, int outputs, int inputs, int taps, const float *const *in, const int *which, int packed_taps,
                  const float *packed, const float *plus) {
     for (int o = 0; o < outputs; o += GROUP) {
-        Vector sum[GROUP][2];
-        for (int j = 0; j < GROUP; j++) {
-            for (int v = 0; v < 2; v++) {
-                sum[j][v] = plus ? *(const Vector *)(plus + (o + j) * WIDE + v * LANES) : (Vector){0};
-            }
-        }
-        for (int tap = 0; tap < taps; tap++) {
-            const float *w = packed + ((size_t)(o / GROUP) * packed_taps + which[tap]) * inputs * GROUP;
-            const float *x = in[tap];
-            for (int c = 0; c < inputs; c++, w += GROUP, x += WIDE) {
-                Vector x0 = *(const Vector *)x, x1 = *(const Vector *)(x + LANES);
-#pragma GCC unroll 8
-                for (int j = 0; j < GROUP; j++) {
-                    sum[j][0] += w[j] * x0;
-                    sum[j][1] += w[j] * x1;
+        for (int first = 0; first < WIDE; first += ACROSS * LANES) {
+            Vector sum[GROUP][ACROSS];
+            for (int j = 0; j < GROUP; j++) {
+                for (int v = 0; v < ACROSS; v++) {
+                    sum[j][v] = plus ? *(const Vector *)(plus + (o + j) * WIDE + first + v * LANES) : (Vector){0};
                 }
             }
-        }
-        for (int j = 0; j < GROUP; j++) {
-            *(Vector *)(out + (o + j) * WIDE) = sum[j][0];
-            *(Vector *)(out + (o + j) * WIDE + LANES) = sum[j][1];
+            for (int tap = 0; tap < taps; tap++) {
+                const float *w = packed + ((size_t)(o / GROUP) * packed_taps + which[tap]) * inputs * GROUP;
+                const float *x = in[tap] + first;
+                for (int c = 0; c < inputs; c++, w += GROUP, x += WIDE) {
+#pragma GCC unroll 2
+                    for (int v = 0; v < ACROSS; v++) {
+                        const Vector from = *(const Vector *)(x + v * LANES);
+#pragma GCC unroll 8
+                        for (int j = 0; j < GROUP; j++) {
+                            sum[j][v] += w[j] * from;
+                        }
+                    }
+                }
+            }
+            for (int j = 0; j < GROUP; j++) {
+                for (int v = 0; v < ACROSS; v++) {
+                    *(Vector *)(out + (o + j) * WIDE + first + v * LANES) = sum[j][v];
+                }
+            }
         }
     }
 }
@@ -191,7 +196,7 @@ static void statistics(Site *s, int tiles) {
         }
     }
     for (int c = 0; c < s->channels; c++) {
-        s->centre[c] = (total(*(Vector *)(sum + c * WIDE)) + total(*(Vector *)(sum + c * WIDE + LANES))) / (rows * WIDE);
+        s->centre[c] = total_of(sum + c * WIDE) / (rows * WIDE);
     }
     spread(s->centre, s->channels, centre, width);
     memset(sum, 0, sizeof(float) * (size_t)width);
@@ -202,7 +207,7 @@ static void statistics(Site *s, int tiles) {
         }
     }
     for (int c = 0; c < s->channels; c++) {
-        float variance = (total(*(Vector *)(sum + c * WIDE)) + total(*(Vector *)(sum + c * WIDE + LANES))) / (rows * WIDE);
+        float variance = total_of(sum + c * WIDE) / (rows * WIDE);
         s->inverse[c] = 1 / sqrtf(variance + NORM_EPSILON);
         s->mean[c] += NORM_MOMENTUM * (s->centre[c] - s->mean[c]);
         s->variance[c] += NORM_MOMENTUM * (variance * ((float)(rows * WIDE) / (rows * WIDE - 1)) - s->variance[c]);
@@ -267,11 +272,10 @@ void activate_back(Site *s, const Tape *tape, int tiles, float *grad, const floa
     float factors[WIDEST], constants[WIDEST], scales[WIDEST];
     const float count = (float)(rows * WIDE);
     for (int c = 0; c < s->channels; c++) {
-        Vector *a = (Vector *)(sum + c * WIDE), *b = (Vector *)(along + c * WIDE), *d = (Vector *)(betas + c * WIDE);
-        float of_bias = total(a[0]) + total(a[1]), projection = total(b[0]) + total(b[1]);
+        float of_bias = total_of(sum + c * WIDE), projection = total_of(along + c * WIDE);
         s->bias_grad[c] = of_bias;
         s->gain_grad[c] = projection * s->inverse[c];
-        s->beta_grad[c] = total(d[0]) + total(d[1]);
+        s->beta_grad[c] = total_of(betas + c * WIDE);
         scales[c] = s->inverse[c] * s->gain[c];
         factors[c] = -projection * s->inverse[c] * s->inverse[c] / count * scales[c];
         constants[c] = -of_bias / count * scales[c];

@@ -3,11 +3,19 @@
 #define ACTSEARCH_LAYERS_H
 
 #include <stddef.h>
+#include <string.h>
 
 #include "tape.h"
 
+/* A vector fills a register of the machine: a wider one is taken apart by the compiler, ten times slower. */
+#ifdef __AVX512F__
 #define LANES 16
-#define WIDE 32    /* examples of a tile: two vectors */
+#define ACROSS 2   /* vectors of a tile that are summed at a time: with GROUP they fill the registers, and no more */
+#else
+#define LANES 8
+#define ACROSS 1
+#endif
+#define WIDE 32    /* examples of a tile */
 #define GROUP 8    /* output channels that are worked on at a time */
 #define WIDEST 128 /* most channels of a layer */
 #define NORM_EPSILON 1e-5f /* torch.nn.BatchNorm1d's defaults */
@@ -41,14 +49,23 @@ void activate(Site *s, const Tape *tape, int tiles, int training);
 /* From the gradient of y, in place, to that of x; plus is added. */
 void activate_back(Site *s, const Tape *tape, int tiles, float *grad, const float *plus);
 
-static inline float total(Vector v) { /* the sum of the lanes, halved four times */
-    typedef float Half __attribute__((vector_size(2 * LANES), may_alias));
-    typedef float Quarter __attribute__((vector_size(LANES), may_alias));
-    const Half *halves = (const Half *)&v;
-    const Half half = halves[0] + halves[1];
-    const Quarter *quarters = (const Quarter *)&half;
-    const Quarter four = quarters[0] + quarters[1];
-    return (four[0] + four[2]) + (four[1] + four[3]);
+static inline float total(Vector v) { /* the sum of the lanes, halved until one is left */
+    float lanes[LANES];
+    memcpy(lanes, &v, sizeof lanes);
+    for (int width = LANES / 2; width; width /= 2) {
+        for (int i = 0; i < width; i++) {
+            lanes[i] += lanes[i + width];
+        }
+    }
+    return lanes[0];
+}
+
+static inline float total_of(const float *row) { /* the sum of the WIDE examples of a channel */
+    float sum = 0;
+    for (int v = 0; v < WIDE; v += LANES) {
+        sum += total(*(const Vector *)(row + v));
+    }
+    return sum;
 }
 
 #endif

@@ -163,7 +163,9 @@ void backward(Net *net, const Tape *tape) {
         Vector ones = {0};
         for (int t = 0; t < tiles; t++) {
             const Vector *g = (const Vector *)(net->logits + (t * classes + k) * WIDE);
-            ones += g[0] + g[1];
+            for (int v = 0; v < WIDE / LANES; v++) {
+                ones += g[v];
+            }
         }
         net->linear_bias_grad[k] = total(ones);
         for (int c = 0; c < last->channels; c++) {
@@ -171,7 +173,9 @@ void backward(Net *net, const Tape *tape) {
             for (int t = 0; t < tiles; t++) {
                 const Vector *g = (const Vector *)(net->logits + (t * classes + k) * WIDE);
                 const Vector *x = (const Vector *)(net->pooled + t * width + c * WIDE);
-                sum += g[0] * x[0] + g[1] * x[1];
+                for (int v = 0; v < WIDE / LANES; v++) {
+                    sum += g[v] * x[v];
+                }
             }
             net->linear_weight_grad[k * last->channels + c] = total(sum);
         }
