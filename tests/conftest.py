@@ -1,5 +1,6 @@
-"""Shared by all tests: data is generated once, into a directory of this test run."""
+"""Shared by all tests: they stand in a bare view of the checkout, and data is generated once, into its own directory."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +18,24 @@ settings.load_profile("project")
 torch.set_num_threads(1)  # tests run beside each other, and threads that wait for each other make it ten times slower
 
 
+ROOT = Path(__file__).resolve().parent.parent
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _nothing_but_what_git_holds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let no test see or touch the checkout's runs, the user's caches or home."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ACTSEARCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        for name in ("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "ACTSEARCH_CACHE"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        for number, (key, value) in enumerate({"safe.directory": "*", "core.fsmonitor": "false"}.items()):
+            patch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+            patch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+        patch.setenv("GIT_CONFIG_COUNT", "2")
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        view = tmp_path_factory.mktemp("checkout")
+        for name in {".git", *(line.split("/")[0] for line in listed.splitlines())}:
+            (view / name).symlink_to(ROOT / name)
+        patch.chdir(view)
         yield
 
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+import runpy
 import shlex
 import statistics
 import subprocess
@@ -89,26 +90,47 @@ def test_every_module_says_what_it_holds() -> None:
 
 
 README = Path("README.md").read_text()
-COMMANDS = [line.split(" #")[0].strip() for line in README.splitlines() if line.startswith("actsearch ")]
+BASH = "\n".join(re.findall(r"^```bash\n(.*?)^```$", README, re.DOTALL | re.MULTILINE))
+COMMANDS = [line for line in BASH.splitlines() if line.startswith("actsearch ")]
 
 
 @pytest.fixture(scope="module")
-def small_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = tmp_path_factory.mktemp("runs") / "mine"
-    main(["search", "configs/quickstart.yaml", "--run", str(run), *TINY])
-    return run
+def as_a_newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory as a clone is after `make search`, with a small run; every name in it is the README's."""
+    here = tmp_path_factory.mktemp("newcomer")
+    with pytest.MonkeyPatch.context() as patch:
+        (here / "configs").symlink_to(Path("configs").resolve())
+        for text in re.findall(r"^```(?:python|yaml)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE):
+            if name := re.match(r"# (\S+\.(?:py|yaml))\n", text):
+                (here / name[1]).write_text(text)
+        patch.chdir(here)
+        main(["search", "configs/quickstart.yaml", *TINY])
+    return here
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_does_its_job(command: str, small_run: Path, tmp_path: Path) -> None:
-    words = shlex.split(command.replace("runs/mine", str(small_run)).replace("activation.py", str(tmp_path / "a.py")))[
-        1:
-    ]
-    small = {"search": TINY, "evaluate": ["--steps=2", "--pool=serial"]}
+def test_every_command_of_the_readme_does_its_job_with_the_names_it_has_there(
+    command: str, as_a_newcomer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In small; whole, and in a clean clone, `scripts/run_readme.py` runs them in CI."""
+    words = shlex.split(command, comments=True)[1:]
+    small = {"search": TINY, "evaluate": ["--steps=2", "--pool=serial", "--set=task.batch=32"]}
     small["transfer"] = ["--steps=2", "--seeds=1", "--pool=serial"]
     small["space"] = ["--set=space.primitives=[identity,sigmoid,mul]"]
+    monkeypatch.chdir(as_a_newcomer)
     main([*words, *small.get(words[0], [])])
-    assert words[0] != "export" or (tmp_path / "a.py").is_file()
+    assert words[0] != "export" or (as_a_newcomer / "activation.py").is_file()
+
+
+def test_the_commands_of_the_readme_are_given_to_one_shell_as_they_stand() -> None:
+    script = runpy.run_path("scripts/run_readme.py")["shell_script"](README)
+    lines = script.splitlines()
+    assert lines[0] == "set -eo pipefail"
+    assert [line for line in lines if line in BASH.splitlines() and line] == [
+        line for line in BASH.splitlines() if line
+    ]
+    assert {"make search", "make test", "make help"} <= {line.partition(" #")[0].strip() for line in lines}
+    assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("block", re.findall(r"```yaml\n(.*?)```", README, re.DOTALL))
@@ -131,8 +153,8 @@ def test_the_readmes_own_network_and_data_are_trained(
     assert all(row["accuracy"] > 0.85 for row in found)
 
 
-def test_the_readme_names_every_logged_number(small_run: Path) -> None:
-    with Store(small_run) as store:
+def test_the_readme_names_every_logged_number(as_a_newcomer: Path) -> None:
+    with Store(as_a_newcomer / "runs" / "quickstart") as store:
         logged = {name for record in store.outcomes().values() for name in record.outcome.metrics}
         logged |= {name for record in store.outcomes().values() for name in record.outcome.diagnostics}
         updates = {name for metrics in store.updates().values() for name in metrics}

@@ -257,16 +257,25 @@ def _train_in_another_process(cache: Path) -> str:
     return answer.stdout
 
 
+@pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "another one's"])
+def test_a_kept_kernel_that_is_not_whole_is_not_found_again(damage: str, tmp_path: Path) -> None:
+    contents = bytes(range(256)) * 300
+    path = tmp_path / compiler._name("key", contents)
+    path.write_bytes(contents)
+    assert compiler._kept(tmp_path, "key") == path
+    flipped = contents[:40_000] + bytes([255 - contents[40_000]]) + contents[40_001:]
+    damaged = {"truncated": contents[:50_000], "flipped": flipped, "emptied": b"", "another one's": contents + b"more"}
+    path.write_bytes(damaged[damage])
+    assert compiler._kept(tmp_path, "key") is None
+    assert not path.exists()
+
+
 @native
-@pytest.mark.parametrize("damage", ["truncated", "flipped", "emptied", "another one's name"])
-def test_a_damaged_kernel_is_never_loaded_but_compiled_anew(damage: str, tmp_path: Path) -> None:
+def test_a_damaged_kernel_is_never_loaded_but_compiled_anew(tmp_path: Path) -> None:
     before = _train_in_another_process(tmp_path)
     (path,) = tmp_path.glob("kernel-*.so")
     contents = path.read_bytes()
-    middle = len(contents) // 2
-    flipped = contents[:middle] + bytes(255 - byte for byte in contents[middle : middle + 64]) + contents[middle + 64 :]
-    damaged = {"truncated": contents[:50_000], "flipped": flipped, "emptied": b"", "another one's name": b"\x7fELF"}
-    path.write_bytes(damaged[damage])
+    path.write_bytes(contents[:50_000])
     assert _train_in_another_process(tmp_path) == before
     (mended,) = tmp_path.glob("kernel-*.so")
     assert mended.read_bytes() == contents

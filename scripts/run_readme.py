@@ -1,0 +1,97 @@
+"""Run every command of README.md as it stands, in its order, in a clean clone, as somebody new would.
+
+The files that the README shows (blocks whose first line names one, ``# my_task.py``) are written first, then all
+``bash`` blocks are given to one shell, in the clone's directory, with an empty home and a terminal of 80 columns. Needs
+git, make and a bare Python. With --newest, the newest Python that is to be had is used.
+"""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
+OLDEST_MINOR = 11  # Python 3.11, of pyproject.toml
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """Return what stands between the fences of a language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def newest() -> str:
+    """Return the newest Python on the path or of pyenv, as a path."""
+    places = [*map(Path, os.environ.get("PATH", "").split(os.pathsep)), *Path.home().glob(".pyenv/versions/*/bin")]
+    found: dict[int, str] = {}
+    for place in places:
+        for path in place.glob("python3.*"):
+            minor = path.name.removeprefix("python3.")
+            if minor.isdecimal() and int(minor) >= OLDEST_MINOR and _starts(path):
+                found.setdefault(int(minor), str(path))
+    found.setdefault(sys.version_info.minor, str(Path(sys.executable).with_name(f"python3.{sys.version_info.minor}")))
+    return found[max(found)]
+
+
+def _starts(path: Path) -> bool:
+    """Return whether it can make environments: pyenv's stand-ins for what is not chosen cannot."""
+    command = [str(path), "-c", "import ensurepip, venv"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def shell_script(readme: str) -> str:
+    """Return all commands for one shell, each printed before it runs; the first that fails ends it."""
+    lines = ["set -eo pipefail"]
+    for block in blocks(readme, "bash"):
+        for line in filter(None, block.splitlines()):
+            lines += [f"printf '\\n$ %s\\n' {_quoted(line)}", line]
+    return "\n".join([*lines, "printf '\\nevery command of the README did its job\\n'", ""])
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def main() -> int:
+    """Clone, write the files, run the commands; return the shell's exit code."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--python", default=sys.executable, help="which Python the clone is installed with")
+    parser.add_argument("--newest", action="store_true", help="the newest Python that is to be had instead")
+    options = parser.parse_args()
+    python = newest() if options.newest else shutil.which(options.python) or options.python
+    if options.newest and Path(python).name == f"python3.{sys.version_info.minor}":
+        print(f"no newer Python than {sys.executable} is to be had here")
+        return 0
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="actsearch-readme-", ignore_cleanup_errors=True) as scratch:
+        clone, home = Path(scratch) / "clone", Path(scratch) / "home"
+        home.mkdir()
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        readme = (clone / "README.md").read_text(encoding="utf-8")
+        for block in [*blocks(readme, "python"), *blocks(readme, "yaml")]:
+            if name := FILE.match(block):
+                (clone / name[1]).write_text(block, encoding="utf-8")
+        downloads = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache" / "pip")  # none of what it installs
+        kept = {key: value for key, value in os.environ.items() if key != "ACTSEARCH_CACHE" and key[:4] != "XDG_"}
+        environment = kept | {"HOME": str(home), "PYTHON": python, "COLUMNS": "80", "PIP_CACHE_DIR": downloads}
+        print(f"README.md with {python}, in {clone}", flush=True)
+        script = Path(scratch) / "readme.sh"
+        script.write_text(shell_script(readme), encoding="utf-8")
+        code = subprocess.run(["bash", str(script)], cwd=clone, env=environment, check=False).returncode
+        changed = subprocess.run(
+            ["git", "status", "--short"], cwd=clone, capture_output=True, text=True, check=True
+        ).stdout
+    print(
+        f"{'done' if code == 0 else f'FAILED with code {code}'} after {(time.monotonic() - started) / 60:.1f} minutes"
+    )
+    print(f"beside what git ignores there is now:\n{changed}" if changed else "nothing but what git ignores was left")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
