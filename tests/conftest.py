@@ -1,4 +1,4 @@
-"""Shared by all tests: they stand in a bare view of the checkout, and data is generated once, into its own directory."""
+"""Shared by all tests: they stand in a bare view of the checkout, and data is generated once into a cache of theirs."""
 
 import subprocess
 from collections.abc import Iterator
