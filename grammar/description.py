@@ -16,12 +16,13 @@ from grammar.screening import refusal
 SYMBOLIC, NUMERIC = "symbolic", "numeric"
 
 
-def describe(expression: Expression, seconds: float = symbolic.SECONDS) -> dict[str, Any]:
+def describe(expression: Expression, seconds: float | None = None) -> dict[str, Any]:
     """Return the facts by name.
 
     Args:
         expression: what is described; properties are those at beta = 1.
-        seconds: limit of each of SymPy's calls; what is late is None (forms) or numeric (ends).
+        seconds: limit of each of SymPy's calls, by default ``symbolic.SECONDS``; what is late is None (forms) or
+            numeric (ends).
     """
     name = fingerprint(expression)
     formula = expression.formula

@@ -15,7 +15,7 @@ from typing import Any
 from grammar.formula import CONSTANTS, FUNCTIONS, Reader
 
 VARIABLES = ("x", "beta", "a", "b")
-SECONDS = 5.0  # of one call; SymPy's own import is not counted
+SECONDS = 5.0  # of one call, where nothing else is said; SymPy's own import is not counted
 
 
 class _Process:
@@ -24,7 +24,7 @@ class _Process:
     def __init__(self) -> None:
         self.running: subprocess.Popen[str] | None = None
 
-    def ask(self, question: dict[str, Any], seconds: float) -> Any:
+    def ask(self, question: dict[str, Any], seconds: float | None) -> Any:
         if self.running is None:
             # -P: what lies in the directory one stands in, a sympy.py or a grammar/, is not imported
             command = [sys.executable, "-P", "-m", "grammar.symbolic"]
@@ -33,7 +33,7 @@ class _Process:
         assert self.running.stdin is not None
         self.running.stdin.write(json.dumps(question) + "\n")
         self.running.stdin.flush()
-        answer = self._answer(seconds)
+        answer = self._answer(SECONDS if seconds is None else seconds)
         if answer is None:
             self.end()
         return answer
@@ -57,20 +57,20 @@ _PROCESS = _Process()
 atexit.register(_PROCESS.end)
 
 
-def evaluate_formula(formula: str, inputs: dict[str, float], seconds: float = SECONDS) -> float | None:
+def evaluate_formula(formula: str, inputs: dict[str, float], seconds: float | None = None) -> float | None:
     """Return the real value of a formula, or None where there is none or it took too long."""
     answer = _PROCESS.ask({"do": "evaluate", "formula": formula, "inputs": inputs}, seconds)
     return None if answer is None else answer["value"]
 
 
-def forms(formula: str, seconds: float = SECONDS) -> dict[str, str | None]:
+def forms(formula: str, seconds: float | None = None) -> dict[str, str | None]:
     """Return ``latex``, ``derivative``, ``simplified`` of a formula over x and beta; None for what took too long."""
     return {
         do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds)) for do in ("latex", "derivative", "simplified")
     }
 
 
-def limits(formula: str, seconds: float = SECONDS) -> dict[str, str | None]:
+def limits(formula: str, seconds: float | None = None) -> dict[str, str | None]:
     """Return the limits of value and slope at both ends for beta = 1, as SymPy text; None for what it cannot tell."""
     return {
         do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds))
@@ -78,7 +78,7 @@ def limits(formula: str, seconds: float = SECONDS) -> dict[str, str | None]:
     }
 
 
-def symmetries(formula: str, seconds: float = SECONDS) -> dict[str, bool]:
+def symmetries(formula: str, seconds: float | None = None) -> dict[str, bool]:
     """Return whether SymPy can prove that the formula is ``odd`` or ``even`` in x at beta = 1; False is no proof."""
     return {do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds)) == "0" for do in ("odd", "even")}
 
