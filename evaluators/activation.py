@@ -75,7 +75,7 @@ class Activation(nn.Module):
             raise WrongChannels(f"{made} in dimension {self.dimension}, {here}: say where they are, {say}")
         if not self.is_named and x.ndim > 2 and x.shape[-1] == self.channels and x.grad_fn is not None:
             layout = layout_of(x)
-            if layout == -1 or (layout is None and x.ndim == 3):
+            if layout != 1:
                 say = f"make(channels={self.channels}, dimension=-1) or 1"
                 raise WrongChannels(f"{made}, {here}: they may be in dimension 1 or in the last one, say which, {say}")
 

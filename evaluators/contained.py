@@ -117,6 +117,17 @@ SETTINGS: dict[str, Setting] = {
     ),
 }
 """What a training can change for the whole process, by name."""
+_HOOKS = [value for name, value in vars(torch.nn.modules.module).items()
+          if name.startswith("_global") and isinstance(value, dict)]  # fmt: skip
+
+
+def _set_hooks(value: list[dict[Any, Any]]) -> None:
+    for hooks, kept in zip(_HOOKS, value, strict=True):
+        hooks.clear()
+        hooks.update(kept)
+
+
+SETTINGS["hooks of every layer"] = (lambda: [dict(hooks) for hooks in _HOOKS], _set_hooks)
 if sys.platform == "linux":
     SETTINGS["cores"] = (lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value))
 

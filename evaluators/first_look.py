@@ -108,10 +108,11 @@ def first_look(
             torch.autograd.grad(part.mean(), weights, retain_graph=True, allow_unused=True, materialize_grads=True)
             for part in (losses[:half], losses[half:])
         )
+        readout = _readout(seen[last], labels) if last in seen else 0.0
     pairs = list(zip(first, second, strict=True))
     outputs = [seen[layer] for layer in made if layer in seen]
     return FirstLook(
-        readout=_readout(seen[last], labels) if last in seen else 0.0,
+        readout=readout,
         agreement=tuple(_finite(float(cosine_similarity(a.flatten(), b.flatten(), dim=0))) for a, b in pairs),
         gradient_norm=tuple(_log(float((a + b).norm() / 2)) for a, b in pairs),
         output_mean=tuple(math.asinh(_finite(float(output.mean()))) for output in outputs),
@@ -122,6 +123,8 @@ def first_look(
 def _readout(features: Tensor, labels: Tensor) -> float:
     """Return the share of variance that ridge regression predicts, leaving one out (Golub, Heath & Wahba 1979)."""
     rows, wanted = features.flatten(0, -2).double(), labels.flatten()
+    if len(rows) != len(wanted):  # the last linear layer registered is not the one that tells the classes apart
+        return 0.0
     rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-6) / math.sqrt(rows.shape[1])
     target = one_hot(wanted).double()
     target = target - target.mean(0)

@@ -14,7 +14,21 @@ from torch.overrides import TorchFunctionMode
 FARTHEST = 8  # operations back in the graph of gradients
 _SECOND = ("ConvolutionBackward", "BatchNormBackward", "GroupNormBackward", "InstanceNormBackward")
 _LAST = ("AddmmBackward", "MmBackward", "LayerNormBackward", "BmmBackward", "LinearBackward", "EmbeddingBackward")
-_SAME = ("ViewBackward", "UnsafeViewBackward", "ReshapeAliasBackward", "CloneBackward", "AddBackward", "MulBackward")
+_SAME = (
+    "MaxPool",
+    "AvgPool",
+    "DropoutBackward",
+    "ReluBackward",
+    "SliceBackward",
+    "DivBackward",
+    "SubBackward",
+    "ViewBackward",
+    "UnsafeViewBackward",
+    "ReshapeAliasBackward",
+    "CloneBackward",
+    "AddBackward",
+    "MulBackward",
+)
 
 
 def layout_of(tensor: Tensor) -> int | None:
@@ -34,9 +48,11 @@ def layout_of(tensor: Tensor) -> int | None:
     return None
 
 
-MAKES_LAST = {"linear", "bilinear", "embedding", "layer_norm", "rms_norm"}
+MAKES_LAST = {"linear", "bilinear", "embedding", "layer_norm", "rms_norm", "lstm", "gru", "rnn_tanh", "rnn_relu"}
+MAKES_LAST |= {"multi_head_attention_forward", "_transformer_encoder_layer_fwd"}
 MAKES_SECOND = {"batch_norm", "group_norm", "instance_norm", "local_response_norm"}
-MOVES = {"transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "flatten", "unsqueeze", "__get__", "t"}
+MOVES = {"transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "flatten", "unsqueeze", "squeeze", "t"}
+MOVES |= {"__get__"}  # x.T, x.mT
 MIXES = {"matmul", "__matmul__", "bmm", "mm", "einsum", "baddbmm", "addmm", "scaled_dot_product_attention", "gather"}
 _PRIMES = (2, 3, 5, 7, 11, 13)  # sizes that tell the dimensions of a stand-in apart
 
@@ -76,7 +92,9 @@ class Layouts(TorchFunctionMode):
         if name.startswith("conv") or name in MAKES_SECOND:
             return min(1, made.ndim - 1)
         given = next((a for a in self._tensors(args, kwargs) if self.of(a) is not None), None)
-        if given is None or name in MIXES:
+        if name in MIXES:  # with a weight (inputs, outputs), as a linear layer
+            return made.ndim - 1 if name in {"matmul", "__matmul__", "mm"} and _tensor_at(args, 1) == 2 else None
+        if given is None:
             return None
         place = self.of(given)
         assert place is not None
@@ -85,21 +103,31 @@ class Layouts(TorchFunctionMode):
         if name in {"reshape", "view", "unflatten", "contiguous"} and made.shape != given.shape:
             is_last = place == given.ndim - 1 and made.ndim > 0 and made.shape[-1] == given.shape[-1]
             return made.ndim - 1 if is_last else None
-        if name in {"chunk", "split", "tensor_split"}:
-            return place
-        return place if made.ndim == given.ndim and made.shape[place] == given.shape[place] else None
+        return place if made.ndim == given.ndim else None  # elementwise, pooled, padded, joined, a part of it
 
     @staticmethod
     def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
-        flat = [part for value in (*args, *kwargs.values()) for part in (value if isinstance(value, list) else [value])]
+        flat = [
+            part
+            for value in (*args, *kwargs.values())
+            for part in (value if isinstance(value, (list, tuple)) else [value])
+        ]
         return [part for part in flat if isinstance(part, Tensor)]
+
+
+def _tensor_at(args: tuple[Any, ...], place: int) -> int:
+    """Return how many dimensions an argument has, 0 if it is no tensor."""
+    found = args[place] if len(args) > place else None
+    return found.ndim if isinstance(found, Tensor) else 0
 
 
 def _moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: Tensor, place: int) -> int | None:
     """Do to a stand-in of telling sizes what is done to the tensor, and look where its channels went."""
     if given.ndim > len(_PRIMES):
         return None
-    stand_in = torch.empty(_PRIMES[: given.ndim], device="meta")
+    sizes = [1 if size == 1 else prime for size, prime in zip(given.shape, _PRIMES, strict=False)]
+    sizes[place] = _PRIMES[place]
+    stand_in = torch.empty(sizes, device="meta")
     try:
         shape = list(func(*(stand_in if a is given else a for a in args), **kwargs).shape)
     except (RuntimeError, TypeError, IndexError, AttributeError):

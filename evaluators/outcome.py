@@ -23,6 +23,10 @@ WORKER_DEATHS = "worker_deaths"
 """The metric of a child that was given up because its workers died: perhaps not by its own doing."""
 
 
+NO_PART = "candidate_had_no_part"
+"""The metric of a training of the user's own that never asked for the candidate, or made nothing of its values."""
+
+
 @dataclass(frozen=True)
 class Request:
     """One child to train.

@@ -4,6 +4,7 @@ Their code is found by a dotted path or a file's path and runs on this machine. 
 the candidate in the places of the network's layers (``places``), and what is checked before training (``check``).
 """
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from evaluators.activation import MakeActivation
@@ -97,6 +99,8 @@ def data_set(data: Any, settings: TaskSettings) -> DataSet:
     for name, pair in data.items():
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
             raise BadOwnTask(f"'{settings.own.build}': data['{name}'] must be a pair of tensors (inputs, labels)")
+        if any(part.layout is not torch.strided for part in pair):
+            raise BadOwnTask(f"'{settings.own.build}': the tensors of data['{name}'] must be dense (to_dense)")
         if pair[1].is_floating_point() or pair[1].is_complex():
             raise BadOwnTask(
                 f"'{settings.own.build}': labels must be whole numbers, those of '{name}' are {pair[1].dtype}"
@@ -121,7 +125,19 @@ def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -
     number = found.item() if is_one_number else found
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         raise BadOwnTask(f"'{settings.own.score}' must return a number, lower is better, found {type(found).__name__}")
-    return float(number)
+    try:
+        return float(number)
+    except OverflowError as fault:
+        raise BadOwnTask(f"'{settings.own.score}' returned a whole number that is too large for a float") from fault
+
+
+def rehearse(settings: TaskSettings, make: MakeActivation) -> None:
+    """Call the user's training once with a budget of 1, so that what it keeps, such as data, is alike in every process.
+
+    Whatever it raises with so small a budget is no matter: the children will tell.
+    """
+    with contextlib.suppress(Exception), contained(0, settings.own.file):
+        find(settings.own.score)(make, 0, 1)
 
 
 def built(settings: TaskSettings) -> tuple[nn.Module, Any]:

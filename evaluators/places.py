@@ -12,7 +12,7 @@ from evaluators.layout import Layouts
 from evaluators.own import BadOwnTask, built
 from evaluators.settings import TaskSettings
 
-EXAMPLES = 2  # that are run through the network to see the channels of each place
+EXAMPLES = (2, 256)  # that are run to see the channels of each place: more where a place is not met by few
 
 
 def network(settings: TaskSettings, data: DataSet, make: MakeActivation) -> nn.Module:
@@ -24,17 +24,32 @@ def network(settings: TaskSettings, data: DataSet, make: MakeActivation) -> nn.M
     model, _ = built(settings)
     every = list(model.named_modules(remove_duplicate=False))  # one layer may stand in several places
     places = {name: layer for name, layer in every if _is_wanted(name, layer, settings.own.replace)}
+    for name, layer in every:
+        if isinstance(layer, torch.jit.ScriptModule) and _is_kind(layer.original_name, settings.own.replace):
+            raise BadOwnTask(
+                f"layer '{name}' of the network is compiled (torch.jit) and cannot be replaced: leave it plain"
+            )
     if not places:
         kinds = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
         raise BadOwnTask(
             f"the network has no layer {' or '.join(settings.own.replace)} to replace (task.own.replace); "
             f"it is made of {', '.join(kinds)}: what it calls as a function, such as torch.relu(x), is no layer"
         )
-    inputs = data.train.inputs[:EXAMPLES].cpu().clone()
+    inputs = data.train.inputs[: max(EXAMPLES)].cpu().clone()
     for name, (channels, dimension) in _channels(model, places, inputs, settings.own.dimension).items():
         parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, make(channels, dimension))
+        layer = make(channels, dimension)
+        layer.register_forward_hook(_apart)
+        setattr(model.get_submodule(parent), attribute, layer)
     return model
+
+
+def _apart(_: nn.Module, __: object, output: Tensor) -> Tensor | None:
+    """Return a copy where a gradient is wanted: what follows may change it in place, as Dropout(inplace=True) does.
+
+    A candidate whose slope is computed from its value would fail then, and one of another kind would not.
+    """
+    return output.clone() if output.requires_grad else None
 
 
 def _is_wanted(name: str, layer: nn.Module, wanted: tuple[str, ...]) -> bool:
@@ -48,6 +63,10 @@ def _is_wanted(name: str, layer: nn.Module, wanted: tuple[str, ...]) -> bool:
         )
         for text in wanted
     )
+
+
+def _is_kind(name: str, wanted: tuple[str, ...]) -> bool:
+    return any(text.rpartition(".")[2] == name for text in wanted)
 
 
 def _channels(
@@ -69,8 +88,11 @@ def _channels(
     hooks = [layer.register_forward_pre_hook(note) for layer in seen]
     training = model.training
     try:
-        with torch.no_grad(), layouts:
-            model.eval()(inputs)
+        for count in EXAMPLES:
+            with torch.no_grad(), layouts:
+                model.eval()(inputs[:count].clone())
+            if all(seen.values()):
+                break
     except BadOwnTask:
         raise
     except Exception as fault:
@@ -90,10 +112,10 @@ def _channels(
 
 
 def _dimension(tensor: Tensor, found: int | None, named: int | None, name: str) -> int:
-    """Return where the channels are, the last dimension as -1: as the layer in front says, else as the user, else 1.
+    """Return where the channels are, the last dimension as -1: as the layer in front says, else as the user.
 
     Raises:
-        BadOwnTask: the layer in front contradicts the user, or there is no such dimension.
+        BadOwnTask: the layer in front contradicts the user, nobody tells, or there is no such dimension.
     """
     last = tensor.ndim - 1
     if named is not None and not -tensor.ndim <= named <= last:
@@ -104,6 +126,11 @@ def _dimension(tensor: Tensor, found: int | None, named: int | None, name: str) 
             f"key 'task.own.dimension': says {named}, but layer '{name}' gets {tuple(tensor.shape)} with its "
             f"{tensor.shape[found]} channels in dimension {found}, by the layer in front of it: leave the key out, and "
             "they are found for each place"
+        )
+    if found is None and named is None and last > 1:
+        raise BadOwnTask(
+            f"layer '{name}' gets {tuple(tensor.shape)}, and nothing in front of it tells where its channels are: "
+            "say it with task.own.dimension, 1 for (B, C, ...), -1 for (B, T, C)"
         )
     place = found if found is not None else named % tensor.ndim if named is not None else min(1, last)
     return -1 if place == last and place != 1 else place

@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field
 from evaluators.allocator import keep_freed_memory
 from evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from evaluators.settings import TaskSettings
+from evaluators.task import warm_up
 from evaluators.training import train_population
 from grammar.primitive import Primitive
 
@@ -125,6 +126,7 @@ class SerialPool(Pool):
     def __init__(self, task: TaskSettings, settings: PoolSettings, primitives: tuple[Primitive, ...] = ()) -> None:
         self.task, self.settings, self.primitives = task, settings, primitives
         keep_freed_memory()
+        warm_up(task, rehearsed=True)
 
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
         """Train population by population; what a training raises becomes a crashed outcome of the child that raises."""

@@ -48,7 +48,7 @@ class _Worker:
     def ready(self, digest: str) -> str:
         """Make ready, so that the first child's time limit does not pay for it; return why it cannot be, or nothing."""
         try:
-            found = warm_up(self.task)
+            found = warm_up(self.task, rehearsed=True)
         except (BadTask, BadData, BadOwnTask) as fault:
             return str(fault)
         if found != digest:

@@ -178,8 +178,12 @@ def slow_because(settings: TaskSettings) -> str:
     return "no C compiler that works was found: children are trained by torch, many times slower"
 
 
-def warm_up(settings: TaskSettings) -> str:
+def warm_up(settings: TaskSettings, *, rehearsed: bool = False) -> str:
     """Make what a worker needs before its first child; return the digest of its data, empty if the task has none.
+
+    Args:
+        settings: of the task.
+        rehearsed: whether the user's own training is called once, so that it starts alike in every worker.
 
     Raises:
         BadTask, BadData, BadOwnTask: with one sentence.
@@ -189,6 +193,8 @@ def warm_up(settings: TaskSettings) -> str:
         raise BadTask("key 'task.kernel': the driver has the kernel and a worker has not; use torch, or bring cc there")
     if settings.own.score:
         own.find(settings.own.score)
+        if rehearsed:
+            own.rehearse(settings, maker_of("swish"))
         return ""
     return data_of(settings).digest
 

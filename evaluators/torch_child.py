@@ -3,6 +3,8 @@
 Not here: where its network and data come from (``task``).
 """
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -59,10 +61,13 @@ class TorchChild:
         """Return mean loss (nats) and accuracy (0 to 1)."""
         self.network.eval()
         loss, right = 0.0, 0
-        for start in range(0, len(split.labels), EVALUATION_BATCH):
-            labels = split.labels[start : start + EVALUATION_BATCH]
+        count = len(split.labels)
+        # one example left over is scored with those before it: a normalisation by the batch cannot do with one
+        starts = [start for start in range(0, count, EVALUATION_BATCH) if start == 0 or count - start > 1]
+        for start, end in pairwise([*starts, count]):
+            labels = split.labels[start:end]
             # a network that changes its input in place must not change the data of all others
-            logits = self.network(split.inputs[start : start + EVALUATION_BATCH].clone())
+            logits = self.network(split.inputs[start:end].clone())
             loss += float(functional.cross_entropy(logits, labels, reduction="none").double().sum())
             right += int((logits.argmax(1) == labels).sum())
         return loss / split.labels.numel(), right / split.labels.numel()

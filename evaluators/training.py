@@ -7,7 +7,8 @@ its own seed, and one thread computes. Not here: what a child is (``task``) and 
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import torch
 from torch import nn
@@ -21,7 +22,7 @@ from evaluators.freshness import Freshness
 from evaluators.initialisation import initialise
 from evaluators.native.child import NativeChild
 from evaluators.native.compiler import NotNativeError
-from evaluators.outcome import Outcome, Request, Status
+from evaluators.outcome import NO_PART, Outcome, Request, Status
 from evaluators.schedule import batches
 from evaluators.settings import TaskSettings
 from evaluators.task import TASKS, BadTask, complete, data_of
@@ -86,13 +87,14 @@ def _train(request: Request, settings: TaskSettings, primitives: tuple[Primitive
 
 def _open(
     request: Request, settings: TaskSettings, primitives: tuple[Primitive, ...], make: MakeActivation
-) -> tuple[NativeChild | TorchChild, list[float]]:
+) -> tuple[NativeChild | TorchChild, list[float] | None]:
     """Return the child before its first step, and the gradient norms that its layers start with."""
     data, generator = data_of(settings), torch.Generator().manual_seed(request.seed)
     function = function_of(request.expression, primitives)
     network = TASKS[settings.name].network(settings, data, make)
     initialise(network, settings.init or "he", function, generator)
-    norms = gradient_norms(network.to(data.train.inputs.device), _first(data.train)) if settings.diagnostics else []
+    network = network.to(data.train.inputs.device)
+    norms = _looked(settings, lambda: gradient_norms(network, _first(data.train))) if settings.diagnostics else None
     order = batches(len(data.train.labels), settings.batch, request.steps, generator)
     if settings.kernel != "torch":
         try:
@@ -107,12 +109,25 @@ def _first(split: Split) -> Split:
     return Split(split.inputs[:EXAMPLES].clone(), split.labels[:EXAMPLES])
 
 
+Seen = TypeVar("Seen", list[float], Facts)
+
+
+def _looked(settings: TaskSettings, look: Callable[[], Seen]) -> Seen | None:
+    """Return what is seen of a network; None where the user's cannot be looked at, which costs no score."""
+    try:
+        return look()
+    except Exception:
+        if settings.own.build:
+            return None
+        raise
+
+
 def _outcome(
     request: Request,
     settings: TaskSettings,
     child: NativeChild | TorchChild,
     made: list[nn.Module],
-    start_norms: list[float],
+    start_norms: list[float] | None,
     started: float,
 ) -> Outcome:
     data, steps = data_of(settings), len(child.losses)
@@ -129,20 +144,20 @@ def _outcome(
     facts: Facts = {}
     if settings.diagnostics:
         network = child.trained_network()
-        facts = {"learning_curve": learning_curve(child.losses), "gradient_norm_start": start_norms}
-        facts["gradient_norm_end"] = gradient_norms(network, _first(data.train))
-        facts |= look_at(network, made, _first(data.train))
+        end_norms = _looked(settings, lambda: gradient_norms(network, _first(data.train)))
+        layers = _looked(settings, lambda: look_at(network, made, _first(data.train)))
+        if start_norms is not None and end_norms is not None and layers is not None:
+            facts = {"learning_curve": learning_curve(child.losses), "gradient_norm_start": start_norms}
+            facts |= {"gradient_norm_end": end_norms} | layers
     return Outcome(Status.SCORED, metrics["validation_loss"], "", time.perf_counter() - started, metrics, facts)
 
 
 def _scored_by_user(request: Request, settings: TaskSettings, make: MakeActivation, started: float) -> Outcome:
-    freshness = Freshness()
-    found = own.score(
-        settings, lambda *where, **named: freshness.watch(make(*where, **named)), request.seed, request.steps
-    )
-    freshness.end()
+    with Freshness() as freshness:
+        found = own.score(settings, lambda *a, **named: freshness.watch(make(*a, **named)), request.seed, request.steps)
     seconds = time.perf_counter() - started
     if not math.isfinite(found):
         return Outcome(Status.DIVERGED, reason=f"'{settings.own.score}' returned {found}", seconds=seconds)
     metrics = {"validation_loss": found} | ({"test_loss": found} if request.test else {})
+    metrics |= {NO_PART: 1.0} if freshness.had_no_part else {}
     return Outcome(Status.SCORED, found, seconds=seconds, metrics=metrics)

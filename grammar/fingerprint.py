@@ -33,7 +33,7 @@ def behaviour(expression: Expression) -> torch.Tensor:
     """Return values and slopes on the probe, ``(2, 5, 64) float64``: kind, beta, point."""
     x = probe_points().expand(len(BETAS), -1)
     beta = torch.tensor(BETAS, dtype=torch.float64)[:, None]
-    return torch.stack(values_and_slopes(compile_expression(expression), x, beta))
+    return torch.stack(values_and_slopes(compile_expression(expression, held=False), x, beta))
 
 
 def is_finite(numbers: torch.Tensor) -> bool:
@@ -71,7 +71,7 @@ def beta_role(expression: Expression) -> str:
     if bool(torch.isclose(values, values[:1], rtol=1e-9, atol=1e-9).all()):
         return "none"
     betas = torch.tensor(BETAS, dtype=torch.float64)[:, None]
-    function, x = compile_expression(expression), probe_points()
+    function, x = compile_expression(expression, held=False), probe_points()
     one = torch.ones((), dtype=torch.float64)
     # beta itself for "scales", or any power of it: what counts is one factor for all points
     factor = (values * values[:1]).sum(1, keepdim=True) / (values[:1] ** 2).sum()

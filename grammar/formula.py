@@ -11,19 +11,21 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 FUNCTIONS = (
-    "Abs", "Heaviside", "LambertW", "Max", "Min", "Piecewise", "acos", "acosh", "asin", "asinh", "atan", "atanh",
-    "besseli", "besselj", "besselk", "bessely", "cbrt", "ceiling", "cos", "cosh", "cot", "coth", "csc", "csch", "erf",
-    "erfc", "erfi", "erfinv", "exp", "floor", "gamma", "log", "loggamma", "sec", "sech", "sign", "sin", "sinc", "sinh",
-    "sqrt", "tan", "tanh",
+    "Abs", "And", "Ei", "Eq", "Heaviside", "LambertW", "Max", "Min", "Mod", "Ne", "Not", "Or", "Piecewise", "Pow",
+    "Rational", "acos", "acosh", "acot", "acoth", "acsc", "acsch", "asec", "asech", "asin", "asinh", "atan", "atan2",
+    "atanh", "besseli", "besselj", "besselk", "bessely", "cbrt", "ceiling", "cos", "cosh", "cot", "coth", "csc", "csch",
+    "digamma", "erf", "erfc", "erfi", "erfinv", "exp", "floor", "gamma", "log", "loggamma", "root", "sec", "sech",
+    "sign", "sin", "sinc", "sinh", "sqrt", "tan", "tanh",
 )  # fmt: skip
 """What a formula may call, by SymPy's names."""
 OTHER_NAMES = {"abs": "Abs", "max": "Max", "min": "Min", "ln": "log"}
-CONSTANTS = ("pi", "E")
+CONSTANTS = ("pi", "E", "oo")
 LARGEST_EXPONENT = 1000  # of a whole number: 9**9**9 has hundreds of millions of digits
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
-    ast.Pow: operator.pow, ast.BitXor: operator.pow,
+    ast.Pow: operator.pow, ast.BitXor: operator.pow, ast.Mod: operator.mod, ast.BitAnd: operator.and_,
+    ast.BitOr: operator.or_,
 }  # fmt: skip
 _COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
@@ -58,7 +60,10 @@ class Reader:
             tree = ast.parse(text.strip(), mode="eval")
         except (SyntaxError, ValueError, MemoryError, RecursionError) as fault:
             raise BadFormula(f"'{text}' is no formula, such as x/(1 + exp(-beta*x))") from fault
-        return self._value(tree.body, text.strip())
+        try:
+            return self._value(tree.body, text.strip())
+        except (TypeError, ArithmeticError, AttributeError, RecursionError) as fault:
+            raise BadFormula(f"'{text}' cannot be computed: {fault}") from fault
 
     def _value(self, node: ast.expr, text: str) -> Any:  # noqa: PLR0911  one return a kind of node
         match node:
@@ -72,9 +77,12 @@ class Reader:
                 value = self._value(operand, text)
                 return -value if isinstance(sign, ast.USub) else value
             case ast.BinOp(op=op, left=left, right=right) if type(op) in _BINARY:
+                first, second = self._value(left, text), self._value(right, text)
                 if isinstance(op, ast.Pow | ast.BitXor):
                     _check_exponent(right)
-                return _BINARY[type(op)](self._value(left, text), self._value(right, text))
+                    if getattr(second, "is_Integer", False) and abs(second) > LARGEST_EXPONENT:
+                        raise BadFormula(f"an exponent may be {LARGEST_EXPONENT} at most, found {second}")
+                return _BINARY[type(op)](first, second)
             case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARED:
                 return _COMPARED[type(op)](self._value(left, text), self._value(right, text))
             case ast.Tuple(elts=parts):
@@ -111,7 +119,7 @@ class _Anything:
         return self
 
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _same
-    __pow__ = __rpow__ = __neg__ = __lt__ = __le__ = __gt__ = __ge__ = _same
+    __pow__ = __rpow__ = __neg__ = __lt__ = __le__ = __gt__ = __ge__ = __mod__ = __and__ = __or__ = _same
 
 
 _ANYTHING = _Anything()

@@ -28,7 +28,7 @@ def profile(expression: Expression) -> Tensor:
     weight = torch.exp(-z * z / 2)
     weight /= weight.sum()
     beta = torch.tensor(BETAS, dtype=torch.float64)[:, None]
-    values, slopes = values_and_slopes(compile_expression(expression), z.expand(len(BETAS), -1), beta)
+    values, slopes = values_and_slopes(compile_expression(expression, held=False), z.expand(len(BETAS), -1), beta)
     values = values - (weight * values).sum(1, keepdim=True)
     scale = (weight * values[0] ** 2).sum().sqrt() + 1e-9
     values, slopes = values / scale, slopes[0] / scale

@@ -85,7 +85,7 @@ class _Curve:
     """Values and slopes of a function at beta = 1."""
 
     def __init__(self, expression: Expression) -> None:
-        self.function = compile_expression(expression)
+        self.function = compile_expression(expression, held=False)
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
         one = torch.ones((), dtype=torch.float64)

@@ -3,7 +3,8 @@
 A value that overflows inside of a function spoils what is computed from it: the sigmoid of sinh(90) is 1, but its slope
 is 0 times infinity, not a number. So where a value inside could pass ``MOST``, the row is written in its held form
 (``Primitive.held``), which stops there with slope 0. What a function returns itself is never held: it may overflow
-where the truth does. Not here: the source lines (``render``).
+where the truth does. Nor is a function that is only looked at, in double precision. Not here: the source lines
+(``render``).
 """
 
 import functools

@@ -15,8 +15,13 @@ Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """``f(x, beta)``: x of any shape, beta broadcastable to it; returns the shape of x."""
 
 
-def source_lines(expression: Expression) -> list[str]:
-    """Return the body of ``f(x, beta)``, one line per distinct sub-expression, the last a ``return``."""
+def source_lines(expression: Expression, *, held: bool = True) -> list[str]:
+    """Return the body of ``f(x, beta)``, one line per distinct sub-expression, the last a ``return``.
+
+    Args:
+        expression: the function.
+        held: whether values inside that could overflow are held; what is trained and exported is.
+    """
     names: dict[Expression, str] = {}
     sizes: dict[Expression, float] = {}  # the largest that each sub-expression can take
     lines: list[str] = []
@@ -26,9 +31,10 @@ def source_lines(expression: Expression) -> list[str]:
         if node.primitive is INPUT:
             names[node], sizes[node] = "x", MOST
             continue
-        sizes[node] = reach(node.primitive, tuple(sizes[argument] for argument in node.arguments))
-        inside_and_large = node is not expression and sizes[node] > MOST
-        code = held_code(node.primitive) if inside_and_large else ""
+        code = ""
+        if held and node is not expression:
+            sizes[node] = reach(node.primitive, tuple(sizes[argument] for argument in node.arguments))
+            code = held_code(node.primitive) if sizes[node] > MOST else ""
         names[node] = f"t{len(lines) + 1}"
         written = node.primitive.written_with(tuple(names[argument] for argument in node.arguments), code)
         lines.append(f"{names[node]} = {written}")
@@ -38,16 +44,22 @@ def source_lines(expression: Expression) -> list[str]:
     return [*lines, f"return {result}"]
 
 
-def function_source(expression: Expression, parameters: tuple[str, ...] = ("x", "beta")) -> str:
-    """Return ``def activation(x, beta): ...`` as text."""
-    body = "\n".join(f"    {line}" for line in source_lines(expression))
+def function_source(expression: Expression, parameters: tuple[str, ...] = ("x", "beta"), *, held: bool = True) -> str:
+    """Return ``def activation(x, beta): ...`` as text; see ``source_lines``."""
+    body = "\n".join(f"    {line}" for line in source_lines(expression, held=held))
     return f"def activation({', '.join(parameters)}):\n{body}\n"
 
 
-def compile_expression(expression: Expression) -> Function:
-    """Compile the rendered source into ``f(x, beta)``."""
+def compile_expression(expression: Expression, *, held: bool = True) -> Function:
+    """Compile the rendered source into ``f(x, beta)``.
+
+    Args:
+        expression: the function.
+        held: as it is trained and exported, finite inside in single precision; else as it is written, for looking at it
+            in double precision.
+    """
     scope: dict[str, object] = {"torch": torch}
-    source = function_source(expression)
+    source = function_source(expression, held=held)
     exec(compile(source, f"<{expression}>", "exec"), scope)  # noqa: S102  the source is made of trusted rows
     function: Function = scope["activation"]  # type: ignore[assignment]  # exec fills the scope
     return function

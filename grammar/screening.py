@@ -78,7 +78,7 @@ def _on_grid(expression: Expression) -> tuple[torch.Tensor, torch.Tensor, torch.
     """Return x ``(1200,)``, values and slopes ``(5, 1200)``: one row per beta, 0 itself not among the points."""
     x = torch.linspace(-EDGE, EDGE, 1200, dtype=torch.float64)
     beta = torch.tensor(BETAS, dtype=torch.float64)[:, None]
-    return x, *values_and_slopes(compile_expression(expression), x.expand(len(BETAS), -1), beta)
+    return x, *values_and_slopes(compile_expression(expression, held=False), x.expand(len(BETAS), -1), beta)
 
 
 def _off_line(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

@@ -35,7 +35,7 @@ def examine_fingerprint() -> None:
     beta = torch.tensor([-2.0, -0.3, 0.9, 1.3, 2.6, 7.0], dtype=torch.float64)[:, None]  # none of the fingerprint's
     merged = []
     for members in groups.values():
-        values = [compile_expression(member)(fresh.expand(len(beta), -1), beta) for member in members]
+        values = [compile_expression(member, held=False)(fresh.expand(len(beta), -1), beta) for member in members]
         for value, member in zip(values[1:], members[1:], strict=True):
             both = value.isfinite() & values[0].isfinite()
             gap = (value - values[0]).abs()[both] / (1 + values[0].abs()[both])

@@ -5,11 +5,12 @@ not gone on with. Not here: the settings, which must be the same as well (``jobs
 """
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable
 from importlib import metadata
 
-from evaluators.native.compiler import is_available
+from evaluators.native.compiler import is_available, kernel_key
 from evaluators.settings import TaskSettings
 from evaluators.task import complete, data_of
 from search.store import Store
@@ -21,6 +22,8 @@ def unsaid(sentence: str) -> None:
     """Tell nobody."""
 
 
+UNSEEN = {"steps", "device", "kernel", "diagnostics", "stop_after", "stop_above"}
+KERNEL_KEY = "kernel key"  # the fact of which kernel it was: sources, compiler, processor
 KERNEL = "kernel"  # the fact of a run: native or torch
 
 
@@ -52,6 +55,8 @@ def decided(store: Store, task: TaskSettings, say: Say) -> TaskSettings:
         _same_data(store, task)
     if task.name != "mnist1d" or task.kernel != "auto":
         return task
+    if store.fact(KERNEL) is None and store.outcomes():
+        say("this run does not say whether the kernel or torch trained it so far; from now on it does")
     store.describe({KERNEL: "native" if is_available() else "torch"})
     if store.fact(KERNEL) == "torch":
         return dataclasses.replace(task, kernel="torch")
@@ -61,11 +66,17 @@ def decided(store: Store, task: TaskSettings, say: Say) -> TaskSettings:
             "go on with other last digits, and no list could be made of both. Bring the C compiler back (cc, gcc, "
             "clang or the environment's CC), or start another run with --set task.kernel=torch"
         )
+    store.describe({KERNEL_KEY: kernel_key()})
+    if store.fact(KERNEL_KEY) != kernel_key():
+        say("this run was begun with a kernel of another compiler or processor: last digits may differ from now on")
     return task
 
 
 def _same_data(store: Store, task: TaskSettings) -> None:
-    name = f"data of {task.own.build or task.name} {task.directory} {task.examples or ''}".strip()
+    seen = {
+        key: value for key, value in dataclasses.asdict(task).items() if key not in UNSEEN
+    }  # by what builds the data
+    name = f"data of {task.own.build or task.name} {hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:8]}"
     found = data_of(task).digest
     store.describe({name: found})
     if store.fact(name) != found:

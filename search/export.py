@@ -8,6 +8,7 @@ that was trained. Not here: the file's text (``grammar.module_file``).
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,9 +20,11 @@ import torch
 from evaluators.activation import BETA_START
 from grammar.expression import Expression
 from grammar.module_file import module_source
+from grammar.reach import MOST
 from grammar.render import compile_expression, values_and_slopes
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}  # the same operations: only their order of execution may differ
+SAME = 1e-6  # relative; a held value differs by far more, rounding by far less
 CHANNELS = 3
 
 _CHECK = """
@@ -77,24 +80,38 @@ def export(expression: Expression, target: Path) -> float:
 
 
 def weak_spot(expression: Expression) -> str:
-    """Return where in single precision value or slope is not finite though in double precision it is; or nothing."""
-    function, betas = compile_expression(expression), (_betas(torch.float32), _betas(torch.float64))
-    single, double = (values_and_slopes(function, _points(beta.dtype), beta) for beta in betas)
-    for name, found, truth in zip(("value", "slope"), single, double, strict=True):
-        weak = truth.isfinite() & (truth.abs() < torch.finfo(torch.float32).max) & ~found.isfinite()
-        if bool(weak.any()):
-            return f"in single precision its {name} is not finite at x = {float(_points(torch.float32)[weak][0]):g}"
+    """Return from where on the exported function is not what is written, or not finite in single precision; or nothing.
+
+    What is written is evaluated in double precision, without holding values inside; where it cannot be represented in
+    single precision, nothing is expected.
+    """
+    points, trained = _points(torch.float64), compile_expression(expression)
+    truth = values_and_slopes(compile_expression(expression, held=False), points, _betas(torch.float64))
+    held = values_and_slopes(trained, points, _betas(torch.float64))
+    single = values_and_slopes(trained, _points(torch.float32), _betas(torch.float32))
+    for name, exact, other, found in zip(("value", "slope"), truth, held, single, strict=True):
+        known = exact.isfinite() & (exact.abs() < torch.finfo(torch.float32).max)
+        for weak, says in (
+            (known & ~found.isfinite(), "is not finite in single precision"),
+            (known & ((other - exact).abs() > SAME * (1 + exact.abs())), f"is held: a value inside passes {MOST:g}"),
+        ):
+            if bool(weak.any()):
+                nearest = points[weak].abs().argmin()
+                return f"from about x = {float(points[weak][nearest]):.3g} on its {name} {says}"
     return ""
 
 
 def _put(source: str, target: Path) -> None:
     """Write the whole file at once; where that fails, nothing new is left, directories included."""
-    absent = [directory for directory in target.absolute().parents if not directory.exists()]
-    fresh = target.absolute().with_name(f".{target.name}.{os.getpid()}")
+    place = target.resolve()  # of a link, the file that it leads to
+    absent = [directory for directory in place.parents if not directory.exists()]
+    fresh = place.with_name(f".actsearch-{os.getpid()}")
     try:
-        target.absolute().parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(source, encoding="utf-8")
-        fresh.replace(target.absolute())
+        if place.exists():
+            shutil.copymode(place, fresh)
+        fresh.replace(place)
     except OSError as fault:
         with contextlib.suppress(OSError):
             fresh.unlink()

@@ -5,6 +5,7 @@ The command line and the scripts both call these. Not here: what is printed (``d
 
 import functools
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from evaluators.task import complete, prepare
 from grammar.known import read
 from grammar.primitive import Primitive
 from search.decided import Say, decided, settled, unsaid
-from search.ladder import TransferSettings, transfer_rung
+from search.ladder import TransferSettings, rungs, transfer_rung
 from search.progress import Goal, Listener, Meter, silent
 from search.provenance import provenance
 from search.ranking.leaderboard import leaderboard
@@ -94,7 +95,9 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
     with _alone_in(directory), Store(directory, create=True) as store:
         store.describe({"settings": to_json(settings), **provenance()})
         _check_same(json.loads(store.fact("settings") or "{}"), json.loads(to_json(settings)), directory)
-        again = any(record.outcome.may_be_tried_again for record in store.outcomes().values())
+        ours = {rung.name for rung in rungs(settings.task, settings.ladder, settings.final)}
+        ours |= {transfer_rung(further.task, further.seeds).name for further in settings.transfer}
+        again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())
         if store.fact("finished") and not again:
             return  # nothing is left to train: no worker needs to start
         own = own_rows(settings.space)
@@ -173,17 +176,30 @@ def _check_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> No
     if changed:
         raise BadSettings(
             f"the run in '{directory}' was started with other settings ({'; '.join(changed)}): "
-            "use the same ones to go on with it, or another directory (--run)"
+            f"use the same ones to go on with it ({_as_options(changed, old)}), or another directory (--run)"
         )
 
 
 def _is_idle(line: str, settings: dict[str, Any]) -> bool:
-    """Whether a difference is of ``own`` settings of a task that is not the user's own: they mean nothing there."""
-    key = line.partition(":")[0]
-    section, is_own, _ = key.partition(".own.")
+    """Whether a difference is of ``own`` settings that mean nothing for the task: it is another, or has no score."""
+    section, is_own, key = line.partition(":")[0].partition(".own.")
     for step in section.split(".") if is_own else ():
         settings = settings[int(step)] if isinstance(settings, list) else settings.get(step, {})
-    return bool(is_own) and settings.get("name") != "own"
+    return bool(is_own) and (settings.get("name") != "own" or (key == "chance" and not settings["own"]["score"]))
+
+
+def _as_options(changed: list[str], old: dict[str, Any]) -> str:
+    """Return the options that bring the old settings back; a list as a whole."""
+    options: dict[str, str] = {}
+    for line in changed:
+        path, value = list[str](), old
+        for step in line.partition(":")[0].split("."):
+            if not isinstance(value, dict):
+                break
+            path.append(step)
+            value = value.get(step, {})
+        options[".".join(path)] = json.dumps(value)
+    return " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in options.items())
 
 
 @contextmanager

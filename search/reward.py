@@ -5,6 +5,7 @@ which the task measures.
 """
 
 import math
+import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,8 +35,8 @@ class Scale:
 def scale_of(chance: float | None, baselines: Sequence[float | None], *, is_cross_entropy: bool = True) -> Scale:
     """Return the scale of a run.
 
-    A cross-entropy is measured by chance. So is a score of the user's whose chance was given, if every baseline lies
-    between 0 and it; any other is measured by the worst and the best of the baselines.
+    A cross-entropy is measured by chance. So is a score of the user's whose chance was given, if baselines are positive
+    and most lie below it; any other is measured by the median and the best of the baselines.
 
     Args:
         chance: what a child that knows nothing gets; None if nobody said.
@@ -43,12 +44,12 @@ def scale_of(chance: float | None, baselines: Sequence[float | None], *, is_cros
         is_cross_entropy: whether scores are losses whose chance is known.
     """
     scores = [score for score in baselines if score is not None]
-    if chance is not None and (is_cross_entropy or (chance > 0 and all(0 < score < chance for score in scores))):
+    middle, best = (statistics.median(scores), min(scores)) if scores else (-math.inf, math.inf)
+    if chance is not None and (is_cross_entropy or (chance > 0 and best > 0 and middle < chance)):
         return Scale(chance)
     if not scores:
         return Scale(chance or 0.0, abs(chance or 0.0) or 1.0)
-    worst, best = max(scores), min(scores)
-    return Scale(worst, worst - best or USUAL_SPREAD * abs(worst) or 1.0)
+    return Scale(middle, middle - best or USUAL_SPREAD * abs(middle) or 1.0)
 
 
 def reward(outcome: Outcome, scale: Scale) -> float:
@@ -56,8 +57,8 @@ def reward(outcome: Outcome, scale: Scale) -> float:
 
     A loss that is measured by chance is worth ``chance / loss - 1``: nothing at chance, 1 at half of it, steep where it
     is small, since a search wants the best function, not good ones on the whole; 99 at a hundredth of chance, from
-    where on it grows slowly. Another score is worth 1 at the worst of the baselines, 2.4 at the best, and from there on
-    nearly in proportion to what it is better by.
+    where on it grows slowly. Another score is worth 1 at the median of the baselines, 2.4 at the best, and from there
+    on nearly in proportion to what it is better by.
     """
     return reward_of_loss(outcome.score, scale)
 

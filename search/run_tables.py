@@ -92,6 +92,9 @@ def remarks(board: Leaderboard) -> list[str]:
         if failed:
             share = f"{len(failed)} of {len(entry.records[FINAL])} seeds failed"
             found.append(f"{entry.expression}: {share} ({failed[0].reason}), so it has no mean and no rank")
+    every = [record.outcome for entry in board.entries for records in entry.records.values() for record in records]
+    lost = sum(outcome.may_be_tried_again for outcome in every)
+    found += [f"{lost} trainings lost their workers; the same search command tries them again"] if lost else []
     candidates = [entry for entry in board.entries if not entry.baseline]
     if candidates and not any(r.outcome.score is not None for e in candidates for r in e.records.get(SEARCH, ())):
         reasons = [r.outcome.reason or r.outcome.status.value for e in candidates for r in e.records.get(SEARCH, ())]

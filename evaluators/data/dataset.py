@@ -71,7 +71,9 @@ class DataSet:
             split = getattr(self, name)
             for part in (split.inputs, split.labels):
                 found.update(f"{part.dtype}{tuple(part.shape)}".encode())
-                found.update(part.detach().cpu().contiguous().view(torch.uint8).numpy().data)
+                plain = torch.view_as_real(part) if part.is_complex() else part
+                flat = plain.detach().cpu().flatten().clone(memory_format=torch.contiguous_format)
+                found.update(flat.view(torch.uint8).numpy().data)
         return found.hexdigest()[:16]
 
     def to(self, device: str) -> "DataSet":

@@ -62,6 +62,15 @@ def is_available() -> bool:
     return True
 
 
+def kernel_key() -> str:
+    """Return a name for what the kernel's last digits depend on: its sources, the compiler, and the processor.
+
+    Raises:
+        NotNativeError: there is no compiler.
+    """
+    return _key(_compiler())
+
+
 def _compiler() -> str:
     for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
         if name and (found := shutil.which(name)):

@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from evaluators.outcome import Outcome
+from evaluators.outcome import NO_PART, Outcome
 from evaluators.printable import printable
 from grammar.primitive import Primitive
 from search.settings import load_settings
@@ -55,6 +55,12 @@ def check_scored(outcomes: Iterable[Outcome]) -> None:
         NothingScored: with the commonest reason.
     """
     found = list(outcomes)
+    without = sum(NO_PART in outcome.metrics for outcome in found)
+    if without:
+        say(
+            f"in {without} of {len(found)} trainings the candidate had no part: make(channels) was not called, its "
+            "layer was not called, or nothing was made of its values; their scores say nothing of it"
+        )
     if found and all(outcome.score is None for outcome in found):
         (reason, count), *_ = Counter(o.reason or o.status.value for o in found).most_common(1)
         raise NothingScored(f"not one of {len(found)} trainings has a score; {count} times the reason was: {reason}")
@@ -71,6 +77,9 @@ _ANSWERS: list[TextIO] = []  # where JSON goes, if not to sys.stdout
 @contextlib.contextmanager
 def answers_alone_on_stdout() -> Iterator[None]:
     """Send to the error stream whatever is printed, by this process or those it starts, but for ``print_json``."""
+    if sys.stdout is None:  # closed by whoever started this
+        yield
+        return
     sys.stdout.flush()
     descriptor = _descriptor_of(sys.stdout)
     answers = sys.stdout if descriptor is None else os.fdopen(os.dup(descriptor), "w", encoding="utf-8")

@@ -36,6 +36,7 @@ CHANGES = {
     "autocast": "torch.set_autocast_enabled('cpu', True)",
     "cudnn": "torch.backends.cudnn.benchmark = True",
     "fast path of attention": "torch.backends.mha.set_fastpath_enabled(False)",
+    "hooks of every layer": "torch.nn.modules.module.register_module_forward_hook(lambda m, i, o: o * 2)",
     "generators": "random.random(); np.random.rand(); torch.rand(1)",
     "cores": "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
 }

@@ -9,9 +9,11 @@ from torch import nn
 
 from evaluators.activation import maker_of
 from evaluators.contained import contained
-from evaluators.outcome import Outcome, Request, Status
+from evaluators.first_look import first_look
+from evaluators.outcome import NO_PART, Outcome, Request, Status
 from evaluators.own import BadOwnTask
 from evaluators.places import network
+from evaluators.pool import PoolSettings, SerialPool
 from evaluators.settings import OwnSettings, TaskSettings
 from evaluators.task import complete, data_of, prepare
 from evaluators.training import train_population
@@ -221,10 +223,20 @@ def test_an_encoder_layer_of_torch_is_scored_with_the_candidate_and_not_by_its_f
         with torch.no_grad():
             as_scored = model(data.validation.inputs)
     torch.testing.assert_close(as_scored, as_in_training)
-    with torch.no_grad():  # what torch does by itself: the rectifier that is no longer there
-        assert not torch.allclose(model(data.validation.inputs), as_in_training, atol=1e-3)
     relu, gauss = _train(task, "relu", "gauss")
     assert relu.score != gauss.score
+
+
+def test_by_itself_torch_evaluates_an_encoder_layer_with_the_activation_it_was_made_with() -> None:
+    """Why the fast path is off while children are trained and scored."""
+    with contained(0):
+        layer = nn.TransformerEncoderLayer(4, 2, 8, activation=nn.ReLU(), batch_first=True).eval()
+        layer.activation = maker_of("gauss")(8, -1)
+        x = torch.randn(3, 5, 4)
+        with torch.no_grad():
+            right = layer(x)
+            torch.backends.mha.set_fastpath_enabled(True)
+            assert not torch.allclose(layer(x), right, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -256,7 +268,162 @@ def test_a_network_that_leaves_layers_out_at_random_in_training_is_no_fault(writ
     prepare(write(HEAD.replace("h = self.relu(self.first(x))", drops)))
 
 
+BUILD = "def build(settings):\n    net = Net()\n    {}\n    return net, data()\n"
+REPEATS = {
+    "a buffer that is not saved": HEAD + BUILD.format(
+        "net.register_buffer('noise', torch.tensor(np.random.default_rng().normal(size=8)).float(), persistent=False)"
+    ) + "Net.forward = lambda self, x: self.last(self.relu2(self.second(self.relu(self.first(x)) + self.noise)).mean(1))\n",
+    "noise in forward": HEAD + BUILD.format("pass") + "OLD = Net.forward\nRNG = np.random.default_rng(0)\n"
+    "Net.forward = lambda self, x: OLD(self, x + RNG.normal())\n",
+    "a generator of its own": HEAD + BUILD.format("pass") + "OLD = Net.forward\nG = torch.Generator().manual_seed(0)\n"
+    "Net.forward = lambda self, x: OLD(self, x + torch.randn(1, generator=G))\n",
+    "a memory": HEAD + BUILD.format("pass") + "OLD = Net.forward\nBANK = [0.0]\n"
+    "def forward(self, x):\n    BANK[0] += float(x.mean())\n    return OLD(self, x + BANK[0])\nNet.forward = forward\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", REPEATS.values(), ids=REPEATS)
+def test_a_training_that_would_not_come_out_the_same_twice_is_refused(write: Write, source: str) -> None:
+    with pytest.raises(BadOwnTask, match="two trainings with the same seed come to other losses"):
+        prepare(write(source))
+
+
+GOOD = {
+    "a head of zeros": BUILD.format("nn.init.zeros_(net.last.weight)"),
+    "a frozen body": BUILD.format("net.first.requires_grad_(False)"),
+    "lazy layers": BUILD.format("net.second = nn.LazyLinear(8)"),
+    "dropout in place": BUILD.format("net.relu = nn.Sequential(nn.ReLU(), nn.Dropout(0.1, inplace=True))"),
+    "checkpoints": BUILD.format("pass") + "from torch.utils.checkpoint import checkpoint\nOLD = Net.forward\n"
+    "Net.forward = lambda self, x: checkpoint(OLD, self, x.requires_grad_(), use_reentrant=True)\n",
+    "a body without gradients": BUILD.format("pass") + "def forward(self, x):\n    with torch.no_grad():\n"
+    "        h = self.relu(self.first(x))\n    return self.last(self.relu2(self.second(h)).mean(1))\nNet.forward = forward\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("source", GOOD.values(), ids=GOOD)
+def test_what_is_right_if_unusual_is_trained_with_every_candidate(write: Write, source: str) -> None:
+    task = write(HEAD + source)
+    assert prepare(task) == []
+    outcomes = _train(task, "relu", "tanh", "gelu", "exp(neg(square(x)))")
+    assert [outcome.status for outcome in outcomes] == [Status.SCORED] * 4
+    assert len({outcome.score for outcome in outcomes}) == 4
+
+
+def test_a_layer_that_is_compiled_is_said_and_not_passed_over(write: Write) -> None:
+    task = write(
+        "import warnings\nwarnings.simplefilter('ignore')  # torch.jit is deprecated\n"
+        + HEAD
+        + BUILD.format("warnings.simplefilter('ignore'); net.relu = torch.jit.script(nn.Sequential(nn.ReLU()))")
+    )
+    with pytest.raises(BadOwnTask, match=r"layer 'relu.0' of the network is compiled \(torch.jit\)"):
+        prepare(task)
+
+
+def test_a_first_look_does_not_end_where_the_last_linear_layer_is_not_the_classifier(write: Write) -> None:
+    source = HEAD.replace(
+        "return self.last(self.relu2(self.second(h)).mean(1))", "return self.last(self.relu2(self.second(h))).mean(1)"
+    )
+    look = first_look("swish", write(source), 0)
+    assert look is not None
+    assert look.readout == 0.0
+
+
+SCORES = {
+    "never makes it": ("pass", True),
+    "never calls it": ("make(8)", True),
+    "drops its values": ("act = make(8); act(net(X).mean(1).unsqueeze(-1).expand(-1, 8))", True),
+    "uses it": ("net.relu = make(8, -1)", False),
+}
+
+
+@pytest.mark.parametrize(("line", "without"), SCORES.values(), ids=SCORES)
+def test_a_training_of_ones_own_in_which_the_candidate_had_no_part_is_marked(
+    write: Write, line: str, without: bool
+) -> None:
+    source = (
+        HEAD + f"def score(make, seed, budget):\n    net = Net()\n    {line}\n    loss = net(X).square().mean()\n"
+        "    loss.backward()\n    return loss\n"
+    )
+    assert (NO_PART in _train(write(source, score="score"), "swish")[0].metrics) == without
+
+
+WARM = {
+    "a head behind": "BODY = nn.Linear(4, 8)\nHEAD = nn.Linear(8, 1)\nNEW = lambda make: nn.Sequential(nn.Linear(4, 8), make(8), HEAD)\n",
+    "after a dry run": "HEAD = nn.Linear(4, 8)\ndef NEW(make):\n    net = nn.Sequential(HEAD, make(8), nn.Linear(8, 1))\n"
+    "    with torch.no_grad():\n        net(torch.ones(5, 4))\n    return net\n",
+}
+
+
+@pytest.mark.parametrize("source", WARM.values(), ids=WARM)
+def test_warm_weights_are_noticed_wherever_they_are(write: Write, source: str) -> None:
+    score = GOES_ON[GOES_ON.index("def score") :].replace(
+        "nn.Sequential(BODY, make(8), nn.Linear(8, 1)){reset}", "NEW(make)"
+    )
+    task = write("import torch\nfrom torch import nn\n" + source + score, score="score")
+    assert _train(task, "relu")[0].status is Status.SCORED
+    with pytest.raises(RuntimeError, match="goes on from an earlier child"):
+        _train(task, "swish")
+
+
+def test_what_a_training_of_ones_own_keeps_does_not_depend_on_the_first_child(write: Write) -> None:
+    source = (
+        "import functools, torch\n@functools.cache\ndef data():\n    return torch.randn(20, 4)\n"
+        "def score(make, seed, budget):\n    return make(4)(data().requires_grad_()).square().mean()\n"
+    )
+    found = []
+    for order in ((1, 2), (2, 1)):
+        task = write(f"# {order}\n" + source, score="score")
+        with SerialPool(task, PoolSettings(kind="serial")) as pool:
+            outcomes = dict(pool.evaluate([Request("relu", seed, 1) for seed in order]))
+        found.append({seed: outcomes[place].score for place, seed in enumerate(order)})
+    assert found[0] == found[1]
+
+
 # ---- channels ----
+
+IN_FRONT = {
+    "lstm": ("self.lstm = nn.LSTM(4, 9, batch_first=True)", "self.lstm(x)[0]", (9, -1)),
+    "attention": ("self.att = nn.MultiheadAttention(4, 1, batch_first=True)", "self.att(x, x, x)[0]", (4, -1)),
+    "matmul": ("self.w = nn.Parameter(torch.randn(4, 9))", "x @ self.w", (9, -1)),
+    "joined": ("self.l = nn.Linear(4, 5)", "torch.cat([self.l(x), self.l(x)], -1)", (10, -1)),
+    "a part": ("self.l = nn.Linear(4, 10)", "self.l(x)[..., :9]", (9, -1)),
+    "glu": ("self.l = nn.Linear(4, 18)", "F.glu(self.l(x))", (9, -1)),
+    "squeezed": ("self.l = nn.Linear(4, 9)", "self.l(x[:, None]).squeeze(1)", (9, -1)),
+    "pooled": ("self.c = nn.Conv1d(6, 9, 1)", "F.max_pool1d(self.c(x), 2)", (9, 1)),
+}
+
+
+@pytest.mark.parametrize(("layer", "call", "expected"), IN_FRONT.values(), ids=IN_FRONT)
+def test_channels_are_found_behind_all_that_stands_in_front_of_activations(
+    write: Write, layer: str, call: str, expected: tuple[int, int]
+) -> None:
+    source = (
+        HEAD + f"class Mine(nn.Module):\n    def __init__(self):\n        super().__init__()\n        {layer}\n"
+        f"        self.relu = nn.ReLU()\n    def forward(self, x):\n        return self.relu({call}).flatten(1)[:, :2]\n"
+        "def build(settings):\n    return Mine(), data()\n"
+    )
+    made = []
+
+    def make(channels: int, dimension: int | None = None) -> nn.Module:
+        made.append((channels, dimension))
+        return nn.ReLU()
+
+    settings = complete(write(source))
+    with torch.random.fork_rng():
+        network(settings, data_of(settings), make)
+    assert made == [expected]
+
+
+def test_where_nothing_tells_the_channels_the_user_must(write: Write) -> None:
+    source = HEAD.replace(
+        "h = self.relu(self.first(x))",
+        "h = self.relu(self.first(x).view(-1, 6, 2, 4).transpose(1, 2)).flatten(2)[..., :8]",
+    )
+    with pytest.raises(
+        BadOwnTask, match=r"nothing in front of it tells where its channels are: say it with task.own.dim"
+    ):
+        prepare(write(source))
+
 
 LAYERED = (
     HEAD

@@ -30,7 +30,17 @@ def test_every_formula_of_ours_is_read_as_sympy_itself_reads_it(formula: str) ->
 
 
 @pytest.mark.parametrize(
-    "formula", ["Piecewise((a, a > 0), (0, True))", "max(a, 0) + abs(b)", "a^2 - -b", "exp(1.5e-3*a)*pi/E", "ln(2)"]
+    "formula",
+    [
+        "Piecewise((a, a > 0), (0, True))",
+        "max(a, 0) + abs(b)",
+        "a^2 - -b",
+        "exp(1.5e-3*a)*pi/E",
+        "ln(2)",
+        "Piecewise((a, (a > 0) & (a < 1)), (0, True))",
+        "a % 2",
+        "acot(a) + Rational(1, 2)",
+    ],
 )
 def test_what_people_write_is_read(formula: str) -> None:
     check_formula(formula, ("a", "b"))
@@ -53,6 +63,8 @@ EVIL = (
     "'a'",
     "a; b",
     "9**9**9",
+    "-(a, 1)",
+    "(1, 2)*(3, 4)",
     "2**100000",
     "a[0]",
     "(a := 1)",

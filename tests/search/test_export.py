@@ -55,8 +55,21 @@ def test_a_file_is_compared_far_out_where_the_row_inside_overflows(
         export(read(text), tmp_path / "f.py")
 
 
-def test_where_single_precision_breaks_down_is_said() -> None:
+def test_where_the_file_is_not_what_is_written_is_said() -> None:
     assert weak_spot(read("gate(sinh(x),scale(x))")) == ""
     steep = Primitive("steep", 1, "torch.exp(a * a) / torch.exp(a * a)", "1")
-    weak = weak_spot(read("mul(x,steep(x))", (steep,)))
-    assert weak.startswith("in single precision its value is not finite at x = ")
+    assert "its value is not finite in single precision" in weak_spot(read("mul(x,steep(x))", (steep,)))
+    assert (
+        weak_spot(read("logabs(exp(exp(x)))")) == "from about x = 4.3 on its value is held: a value inside passes 1e+30"
+    )
+
+
+def test_a_link_is_followed_and_a_files_mode_stays(tmp_path: Path) -> None:
+    (tmp_path / "real.py").write_text("old")
+    (tmp_path / "real.py").chmod(0o640)
+    (tmp_path / "link.py").symlink_to("real.py")
+    export(read("silu"), tmp_path / "link.py")
+    assert (tmp_path / "link.py").is_symlink()
+    assert "class Activation" in (tmp_path / "real.py").read_text()
+    assert (tmp_path / "real.py").stat().st_mode & 0o777 == 0o640
+    export(read("silu"), tmp_path / ("n" * 250 + ".py"))

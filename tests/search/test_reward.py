@@ -44,9 +44,11 @@ def test_the_scores_of_the_first_report_are_told_apart() -> None:
     ("chance", "baselines", "expected"),
     [
         (2.3, [0.5, 0.9], Scale(2.3)),  # positive losses below the chance that was given
-        (2.3, [0.5, 2.9], Scale(2.9, 2.4)),  # a baseline is worse than what should know nothing
-        (-0.1, [-0.9, -0.8], Scale(-0.8, 0.1)),
-        (None, [0.5, None, 0.7], Scale(0.7, 0.2)),
+        (2.3, [0.5, 0.6, 1e6], Scale(2.3)),  # one diverged
+        (2.3, [0.5, 2.9, 3.1], Scale(2.9, 2.4)),  # most are worse than what should know nothing
+        (-0.1, [-0.9, -0.8], Scale(-0.85, 0.05)),
+        (None, [0.5, None, 0.7], Scale(0.6, 0.1)),
+        (None, [1e6, 0.3, 0.31, 0.29], Scale(0.305, 0.015)),
         (None, [4.0, 4.0], Scale(4.0, 0.4)),
         (None, [0.0], Scale(0.0, 1.0)),
         (None, [None], Scale(0.0, 1.0)),
@@ -58,7 +60,7 @@ def test_a_score_of_ones_own_is_measured_by_its_chance_or_by_the_baselines(
     chance: float | None, baselines: list[float | None], expected: Scale
 ) -> None:
     found = scale_of(chance, baselines, is_cross_entropy=False)
-    assert found.origin == expected.origin
+    assert found.origin == pytest.approx(expected.origin)
     assert found.unit == (None if expected.unit is None else pytest.approx(expected.unit))
 
 
