@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from evaluators.activation import MakeActivation
 from evaluators.contained import Exited, contained, importing
 from evaluators.data.dataset import SPLITS, BadData, DataSet, Split
+from evaluators.freshness import Freshness
 from evaluators.settings import TaskSettings
 
 
@@ -134,10 +135,11 @@ def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -
 def rehearse(settings: TaskSettings, make: MakeActivation) -> None:
     """Call the user's training once with a budget of 1, so that what it keeps, such as data, is alike in every process.
 
-    Whatever it raises with so small a budget is no matter: the children will tell.
+    Whatever it raises with so small a budget is no matter: the children will tell. Weights that it keeps are warm
+    from here on, for the first child too.
     """
-    with contextlib.suppress(Exception), contained(0, settings.own.file):
-        find(settings.own.score)(make, 0, 1)
+    with contextlib.suppress(Exception), contained(0, settings.own.file), Freshness() as freshness:
+        find(settings.own.score)(lambda *where, **named: freshness.watch(make(*where, **named)), 0, 1)
 
 
 def built(settings: TaskSettings) -> tuple[nn.Module, Any]:

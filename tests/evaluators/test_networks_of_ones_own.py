@@ -133,6 +133,14 @@ def test_a_training_of_ones_own_that_goes_on_with_trained_weights_is_no_score(wr
         _train(task, "swish")
 
 
+def test_what_the_rehearsal_of_a_training_left_behind_is_warm_for_the_first_child_too(write: Write) -> None:
+    task = write(GOES_ON.replace("{reset}", "") + "# rehearsed\n", score="score")
+    with SerialPool(task, PoolSettings(kind="serial")) as pool:
+        outcome = dict(pool.evaluate([Request("relu", 1, 3)]))[0]
+    assert outcome.status is Status.CRASHED
+    assert "goes on from an earlier child" in outcome.reason
+
+
 def test_a_training_of_ones_own_may_keep_a_network_that_it_starts_anew(write: Write) -> None:
     task = write(GOES_ON.replace("{reset}", "\n    BODY.reset_parameters()"), score="score")
     together, alone = _train(task, "relu", "swish")[1], _train(task, "swish")[0]
