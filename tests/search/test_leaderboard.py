@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -39,8 +40,19 @@ def _keep(store: Store, text: str, rung: str, losses: list[float | None], first:
         store.add_outcome(Record(Key(name, rung, repeat), Request(text, repeat, 2, test=bool(test)), outcome))
 
 
+OPENED: list[Store] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 def _store(directory: Path, *texts: str, baselines: tuple[str, ...] = ()) -> Store:
     store = Store(directory, create=True)
+    OPENED.append(store)
     store.add_rungs(LADDER)
     rows = [Behaviour(digest(n), t, t in baselines, twin_key(n)) for t in texts for n in [behaviour(read(t))]]
     store.add_proposals(rows, [StoredProposal(1, (0,), row.expression, row.fingerprint) for row in rows], b"")

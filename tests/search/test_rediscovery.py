@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,20 @@ def test_the_definition_holds_swish_like_what_the_paper_does() -> None:
     assert not any(is_swish_like(name) for name in ("relu", "softplus", "tanh", "x", "cube(x)", "maxout"))
 
 
+OPENED: list[Store] = []
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     found = Store(tmp_path, create=True)
+    OPENED.append(found)
     found.add_rungs(rungs(complete(TaskSettings()), [], FinalSettings(2, SEEDS, 8)))
     found.describe({"settings": json.dumps({"seed": 3, "space": {"units": 1}})})
     texts = ["relu(x)", "div(x,x)", *SEARCH_LOSSES]
