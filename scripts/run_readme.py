@@ -17,6 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
+ROOM = 10e9  # bytes
 OLDEST_MINOR = 11  # Python 3.11, of pyproject.toml
 
 
@@ -66,6 +67,9 @@ def main() -> int:
     python = newest() if options.newest else shutil.which(options.python) or options.python
     if options.newest and Path(python).name == f"python3.{sys.version_info.minor}":
         print(f"no newer Python than {sys.executable} is to be had here")
+        return 0
+    if options.newest and shutil.disk_usage(tempfile.gettempdir()).free < ROOM:
+        print(f"{python} is here, but not the {ROOM / 1e9:g} GB that its torch takes, which is for GPUs as well")
         return 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="actsearch-readme-", ignore_cleanup_errors=True) as scratch:
