@@ -80,9 +80,12 @@ def main() -> int:
         for block in [*blocks(readme, "python"), *blocks(readme, "yaml")]:
             if name := FILE.match(block):
                 (clone / name[1]).write_text(block, encoding="utf-8")
-        downloads = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache" / "pip")  # none of what it installs
+        # where pip finds packages, and what it downloaded before, is the machine's; all else of the home is empty
+        downloads = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache" / "pip")
+        sources = os.environ.get("PIP_CONFIG_FILE") or str(Path.home() / ".config" / "pip" / "pip.conf")
         kept = {key: value for key, value in os.environ.items() if key != "ACTSEARCH_CACHE" and key[:4] != "XDG_"}
         environment = kept | {"HOME": str(home), "PYTHON": python, "COLUMNS": "80", "PIP_CACHE_DIR": downloads}
+        environment["PIP_CONFIG_FILE"] = sources
         print(f"README.md with {python}, in {clone}", flush=True)
         script = Path(scratch) / "readme.sh"
         script.write_text(shell_script(readme), encoding="utf-8")
