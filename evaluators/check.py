@@ -93,7 +93,7 @@ def check(settings: TaskSettings, data: DataSet) -> list[str]:
             model = network(settings, data, make).to(data.train.inputs.device)
             names = {layer: name for name, layer in model.named_modules() if isinstance(layer, _Probe)}
             batch = first_of(data.train, min(settings.batch, EXAMPLES))
-            _check_training(settings, model, batch, names)
+            _check_training(model, batch, names)
             _check_scoring(settings, model, data, names)
             said = list(_calls_of_its_own(model, batch))
             check_repeats(settings, data, make)
@@ -106,7 +106,7 @@ def check(settings: TaskSettings, data: DataSet) -> list[str]:
         raise BadOwnTask(f"'{settings.own.build}' cannot be tried: {type(fault).__name__}: {fault}") from fault
 
 
-def _check_training(settings: TaskSettings, model: nn.Module, batch: Split, names: dict[_Probe, str]) -> None:
+def _check_training(model: nn.Module, batch: Split, names: dict[_Probe, str]) -> None:
     model.train()
     betas = {probe.beta for probe in names}
     if not [part for part in model.parameters() if part.requires_grad and part not in betas]:

@@ -16,7 +16,6 @@ from torch import nn
 from evaluators import own
 from evaluators.activation import MakeActivation, function_of, maker_of
 from evaluators.contained import contained
-from evaluators.data.dataset import Split
 from evaluators.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
 from evaluators.freshness import Freshness
 from evaluators.initialisation import initialise
@@ -27,6 +26,7 @@ from evaluators.schedule import batches
 from evaluators.settings import TaskSettings
 from evaluators.task import TASKS, BadTask, complete, data_of
 from evaluators.torch_child import TorchChild
+from evaluators.trial import first_of
 from grammar.primitive import Primitive
 
 RECENT = 20  # steps whose mean loss says whether a child is hopeless
@@ -94,7 +94,11 @@ def _open(
     network = TASKS[settings.name].network(settings, data, make)
     initialise(network, settings.init or "he", function, generator)
     network = network.to(data.train.inputs.device)
-    norms = _looked(settings, lambda: gradient_norms(network, _first(data.train))) if settings.diagnostics else None
+    norms = (
+        _looked(settings, lambda: gradient_norms(network, first_of(data.train, EXAMPLES)))
+        if settings.diagnostics
+        else None
+    )
     order = batches(len(data.train.labels), settings.batch, request.steps, generator)
     if settings.kernel != "torch":
         try:
@@ -103,10 +107,6 @@ def _open(
             if settings.kernel == "native":
                 raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
     return TorchChild(network, data.train, order, settings, generator), norms
-
-
-def _first(split: Split) -> Split:
-    return Split(split.inputs[:EXAMPLES].clone(), split.labels[:EXAMPLES])
 
 
 Seen = TypeVar("Seen", list[float], Facts)
@@ -144,8 +144,8 @@ def _outcome(
     facts: Facts = {}
     if settings.diagnostics:
         network = child.trained_network()
-        end_norms = _looked(settings, lambda: gradient_norms(network, _first(data.train)))
-        layers = _looked(settings, lambda: look_at(network, made, _first(data.train)))
+        end_norms = _looked(settings, lambda: gradient_norms(network, first_of(data.train, EXAMPLES)))
+        layers = _looked(settings, lambda: look_at(network, made, first_of(data.train, EXAMPLES)))
         if start_norms is not None and end_norms is not None and layers is not None:
             facts = {"learning_curve": learning_curve(child.losses), "gradient_norm_start": start_norms}
             facts |= {"gradient_norm_end": end_norms} | layers

@@ -8,6 +8,7 @@ where the truth does. Nor is a function that is only looked at, in double precis
 """
 
 import functools
+import math
 
 import torch
 
@@ -42,12 +43,8 @@ def _reach(row: Primitive, arguments: tuple[float, ...]) -> float:
 
 
 def _grid(largest: float) -> torch.Tensor:
-    sizes = torch.logspace(_exponent(SMALLEST), _exponent(max(largest, SMALLEST)), POINTS, dtype=torch.float64)
+    sizes = torch.logspace(math.log10(SMALLEST), math.log10(max(largest, SMALLEST)), POINTS, dtype=torch.float64)
     return torch.cat([-sizes.flip(0), torch.zeros(1, dtype=torch.float64), sizes])
-
-
-def _exponent(size: float) -> float:
-    return float(torch.log10(torch.tensor(size, dtype=torch.float64)))
 
 
 def held_code(row: Primitive) -> str:

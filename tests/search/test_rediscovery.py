@@ -44,20 +44,9 @@ def test_the_definition_holds_swish_like_what_the_paper_does() -> None:
     assert not any(is_swish_like(name) for name in ("relu", "softplus", "tanh", "x", "cube(x)", "maxout"))
 
 
-OPENED: list[Store] = []
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    while OPENED:
-        OPENED.pop().close()
-
-
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
     found = Store(tmp_path, create=True)
-    OPENED.append(found)
     found.add_rungs(rungs(complete(TaskSettings()), [], FinalSettings(2, SEEDS, 8)))
     found.describe({"settings": json.dumps({"seed": 3, "space": {"units": 1}})})
     texts = ["relu(x)", "div(x,x)", *SEARCH_LOSSES]
@@ -76,7 +65,8 @@ def store(tmp_path: Path) -> Store:
             FINAL,
             [dataclasses.replace(one, diagnostics={"betas": [0, 1, 2, 1, 2, 3]}) for one in outcomes],
         )
-    return found
+    yield found
+    found.close()
 
 
 def _outcome(loss: float | None) -> Outcome:
