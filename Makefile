@@ -15,6 +15,8 @@ help:  ## list the targets
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	rm -rf $(VENV)/typed && mkdir -p $(VENV)/typed/actsearch
+	ln -s $(addprefix ../../../,$(wildcard search/api/*.py) search/api/py.typed grammar evaluators search) $(VENV)/typed/actsearch
 	touch $@
 
 setup: $(READY)  ## create .venv and install everything, with the versions of constraints.txt

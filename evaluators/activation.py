@@ -12,11 +12,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from evaluators.layout import layout_of
-from grammar.fingerprint import fingerprint
-from grammar.known import read
-from grammar.primitive import Primitive
-from grammar.render import Function, compile_expression
+from actsearch.evaluators.layout import layout_of
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.known import read
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.render import Function, compile_expression
 
 BETA_START = 1.0  # Swish-1 is x*sigmoid(x): the paper does not give its start
 

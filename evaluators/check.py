@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from evaluators.contained import Exited, contained
-from evaluators.data.dataset import SPLITS, DataSet, Split
-from evaluators.own import BadOwnTask
-from evaluators.places import network
-from evaluators.settings import TaskSettings
-from evaluators.trial import EXAMPLES, first_of, loss_of
-from evaluators.twice import check_builds, check_repeats
+from actsearch.evaluators.contained import Exited, contained
+from actsearch.evaluators.data.dataset import SPLITS, DataSet, Split
+from actsearch.evaluators.own import BadOwnTask
+from actsearch.evaluators.places import network
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.trial import EXAMPLES, first_of, loss_of
+from actsearch.evaluators.twice import check_builds, check_repeats
 
 DRAWS = 64  # at most, of a network that leaves layers out at random in training
 KINDS = ("relu", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "mish", "hardswish", "relu6", "rrelu", "softplus")

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from evaluators.activation import maker_of
-from evaluators.allocator import keep_freed_memory
-from grammar.primitive import Primitive
+from actsearch.evaluators.activation import maker_of
+from actsearch.evaluators.allocator import keep_freed_memory
+from actsearch.grammar.primitive import Primitive
 
 SHAPE = (128, 16, 40)  # examples, channels, positions: a layer of the default child, at a usual batch
 ROUNDS = 15

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluators.activation import Activation
-from evaluators.data.dataset import Split
+from actsearch.evaluators.activation import Activation
+from actsearch.evaluators.data.dataset import Split
 
 EXAMPLES = 64  # enough for shares of a percent over a layer, cheap against the training
 ZERO, FLAT = 1e-6, 1e-2

@@ -2,7 +2,7 @@
 
 How well the last features of the untrained network already tell the classes apart, how far gradients of different
 examples agree, and how large gradients and outputs are. Not here: the same after training (``diagnostics``), and what
-is made of it (``search.features``).
+is made of it (``search.knowledge``).
 """
 
 import contextlib
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, one_hot
 
-from evaluators.activation import function_of, maker_of
-from evaluators.contained import contained
-from evaluators.initialisation import initialise
-from evaluators.settings import TaskSettings
-from evaluators.task import TASKS, complete, data_of
-from grammar.primitive import Primitive
+from actsearch.evaluators.activation import function_of, maker_of
+from actsearch.evaluators.contained import contained
+from actsearch.evaluators.initialisation import initialise
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import TASKS, complete, data_of
+from actsearch.grammar.primitive import Primitive
 
 LABELS = 256  # of the training examples that are looked at, in two halves
 LEAST_EXAMPLES = 16  # where one example has many labels

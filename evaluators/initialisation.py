@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from grammar.render import Function
+from actsearch.grammar.render import Function
 
 Scheme = Literal["he", "glorot", "lecun", "matched", "network"]
 """``he`` 2 / inputs (He et al. 2015, section 2.2), ``glorot`` 2 / (inputs + outputs) (Glorot & Bengio 2010, section

@@ -5,7 +5,7 @@ import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from evaluators.printable import shortened
+from actsearch.evaluators.printable import shortened
 
 
 class Status(StrEnum):

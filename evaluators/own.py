@@ -17,11 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from evaluators.activation import MakeActivation
-from evaluators.contained import Exited, contained, importing
-from evaluators.data.dataset import SPLITS, BadData, DataSet, Split
-from evaluators.freshness import Freshness
-from evaluators.settings import TaskSettings
+from actsearch.evaluators.activation import MakeActivation
+from actsearch.evaluators.contained import Exited, contained, importing
+from actsearch.evaluators.data.dataset import SPLITS, BadData, DataSet, Split
+from actsearch.evaluators.freshness import Freshness
+from actsearch.evaluators.settings import TaskSettings
 
 
 class BadOwnTask(ValueError):

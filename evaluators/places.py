@@ -6,11 +6,11 @@ Not here: where the network comes from (``own``), and whether what was replaced 
 import torch
 from torch import Tensor, nn
 
-from evaluators.activation import MakeActivation
-from evaluators.data.dataset import DataSet
-from evaluators.layout import Layouts
-from evaluators.own import BadOwnTask, built
-from evaluators.settings import TaskSettings
+from actsearch.evaluators.activation import MakeActivation
+from actsearch.evaluators.data.dataset import DataSet
+from actsearch.evaluators.layout import Layouts
+from actsearch.evaluators.own import BadOwnTask, built
+from actsearch.evaluators.settings import TaskSettings
 
 EXAMPLES = (2, 256)  # that are run to see the channels of each place: more where a place is not met by few
 

@@ -14,12 +14,12 @@ from typing import Annotated, Literal
 import pydantic.dataclasses
 from pydantic import ConfigDict, Field
 
-from evaluators.allocator import keep_freed_memory
-from evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
-from evaluators.settings import TaskSettings
-from evaluators.task import warm_up
-from evaluators.training import train_population
-from grammar.primitive import Primitive
+from actsearch.evaluators.allocator import keep_freed_memory
+from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import warm_up
+from actsearch.evaluators.training import train_population
+from actsearch.grammar.primitive import Primitive
 
 ATTEMPTS = 2  # a population that failed this often is split, and a single child that raised this often is given up
 LONE_DEATHS = 4  # of workers under one child alone, with no other reason in sight, before it is given up

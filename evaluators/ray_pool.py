@@ -16,15 +16,15 @@ from typing import Any
 
 import ray
 
-from evaluators.allocator import keep_freed_memory
-from evaluators.data.dataset import BadData
-from evaluators.outcome import Outcome, Request, Status
-from evaluators.own import BadOwnTask
-from evaluators.pool import Pool, PoolSettings, Verdict, Work, WorkersCannotStartError, in_populations
-from evaluators.settings import TaskSettings
-from evaluators.task import BadTask, complete, device_of, warm_up
-from evaluators.training import train_population
-from grammar.primitive import Primitive
+from actsearch.evaluators.allocator import keep_freed_memory
+from actsearch.evaluators.data.dataset import BadData
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.own import BadOwnTask
+from actsearch.evaluators.pool import Pool, PoolSettings, Verdict, Work, WorkersCannotStartError, in_populations
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import BadTask, complete, device_of, warm_up
+from actsearch.evaluators.training import train_population
+from actsearch.grammar.primitive import Primitive
 
 OBJECT_STORE_BYTES = 150 * 2**20  # outcomes are small; Ray's default is a third of the machine's memory
 POLL_SECONDS = 1.0

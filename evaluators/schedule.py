@@ -5,7 +5,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import TaskSettings
 
 SGD_MOMENTUM = 0.9  # He et al. 2015, section 4.2
 

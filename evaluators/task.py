@@ -11,20 +11,20 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from evaluators import own, places
-from evaluators.activation import MakeActivation, function_of, maker_of
-from evaluators.check import check
-from evaluators.data import cifar, digits, idx, mnist1d, text
-from evaluators.data.dataset import BadData, DataSet
-from evaluators.native.child import NativeChild
-from evaluators.native.compiler import NotNativeError, is_available
-from evaluators.networks.mlp import MLP
-from evaluators.networks.mlp import WIDTH as MLP_WIDTH
-from evaluators.networks.resnet1d import WIDTH, ResNet1d
-from evaluators.networks.resnet2d import ResNet2d
-from evaluators.networks.transformer import WIDTH as STREAM_WIDTH
-from evaluators.networks.transformer import CharacterModel, SequenceClassifier
-from evaluators.settings import TaskSettings
+from actsearch.evaluators import own, places
+from actsearch.evaluators.activation import MakeActivation, function_of, maker_of
+from actsearch.evaluators.check import check
+from actsearch.evaluators.data import cifar, digits, idx, mnist1d, text
+from actsearch.evaluators.data.dataset import BadData, DataSet
+from actsearch.evaluators.native.child import NativeChild
+from actsearch.evaluators.native.compiler import NotNativeError, is_available
+from actsearch.evaluators.networks.mlp import MLP
+from actsearch.evaluators.networks.mlp import WIDTH as MLP_WIDTH
+from actsearch.evaluators.networks.resnet1d import WIDTH, ResNet1d
+from actsearch.evaluators.networks.resnet2d import ResNet2d
+from actsearch.evaluators.networks.transformer import WIDTH as STREAM_WIDTH
+from actsearch.evaluators.networks.transformer import CharacterModel, SequenceClassifier
+from actsearch.evaluators.settings import TaskSettings
 
 Network = Callable[[TaskSettings, DataSet, MakeActivation], nn.Module]
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluators.augmentation import shifted_and_mirrored
-from evaluators.data.dataset import Split
-from evaluators.schedule import one_cycle, optimiser_of
-from evaluators.settings import TaskSettings
+from actsearch.evaluators.augmentation import shifted_and_mirrored
+from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.schedule import one_cycle, optimiser_of
+from actsearch.evaluators.settings import TaskSettings
 
 EVALUATION_BATCH = 250  # examples a forward pass when scoring: large enough to be fast, small enough to stay in cache
 

@@ -6,8 +6,8 @@ Not here: what is looked for while it runs (``check``, ``twice``).
 from torch import Tensor, nn
 from torch.nn import functional
 
-from evaluators.data.dataset import Split
-from evaluators.own import BadOwnTask
+from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.own import BadOwnTask
 
 EXAMPLES = 32  # of a batch that is tried
 

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from evaluators.activation import MakeActivation
-from evaluators.contained import contained
-from evaluators.data.dataset import DataSet, Split
-from evaluators.own import BadOwnTask, built, data_set
-from evaluators.places import network
-from evaluators.settings import TaskSettings
-from evaluators.trial import EXAMPLES, first_of, loss_of
+from actsearch.evaluators.activation import MakeActivation
+from actsearch.evaluators.contained import contained
+from actsearch.evaluators.data.dataset import DataSet, Split
+from actsearch.evaluators.own import BadOwnTask, built, data_set
+from actsearch.evaluators.places import network
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.trial import EXAMPLES, first_of, loss_of
 
 STEPS = 2  # of a training that must come out the same twice
 

@@ -4,8 +4,8 @@ Rows that 2017 has too are its rows; the others stand here. Reciprocal, division
 rows of 2017 are.
 """
 
-from grammar.primitive import Primitive
-from grammar.swish2017 import HELD_EXPONENT, HOLD, SWISH2017
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.swish2017 import HELD_EXPONENT, HOLD, SWISH2017
 
 _SHARED = {row.name: row for row in SWISH2017}
 

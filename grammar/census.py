@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from scipy.stats import binomtest
 
-from grammar.expression import Expression
-from grammar.fingerprint import behaviour, digest, is_finite, twin_key
-from grammar.known import AS_CORE_UNITS, KNOWN, names_by_fingerprint, read
-from grammar.shape import core_units
-from grammar.space import NotInSpace, Space
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.fingerprint import behaviour, digest, is_finite, twin_key
+from actsearch.grammar.known import AS_CORE_UNITS, KNOWN, names_by_fingerprint, read
+from actsearch.grammar.shape import core_units
+from actsearch.grammar.space import NotInSpace, Space
 
 LISTED = 20_000  # legal strings up to which a space is listed whole: about twenty seconds
 Interval = tuple[float, float]

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from grammar.primitive import Primitive
+from actsearch.grammar.primitive import Primitive
 
 INVERSE_PAIRS = frozenset(
     frozenset(pair)

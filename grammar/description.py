@@ -6,12 +6,12 @@ Each fact is marked with how it was found. Not here: how facts are printed (``se
 import dataclasses
 from typing import Any
 
-from grammar import symbolic
-from grammar.expression import Expression
-from grammar.fingerprint import beta_role, fingerprint
-from grammar.known import names_by_fingerprint
-from grammar.properties import properties
-from grammar.screening import refusal
+from actsearch.grammar import symbolic
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.fingerprint import beta_role, fingerprint
+from actsearch.grammar.known import names_by_fingerprint
+from actsearch.grammar.properties import properties
+from actsearch.grammar.screening import refusal
 
 SYMBOLIC, NUMERIC = "symbolic", "numeric"
 

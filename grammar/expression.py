@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from grammar.primitive import OPERANDS, Primitive
+from actsearch.grammar.primitive import OPERANDS, Primitive
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 

@@ -9,8 +9,8 @@ import hashlib
 
 import torch
 
-from grammar.expression import Expression
-from grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.render import compile_expression, values_and_slopes
 
 DIGITS = 6
 """Significant digits that are kept: equal functions written differently agree to about 1e-11 on the probe, distinct

@@ -6,11 +6,11 @@ They are baselines beside the candidates and answers to "is it reachable?"; a na
 import functools
 from collections.abc import Sequence
 
-from grammar.expression import Expression
-from grammar.fingerprint import fingerprint
-from grammar.parse import parse
-from grammar.primitive import Primitive
-from grammar.sets import VOCABULARY
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.parse import parse
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.sets import VOCABULARY
 
 DISCOVERIES = {
     "swish": "mul(x,sigmoid(scale(x)))",

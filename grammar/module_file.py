@@ -4,8 +4,8 @@ The function's body is the one that was trained (``render``). Not here: writing 
 export).
 """
 
-from grammar.expression import Expression
-from grammar.render import function_source
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.render import function_source
 
 _WITH_BETA = '''\
 class {name}(torch.nn.Module):

@@ -7,8 +7,8 @@ import difflib
 import re
 from collections.abc import Sequence
 
-from grammar.expression import IDENTITY, Expression, X, apply
-from grammar.primitive import Primitive
+from actsearch.grammar.expression import IDENTITY, Expression, X, apply
+from actsearch.grammar.primitive import Primitive
 
 _TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<sign>[(),]))")
 

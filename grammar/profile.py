@@ -7,8 +7,8 @@ Linear layers and normalisation absorb scale, offset, sign and direction, so the
 import torch
 from torch import Tensor
 
-from grammar.expression import Expression
-from grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.render import compile_expression, values_and_slopes
 
 REACH = 3.5  # pre-activations behind a normalisation rarely leave it
 POINTS = 16  # at which values and slopes are taken; even, so that none lies in a kink at 0

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from scipy.optimize import brentq, minimize_scalar
 
-from grammar.expression import Expression
-from grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.render import compile_expression, values_and_slopes
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Interval = tuple[float, float]

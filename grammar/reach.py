@@ -12,7 +12,7 @@ import math
 
 import torch
 
-from grammar.primitive import Primitive
+from actsearch.grammar.primitive import Primitive
 
 MOST = 1e30
 """Largest size of a value inside of a function: single precision ends at 3.4e38; the rest is room for

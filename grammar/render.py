@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import torch
 
-from grammar.expression import INPUT, Expression
-from grammar.reach import MOST, held_code, reach
+from actsearch.grammar.expression import INPUT, Expression
+from actsearch.grammar.reach import MOST, held_code, reach
 
 Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """``f(x, beta)``: x of any shape, beta broadcastable to it; returns the shape of x."""

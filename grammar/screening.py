@@ -10,9 +10,9 @@ from enum import StrEnum
 
 import torch
 
-from grammar.expression import Expression
-from grammar.fingerprint import BETAS
-from grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.fingerprint import BETAS
+from actsearch.grammar.render import compile_expression, values_and_slopes
 
 EDGE = 6.0  # pre-activations behind a normalisation rarely leave [-6, 6]
 EXPLODES = 100.0  # |f| beyond this on [-6, 6]: not one such function learned anything (x^3, exp, x/sinc x)

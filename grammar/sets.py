@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import torch
 
-from grammar import aquasurf2023, swish2017
-from grammar.formula import BadFormula, check_formula
-from grammar.primitive import OPERANDS, BadPrimitive, Primitive
-from grammar.symbolic import evaluate_formula
+from actsearch.grammar import aquasurf2023, swish2017
+from actsearch.grammar.formula import BadFormula, check_formula
+from actsearch.grammar.primitive import OPERANDS, BadPrimitive, Primitive
+from actsearch.grammar.symbolic import evaluate_formula
 
 FURTHER = (
     Primitive("gelu", 1, "torch.nn.functional.gelu(a)", "a*(1 + erf(a/sqrt(2)))/2"),

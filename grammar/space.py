@@ -12,10 +12,10 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from grammar.constraint import Constraint
-from grammar.expression import IDENTITY, Expression, X, apply
-from grammar.primitive import Primitive
-from grammar.shape import Kind, Position, Shape
+from actsearch.grammar.constraint import Constraint
+from actsearch.grammar.expression import IDENTITY, Expression, X, apply
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.shape import Kind, Position, Shape
 
 _BITS = 60  # of one draw
 Values = tuple[Hashable, ...]  # of one register, one per constraint

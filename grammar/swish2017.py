@@ -5,7 +5,7 @@ Where the paper is silent (sqrt of a negative number, the size of epsilon) the c
 rest of a child; what stands in their place is equal, and measured in the benchmark.
 """
 
-from grammar.primitive import Primitive
+from actsearch.grammar.primitive import Primitive
 
 HOLD = "torch.nn.functional.threshold(torch.abs({name}), {least}, {least})"  # |name|, but never under least
 _ASINH = f"a * torch.log1p((m := {HOLD.format(name='a', least='1e-12')}) + m * (m / (1 + torch.sqrt(1 + m * m)))) / m"

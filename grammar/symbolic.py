@@ -12,7 +12,7 @@ import subprocess
 import sys
 from typing import Any
 
-from grammar.formula import CONSTANTS, FUNCTIONS, Reader
+from actsearch.grammar.formula import CONSTANTS, FUNCTIONS, Reader
 
 VARIABLES = ("x", "beta", "a", "b")
 SECONDS = 5.0  # of one call, where nothing else is said; SymPy's own import is not counted
@@ -27,7 +27,7 @@ class _Process:
     def ask(self, question: dict[str, Any], seconds: float | None) -> Any:
         if self.running is None:
             # -P: what lies in the directory one stands in, a sympy.py or a grammar/, is not imported
-            command = [sys.executable, "-P", "-m", "grammar.symbolic"]
+            command = [sys.executable, "-P", "-m", "actsearch.grammar.symbolic"]
             self.running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             self._answer(120.0)  # its greeting, after the import
         assert self.running.stdin is not None

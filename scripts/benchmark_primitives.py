@@ -9,8 +9,8 @@ import time
 
 import torch
 
-from evaluators.allocator import keep_freed_memory
-from grammar.swish2017 import SWISH2017
+from actsearch.evaluators.allocator import keep_freed_memory
+from actsearch.grammar.swish2017 import SWISH2017
 
 
 def primitive_nanoseconds(repeats: int) -> dict[str, float]:

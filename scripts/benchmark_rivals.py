@@ -11,12 +11,12 @@ import torch
 from ray import tune
 from torch import nn
 
-from evaluators.activation import function_of, maker_of
-from evaluators.initialisation import initialise
-from evaluators.networks.resnet1d import ResNet1d
-from evaluators.schedule import batches
-from evaluators.settings import TaskSettings
-from evaluators.task import complete, data_of
+from actsearch.evaluators.activation import function_of, maker_of
+from actsearch.evaluators.initialisation import initialise
+from actsearch.evaluators.networks.resnet1d import ResNet1d
+from actsearch.evaluators.schedule import batches
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import complete, data_of
 
 QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
 

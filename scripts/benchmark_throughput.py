@@ -19,11 +19,11 @@ import torch
 from benchmark_rivals import bare_loop_seconds, tune_seconds
 from study_proxy import sample
 
-from evaluators.outcome import Request, child_seed
-from evaluators.pool import PoolSettings
-from evaluators.ray_pool import RayPool
-from evaluators.settings import TaskSettings
-from evaluators.task import chance_of, complete
+from actsearch.evaluators.outcome import Request, child_seed
+from actsearch.evaluators.pool import PoolSettings
+from actsearch.evaluators.ray_pool import RayPool
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import chance_of, complete
 
 RIVAL_TEXTS = ("relu", "swish", "gelu", "cos_minus_x")
 TEXTS = ("relu", "silu", "gelu", "swish", "tanh", "cos_minus_x", "max_sigmoid", "elu")

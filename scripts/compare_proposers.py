@@ -17,7 +17,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from search.studies.comparison import (
+from actsearch.search.studies.comparison import (
     BUDGETS,
     best_so_far,
     finding,
@@ -25,8 +25,8 @@ from search.studies.comparison import (
     trainings_to,
     worse_than_random,
 )
-from search.studies.contest import CONTESTANTS, RANDOM, SHORT, looks_for, search, seconds, table_for
-from search.studies.replay import Trained
+from actsearch.search.studies.contest import CONTESTANTS, RANDOM, SHORT, looks_for, search, seconds, table_for
+from actsearch.search.studies.replay import Trained
 
 RESULTS = Path("scripts/results")
 WORKERS = (2, 64, 1024)

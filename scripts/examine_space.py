@@ -12,18 +12,18 @@ import numpy as np
 import torch
 from scipy.spatial.distance import cdist
 
-from evaluators.outcome import Request, child_seed
-from evaluators.pool import PoolSettings
-from evaluators.settings import TaskSettings
-from grammar.census import distinct_expressions
-from grammar.expression import Expression
-from grammar.fingerprint import behaviour, fingerprint
-from grammar.render import compile_expression
-from grammar.screening import refusal
-from grammar.shape import core_units
-from grammar.space import Space
-from grammar.swish2017 import BINARY, UNARY
-from search.jobs import open_pool
+from actsearch.evaluators.outcome import Request, child_seed
+from actsearch.evaluators.pool import PoolSettings
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar.census import distinct_expressions
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.fingerprint import behaviour, fingerprint
+from actsearch.grammar.render import compile_expression
+from actsearch.grammar.screening import refusal
+from actsearch.grammar.shape import core_units
+from actsearch.grammar.space import Space
+from actsearch.grammar.swish2017 import BINARY, UNARY
+from actsearch.search.jobs import open_pool
 
 SPACE = Space(core_units(1), UNARY, BINARY)
 

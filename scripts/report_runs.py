@@ -9,14 +9,14 @@ from pathlib import Path
 
 from rich.table import Table
 
-from evaluators.activation import is_layer
-from evaluators.outcome import Status
-from grammar.known import read
-from grammar.properties import properties
-from search.display import console
-from search.ranking.leaderboard import Entry, leaderboard
-from search.records import FINAL, SEARCH
-from search.store import Store, StoreError
+from actsearch.evaluators.activation import is_layer
+from actsearch.evaluators.outcome import Status
+from actsearch.grammar.known import read
+from actsearch.grammar.properties import properties
+from actsearch.search.display import console
+from actsearch.search.ranking.leaderboard import Entry, leaderboard
+from actsearch.search.records import FINAL, SEARCH
+from actsearch.search.store import Store, StoreError
 
 TOP = 40
 

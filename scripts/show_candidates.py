@@ -2,7 +2,7 @@
 
 import sys
 
-from search.command_line import main
+from actsearch.search.command_line import main
 
 if __name__ == "__main__":
     main(["top", *sys.argv[1:]])

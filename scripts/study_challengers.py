@@ -15,10 +15,10 @@ from pathlib import Path
 
 from pydantic import RootModel
 
-from search.ranking.significance import LEVEL, Comparison
-from search.store import StoreError
-from search.studies.challenge import SWISH, Challenge, challenge_of
-from search.studies.finished import finished_run
+from actsearch.search.ranking.significance import LEVEL, Comparison
+from actsearch.search.store import StoreError
+from actsearch.search.studies.challenge import SWISH, Challenge, challenge_of
+from actsearch.search.studies.finished import finished_run
 
 RESULTS = Path("scripts/results/challengers.json")
 Challenges = RootModel[list[Challenge]]

@@ -14,15 +14,15 @@ import time
 from pathlib import Path
 from typing import Literal
 
-from evaluators.pool import PoolSettings
-from evaluators.settings import TaskSettings
-from grammar.census import distinct_expressions
-from grammar.known import KNOWN, read
-from grammar.screening import refusal
-from search.ranking.agreement import Agreement, agreement
-from search.spaces import SpaceSettings, build_space
-from search.studies.proxies import StopRule, mean_by_function, stop_rules
-from search.studies.tabulation import Cell, Row, rows_of, tabulate
+from actsearch.evaluators.pool import PoolSettings
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar.census import distinct_expressions
+from actsearch.grammar.known import KNOWN, read
+from actsearch.grammar.screening import refusal
+from actsearch.search.ranking.agreement import Agreement, agreement
+from actsearch.search.spaces import SpaceSettings, build_space
+from actsearch.search.studies.proxies import StopRule, mean_by_function, stop_rules
+from actsearch.search.studies.tabulation import Cell, Row, rows_of, tabulate
 
 RESULTS = Path("scripts/results/proxy_study.csv")
 SAMPLE_SEED = 20261122

@@ -17,12 +17,12 @@ from typing import Any
 import joblib
 from pydantic import RootModel
 
-from search.ranking.significance import LEVEL, compare, mean_interval
-from search.store import StoreError
-from search.studies.contest import CONTESTANTS, looks_for, table_for
-from search.studies.contest import search as search_table
-from search.studies.finished import finished_run
-from search.studies.rediscovery import (
+from actsearch.search.ranking.significance import LEVEL, compare, mean_interval
+from actsearch.search.store import StoreError
+from actsearch.search.studies.contest import CONTESTANTS, looks_for, table_for
+from actsearch.search.studies.contest import search as search_table
+from actsearch.search.studies.finished import finished_run
+from actsearch.search.studies.rediscovery import (
     PAPER,
     TOP,
     Finalist,
@@ -36,7 +36,7 @@ from search.studies.rediscovery import (
     relu_loss,
     search_of,
 )
-from search.studies.repeatability import expected_overlap, spread
+from actsearch.search.studies.repeatability import expected_overlap, spread
 
 RUNS = Path("scripts/results/rediscovery_runs.json")
 SURROGATE = Path("scripts/results/rediscovery_surrogate.json")  # the same behind a surrogate, one core unit

@@ -13,15 +13,15 @@ import sys
 import time
 from pathlib import Path
 
-from evaluators.pool import PoolSettings
-from evaluators.settings import TaskSettings
-from evaluators.task import chance_of, complete
-from grammar.census import distinct_expressions
-from search.provenance import provenance
-from search.spaces import SpaceSettings, build_space
-from search.studies.reliability import reliability
-from search.studies.replay import file_of
-from search.studies.tabulation import Cell, Row, rows_of, tabulate
+from actsearch.evaluators.pool import PoolSettings
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import chance_of, complete
+from actsearch.grammar.census import distinct_expressions
+from actsearch.search.provenance import provenance
+from actsearch.search.spaces import SpaceSettings, build_space
+from actsearch.search.studies.reliability import reliability
+from actsearch.search.studies.replay import file_of
+from actsearch.search.studies.tabulation import Cell, Row, rows_of, tabulate
 
 LABEL = "table"
 ORDER_SEED = 0  # an unfinished table is then a random sample

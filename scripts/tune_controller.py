@@ -17,12 +17,12 @@ import torch
 from ray import tune
 from ray.tune.search import BasicVariantGenerator
 
-from grammar.expression import Expression
-from search.proposers.policy import ControllerSettings
-from search.proposers.reinforce import Reinforce, ReinforceSettings
-from search.spaces import SpaceSettings, build_space
-from search.studies.comparison import targets_of, trainings_to
-from search.studies.replay import Table, file_of, load_table, replay
+from actsearch.grammar.expression import Expression
+from actsearch.search.proposers.policy import ControllerSettings
+from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
+from actsearch.search.spaces import SpaceSettings, build_space
+from actsearch.search.studies.comparison import targets_of, trainings_to
+from actsearch.search.studies.replay import Table, file_of, load_table, replay
 
 RESULTS = Path("scripts/results/tuning.csv")
 SEEDS, BLOCK = 72, 8  # searches of the longest trials, and between two reports

@@ -10,24 +10,24 @@ import sys
 import click
 import torch
 
-from evaluators.data.dataset import BadData
-from evaluators.own import BadOwnTask
-from evaluators.pool import WorkersCannotStartError
-from evaluators.printable import printable
-from evaluators.task import BadTask
-from grammar.parse import BadExpression
-from grammar.primitive import BadPrimitive
-from grammar.sets import UnknownPrimitive
-from grammar.shape import BadShape
-from grammar.space import EmptySpace
-from search import jobs
-from search.commands import functions, runs
-from search.commands.shared import NothingScored, answers_alone_on_stdout
-from search.decided import NotTheSame
-from search.export import BadTarget, ExportFailed
-from search.ranking.finding import NotFound
-from search.settings import BadSettings
-from search.store import StoreError
+from actsearch.evaluators.data.dataset import BadData
+from actsearch.evaluators.own import BadOwnTask
+from actsearch.evaluators.pool import WorkersCannotStartError
+from actsearch.evaluators.printable import printable
+from actsearch.evaluators.task import BadTask
+from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.primitive import BadPrimitive
+from actsearch.grammar.sets import UnknownPrimitive
+from actsearch.grammar.shape import BadShape
+from actsearch.grammar.space import EmptySpace
+from actsearch.search import jobs
+from actsearch.search.commands import functions, runs
+from actsearch.search.commands.shared import NothingScored, answers_alone_on_stdout
+from actsearch.search.decided import NotTheSame
+from actsearch.search.export import BadTarget, ExportFailed
+from actsearch.search.ranking.finding import NotFound
+from actsearch.search.settings import BadSettings
+from actsearch.search.store import StoreError
 
 USER_FAULTS = (
     BadData,

@@ -10,10 +10,10 @@ import json
 from collections.abc import Callable
 from importlib import metadata
 
-from evaluators.native.compiler import is_available, kernel_key
-from evaluators.settings import TaskSettings
-from evaluators.task import complete, data_of
-from search.store import Store
+from actsearch.evaluators.native.compiler import is_available, kernel_key
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import complete, data_of
+from actsearch.search.store import Store
 
 Say = Callable[[str], None]
 

@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from grammar.census import Census
-from search.jobs import Evaluation
-from search.progress import Progress
+from actsearch.grammar.census import Census
+from actsearch.search.jobs import Evaluation
+from actsearch.search.progress import Progress
 
 PAGE_WIDTH = 170
 LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal

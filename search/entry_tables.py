@@ -9,9 +9,9 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from search.ranking.leaderboard import Entry
-from search.ranking.significance import Tally
-from search.records import FINAL
+from actsearch.search.ranking.leaderboard import Entry
+from actsearch.search.ranking.significance import Tally
+from actsearch.search.records import FINAL
 
 LAYER_FACTS = (
     "dead_share", "saturated_share", "sparsity", "output_mean", "output_variance", "largest_output", "not_finite_share"

@@ -17,11 +17,11 @@ from typing import Any
 
 import torch
 
-from evaluators.activation import BETA_START
-from grammar.expression import Expression
-from grammar.module_file import module_source
-from grammar.reach import MOST
-from grammar.render import compile_expression, values_and_slopes
+from actsearch.evaluators.activation import BETA_START
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.module_file import module_source
+from actsearch.grammar.reach import MOST
+from actsearch.grammar.render import compile_expression, values_and_slopes
 
 TOLERANCE = {torch.float64: 1e-12, torch.float32: 1e-5}  # the same operations: only their order of execution may differ
 SAME = 1e-6  # relative; a held value differs by far more, rounding by far less

@@ -6,12 +6,12 @@ function's profile. Not here: how these are measured (``evaluators.first_look``,
 
 import functools
 
-from evaluators.first_look import WORST, CannotLook, first_look
-from evaluators.settings import TaskSettings
-from grammar.expression import Expression
-from grammar.primitive import Primitive
-from grammar.profile import profile
-from search.proposers.proposer import Describe
+from actsearch.evaluators.first_look import WORST, CannotLook, first_look
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.profile import profile
+from actsearch.search.proposers.proposer import Describe
 
 REFERENCE = "mul(x,sigmoid(scale(x)))"  # which every task was tried with before
 REMEMBERED = 4096  # functions: what the warm-up looked at, the surrogate needs not look at again

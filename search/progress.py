@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from evaluators.outcome import Outcome, Status
+from actsearch.evaluators.outcome import Outcome, Status
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from evaluators.outcome import Outcome, Request, child_seed
-from evaluators.printable import printable
-from evaluators.settings import TaskSettings
+from actsearch.evaluators.outcome import Outcome, Request, child_seed
+from actsearch.evaluators.printable import printable
+from actsearch.evaluators.settings import TaskSettings
 
 SEARCH, FINAL = "search", "final"
 """The first rung and the last of the ladder; those between are ``rung 1`` and on, later ones are other tasks."""

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from evaluators.outcome import Outcome
+from actsearch.evaluators.outcome import Outcome
 
 SMALLEST_SHARE = 0.01  # of chance: below it the reward grows slowly, so that no single child outweighs all others
 MOST = 1 / SMALLEST_SHARE - 1

@@ -6,24 +6,24 @@ who proposes (``proposer``), who trains (``evaluators.pool``) and the ranking (`
 
 from itertools import pairwise
 
-from evaluators.activation import identity_of, is_layer
-from evaluators.outcome import Status
-from evaluators.pool import Pool
-from evaluators.task import chance_of
-from grammar.expression import Expression
-from grammar.fingerprint import behaviour, fingerprint, twin_key
-from grammar.known import read
-from search.knowledge import knowledge_of
-from search.ladder import best, climbing, rungs
-from search.progress import Goal, Listener, Log, Meter, silent, unlogged
-from search.proposers.proposer import Proposal, from_bytes, to_bytes
-from search.proposers.registry import build_proposer
-from search.records import Behaviour, Key, StoredProposal
-from search.reward import Scale, reward, scale_of
-from search.settings import SearchSettings
-from search.spaces import build_space, own_rows
-from search.store import Store
-from search.trainings import Trainings
+from actsearch.evaluators.activation import identity_of, is_layer
+from actsearch.evaluators.outcome import Status
+from actsearch.evaluators.pool import Pool
+from actsearch.evaluators.task import chance_of
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.fingerprint import behaviour, fingerprint, twin_key
+from actsearch.grammar.known import read
+from actsearch.search.knowledge import knowledge_of
+from actsearch.search.ladder import best, climbing, rungs
+from actsearch.search.progress import Goal, Listener, Log, Meter, silent, unlogged
+from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
+from actsearch.search.proposers.registry import build_proposer
+from actsearch.search.records import Behaviour, Key, StoredProposal
+from actsearch.search.reward import Scale, reward, scale_of
+from actsearch.search.settings import SearchSettings
+from actsearch.search.spaces import build_space, own_rows
+from actsearch.search.store import Store
+from actsearch.search.trainings import Trainings
 
 
 class Search:

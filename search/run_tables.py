@@ -10,11 +10,11 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from search.entry_tables import TASKS, tally_cell
-from search.ranking.leaderboard import REFERENCES, Entry, Leaderboard, fair_means
-from search.ranking.rung_facts import agreements, facts
-from search.ranking.significance import Comparison, shared_seeds
-from search.records import FINAL, SEARCH
+from actsearch.search.entry_tables import TASKS, tally_cell
+from actsearch.search.ranking.leaderboard import REFERENCES, Entry, Leaderboard, fair_means
+from actsearch.search.ranking.rung_facts import agreements, facts
+from actsearch.search.ranking.significance import Comparison, shared_seeds
+from actsearch.search.records import FINAL, SEARCH
 
 CAPTION = (
     "losses in nats, lower is better. Finalists: mean test loss over fresh seeds, ± 95 % interval; rank: what paired\n"

@@ -17,14 +17,14 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
-from evaluators.activation import function_of
-from evaluators.pool import PoolSettings
-from evaluators.settings import TaskSettings
-from evaluators.task import complete
-from grammar.parse import BadExpression
-from search.ladder import FinalSettings, RungSettings, TransferSettings, completed
-from search.proposers.registry import ProposerSettings
-from search.spaces import SpaceSettings, own_rows
+from actsearch.evaluators.activation import function_of
+from actsearch.evaluators.pool import PoolSettings
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import complete
+from actsearch.grammar.parse import BadExpression
+from actsearch.search.ladder import FinalSettings, RungSettings, TransferSettings, completed
+from actsearch.search.proposers.registry import ProposerSettings
+from actsearch.search.spaces import SpaceSettings, own_rows
 
 SHORT = 60  # letters of a setting that changed
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

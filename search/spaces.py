@@ -10,11 +10,18 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from grammar.constraint import AtMostBetas, AtMostSize, Constraint, ContainsInput, NoInversePair, NoNestedPeriodic
-from grammar.primitive import Primitive
-from grammar.sets import check_own, choose
-from grammar.shape import Shape, core_units, template
-from grammar.space import Space
+from actsearch.grammar.constraint import (
+    AtMostBetas,
+    AtMostSize,
+    Constraint,
+    ContainsInput,
+    NoInversePair,
+    NoNestedPeriodic,
+)
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.sets import check_own, choose
+from actsearch.grammar.shape import Shape, core_units, template
+from actsearch.grammar.space import Space
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from evaluators.cost import Cost
-from evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
-from evaluators.printable import printable
-from evaluators.settings import TaskSettings
-from search.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
+from actsearch.evaluators.cost import Cost
+from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
+from actsearch.evaluators.printable import printable
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.search.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
 
 SCHEMA_VERSION = 3
 FILE_NAME = "run.sqlite"

@@ -7,15 +7,15 @@ whom (``evaluators.pool``).
 import statistics
 from collections.abc import Sequence
 
-from evaluators.activation import is_layer
-from evaluators.outcome import Outcome, Request, Status
-from evaluators.pool import Pool
-from grammar.known import read
-from grammar.primitive import Primitive
-from grammar.screening import Refusal, refusal
-from search.progress import Meter
-from search.records import SEARCH, Key, Record, Rung
-from search.store import Store
+from actsearch.evaluators.activation import is_layer
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.pool import Pool
+from actsearch.grammar.known import read
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.screening import Refusal, refusal
+from actsearch.search.progress import Meter
+from actsearch.search.records import SEARCH, Key, Record, Rung
+from actsearch.search.store import Store
 
 
 class Trainings:

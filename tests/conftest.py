@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import settings
 
-from evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import TaskSettings
 
 # no deadline: machines differ; the same examples every time: a red test stays red until it is mended
 settings.register_profile("project", deadline=None, derandomize=True, database=None)
@@ -36,7 +36,7 @@ def _nothing_but_what_git_holds(tmp_path_factory: pytest.TempPathFactory) -> Ite
         for name in {".git", *(line.split("/")[0] for line in listed.splitlines())}:
             (view / name).symlink_to(ROOT / name)
         patch.chdir(view)
-        patch.setattr("grammar.symbolic.SECONDS", 600.0)  # a slow machine is no reason for another answer
+        patch.setattr("actsearch.grammar.symbolic.SECONDS", 600.0)  # a slow machine is no reason for another answer
         yield
 
 

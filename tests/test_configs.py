@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from search.command_line import main
-from search.settings import load_settings
-from search.spaces import build_space
+from actsearch.search.command_line import main
+from actsearch.search.settings import load_settings
+from actsearch.search.spaces import build_space
 from tests.test_tiny import TINY
 
 CONFIGS = sorted(Path("configs").glob("*.yaml"))

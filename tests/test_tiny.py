@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from search.command_line import main
+from actsearch.search.command_line import main
 
 TINY = [
     "--set=task.steps=2", "--set=task.batch=32", "--set=pool.kind=serial", "--set=budget.children=3",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from evaluators.data.dataset import BadData, DataSet, Split, find_directory
+from actsearch.evaluators.data.dataset import BadData, DataSet, Split, find_directory
 
 VALIDATION = 5_000  # the last of the 50,000 training images
 SIDE = 32

@@ -6,7 +6,7 @@ Too easy to rank activations (sin wins). Not here: the child.
 import numpy as np
 import torch
 
-from evaluators.data.dataset import DataSet, Split
+from actsearch.evaluators.data.dataset import DataSet, Split
 
 TRAIN, VALIDATION = 1197, 300  # 300 remain for the test
 SHUFFLE_SEED = 0  # the file is ordered by writer: a split must not be

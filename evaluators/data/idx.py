@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from evaluators.data.dataset import BadData, DataSet, Split, find_directory
+from actsearch.evaluators.data.dataset import BadData, DataSet, Split, find_directory
 
 UNSIGNED_BYTE = 0x08
 VALIDATION = 10_000  # the last of the 60,000 training images

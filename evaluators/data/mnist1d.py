@@ -8,7 +8,7 @@ import random
 
 import numpy as np
 
-from evaluators.data.dataset import Arrays, DataSet, load_or_generate
+from actsearch.evaluators.data.dataset import Arrays, DataSet, load_or_generate
 
 EXAMPLES, TRAIN, VALIDATION = 6000, 4000, 1000
 CLASSES = 10

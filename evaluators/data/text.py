@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from evaluators.data.dataset import BadData, DataSet, Split
+from actsearch.evaluators.data.dataset import BadData, DataSet, Split
 
 WINDOW = 64  # characters of an example
 KEPT = 95  # the most frequent characters; the others become one

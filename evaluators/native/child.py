@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from evaluators.activation import Activation
-from evaluators.data.dataset import Split
-from evaluators.native.compiler import NotNativeError, library
-from evaluators.native.tape import tape_of
-from evaluators.networks.resnet1d import STAGES, ResNet1d
-from evaluators.schedule import course
-from evaluators.settings import TaskSettings
-from grammar.render import Function
+from actsearch.evaluators.activation import Activation
+from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.native.compiler import NotNativeError, library
+from actsearch.evaluators.native.tape import tape_of
+from actsearch.evaluators.networks.resnet1d import STAGES, ResNet1d
+from actsearch.evaluators.schedule import course
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar.render import Function
 
 ALIGNMENT = 16
 """Every parameter starts at a multiple of 16 floats, a cache line and a vector."""

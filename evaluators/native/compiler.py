@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from evaluators.data.dataset import cache_directory
+from actsearch.evaluators.data.dataset import cache_directory
 
 SOURCES = ("tape.c", "layers.c", "resnet1d.c", "training.c")
 HEADERS = ("tape.h", "layers.h", "resnet1d.h")

@@ -16,8 +16,8 @@ import torch
 from torch.fx import Node, symbolic_trace
 from torch.nn import functional
 
-from evaluators.native.compiler import NotNativeError
-from grammar.render import Function
+from actsearch.evaluators.native.compiler import NotNativeError
+from actsearch.grammar.render import Function
 
 _SOURCE = (Path(__file__).parent / "tape.c").read_text()
 _NAMES = re.findall(r"\w+", re.sub(r"/\*.*?\*/", "", re.findall(r"enum \{(.*?)\}", _SOURCE, re.DOTALL)[0]))

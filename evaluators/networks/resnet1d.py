@@ -8,7 +8,7 @@ the same network in C (``evaluators.native``).
 
 from torch import Tensor, nn
 
-from evaluators.activation import MakeActivation
+from actsearch.evaluators.activation import MakeActivation
 
 WIDTH = 8  # channels of the first stage
 STAGES = 3  # each twice as wide as the one before

@@ -5,17 +5,26 @@ from pathlib import Path
 
 import click
 
-from evaluators.activation import BASELINES, LAYERS, is_layer
-from evaluators.task import TASKS
-from grammar.census import take_census
-from grammar.description import describe
-from grammar.known import read
-from grammar.parse import BadExpression
-from search import display, jobs
-from search.commands.shared import PATH, check_scored, config_option, json_option, own_of, print_json, say, set_option
-from search.settings import from_tree, load_settings, settings_of
-from search.settings_text import settings_text
-from search.spaces import build_space, own_rows
+from actsearch.evaluators.activation import BASELINES, LAYERS, is_layer
+from actsearch.evaluators.task import TASKS
+from actsearch.grammar.census import take_census
+from actsearch.grammar.description import describe
+from actsearch.grammar.known import read
+from actsearch.grammar.parse import BadExpression
+from actsearch.search import display, jobs
+from actsearch.search.commands.shared import (
+    PATH,
+    check_scored,
+    config_option,
+    json_option,
+    own_of,
+    print_json,
+    say,
+    set_option,
+)
+from actsearch.search.settings import from_tree, load_settings, settings_of
+from actsearch.search.settings_text import settings_text
+from actsearch.search.spaces import build_space, own_rows
 
 SHOWN = ("steps", "batch", "learning_rate", "width", "init", "purpose")  # of a task
 

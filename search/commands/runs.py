@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from evaluators.activation import LAYERS, is_layer
-from evaluators.task import slow_because
-from grammar.expression import Expression
-from grammar.known import read
-from grammar.parse import BadExpression
-from grammar.primitive import Primitive
-from search import display, entry_tables, jobs, run_tables
-from search.commands.shared import (
+from actsearch.evaluators.activation import LAYERS, is_layer
+from actsearch.evaluators.task import slow_because
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.known import read
+from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.primitive import Primitive
+from actsearch.search import display, entry_tables, jobs, run_tables
+from actsearch.search.commands.shared import (
     PATH,
     called,
     check_scored,
@@ -23,14 +23,14 @@ from search.commands.shared import (
     say,
     set_option,
 )
-from search.export import export, weak_spot
-from search.ladder import TransferSettings, transfer_rung
-from search.ranking.finding import find
-from search.ranking.leaderboard import Entry, Leaderboard, leaderboard
-from search.records import FINAL
-from search.settings import load_settings, settings_of
-from search.spaces import own_rows
-from search.store import Store
+from actsearch.search.export import export, weak_spot
+from actsearch.search.ladder import TransferSettings, transfer_rung
+from actsearch.search.ranking.finding import find
+from actsearch.search.ranking.leaderboard import Entry, Leaderboard, leaderboard
+from actsearch.search.records import FINAL
+from actsearch.search.settings import load_settings, settings_of
+from actsearch.search.spaces import own_rows
+from actsearch.search.store import Store
 
 run_argument = click.argument("run", metavar="RUN", type=PATH)
 which_argument = click.argument("which", metavar="WHICH")

@@ -13,11 +13,11 @@ from typing import Any, TextIO
 
 import click
 
-from evaluators.outcome import NO_PART, Outcome
-from evaluators.printable import printable
-from grammar.primitive import Primitive
-from search.settings import load_settings
-from search.spaces import own_rows
+from actsearch.evaluators.outcome import NO_PART, Outcome
+from actsearch.evaluators.printable import printable
+from actsearch.grammar.primitive import Primitive
+from actsearch.search.settings import load_settings
+from actsearch.search.spaces import own_rows
 
 
 class NamedPath(click.Path):

@@ -6,9 +6,9 @@ from typing import Any
 
 import torch
 
-from grammar.space import Space
-from search.proposers.drawing import DrawingProposer
-from search.proposers.proposer import Metrics, Proposal, Tokens
+from actsearch.grammar.space import Space
+from actsearch.search.proposers.drawing import DrawingProposer
+from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 
 class RandomProposer(DrawingProposer):

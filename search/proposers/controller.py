@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
-from grammar.space import Space
+from actsearch.grammar.space import Space
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from grammar.fingerprint import fingerprint
-from grammar.space import Space
-from search.proposers.proposer import Metrics, Proposal, Tokens
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.space import Space
+from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 PATIENCE, LEAST_DRAWS = 24, 400  # strings looked at for each one wanted, and at least, before the rest is drawn evenly
 LISTED = 20_000  # strings up to which what is left can be listed

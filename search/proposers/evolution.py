@@ -11,10 +11,10 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from grammar.space import Space
-from search.proposers.chance import uniform
-from search.proposers.drawing import DrawingProposer
-from search.proposers.proposer import Metrics, Proposal, Tokens
+from actsearch.grammar.space import Space
+from actsearch.search.proposers.chance import uniform
+from actsearch.search.proposers.drawing import DrawingProposer
+from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))

@@ -12,9 +12,9 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 from torch import Tensor
 
-from grammar.space import Space
-from search.proposers.controller import Controller, Scores
-from search.proposers.proposer import Tokens
+from actsearch.grammar.space import Space
+from actsearch.search.proposers.controller import Controller, Scores
+from actsearch.search.proposers.proposer import Tokens
 
 LEAST_DRAW = 16  # strings a pass of the controller: one costs as much
 

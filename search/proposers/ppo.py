@@ -12,11 +12,11 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from grammar.space import Space
-from search.proposers.baseline import Baseline
-from search.proposers.drawing import DrawingProposer
-from search.proposers.policy import ControllerSettings, Policy
-from search.proposers.proposer import Metrics, Proposal, Tokens
+from actsearch.grammar.space import Space
+from actsearch.search.proposers.baseline import Baseline
+from actsearch.search.proposers.drawing import DrawingProposer
+from actsearch.search.proposers.policy import ControllerSettings, Policy
+from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))

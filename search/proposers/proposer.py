@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import torch
 
-from grammar.expression import Expression
+from actsearch.grammar.expression import Expression
 
 Tokens = tuple[int, ...]
 Metrics = dict[str, float]  # by the names of the README's glossary

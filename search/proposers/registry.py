@@ -6,15 +6,15 @@ from typing import Literal
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from grammar.space import Space
-from search.proposers.chance import ExhaustiveProposer, RandomProposer
-from search.proposers.drawing import DrawingProposer
-from search.proposers.evolution import Evolution, EvolutionSettings
-from search.proposers.ppo import PPO, PPOSettings
-from search.proposers.proposer import Describe, Proposer
-from search.proposers.reinforce import Reinforce, ReinforceSettings
-from search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
-from search.proposers.surrogate import Surrogate, SurrogateSettings
+from actsearch.grammar.space import Space
+from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
+from actsearch.search.proposers.drawing import DrawingProposer
+from actsearch.search.proposers.evolution import Evolution, EvolutionSettings
+from actsearch.search.proposers.ppo import PPO, PPOSettings
+from actsearch.search.proposers.proposer import Describe, Proposer
+from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
+from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
+from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))

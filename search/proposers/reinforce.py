@@ -14,11 +14,11 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from grammar.space import Space
-from search.proposers.baseline import Baseline
-from search.proposers.drawing import DrawingProposer
-from search.proposers.policy import ControllerSettings, Policy
-from search.proposers.proposer import Describe, Metrics, Proposal, Tokens
+from actsearch.grammar.space import Space
+from actsearch.search.proposers.baseline import Baseline
+from actsearch.search.proposers.drawing import DrawingProposer
+from actsearch.search.proposers.policy import ControllerSettings, Policy
+from actsearch.search.proposers.proposer import Describe, Metrics, Proposal, Tokens
 
 LOOKS = 16  # strings that are looked at for one update of the warm-up
 Remembered = tuple[Tokens, float, float]  # string, reward, log-probability when it was told

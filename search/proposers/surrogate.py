@@ -13,9 +13,9 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from search.proposers.drawing import DrawingProposer
-from search.proposers.gaussian_process import choose, predict
-from search.proposers.proposer import Describe, Metrics, Proposal, Tokens
+from actsearch.search.proposers.drawing import DrawingProposer
+from actsearch.search.proposers.gaussian_process import choose, predict
+from actsearch.search.proposers.proposer import Describe, Metrics, Proposal, Tokens
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from itertools import chain
 
-from grammar.fingerprint import fingerprint
-from grammar.known import read
-from grammar.parse import BadExpression
-from grammar.primitive import Primitive
-from search.ranking.leaderboard import Entry
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.known import read
+from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.primitive import Primitive
+from actsearch.search.ranking.leaderboard import Entry
 
 SHORTEST = 4  # letters of an id
 

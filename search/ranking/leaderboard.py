@@ -9,15 +9,24 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from evaluators.activation import is_layer
-from evaluators.cost import Cost
-from evaluators.outcome import Outcome, Status
-from grammar.known import names_by_fingerprint
-from grammar.parse import BadExpression, parse
-from grammar.sets import VOCABULARY
-from search.ranking.significance import Comparison, Tally, compare, front, mean_interval, rank, shared_seeds, tally
-from search.records import FINAL, Behaviour, Record, Rung
-from search.store import Store
+from actsearch.evaluators.activation import is_layer
+from actsearch.evaluators.cost import Cost
+from actsearch.evaluators.outcome import Outcome, Status
+from actsearch.grammar.known import names_by_fingerprint
+from actsearch.grammar.parse import BadExpression, parse
+from actsearch.grammar.sets import VOCABULARY
+from actsearch.search.ranking.significance import (
+    Comparison,
+    Tally,
+    compare,
+    front,
+    mean_interval,
+    rank,
+    shared_seeds,
+    tally,
+)
+from actsearch.search.records import FINAL, Behaviour, Record, Rung
+from actsearch.search.store import Store
 
 REFERENCES = ("relu", "swish")
 """Whom finalists are compared with, where the run trained them."""

@@ -6,10 +6,10 @@ Not here: the ranking itself (``leaderboard``).
 from dataclasses import dataclass
 from itertools import pairwise
 
-from evaluators.outcome import Status
-from search.ranking.agreement import FEWEST, Agreement, agreement
-from search.ranking.leaderboard import Leaderboard, fair_means
-from search.records import FINAL, SEARCH, Rung
+from actsearch.evaluators.outcome import Status
+from actsearch.search.ranking.agreement import FEWEST, Agreement, agreement
+from actsearch.search.ranking.leaderboard import Leaderboard, fair_means
+from actsearch.search.records import FINAL, SEARCH, Rung
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from search.ranking.leaderboard import leaderboard
-from search.ranking.significance import Comparison, compare
-from search.store import Store
+from actsearch.search.ranking.leaderboard import leaderboard
+from actsearch.search.ranking.significance import Comparison, compare
+from actsearch.search.store import Store
 
 SWISH = "swish"
 

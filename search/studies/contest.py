@@ -13,21 +13,21 @@ import joblib
 import numpy as np
 import torch
 
-import evaluators.first_look
-import grammar.profile
-from evaluators.data.dataset import cache_directory
-from evaluators.settings import TaskSettings
-from grammar.expression import Expression
-from grammar.fingerprint import fingerprint
-from grammar.known import read
-from search.knowledge import knowledge_of
-from search.proposers.proposer import Proposer
-from search.proposers.registry import ProposerSettings, build_proposer
-from search.proposers.reinforce import ReinforceSettings
-from search.proposers.surrogate import SurrogateSettings
-from search.spaces import SpaceSettings, build_space
-from search.studies.comparison import seconds_to, targets_of
-from search.studies.replay import Table, Trained, file_of, load_table, replay, replay_asynchronously
+from actsearch.evaluators import first_look
+from actsearch.evaluators.data.dataset import cache_directory
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar import profile
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.known import read
+from actsearch.search.knowledge import knowledge_of
+from actsearch.search.proposers.proposer import Proposer
+from actsearch.search.proposers.registry import ProposerSettings, build_proposer
+from actsearch.search.proposers.reinforce import ReinforceSettings
+from actsearch.search.proposers.surrogate import SurrogateSettings
+from actsearch.search.spaces import SpaceSettings, build_space
+from actsearch.search.studies.comparison import seconds_to, targets_of
+from actsearch.search.studies.replay import Table, Trained, file_of, load_table, replay, replay_asynchronously
 
 RANDOM = "random"
 LOOKS = 8  # draws of untrained networks that the surrogate's searches share
@@ -90,7 +90,7 @@ def table_for(task: str) -> Table:
 def looks_for(task: str) -> Looks:
     """Return what is known of every function; kept in the cache, since it takes some minutes."""
     names = sorted(table_for(task).texts)
-    source = [inspect.getsource(module) for module in (evaluators.first_look, grammar.profile)]
+    source = [inspect.getsource(module) for module in (first_look, profile)]
     path = cache_directory() / f"looks_{task}_{joblib.hash([source, names])}.npy"
     if not path.is_file():
         print(f"looking at {len(names)} functions of {task} without training them, {LOOKS} times", file=sys.stderr)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from search.store import Store, StoreError
+from actsearch.search.store import Store, StoreError
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from search.studies.tabulation import Row
+from actsearch.search.studies.tabulation import Row
 
 WORST = 1e9  # the loss of a child without one: behind all others, tied with its like
 

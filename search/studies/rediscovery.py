@@ -14,15 +14,15 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import kendalltau
 
-from evaluators.activation import is_layer
-from evaluators.outcome import Status
-from grammar.fingerprint import beta_role, fingerprint
-from grammar.known import read
-from grammar.properties import Properties, properties
-from search.ranking.leaderboard import Entry, Leaderboard, leaderboard
-from search.records import FINAL, SEARCH
-from search.store import Store
-from search.studies.replay import Table
+from actsearch.evaluators.activation import is_layer
+from actsearch.evaluators.outcome import Status
+from actsearch.grammar.fingerprint import beta_role, fingerprint
+from actsearch.grammar.known import read
+from actsearch.grammar.properties import Properties, properties
+from actsearch.search.ranking.leaderboard import Entry, Leaderboard, leaderboard
+from actsearch.search.records import FINAL, SEARCH
+from actsearch.search.store import Store
+from actsearch.search.studies.replay import Table
 
 TOP = 10
 PAPER = {

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.ranking.agreement import Interval, agreement
-from search.studies.tabulation import Row
+from actsearch.search.ranking.agreement import Interval, agreement
+from actsearch.search.studies.tabulation import Row
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.studies.rediscovery import TOP, Search, pooled
+from actsearch.search.studies.rediscovery import TOP, Search, pooled
 
 
 @dataclass(frozen=True)

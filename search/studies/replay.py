@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from grammar.fingerprint import fingerprint
-from grammar.known import read
-from grammar.screening import refusal
-from search.proposers.proposer import Proposal, Proposer
-from search.reward import Scale, reward_of_loss
-from search.studies.tabulation import Row, rows_of
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.known import read
+from actsearch.grammar.screening import refusal
+from actsearch.search.proposers.proposer import Proposal, Proposer
+from actsearch.search.reward import Scale, reward_of_loss
+from actsearch.search.studies.tabulation import Row, rows_of
 
 
 @dataclass(frozen=True)

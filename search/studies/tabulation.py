@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from evaluators.activation import identity_of
-from evaluators.outcome import Outcome, Request, Status, child_seed
-from evaluators.pool import PoolSettings
-from evaluators.settings import TaskSettings
-from search.jobs import open_pool
+from actsearch.evaluators.activation import identity_of
+from actsearch.evaluators.outcome import Outcome, Request, Status, child_seed
+from actsearch.evaluators.pool import PoolSettings
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.search.jobs import open_pool
 
 
 @dataclass(frozen=True)

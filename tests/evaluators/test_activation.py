@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from evaluators.activation import (
+from actsearch.evaluators.activation import (
     BASELINES,
     LAYERS,
     Activation,
@@ -13,11 +13,11 @@ from evaluators.activation import (
     identity_of,
     maker_of,
 )
-from evaluators.outcome import Request, Status
-from evaluators.settings import TaskSettings
-from evaluators.training import train_population
-from grammar.known import KNOWN
-from grammar.parse import BadExpression
+from actsearch.evaluators.outcome import Request, Status
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.training import train_population
+from actsearch.grammar.known import KNOWN
+from actsearch.grammar.parse import BadExpression
 
 X = torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0))
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from evaluators.data import mnist1d
-from evaluators.outcome import Request, Status, child_seed
-from evaluators.settings import TaskSettings
-from evaluators.task import TASKS, chance_of
-from evaluators.training import train_population
+from actsearch.evaluators.data import mnist1d
+from actsearch.evaluators.outcome import Request, Status, child_seed
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import TASKS, chance_of
+from actsearch.evaluators.training import train_population
 
 NAMES = ("relu", "swish", "cos_minus_x", "x_asinh_square", "tanh", "i0e(x)", "rrelu", "maxout")
 HERE = [name for name in TASKS if name not in {"own", "fashion_mnist", "cifar10", "cifar100"}]

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from evaluators.contained import SETTINGS, Exited, contained
-from evaluators.outcome import Request, Status
-from evaluators.own import BadOwnTask
-from evaluators.pool import PoolSettings, SerialPool
-from evaluators.settings import OwnSettings, TaskSettings
-from evaluators.task import prepare
+from actsearch.evaluators.contained import SETTINGS, Exited, contained
+from actsearch.evaluators.outcome import Request, Status
+from actsearch.evaluators.own import BadOwnTask
+from actsearch.evaluators.pool import PoolSettings, SerialPool
+from actsearch.evaluators.settings import OwnSettings, TaskSettings
+from actsearch.evaluators.task import prepare
 
 CHANGES = {
     "directory": "os.chdir('/')",

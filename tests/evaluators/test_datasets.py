@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from evaluators.data import mnist1d
-from evaluators.data.dataset import Arrays, Split, load_or_generate
+from actsearch.evaluators.data import mnist1d
+from actsearch.evaluators.data.dataset import Arrays, Split, load_or_generate
 
 
 class Maker:

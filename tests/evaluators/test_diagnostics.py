@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.activation import Activation, maker_of
-from evaluators.data.dataset import Split
-from evaluators.diagnostics import BINS, gradient_norms, learning_curve, look_at
-from evaluators.outcome import Request
-from evaluators.settings import TaskSettings
-from evaluators.training import train_population
+from actsearch.evaluators.activation import Activation, maker_of
+from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.diagnostics import BINS, gradient_norms, learning_curve, look_at
+from actsearch.evaluators.outcome import Request
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.training import train_population
 
 Z = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0))
 BATCH = Split(Z, torch.zeros(len(Z), dtype=torch.int64))

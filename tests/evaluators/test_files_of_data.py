@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 import torch
 
-from evaluators.data import cifar, digits, idx, text
-from evaluators.data.dataset import BadData
-from evaluators.outcome import Request, Status
-from evaluators.settings import TaskSettings
-from evaluators.training import train_population
+from actsearch.evaluators.data import cifar, digits, idx, text
+from actsearch.evaluators.data.dataset import BadData
+from actsearch.evaluators.outcome import Request, Status
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.training import train_population
 
 DEBIAN = Path(idx.FASHION_DIRECTORIES[0])
 RANDOM = np.random.default_rng(0)

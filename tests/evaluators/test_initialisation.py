@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from evaluators.initialisation import Scheme, deviation, initialise, matched_gain
-from grammar.known import read
-from grammar.render import Function, compile_expression
+from actsearch.evaluators.initialisation import Scheme, deviation, initialise, matched_gain
+from actsearch.grammar.known import read
+from actsearch.grammar.render import Function, compile_expression
 
 
 def _function(name: str) -> Function:

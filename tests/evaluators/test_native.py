@@ -12,17 +12,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evaluators.native import compiler
-from evaluators.native.compiler import NotNativeError, is_available, library
-from evaluators.native.tape import OPERATIONS, RULES, tape_of
-from evaluators.outcome import Request, Status, child_seed
-from evaluators.settings import TaskSettings
-from evaluators.training import train_population
-from grammar.known import KNOWN, read
-from grammar.primitive import Primitive
-from grammar.render import Function, compile_expression
-from grammar.sets import VOCABULARY
-from grammar.swish2017 import BINARY, UNARY
+from actsearch.evaluators.native import compiler
+from actsearch.evaluators.native.compiler import NotNativeError, is_available, library
+from actsearch.evaluators.native.tape import OPERATIONS, RULES, tape_of
+from actsearch.evaluators.outcome import Request, Status, child_seed
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.training import train_population
+from actsearch.grammar.known import KNOWN, read
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.render import Function, compile_expression
+from actsearch.grammar.sets import VOCABULARY
+from actsearch.grammar.swish2017 import BINARY, UNARY
 from tests.grammar.test_whole_functions import LEADERS
 from tests.grammar.test_whole_functions import POINTS as FAR
 
@@ -246,8 +246,8 @@ def test_the_kernel_is_compiled_once_and_found_again(monkeypatch: pytest.MonkeyP
 
 def _train_in_another_process(cache: Path) -> str:
     program = (
-        "from evaluators.outcome import Request; from evaluators.settings import TaskSettings; "
-        "from evaluators.training import train_population; "
+        "from actsearch.evaluators.outcome import Request; from actsearch.evaluators.settings import TaskSettings; "
+        "from actsearch.evaluators.training import train_population; "
         "print(train_population([Request('silu', 7, 3)], TaskSettings(batch=32, kernel='native'))[0].score)"
     )
     environment = os.environ | {"ACTSEARCH_CACHE": str(cache)}

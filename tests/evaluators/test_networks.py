@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.activation import Activation, MakeActivation, maker_of
-from evaluators.networks.mlp import MLP
-from evaluators.networks.resnet1d import ResNet1d
-from evaluators.networks.resnet2d import ResNet2d
-from evaluators.networks.transformer import CharacterModel, SequenceClassifier
-from evaluators.settings import TaskSettings
-from evaluators.task import BadTask, prepare
+from actsearch.evaluators.activation import Activation, MakeActivation, maker_of
+from actsearch.evaluators.networks.mlp import MLP
+from actsearch.evaluators.networks.resnet1d import ResNet1d
+from actsearch.evaluators.networks.resnet2d import ResNet2d
+from actsearch.evaluators.networks.transformer import CharacterModel, SequenceClassifier
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import BadTask, prepare
 
 SILU = maker_of("silu")
 

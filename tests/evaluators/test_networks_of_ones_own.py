@@ -7,16 +7,16 @@ import pytest
 import torch
 from torch import nn
 
-from evaluators.activation import maker_of
-from evaluators.contained import contained
-from evaluators.first_look import first_look
-from evaluators.outcome import NO_PART, Outcome, Request, Status
-from evaluators.own import BadOwnTask
-from evaluators.places import network
-from evaluators.pool import PoolSettings, SerialPool
-from evaluators.settings import OwnSettings, TaskSettings
-from evaluators.task import complete, data_of, prepare
-from evaluators.training import train_population
+from actsearch.evaluators.activation import maker_of
+from actsearch.evaluators.contained import contained
+from actsearch.evaluators.first_look import first_look
+from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
+from actsearch.evaluators.own import BadOwnTask
+from actsearch.evaluators.places import network
+from actsearch.evaluators.pool import PoolSettings, SerialPool
+from actsearch.evaluators.settings import OwnSettings, TaskSettings
+from actsearch.evaluators.task import complete, data_of, prepare
+from actsearch.evaluators.training import train_population
 
 Write = Callable[..., TaskSettings]
 HEAD = """

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluators.outcome import Outcome, Request, Status
-from evaluators.own import BadOwnTask
-from evaluators.pool import PoolSettings, SerialPool
-from evaluators.settings import OwnSettings, TaskSettings
-from evaluators.task import BadTask, chance_of, prepare
-from evaluators.training import train_population
-from search.command_line import main
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.own import BadOwnTask
+from actsearch.evaluators.pool import PoolSettings, SerialPool
+from actsearch.evaluators.settings import OwnSettings, TaskSettings
+from actsearch.evaluators.task import BadTask, chance_of, prepare
+from actsearch.evaluators.training import train_population
+from actsearch.search.command_line import main
 from tests.test_tiny import TINY
 
 GOOD = """

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import sympy
 
-from grammar.formula import CONSTANTS, FUNCTIONS, BadFormula, Reader, check_formula
-from grammar.known import KNOWN, read
-from grammar.primitive import BadPrimitive, Primitive
-from grammar.sets import VOCABULARY, check_own
-from grammar.symbolic import VARIABLES, evaluate_formula
+from actsearch.grammar.formula import CONSTANTS, FUNCTIONS, BadFormula, Reader, check_formula
+from actsearch.grammar.known import KNOWN, read
+from actsearch.grammar.primitive import BadPrimitive, Primitive
+from actsearch.grammar.sets import VOCABULARY, check_own
+from actsearch.grammar.symbolic import VARIABLES, evaluate_formula
 
 SYMBOLS = {name: sympy.Symbol(name, real=True) for name in VARIABLES}
 READER = Reader(
@@ -92,7 +92,7 @@ def test_a_config_that_is_only_looked_at_executes_no_formula(tmp_path: Path) -> 
     (tmp_path / "c.yaml").write_text(
         "space:\n  own:\n    - {name: bump, arity: 1, code: 'a * 1', formula: \"__import__('os').system('touch P')\"}\n"
     )
-    words = [sys.executable, "-c", "from search.command_line import main; main()", "settings", "c.yaml"]
+    words = [sys.executable, "-c", "from actsearch.search.command_line import main; main()", "settings", "c.yaml"]
     answer = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert answer.returncode == 2
     assert "primitive 'bump': in the formula" in answer.stderr
@@ -103,7 +103,7 @@ def test_a_config_that_is_only_looked_at_executes_no_formula(tmp_path: Path) -> 
 def test_helpers_import_nothing_from_the_directory_one_stands_in(name: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text("open('P', 'w')\nraise SystemExit\n")
     program = (
-        "from grammar.symbolic import evaluate_formula; import os; os.chdir(__import__('sys').argv[1]); "
+        "from actsearch.grammar.symbolic import evaluate_formula; import os; os.chdir(__import__('sys').argv[1]); "
         "print(evaluate_formula('exp(a)', {'a': 0.0}))"
     )
     answer = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from grammar.known import read
-from grammar.profile import LENGTH, profile
+from actsearch.grammar.known import read
+from actsearch.grammar.profile import LENGTH, profile
 
 
 @pytest.mark.parametrize("text", ["relu(x)", "gate(x,x)", "sub(cos(x),x)", "min(x,sin(x))", "softplus(x)"])

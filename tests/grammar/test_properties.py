@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grammar import symbolic
-from grammar.description import NUMERIC, SYMBOLIC, describe
-from grammar.expression import Expression, X
-from grammar.known import KNOWN, read
-from grammar.primitive import Primitive
-from grammar.properties import properties, swish_distance
+from actsearch.grammar import symbolic
+from actsearch.grammar.description import NUMERIC, SYMBOLIC, describe
+from actsearch.grammar.expression import Expression, X
+from actsearch.grammar.known import KNOWN, read
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.properties import properties, swish_distance
 
 OF = {name: properties(read(name)) for name in KNOWN}
 INF = math.inf

@@ -2,9 +2,9 @@
 
 import pytest
 
-from grammar import aquasurf2023, swish2017
-from grammar.primitive import BadPrimitive, Primitive
-from grammar.sets import UnknownPrimitive, check, choose
+from actsearch.grammar import aquasurf2023, swish2017
+from actsearch.grammar.primitive import BadPrimitive, Primitive
+from actsearch.grammar.sets import UnknownPrimitive, check, choose
 
 BUMP = Primitive("bump", 1, "a / (1 + a * a)", "a/(1 + a**2)")
 

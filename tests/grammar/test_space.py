@@ -10,17 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from grammar import census as census_module
-from grammar.census import take_census
-from grammar.constraint import AtMostBetas, AtMostSize, Constraint, ContainsInput, NoInversePair, NoNestedPeriodic
-from grammar.expression import Expression, X
-from grammar.fingerprint import fingerprint
-from grammar.known import DISCOVERIES, read
-from grammar.parse import parse
-from grammar.shape import BadShape, Kind, Shape, core_units, template
-from grammar.space import EmptySpace, NotInSpace, Space
-from grammar.swish2017 import BINARY, SWISH2017, UNARY
-from search.proposers.chance import RandomProposer, uniform
+from actsearch.grammar import census as census_module
+from actsearch.grammar.census import take_census
+from actsearch.grammar.constraint import (
+    AtMostBetas,
+    AtMostSize,
+    Constraint,
+    ContainsInput,
+    NoInversePair,
+    NoNestedPeriodic,
+)
+from actsearch.grammar.expression import Expression, X
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.known import DISCOVERIES, read
+from actsearch.grammar.parse import parse
+from actsearch.grammar.shape import BadShape, Kind, Shape, core_units, template
+from actsearch.grammar.space import EmptySpace, NotInSpace, Space
+from actsearch.grammar.swish2017 import BINARY, SWISH2017, UNARY
+from actsearch.search.proposers.chance import RandomProposer, uniform
 
 ONE, TWO, THREE = (Space(core_units(units), UNARY, BINARY) for units in (1, 2, 3))
 

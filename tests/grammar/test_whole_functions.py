@@ -7,12 +7,12 @@ import mpmath as mp
 import pytest
 import torch
 
-from grammar.expression import Expression, X, apply
-from grammar.known import KNOWN, read
-from grammar.primitive import Primitive
-from grammar.reach import MOST, held_code, reach
-from grammar.render import compile_expression, source_lines, values_and_slopes
-from grammar.sets import SETS, VOCABULARY
+from actsearch.grammar.expression import Expression, X, apply
+from actsearch.grammar.known import KNOWN, read
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.reach import MOST, held_code, reach
+from actsearch.grammar.render import compile_expression, source_lines, values_and_slopes
+from actsearch.grammar.sets import SETS, VOCABULARY
 from tests.grammar.test_primitives import ORACLES
 
 LARGEST = float(torch.finfo(torch.float32).max)

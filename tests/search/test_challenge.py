@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from evaluators.outcome import Outcome, Request, Status
-from evaluators.settings import TaskSettings
-from evaluators.task import complete
-from grammar.fingerprint import behaviour, digest, fingerprint, twin_key
-from grammar.known import read
-from search.ladder import FinalSettings, rungs, transfer_rung
-from search.records import FINAL, Behaviour, Key, Record
-from search.settings import load_settings
-from search.store import Store
-from search.studies.challenge import Challenge, challenge_of
-from search.studies.replay import file_of, load_table
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import complete
+from actsearch.grammar.fingerprint import behaviour, digest, fingerprint, twin_key
+from actsearch.grammar.known import read
+from actsearch.search.ladder import FinalSettings, rungs, transfer_rung
+from actsearch.search.records import FINAL, Behaviour, Key, Record
+from actsearch.search.settings import load_settings
+from actsearch.search.store import Store
+from actsearch.search.studies.challenge import Challenge, challenge_of
+from actsearch.search.studies.replay import file_of, load_table
 
 SEEDS = 12
 HOME, AWAY = "mnist1d, 3000 steps", "digits, 60 steps"

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from evaluators.activation import BASELINES
-from evaluators.task import TASKS
-from grammar.known import KNOWN, read
-from search import export as export_module
-from search.command_line import main
-from search.commands.shared import called
-from search.export import BadTarget, ExportFailed, export
-from search.run import Search
-from search.store import Store
+from actsearch.evaluators.activation import BASELINES
+from actsearch.evaluators.task import TASKS
+from actsearch.grammar.known import KNOWN, read
+from actsearch.search import export as export_module
+from actsearch.search.command_line import main
+from actsearch.search.commands.shared import called
+from actsearch.search.export import BadTarget, ExportFailed, export
+from actsearch.search.run import Search
+from actsearch.search.store import Store
 from tests.test_tiny import TINY
 
 RUN = ["--set=pool.kind=serial", "--set=task.steps=2"]
@@ -90,8 +90,8 @@ def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fault_of_ours_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("search.commands.runs.leaderboard", lambda _: 1 / 0)
-    monkeypatch.setattr("search.commands.runs.Store", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr("actsearch.search.commands.runs.leaderboard", lambda _: 1 / 0)
+    monkeypatch.setattr("actsearch.search.commands.runs.Store", lambda _: contextlib.nullcontext())
     with pytest.raises(SystemExit) as exit_:
         main(["top", "anywhere"])
     assert exit_.value.code == 1

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from evaluators.native import compiler
-from evaluators.native.compiler import is_available
-from evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
-from evaluators.settings import OwnSettings, TaskSettings
-from evaluators.task import complete
-from search.decided import KERNEL, NotTheSame, decided
-from search.jobs import launch
-from search.ranking.leaderboard import leaderboard
-from search.records import SEARCH
-from search.run import Search
-from search.settings import BadSettings, SearchSettings, from_tree
-from search.store import FILE_NAME, Store
+from actsearch.evaluators.native import compiler
+from actsearch.evaluators.native.compiler import is_available
+from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
+from actsearch.evaluators.settings import OwnSettings, TaskSettings
+from actsearch.evaluators.task import complete
+from actsearch.search.decided import KERNEL, NotTheSame, decided
+from actsearch.search.jobs import launch
+from actsearch.search.ranking.leaderboard import leaderboard
+from actsearch.search.records import SEARCH
+from actsearch.search.run import Search
+from actsearch.search.settings import BadSettings, SearchSettings, from_tree
+from actsearch.search.store import FILE_NAME, Store
 from tests.search.test_runs import SMALL, TREE, FakePool
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from search.event_files import FOLDER, EventFiles
-from search.jobs import launch
-from search.settings import from_tree
-from search.store import Store
+from actsearch.search.event_files import FOLDER, EventFiles
+from actsearch.search.jobs import launch
+from actsearch.search.settings import from_tree
+from actsearch.search.store import Store
 
 
 def scalars(run: Path) -> dict[tuple[str, int], float]:

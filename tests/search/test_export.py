@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from grammar.known import read
-from grammar.primitive import Primitive
-from search import export as export_module
-from search.export import BadTarget, ExportFailed, export, weak_spot
+from actsearch.grammar.known import read
+from actsearch.grammar.primitive import Primitive
+from actsearch.search import export as export_module
+from actsearch.search.export import BadTarget, ExportFailed, export, weak_spot
 
 
 @pytest.mark.parametrize("name", ["activation.py", "./here.py", "out/deep/activation.py", "../beside.py"])

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from evaluators.outcome import Outcome, Request, Status
-from evaluators.settings import TaskSettings
-from evaluators.task import complete
-from grammar.fingerprint import behaviour, digest, fingerprint, twin_key
-from grammar.known import read
-from search.ladder import FinalSettings, RungSettings, rungs, transfer_rung
-from search.ranking.finding import NotFound, find
-from search.ranking.leaderboard import Leaderboard, leaderboard
-from search.ranking.rung_facts import agreements, facts
-from search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
-from search.reward import Scale, reward
-from search.run_tables import remarks, rung_tables, transfer_table
-from search.store import Store
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import complete
+from actsearch.grammar.fingerprint import behaviour, digest, fingerprint, twin_key
+from actsearch.grammar.known import read
+from actsearch.search.ladder import FinalSettings, RungSettings, rungs, transfer_rung
+from actsearch.search.ranking.finding import NotFound, find
+from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.ranking.rung_facts import agreements, facts
+from actsearch.search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
+from actsearch.search.reward import Scale, reward
+from actsearch.search.run_tables import remarks, rung_tables, transfer_table
+from actsearch.search.store import Store
 
 TASK = complete(TaskSettings())
 LADDER = rungs(TASK, [RungSettings(0.5, 4, 1)], FinalSettings(3, 2, 8))

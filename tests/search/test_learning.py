@@ -7,21 +7,21 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from grammar.expression import Expression
-from grammar.known import read
-from grammar.shape import core_units
-from grammar.space import Space
-from grammar.swish2017 import BINARY, SWISH2017, UNARY
-from search.proposers.baseline import Baseline
-from search.proposers.chance import RandomProposer
-from search.proposers.controller import Controller
-from search.proposers.evolution import Evolution, EvolutionSettings
-from search.proposers.policy import ControllerSettings, Policy
-from search.proposers.ppo import PPO, PPOSettings
-from search.proposers.proposer import Proposal, Proposer, Tokens
-from search.proposers.reinforce import Reinforce, ReinforceSettings
-from search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
-from search.proposers.surrogate import Surrogate, SurrogateSettings
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.known import read
+from actsearch.grammar.shape import core_units
+from actsearch.grammar.space import Space
+from actsearch.grammar.swish2017 import BINARY, SWISH2017, UNARY
+from actsearch.search.proposers.baseline import Baseline
+from actsearch.search.proposers.chance import RandomProposer
+from actsearch.search.proposers.controller import Controller
+from actsearch.search.proposers.evolution import Evolution, EvolutionSettings
+from actsearch.search.proposers.policy import ControllerSettings, Policy
+from actsearch.search.proposers.ppo import PPO, PPOSettings
+from actsearch.search.proposers.proposer import Proposal, Proposer, Tokens
+from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
+from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
+from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
 
 ONE, TWO = (Space(core_units(units), UNARY, BINARY) for units in (1, 2))
 PLANTED = ONE.encode(read("gate(atan(x),sinc(x))"))  # no other string behaves so

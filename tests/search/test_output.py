@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from evaluators.outcome import Outcome, Status
-from evaluators.printable import LONGEST, printable
-from search.command_line import main
-from search.store import FILE_NAME
+from actsearch.evaluators.outcome import Outcome, Status
+from actsearch.evaluators.printable import LONGEST, printable
+from actsearch.search.command_line import main
+from actsearch.search.store import FILE_NAME
 from tests.test_tiny import TINY
 
 ESCAPE = "\x1b[31m\x07\x9b2J\u202e\u200b\r\n"
@@ -109,8 +109,8 @@ def test_stdout_holds_the_json_alone_whatever_the_training_prints_or_kills(pool:
     words = ["evaluate", "relu", "tanh", *_own(tmp_path / "prints.py", source), "--json"]
     words[words.index("serial")] = pool
     program = (
-        "import evaluators.pool as pool; pool.PAUSES = (0.0,); pool.LONE_DEATHS = 1; "
-        "from search.command_line import main; main()"
+        "import actsearch.evaluators.pool as pool; pool.PAUSES = (0.0,); pool.LONE_DEATHS = 1; "
+        "from actsearch.search.command_line import main; main()"
     )
     answer = subprocess.run(
         [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False, env=dict(os.environ)
@@ -121,7 +121,7 @@ def test_stdout_holds_the_json_alone_whatever_the_training_prints_or_kills(pool:
 
 
 def test_json_can_be_piped_into_a_program_that_reads_to_the_end() -> None:
-    program = "from search.command_line import main; main()"
+    program = "from actsearch.search.command_line import main; main()"
     answer = subprocess.run(
         [sys.executable, "-c", program, "tasks", "--json"], capture_output=True, text=True, check=True
     )

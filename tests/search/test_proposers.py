@@ -6,22 +6,22 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from grammar.census import distinct_expressions
-from grammar.expression import Expression
-from grammar.fingerprint import fingerprint
-from grammar.known import read
-from grammar.parse import parse
-from grammar.shape import core_units
-from grammar.space import Space
-from grammar.swish2017 import BINARY, SWISH2017, UNARY
-from search.proposers.chance import ExhaustiveProposer, RandomProposer
-from search.proposers.evolution import Evolution, EvolutionSettings
-from search.proposers.ppo import PPO, PPOSettings
-from search.proposers.proposer import Proposal, Proposer, from_bytes, to_bytes
-from search.proposers.registry import ProposerSettings, build_proposer
-from search.proposers.reinforce import Reinforce, ReinforceSettings
-from search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
-from search.proposers.surrogate import Surrogate, SurrogateSettings
+from actsearch.grammar.census import distinct_expressions
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.known import read
+from actsearch.grammar.parse import parse
+from actsearch.grammar.shape import core_units
+from actsearch.grammar.space import Space
+from actsearch.grammar.swish2017 import BINARY, SWISH2017, UNARY
+from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
+from actsearch.search.proposers.evolution import Evolution, EvolutionSettings
+from actsearch.search.proposers.ppo import PPO, PPOSettings
+from actsearch.search.proposers.proposer import Proposal, Proposer, from_bytes, to_bytes
+from actsearch.search.proposers.registry import ProposerSettings, build_proposer
+from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
+from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
+from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
 
 ONE, TWO = (Space(core_units(units), UNARY, BINARY) for units in (1, 2))
 ROWS = {row.name: row for row in SWISH2017}

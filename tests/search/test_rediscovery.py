@@ -10,15 +10,15 @@ import pytest
 from pydantic import RootModel
 from scipy.stats import kendalltau
 
-from evaluators.outcome import Outcome, Request, Status
-from evaluators.settings import TaskSettings
-from evaluators.task import complete
-from grammar.fingerprint import behaviour, digest, fingerprint, twin_key
-from grammar.known import read
-from search.ladder import FinalSettings, rungs
-from search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
-from search.store import Store
-from search.studies.rediscovery import (
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import complete
+from actsearch.grammar.fingerprint import behaviour, digest, fingerprint, twin_key
+from actsearch.grammar.known import read
+from actsearch.search.ladder import FinalSettings, rungs
+from actsearch.search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
+from actsearch.search.store import Store
+from actsearch.search.studies.rediscovery import (
     PAPER,
     Finalist,
     Search,
@@ -31,7 +31,7 @@ from search.studies.rediscovery import (
     pooled,
     search_of,
 )
-from search.studies.replay import Table
+from actsearch.search.studies.replay import Table
 
 SEEDS = 8
 SEARCH_LOSSES = {  # in the order of asking

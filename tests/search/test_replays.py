@@ -7,16 +7,23 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from grammar.census import distinct_expressions
-from grammar.fingerprint import fingerprint
-from grammar.shape import core_units
-from grammar.space import Space
-from grammar.swish2017 import SWISH2017
-from search.proposers.chance import ExhaustiveProposer, RandomProposer
-from search.studies.comparison import best_so_far, finding, seconds_to, targets_of, trainings_to, worse_than_random
-from search.studies.reliability import reliability
-from search.studies.replay import Table, Trained, replay, replay_asynchronously, table_of
-from search.studies.tabulation import Row
+from actsearch.grammar.census import distinct_expressions
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.shape import core_units
+from actsearch.grammar.space import Space
+from actsearch.grammar.swish2017 import SWISH2017
+from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
+from actsearch.search.studies.comparison import (
+    best_so_far,
+    finding,
+    seconds_to,
+    targets_of,
+    trainings_to,
+    worse_than_random,
+)
+from actsearch.search.studies.reliability import reliability
+from actsearch.search.studies.replay import Table, Trained, replay, replay_asynchronously, table_of
+from actsearch.search.studies.tabulation import Row
 
 ROWS = {row.name: row for row in SWISH2017}
 SMALL = Space(core_units(1), tuple(ROWS[n] for n in ("identity", "relu", "sin", "tanh")), (ROWS["add"], ROWS["mul"]))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from evaluators.outcome import Outcome, Status
-from search.reward import Scale, reward, reward_of_loss, scale_of
+from actsearch.evaluators.outcome import Outcome, Status
+from actsearch.search.reward import Scale, reward, reward_of_loss, scale_of
 
 numbers = st.floats(-1e12, 1e12)
 scales = st.one_of(

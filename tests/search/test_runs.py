@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from evaluators.outcome import Outcome, Request, Status
-from evaluators.pool import Pool, SerialPool
-from grammar.census import distinct_expressions
-from grammar.fingerprint import fingerprint
-from grammar.known import read
-from search.jobs import launch
-from search.progress import Progress
-from search.ranking.finding import find
-from search.ranking.leaderboard import Entry, leaderboard
-from search.records import FINAL, SEARCH
-from search.run import Search
-from search.settings import BadSettings, SearchSettings, from_tree, to_json
-from search.spaces import build_space
-from search.store import Store
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.pool import Pool, SerialPool
+from actsearch.grammar.census import distinct_expressions
+from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.known import read
+from actsearch.search.jobs import launch
+from actsearch.search.progress import Progress
+from actsearch.search.ranking.finding import find
+from actsearch.search.ranking.leaderboard import Entry, leaderboard
+from actsearch.search.records import FINAL, SEARCH
+from actsearch.search.run import Search
+from actsearch.search.settings import BadSettings, SearchSettings, from_tree, to_json
+from actsearch.search.spaces import build_space
+from actsearch.search.store import Store
 
 TREE: dict[str, object] = {
     "seed": 5,
@@ -119,7 +119,7 @@ def test_a_finished_run_trains_nothing_more(tmp_path: Path) -> None:
 
 def test_a_finished_run_starts_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     launch(SMALL, tmp_path)
-    monkeypatch.setattr("search.jobs.open_pool", lambda *_: pytest.fail("a worker was started"))
+    monkeypatch.setattr("actsearch.search.jobs.open_pool", lambda *_: pytest.fail("a worker was started"))
     launch(SMALL, tmp_path)
 
 

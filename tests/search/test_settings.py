@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from search.command_line import main
-from search.settings import (
+from actsearch.search.command_line import main
+from actsearch.search.settings import (
     BadSettings,
     SearchSettings,
     differences,

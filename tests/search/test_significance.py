@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from search.ranking.significance import (
+from actsearch.search.ranking.significance import (
     LEVEL,
     Comparison,
     Losses,

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from evaluators.pool import SerialPool
-from search.command_line import main
-from search.ranking.finding import find
-from search.ranking.leaderboard import leaderboard
-from search.records import SEARCH
-from search.run import Search
-from search.settings import from_tree
-from search.store import Store
+from actsearch.evaluators.pool import SerialPool
+from actsearch.search.command_line import main
+from actsearch.search.ranking.finding import find
+from actsearch.search.ranking.leaderboard import leaderboard
+from actsearch.search.records import SEARCH
+from actsearch.search.run import Search
+from actsearch.search.settings import from_tree
+from actsearch.search.store import Store
 from tests.search.test_runs import TREE, FakePool
 
 BAD_ROW = "{name: wrong, arity: 1, code: b, formula: b}"

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from evaluators.pool import PoolSettings
-from evaluators.settings import TaskSettings
-from search.ranking.agreement import FEWEST, agreement
-from search.studies.proxies import WORST, mean_by_function, stop_rules
-from search.studies.tabulation import Cell, Row, rows_of, tabulate
+from actsearch.evaluators.pool import PoolSettings
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.search.ranking.agreement import FEWEST, agreement
+from actsearch.search.studies.proxies import WORST, mean_by_function, stop_rules
+from actsearch.search.studies.tabulation import Cell, Row, rows_of, tabulate
 
 SERIAL = PoolSettings(kind="serial")
 CELLS = [

@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from evaluators.settings import OwnSettings, TaskSettings
-from evaluators.task import complete
-from search import jobs
-from search.command_line import main
-from search.jobs import launch
-from search.ladder import transfer_rung
-from search.ranking.leaderboard import leaderboard
-from search.records import FINAL
-from search.settings import SearchSettings, from_tree
-from search.store import Store
+from actsearch.evaluators.settings import OwnSettings, TaskSettings
+from actsearch.evaluators.task import complete
+from actsearch.search import jobs
+from actsearch.search.command_line import main
+from actsearch.search.jobs import launch
+from actsearch.search.ladder import transfer_rung
+from actsearch.search.ranking.leaderboard import leaderboard
+from actsearch.search.records import FINAL
+from actsearch.search.settings import SearchSettings, from_tree
+from actsearch.search.store import Store
 from tests.search.test_runs import TREE
 
 DIGITS = {"name": "digits", "steps": 3}
