@@ -27,7 +27,7 @@ search: $(READY)  ## run the quick search of configs/quickstart.yaml (RUN=DIR to
 rediscover: $(READY)  ## is Swish rediscovered? search, ladder, confirmation, over one core unit and two (SEED=0)
 	$(BIN)/actsearch search configs/rediscovery.yaml --run runs/rediscovery-1-$(SEED) --set seed=$(SEED)
 	$(BIN)/actsearch search configs/rediscovery.yaml --run runs/rediscovery-2-$(SEED) --set seed=$(SEED) --set space.units=2
-	$(BIN)/python scripts/study_rediscovery.py runs runs/rediscovery-1-$(SEED) runs/rediscovery-2-$(SEED)
+	$(BIN)/python -m scripts.studies.rediscovery runs runs/rediscovery-1-$(SEED) runs/rediscovery-2-$(SEED)
 
 test: $(READY)  ## run the tests, two at a time
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
@@ -38,7 +38,7 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/mypy
 
 bench: $(READY)  ## children per minute on this machine
-	$(BIN)/python scripts/benchmark_throughput.py
+	$(BIN)/python -m scripts.benchmarks.throughput
 
 clean:  ## remove .venv and caches (runs stay)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.layout import layout_of
-from actsearch.grammar.fingerprint import fingerprint
-from actsearch.grammar.known import read
+from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.render import Function, compile_expression
+from actsearch.grammar.rows.known import read
 
 BETA_START = 1.0  # Swish-1 is x*sigmoid(x): the paper does not give its start
 

@@ -1,4 +1,4 @@
-"""Settings of a task: data, child, budget. ``search.settings`` reads them from YAML.
+"""Settings of a task: data, child, budget. ``search.settings.reading`` reads them from YAML.
 
 Not here: which tasks there are (``task``) and how a child is trained (``training``).
 """

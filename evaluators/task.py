@@ -11,9 +11,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from actsearch.evaluators import own, places
 from actsearch.evaluators.activation import MakeActivation, function_of, maker_of
-from actsearch.evaluators.check import check
 from actsearch.evaluators.data import cifar, digits, idx, mnist1d, text
 from actsearch.evaluators.data.dataset import BadData, DataSet
 from actsearch.evaluators.native.child import NativeChild
@@ -24,6 +22,9 @@ from actsearch.evaluators.networks.resnet1d import WIDTH, ResNet1d
 from actsearch.evaluators.networks.resnet2d import ResNet2d
 from actsearch.evaluators.networks.transformer import WIDTH as STREAM_WIDTH
 from actsearch.evaluators.networks.transformer import CharacterModel, SequenceClassifier
+from actsearch.evaluators.own import functions as own
+from actsearch.evaluators.own import places
+from actsearch.evaluators.own.check import check
 from actsearch.evaluators.settings import TaskSettings
 
 Network = Callable[[TaskSettings, DataSet, MakeActivation], nn.Module]

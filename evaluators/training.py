@@ -13,20 +13,20 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from actsearch.evaluators import own
 from actsearch.evaluators.activation import MakeActivation, function_of, maker_of
 from actsearch.evaluators.contained import contained
-from actsearch.evaluators.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
-from actsearch.evaluators.freshness import Freshness
 from actsearch.evaluators.initialisation import initialise
+from actsearch.evaluators.looks.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
 from actsearch.evaluators.native.child import NativeChild
 from actsearch.evaluators.native.compiler import NotNativeError
 from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
+from actsearch.evaluators.own import functions as own
+from actsearch.evaluators.own.freshness import Freshness
+from actsearch.evaluators.own.trial import first_of
 from actsearch.evaluators.schedule import batches
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import TASKS, BadTask, complete, data_of
 from actsearch.evaluators.torch_child import TorchChild
-from actsearch.evaluators.trial import first_of
 from actsearch.grammar.primitive import Primitive
 
 RECENT = 20  # steps whose mean loss says whether a child is hopeless

@@ -1,17 +1,17 @@
 """Everything that can be said of one function: forms, exact ends where SymPy finds them, numeric properties.
 
-Each fact is marked with how it was found. Not here: how facts are printed (``search.display``).
+Each fact is marked with how it was found. Not here: how facts are printed (``search.show.display``).
 """
 
 import dataclasses
 from typing import Any
 
 from actsearch.grammar import symbolic
+from actsearch.grammar.behaviour.fingerprint import beta_role, fingerprint
+from actsearch.grammar.behaviour.properties import properties
+from actsearch.grammar.behaviour.screening import refusal
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.fingerprint import beta_role, fingerprint
-from actsearch.grammar.known import names_by_fingerprint
-from actsearch.grammar.properties import properties
-from actsearch.grammar.screening import refusal
+from actsearch.grammar.rows.known import names_by_fingerprint
 
 SYMBOLIC, NUMERIC = "symbolic", "numeric"
 

@@ -11,23 +11,23 @@ import click
 import torch
 
 from actsearch.evaluators.data.dataset import BadData
-from actsearch.evaluators.own import BadOwnTask
-from actsearch.evaluators.pool import WorkersCannotStartError
+from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.pools.pool import WorkersCannotStartError
 from actsearch.evaluators.printable import printable
 from actsearch.evaluators.task import BadTask
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.primitive import BadPrimitive
-from actsearch.grammar.sets import UnknownPrimitive
+from actsearch.grammar.rows.sets import UnknownPrimitive
 from actsearch.grammar.shape import BadShape
 from actsearch.grammar.space import EmptySpace
 from actsearch.search import jobs
 from actsearch.search.commands import functions, runs
 from actsearch.search.commands.shared import NothingScored, answers_alone_on_stdout
-from actsearch.search.decided import NotTheSame
 from actsearch.search.export import BadTarget, ExportFailed
+from actsearch.search.memory.decided import NotTheSame
+from actsearch.search.memory.store import StoreError
 from actsearch.search.ranking.finding import NotFound
-from actsearch.search.settings import BadSettings
-from actsearch.search.store import StoreError
+from actsearch.search.settings.sentences import BadSettings
 
 USER_FAULTS = (
     BadData,

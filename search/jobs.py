@@ -15,27 +15,29 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from actsearch.evaluators.activation import identity_of, is_layer
-from actsearch.evaluators.cost import measure
+from actsearch.evaluators.looks.cost import measure
 from actsearch.evaluators.outcome import Outcome, Request, child_seed
-from actsearch.evaluators.pool import Pool, PoolSettings, SerialPool
+from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import complete, prepare
-from actsearch.grammar.known import read
 from actsearch.grammar.primitive import Primitive
-from actsearch.search.decided import Say, decided, settled, unsaid
+from actsearch.grammar.rows.known import read
 from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
+from actsearch.search.memory.decided import Say, decided, settled, unsaid
+from actsearch.search.memory.provenance import provenance
+from actsearch.search.memory.records import FINAL
+from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.progress import Goal, Listener, Meter, silent
-from actsearch.search.provenance import provenance
 from actsearch.search.ranking.leaderboard import leaderboard
-from actsearch.search.records import FINAL
 from actsearch.search.run import Search
-from actsearch.search.settings import BadSettings, SearchSettings, differences, to_json
-from actsearch.search.spaces import build_space, own_rows
-from actsearch.search.store import FILE_NAME, Store
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.reading import to_json
+from actsearch.search.settings.sentences import BadSettings, differences
+from actsearch.search.settings.space import build_space, own_rows
 from actsearch.search.trainings import Trainings
 
 if TYPE_CHECKING:
-    from actsearch.search.event_files import EventFiles
+    from actsearch.search.show.event_files import EventFiles
 
 
 CLIMBED = "climbed"  # the fact of a run whose finalists are trained
@@ -63,7 +65,7 @@ def open_pool(task: TaskSettings, settings: PoolSettings, own: tuple[Primitive, 
     task = settled(task)
     if settings.kind == "serial":
         return SerialPool(task, settings, own)
-    from actsearch.evaluators.ray_pool import RayPool  # noqa: PLC0415  importing Ray costs two seconds that serial runs save
+    from actsearch.evaluators.pools.ray_pool import RayPool  # noqa: PLC0415  importing Ray costs two seconds that serial runs save
 
     return RayPool(task, settings, own)
 
@@ -166,7 +168,7 @@ def add_costs(store: Store, own: tuple[Primitive, ...] = ()) -> None:
 
 
 def _events(directory: Path, store: Store) -> "EventFiles":
-    from actsearch.search.event_files import EventFiles  # noqa: PLC0415  half a second that reading a run saves
+    from actsearch.search.show.event_files import EventFiles  # noqa: PLC0415  half a second that reading a run saves
 
     return EventFiles(directory, store.updates())
 

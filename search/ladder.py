@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass
 
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.evaluators.task import complete
-from actsearch.search.records import FINAL, SEARCH, Rung
+from actsearch.search.memory.records import FINAL, SEARCH, Rung
 
 RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)

@@ -1,28 +1,28 @@
 """The search itself: ask, train what is new, remember, tell; then train the finalists with fresh seeds.
 
 Everything is in the store before it is acted upon, so a run that was killed goes on from its last outcome. Not here:
-who proposes (``proposer``), who trains (``evaluators.pool``) and the ranking (``leaderboard``).
+who proposes (``proposer``), who trains (``evaluators.pools.pool``) and the ranking (``leaderboard``).
 """
 
 from itertools import pairwise
 
 from actsearch.evaluators.activation import identity_of, is_layer
 from actsearch.evaluators.outcome import Status
-from actsearch.evaluators.pool import Pool
+from actsearch.evaluators.pools.pool import Pool
 from actsearch.evaluators.task import chance_of
+from actsearch.grammar.behaviour.fingerprint import behaviour, fingerprint, twin_key
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.fingerprint import behaviour, fingerprint, twin_key
-from actsearch.grammar.known import read
-from actsearch.search.knowledge import knowledge_of
+from actsearch.grammar.rows.known import read
 from actsearch.search.ladder import best, climbing, rungs
+from actsearch.search.memory.records import Behaviour, Key, StoredProposal
+from actsearch.search.memory.store import Store
 from actsearch.search.progress import Goal, Listener, Log, Meter, silent, unlogged
+from actsearch.search.proposers.knowledge import knowledge_of
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
-from actsearch.search.records import Behaviour, Key, StoredProposal
 from actsearch.search.reward import Scale, reward, scale_of
-from actsearch.search.settings import SearchSettings
-from actsearch.search.spaces import build_space, own_rows
-from actsearch.search.store import Store
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.space import build_space, own_rows
 from actsearch.search.trainings import Trainings
 
 

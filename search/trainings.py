@@ -1,7 +1,7 @@
 """Everything that a run trained, in memory and in the store; what is missing is trained.
 
 An outcome is in the store before anybody acts upon it. Not here: what is to be trained (``run``, ``transfer``) and by
-whom (``evaluators.pool``).
+whom (``evaluators.pools.pool``).
 """
 
 import statistics
@@ -9,13 +9,13 @@ from collections.abc import Sequence
 
 from actsearch.evaluators.activation import is_layer
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.pool import Pool
-from actsearch.grammar.known import read
+from actsearch.evaluators.pools.pool import Pool
+from actsearch.grammar.behaviour.screening import Refusal, refusal
 from actsearch.grammar.primitive import Primitive
-from actsearch.grammar.screening import Refusal, refusal
+from actsearch.grammar.rows.known import read
+from actsearch.search.memory.records import SEARCH, Key, Record, Rung
+from actsearch.search.memory.store import Store
 from actsearch.search.progress import Meter
-from actsearch.search.records import SEARCH, Key, Record, Rung
-from actsearch.search.store import Store
 
 
 class Trainings:

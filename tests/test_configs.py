@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from actsearch.search.command_line import main
-from actsearch.search.settings import load_settings
-from actsearch.search.spaces import build_space
+from actsearch.search.settings.reading import load_settings
+from actsearch.search.settings.space import build_space
 from tests.test_tiny import TINY
 
 CONFIGS = sorted(Path("configs").glob("*.yaml"))

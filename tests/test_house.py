@@ -9,14 +9,15 @@ import statistics
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from actsearch.search.command_line import main
-from actsearch.search.settings import load_settings
-from actsearch.search.spaces import build_space
-from actsearch.search.store import Store
+from actsearch.search.memory.store import Store
+from actsearch.search.settings.reading import load_settings
+from actsearch.search.settings.space import build_space
 from tests.test_tiny import TINY
 
 ROOMS = ("grammar", "evaluators", "search", "scripts")
@@ -29,14 +30,14 @@ MAY_IMPORT = {
 DOORS = {
     # the benchmark measures Ray itself
     "ray": {
-        "evaluators/ray_pool.py",
-        "scripts/benchmark_rivals.py",
-        "scripts/benchmark_throughput.py",
-        "scripts/tune_controller.py",  # a sweep with Ray Tune
+        "evaluators/pools/ray_pool.py",
+        "scripts/benchmarks/rivals.py",
+        "scripts/benchmarks/throughput.py",
+        "scripts/studies/tuning.py",  # a sweep with Ray Tune
     },
-    "tensorboardX": {"search/event_files.py"},
-    "yaml": {"search/settings.py"},
-    "sqlite3": {"search/store.py"},
+    "tensorboardX": {"search/show/event_files.py"},
+    "yaml": {"search/settings/reading.py"},
+    "sqlite3": {"search/memory/store.py"},
     "mnist1d": {"evaluators/data/mnist1d.py"},
     "sympy": {"grammar/symbolic.py"},
     "pickle": {"evaluators/data/cifar.py"},
@@ -79,13 +80,31 @@ def test_every_package_is_installed() -> None:
 
 
 def test_no_run_needs_a_study() -> None:
-    inside = [path for path in MODULES if path.parts[0] != "scripts" and "studies" not in path.parts]
-    assert not [str(path) for path in inside if "search.studies" in path.read_text()]
+    inside = [path for path in MODULES if path.parts[0] != "scripts" and "benchmark" not in path.parts]
+    assert not [str(path) for path in inside if "search.benchmark" in path.read_text()]
 
 
 @pytest.mark.parametrize("thing", DOORS)
 def test_each_foreign_thing_has_one_door(thing: str) -> None:
     assert {str(path) for path in MODULES if thing in _imports(path)} <= DOORS[thing]
+
+
+def _signposts() -> Iterator[tuple[Path, str]]:
+    """Every place a text points to: ``search.memory.store``, or ``store`` where a module's docstring says (``store``)."""
+    for path in MODULES:
+        text = path.read_text()
+        for name in re.findall(r"``((?:grammar|evaluators|search|scripts)[./][\w./]*)``", text):
+            yield path, name
+        for name in re.findall(r"\(``(\w+)``\)", ast.get_docstring(ast.parse(text)) or ""):
+            yield path, name
+
+
+def test_every_signpost_points_to_what_is_there() -> None:
+    places = {path.with_suffix("") for path in MODULES} | {path.parent for path in MODULES}
+    known = {".".join(path.parts) for path in places} | {path.stem for path in places}
+    signs = {(path, name) for path, name in _signposts() if not Path(name).exists()}
+    assert len(signs) > 60
+    assert not [f"{path}: {name}" for path, name in signs if name not in known]
 
 
 def test_modules_stay_small() -> None:
@@ -184,7 +203,7 @@ def test_the_readme_names_every_logged_number(as_a_newcomer: Path) -> None:
 
 @pytest.mark.slow
 def test_the_readmes_study_is_what_its_rows_say() -> None:
-    script = [sys.executable, "scripts/study_proxy.py", "report"]
+    script = [sys.executable, "-m", "scripts.studies.proxy", "report"]
     printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
     table = printed[printed.index("| proxy, one seed") : printed.index("\n\n| initialisation")]
     assert len(table.splitlines()) > 15
@@ -193,7 +212,7 @@ def test_the_readmes_study_is_what_its_rows_say() -> None:
 
 @pytest.mark.parametrize("task", ["mnist1d", "mnist1d_mlp"])
 def test_the_readmes_reliability_of_a_table_is_what_its_rows_say(task: str) -> None:
-    script = [sys.executable, "scripts/tabulate_space.py", "report", "--task", task]
+    script = [sys.executable, "-m", "scripts.studies.table", "report", "--task", task]
     printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
     rows = [line for line in printed.splitlines() if line.startswith("| best ")]
     assert printed.startswith("7007 children of 3995 functions")
@@ -203,7 +222,7 @@ def test_the_readmes_reliability_of_a_table_is_what_its_rows_say(task: str) -> N
 
 @pytest.mark.parametrize("study", ["rediscovery", "challengers"])
 def test_a_study_of_the_readme_is_what_its_runs_say(study: str) -> None:
-    script = [sys.executable, f"scripts/study_{study}.py", "report"]
+    script = [sys.executable, "-m", f"scripts.studies.{study}", "report"]
     printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
     rows = [line for line in printed.splitlines() if line.startswith("| ")]
     said = [line.strip() for line in printed.splitlines() if line and not line.startswith("|")]

@@ -7,11 +7,11 @@ import click
 
 from actsearch.evaluators.activation import BASELINES, LAYERS, is_layer
 from actsearch.evaluators.task import TASKS
-from actsearch.grammar.census import take_census
+from actsearch.grammar.behaviour.census import take_census
 from actsearch.grammar.description import describe
-from actsearch.grammar.known import read
 from actsearch.grammar.parse import BadExpression
-from actsearch.search import display, jobs
+from actsearch.grammar.rows.known import read
+from actsearch.search import jobs
 from actsearch.search.commands.shared import (
     PATH,
     check_scored,
@@ -22,9 +22,10 @@ from actsearch.search.commands.shared import (
     say,
     set_option,
 )
-from actsearch.search.settings import from_tree, load_settings, settings_of
-from actsearch.search.settings_text import settings_text
-from actsearch.search.spaces import build_space, own_rows
+from actsearch.search.settings.reading import from_tree, load_settings, settings_of
+from actsearch.search.settings.space import build_space, own_rows
+from actsearch.search.settings.text import settings_text
+from actsearch.search.show import display
 
 SHOWN = ("steps", "batch", "learning_rate", "width", "init", "purpose")  # of a task
 

@@ -8,10 +8,10 @@ import click
 from actsearch.evaluators.activation import LAYERS, is_layer
 from actsearch.evaluators.task import slow_because
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.known import read
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.primitive import Primitive
-from actsearch.search import display, entry_tables, jobs, run_tables
+from actsearch.grammar.rows.known import read
+from actsearch.search import jobs
 from actsearch.search.commands.shared import (
     PATH,
     called,
@@ -25,12 +25,13 @@ from actsearch.search.commands.shared import (
 )
 from actsearch.search.export import export, weak_spot
 from actsearch.search.ladder import TransferSettings, transfer_rung
+from actsearch.search.memory.records import FINAL
+from actsearch.search.memory.store import Store
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Entry, Leaderboard, leaderboard
-from actsearch.search.records import FINAL
-from actsearch.search.settings import load_settings, settings_of
-from actsearch.search.spaces import own_rows
-from actsearch.search.store import Store
+from actsearch.search.settings.reading import load_settings, settings_of
+from actsearch.search.settings.space import own_rows
+from actsearch.search.show import display, entry_tables, run_tables
 
 run_argument = click.argument("run", metavar="RUN", type=PATH)
 which_argument = click.argument("which", metavar="WHICH")

@@ -16,8 +16,8 @@ import click
 from actsearch.evaluators.outcome import NO_PART, Outcome
 from actsearch.evaluators.printable import printable
 from actsearch.grammar.primitive import Primitive
-from actsearch.search.settings import load_settings
-from actsearch.search.spaces import own_rows
+from actsearch.search.settings.reading import load_settings
+from actsearch.search.settings.space import own_rows
 
 
 class NamedPath(click.Path):

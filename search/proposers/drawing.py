@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.space import Space
 from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 

@@ -2,7 +2,7 @@
 
 Before anything is trained, the controller warms up on what strings promise at first sight. Each update also takes
 remembered outcomes, weighted by how likely they still are. Not here: the distribution itself (``controller``), what a
-reward is (``search.reward``) and what is known at first sight (``search.knowledge``).
+reward is (``search.reward``) and what is known at first sight (``search.proposers.knowledge``).
 """
 
 import itertools

@@ -1,7 +1,7 @@
 """A wrapper around any proposer: many are proposed, and only the promising and the uncertain are trained.
 
 A model learns rewards from what is known of a function without training it. Candidates wait in a room: what is not
-chosen now may be chosen later. Not here: what is known (``search.knowledge``) and the model (``gaussian_process``).
+chosen now may be chosen later. Not here: what is known (``knowledge``) and the model (``gaussian_process``).
 """
 
 import math

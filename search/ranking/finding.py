@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from itertools import chain
 
-from actsearch.grammar.fingerprint import fingerprint
-from actsearch.grammar.known import read
+from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.rows.known import read
 from actsearch.search.ranking.leaderboard import Entry
 
 SHORTEST = 4  # letters of an id

@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from actsearch.evaluators.activation import is_layer
-from actsearch.evaluators.cost import Cost
+from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import Outcome, Status
-from actsearch.grammar.known import names_by_fingerprint
 from actsearch.grammar.parse import BadExpression, parse
-from actsearch.grammar.sets import VOCABULARY
+from actsearch.grammar.rows.known import names_by_fingerprint
+from actsearch.grammar.rows.sets import VOCABULARY
+from actsearch.search.memory.records import FINAL, Behaviour, Record, Rung
+from actsearch.search.memory.store import Store
 from actsearch.search.ranking.significance import (
     Comparison,
     Tally,
@@ -25,8 +27,6 @@ from actsearch.search.ranking.significance import (
     shared_seeds,
     tally,
 )
-from actsearch.search.records import FINAL, Behaviour, Record, Rung
-from actsearch.search.store import Store
 
 REFERENCES = ("relu", "swish")
 """Whom finalists are compared with, where the run trained them."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from actsearch.evaluators.outcome import Status
+from actsearch.search.memory.records import FINAL, SEARCH, Rung
 from actsearch.search.ranking.agreement import FEWEST, Agreement, agreement
 from actsearch.search.ranking.leaderboard import Leaderboard, fair_means
-from actsearch.search.records import FINAL, SEARCH, Rung
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from actsearch.evaluators.activation import (
 from actsearch.evaluators.outcome import Request, Status
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population
-from actsearch.grammar.known import KNOWN
 from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.rows.known import KNOWN
 
 X = torch.randn(4, 3, 5, generator=torch.Generator().manual_seed(0))
 

@@ -11,8 +11,8 @@ import torch
 
 from actsearch.evaluators.contained import SETTINGS, Exited, contained
 from actsearch.evaluators.outcome import Request, Status
-from actsearch.evaluators.own import BadOwnTask
-from actsearch.evaluators.pool import PoolSettings, SerialPool
+from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.evaluators.task import prepare
 

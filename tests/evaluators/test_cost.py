@@ -2,7 +2,7 @@
 
 import torch
 
-from actsearch.evaluators.cost import measure
+from actsearch.evaluators.looks.cost import measure
 
 
 def test_relu_costs_what_relu_costs_and_everything_costs_something() -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from actsearch.evaluators.activation import Activation, maker_of
 from actsearch.evaluators.data.dataset import Split
-from actsearch.evaluators.diagnostics import BINS, gradient_norms, learning_curve, look_at
+from actsearch.evaluators.looks.diagnostics import BINS, gradient_norms, learning_curve, look_at
 from actsearch.evaluators.outcome import Request
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population

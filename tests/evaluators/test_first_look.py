@@ -8,9 +8,9 @@ import torch
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
-from actsearch.evaluators.first_look import RIDGE, _readout, first_look
+from actsearch.evaluators.looks.first_look import RIDGE, _readout, first_look
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
-from actsearch.grammar.known import read
+from actsearch.grammar.rows.known import read
 
 
 def test_the_readout_is_scikit_learns_ridge_leaving_one_out() -> None:

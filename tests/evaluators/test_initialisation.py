@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from actsearch.evaluators.initialisation import Scheme, deviation, initialise, matched_gain
-from actsearch.grammar.known import read
 from actsearch.grammar.render import Function, compile_expression
+from actsearch.grammar.rows.known import read
 
 
 def _function(name: str) -> Function:

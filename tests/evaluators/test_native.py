@@ -18,11 +18,11 @@ from actsearch.evaluators.native.tape import OPERATIONS, RULES, tape_of
 from actsearch.evaluators.outcome import Request, Status, child_seed
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population
-from actsearch.grammar.known import KNOWN, read
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.render import Function, compile_expression
-from actsearch.grammar.sets import VOCABULARY
-from actsearch.grammar.swish2017 import BINARY, UNARY
+from actsearch.grammar.rows.known import KNOWN, read
+from actsearch.grammar.rows.sets import VOCABULARY
+from actsearch.grammar.rows.swish2017 import BINARY, UNARY
 from tests.grammar.test_whole_functions import LEADERS
 from tests.grammar.test_whole_functions import POINTS as FAR
 

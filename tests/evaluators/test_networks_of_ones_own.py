@@ -9,11 +9,11 @@ from torch import nn
 
 from actsearch.evaluators.activation import maker_of
 from actsearch.evaluators.contained import contained
-from actsearch.evaluators.first_look import first_look
+from actsearch.evaluators.looks.first_look import first_look
 from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
-from actsearch.evaluators.own import BadOwnTask
-from actsearch.evaluators.places import network
-from actsearch.evaluators.pool import PoolSettings, SerialPool
+from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.places import network
+from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.evaluators.task import complete, data_of, prepare
 from actsearch.evaluators.training import train_population

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.own import BadOwnTask
-from actsearch.evaluators.pool import PoolSettings, SerialPool
+from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.evaluators.task import BadTask, chance_of, prepare
 from actsearch.evaluators.training import train_population

@@ -9,10 +9,10 @@ import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actsearch.evaluators import ray_pool
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.pool import LONE_DEATHS, PAUSES, Pool, PoolSettings, SerialPool, Work, in_populations
-from actsearch.evaluators.ray_pool import RayPool
+from actsearch.evaluators.pools import ray_pool
+from actsearch.evaluators.pools.pool import LONE_DEATHS, PAUSES, Pool, PoolSettings, SerialPool, Work, in_populations
+from actsearch.evaluators.pools.ray_pool import RayPool
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.grammar.primitive import Primitive
 
@@ -108,7 +108,7 @@ class TestRayPool(PoolContract):
     def test_a_child_that_kills_its_worker_costs_its_neighbours_nothing(
         self, open_pool: Open, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("actsearch.evaluators.pool.PAUSES", (0.0,))
+        monkeypatch.setattr("actsearch.evaluators.pools.pool.PAUSES", (0.0,))
         with open_pool(workers=1) as pool:
             outcomes = dict(pool.evaluate([Request(text, 1, 2) for text in ("relu", "kills(x)", "tanh")]))
         assert [outcomes[i].status for i in range(3)] == [Status.SCORED, Status.CRASHED, Status.SCORED]
@@ -188,7 +188,7 @@ class TestRayPool(PoolContract):
     def test_a_child_whose_workers_are_killed_again_and_again_is_not_at_fault(
         self, open_pool: Open, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("actsearch.evaluators.pool.PAUSES", (0.0,))
+        monkeypatch.setattr("actsearch.evaluators.pools.pool.PAUSES", (0.0,))
         with open_pool(workers=1, population=1) as pool:
             assert isinstance(pool, RayPool)
             hand_out, kills = pool._hand_out, iter(range(LONE_DEATHS - 1))

@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actsearch.grammar.expression import Expression, X, apply
-from actsearch.grammar.known import DISCOVERIES, KNOWN, read
 from actsearch.grammar.parse import BadExpression, from_json, parse
 from actsearch.grammar.render import compile_expression, source_lines
-from actsearch.grammar.sets import VOCABULARY
-from actsearch.grammar.swish2017 import BINARY, SWISH2017, UNARY
+from actsearch.grammar.rows.known import DISCOVERIES, KNOWN, read
+from actsearch.grammar.rows.sets import VOCABULARY
+from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
 
 ROWS = {row.name: row for row in VOCABULARY}
 

@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 
-from actsearch.grammar.fingerprint import DIGITS, behaviour, beta_role, digest, fingerprint, twin_key
-from actsearch.grammar.known import KNOWN, names_by_fingerprint, read
+from actsearch.grammar.behaviour.fingerprint import DIGITS, behaviour, beta_role, digest, fingerprint, twin_key
+from actsearch.grammar.behaviour.screening import Reason, refusal
 from actsearch.grammar.module_file import module_source
 from actsearch.grammar.render import compile_expression
-from actsearch.grammar.screening import Reason, refusal
+from actsearch.grammar.rows.known import KNOWN, names_by_fingerprint, read
 
 EQUAL = [
     ("mul(x,sigmoid(mul(beta,x)))", "gate(mul(beta,x),x)"),
@@ -64,7 +64,8 @@ def test_the_last_bits_do_not_change_a_name() -> None:
 
 def test_another_process_gives_the_same_name() -> None:
     program = (
-        "from actsearch.grammar.known import read; from actsearch.grammar.fingerprint import fingerprint; "
+        "from actsearch.grammar.rows.known import read; "
+        "from actsearch.grammar.behaviour.fingerprint import fingerprint; "
         "print(fingerprint(read('gelu')))"
     )
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

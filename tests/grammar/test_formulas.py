@@ -8,9 +8,9 @@ import pytest
 import sympy
 
 from actsearch.grammar.formula import CONSTANTS, FUNCTIONS, BadFormula, Reader, check_formula
-from actsearch.grammar.known import KNOWN, read
 from actsearch.grammar.primitive import BadPrimitive, Primitive
-from actsearch.grammar.sets import VOCABULARY, check_own
+from actsearch.grammar.rows.known import KNOWN, read
+from actsearch.grammar.rows.sets import VOCABULARY, check_own
 from actsearch.grammar.symbolic import VARIABLES, evaluate_formula
 
 SYMBOLS = {name: sympy.Symbol(name, real=True) for name in VARIABLES}

@@ -6,10 +6,10 @@ import mpmath as mp
 import pytest
 import torch
 
-from actsearch.grammar import aquasurf2023
 from actsearch.grammar.primitive import BadPrimitive, Primitive
-from actsearch.grammar.sets import VOCABULARY
-from actsearch.grammar.swish2017 import BINARY, UNARY
+from actsearch.grammar.rows import aquasurf2023
+from actsearch.grammar.rows.sets import VOCABULARY
+from actsearch.grammar.rows.swish2017 import BINARY, UNARY
 
 POINTS = (0.0, 1e-6, -1e-6, 30.0, -30.0, 1e4, -1e4, 0.05, -0.3, 1.0, -1.0, 2.5, -4.0)
 BETA = 0.75

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from actsearch.grammar.known import read
-from actsearch.grammar.profile import LENGTH, profile
+from actsearch.grammar.behaviour.profile import LENGTH, profile
+from actsearch.grammar.rows.known import read
 
 
 @pytest.mark.parametrize("text", ["relu(x)", "gate(x,x)", "sub(cos(x),x)", "min(x,sin(x))", "softplus(x)"])

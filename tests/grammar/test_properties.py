@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actsearch.grammar import symbolic
+from actsearch.grammar.behaviour.properties import properties, swish_distance
 from actsearch.grammar.description import NUMERIC, SYMBOLIC, describe
 from actsearch.grammar.expression import Expression, X
-from actsearch.grammar.known import KNOWN, read
 from actsearch.grammar.primitive import Primitive
-from actsearch.grammar.properties import properties, swish_distance
+from actsearch.grammar.rows.known import KNOWN, read
 
 OF = {name: properties(read(name)) for name in KNOWN}
 INF = math.inf

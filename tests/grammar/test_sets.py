@@ -2,9 +2,9 @@
 
 import pytest
 
-from actsearch.grammar import aquasurf2023, swish2017
 from actsearch.grammar.primitive import BadPrimitive, Primitive
-from actsearch.grammar.sets import UnknownPrimitive, check, choose
+from actsearch.grammar.rows import aquasurf2023, swish2017
+from actsearch.grammar.rows.sets import UnknownPrimitive, check, choose
 
 BUMP = Primitive("bump", 1, "a / (1 + a * a)", "a/(1 + a**2)")
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import chisquare
 
-from actsearch.grammar import census as census_module
-from actsearch.grammar.census import take_census
+from actsearch.grammar.behaviour import census as census_module
+from actsearch.grammar.behaviour.census import take_census
+from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.constraint import (
     AtMostBetas,
     AtMostSize,
@@ -21,12 +22,11 @@ from actsearch.grammar.constraint import (
     NoNestedPeriodic,
 )
 from actsearch.grammar.expression import Expression, X
-from actsearch.grammar.fingerprint import fingerprint
-from actsearch.grammar.known import DISCOVERIES, read
 from actsearch.grammar.parse import parse
+from actsearch.grammar.rows.known import DISCOVERIES, read
+from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.grammar.shape import BadShape, Kind, Shape, core_units, template
 from actsearch.grammar.space import EmptySpace, NotInSpace, Space
-from actsearch.grammar.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.search.proposers.chance import RandomProposer, uniform
 
 ONE, TWO, THREE = (Space(core_units(units), UNARY, BINARY) for units in (1, 2, 3))

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from actsearch.grammar.expression import Expression, X, apply
-from actsearch.grammar.known import KNOWN, read
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.reach import MOST, held_code, reach
 from actsearch.grammar.render import compile_expression, source_lines, values_and_slopes
-from actsearch.grammar.sets import SETS, VOCABULARY
+from actsearch.grammar.rows.known import KNOWN, read
+from actsearch.grammar.rows.sets import SETS, VOCABULARY
 from tests.grammar.test_primitives import ORACLES
 
 LARGEST = float(torch.finfo(torch.float32).max)

@@ -1,8 +1,8 @@
 """What a challenge to Swish says, against SciPy's own tests."""
 
 import dataclasses
+import importlib
 import json
-import runpy
 import sys
 from pathlib import Path
 
@@ -13,14 +13,14 @@ from scipy import stats
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import complete
-from actsearch.grammar.fingerprint import behaviour, digest, fingerprint, twin_key
-from actsearch.grammar.known import read
+from actsearch.grammar.behaviour.fingerprint import behaviour, digest, fingerprint, twin_key
+from actsearch.grammar.rows.known import read
+from actsearch.search.benchmark.replay import file_of, load_table
 from actsearch.search.ladder import FinalSettings, rungs, transfer_rung
-from actsearch.search.records import FINAL, Behaviour, Key, Record
-from actsearch.search.settings import load_settings
-from actsearch.search.store import Store
-from actsearch.search.studies.challenge import Challenge, challenge_of
-from actsearch.search.studies.replay import file_of, load_table
+from actsearch.search.memory.records import FINAL, Behaviour, Key, Record
+from actsearch.search.memory.store import Store
+from actsearch.search.settings.reading import load_settings
+from scripts.studies.challengers import Challenge, challenge_of
 
 SEEDS = 12
 HOME, AWAY = "mnist1d, 3000 steps", "digits, 60 steps"
@@ -95,7 +95,7 @@ def test_one_failed_seed_leaves_no_comparison_and_is_never_averaged_away(found: 
     assert "tanh" in found.against_swish()[HOME]
 
 
-@pytest.mark.parametrize("script", ["study_challengers", "study_rediscovery"])
+@pytest.mark.parametrize("script", ["challengers", "rediscovery"])
 @pytest.mark.parametrize(("made", "sentence"), [(False, "holds no run"), (True, "is not finished")])
 def test_a_study_of_no_run_or_of_an_unfinished_one_is_refused_in_a_sentence(
     script: str,
@@ -116,7 +116,7 @@ def test_a_run_without_swish_is_no_challenge_and_says_so(
     with Store(tmp_path, create=True) as store:
         store.add_rungs(rungs(complete(TaskSettings()), [], FinalSettings(1, SEEDS, 3000)))
         store.describe({"settings": json.dumps({"seed": 7}), "finished": "1"})
-    assert "has no swish to compare with" in _refusal("study_challengers", tmp_path, monkeypatch, capsys)
+    assert "has no swish to compare with" in _refusal("challengers", tmp_path, monkeypatch, capsys)
 
 
 def test_who_challenges_on_the_default_task_is_what_the_readme_says_of_the_tables() -> None:
@@ -136,7 +136,7 @@ def test_who_challenges_on_the_default_task_is_what_the_readme_says_of_the_table
 def _refusal(script: str, directory: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> str:
     monkeypatch.setattr(sys, "argv", [script, "runs", str(directory)])
     with pytest.raises(SystemExit) as end:
-        runpy.run_path(f"scripts/{script}.py", run_name="__main__")
+        importlib.import_module(f"scripts.studies.{script}").main()
     assert end.value.code == 2
     said = capsys.readouterr()
     assert said.out == ""

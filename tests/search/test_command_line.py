@@ -12,13 +12,13 @@ import torch
 
 from actsearch.evaluators.activation import BASELINES
 from actsearch.evaluators.task import TASKS
-from actsearch.grammar.known import KNOWN, read
+from actsearch.grammar.rows.known import KNOWN, read
 from actsearch.search import export as export_module
 from actsearch.search.command_line import main
 from actsearch.search.commands.shared import called
 from actsearch.search.export import BadTarget, ExportFailed, export
+from actsearch.search.memory.store import Store
 from actsearch.search.run import Search
-from actsearch.search.store import Store
 from tests.test_tiny import TINY
 
 RUN = ["--set=pool.kind=serial", "--set=task.steps=2"]

@@ -12,13 +12,15 @@ from actsearch.evaluators.native.compiler import is_available
 from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.evaluators.task import complete
-from actsearch.search.decided import KERNEL, NotTheSame, decided
 from actsearch.search.jobs import launch
+from actsearch.search.memory.decided import KERNEL, NotTheSame, decided
+from actsearch.search.memory.records import SEARCH
+from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.ranking.leaderboard import leaderboard
-from actsearch.search.records import SEARCH
 from actsearch.search.run import Search
-from actsearch.search.settings import BadSettings, SearchSettings, from_tree
-from actsearch.search.store import FILE_NAME, Store
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.reading import from_tree
+from actsearch.search.settings.sentences import BadSettings
 from tests.search.test_runs import SMALL, TREE, FakePool
 
 

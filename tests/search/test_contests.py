@@ -6,13 +6,13 @@ import statistics
 import numpy as np
 import pytest
 
-from actsearch.grammar.census import distinct_expressions
+from actsearch.grammar.behaviour.census import distinct_expressions
+from actsearch.grammar.rows.swish2017 import SWISH2017
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
-from actsearch.grammar.swish2017 import SWISH2017
-from actsearch.search.studies import contest
-from actsearch.search.studies.contest import CONTESTANTS, Looks
-from actsearch.search.studies.replay import Table
+from actsearch.search.benchmark import contest
+from actsearch.search.benchmark.contest import CONTESTANTS, Looks
+from actsearch.search.benchmark.replay import Table
 
 ROWS = {row.name: row for row in SWISH2017}
 SMALL = Space(core_units(1), tuple(ROWS[n] for n in ("identity", "relu", "sin", "tanh")), (ROWS["add"], ROWS["mul"]))

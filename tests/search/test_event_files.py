@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from tensorboardX.proto.event_pb2 import Event
 
-from actsearch.search.event_files import FOLDER, EventFiles
 from actsearch.search.jobs import launch
-from actsearch.search.settings import from_tree
-from actsearch.search.store import Store
+from actsearch.search.memory.store import Store
+from actsearch.search.settings.reading import from_tree
+from actsearch.search.show.event_files import FOLDER, EventFiles
 
 
 def scalars(run: Path) -> dict[tuple[str, int], float]:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from actsearch.grammar.known import read
 from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.rows.known import read
 from actsearch.search import export as export_module
 from actsearch.search.export import BadTarget, ExportFailed, export, weak_spot
 

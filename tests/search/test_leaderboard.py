@@ -13,16 +13,16 @@ from scipy.stats import kendalltau
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import complete
-from actsearch.grammar.fingerprint import behaviour, digest, fingerprint, twin_key
-from actsearch.grammar.known import read
+from actsearch.grammar.behaviour.fingerprint import behaviour, digest, fingerprint, twin_key
+from actsearch.grammar.rows.known import read
 from actsearch.search.ladder import FinalSettings, RungSettings, rungs, transfer_rung
+from actsearch.search.memory.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
+from actsearch.search.memory.store import Store
 from actsearch.search.ranking.finding import NotFound, find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.ranking.rung_facts import agreements, facts
-from actsearch.search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
 from actsearch.search.reward import Scale, reward
-from actsearch.search.run_tables import remarks, rung_tables, transfer_table
-from actsearch.search.store import Store
+from actsearch.search.show.run_tables import remarks, rung_tables, transfer_table
 
 TASK = complete(TaskSettings())
 LADDER = rungs(TASK, [RungSettings(0.5, 4, 1)], FinalSettings(3, 2, 8))

@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.known import read
+from actsearch.grammar.rows.known import read
+from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
-from actsearch.grammar.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.search.proposers.baseline import Baseline
 from actsearch.search.proposers.chance import RandomProposer
 from actsearch.search.proposers.controller import Controller

@@ -13,7 +13,7 @@ import pytest
 from actsearch.evaluators.outcome import Outcome, Status
 from actsearch.evaluators.printable import LONGEST, printable
 from actsearch.search.command_line import main
-from actsearch.search.store import FILE_NAME
+from actsearch.search.memory.store import FILE_NAME
 from tests.test_tiny import TINY
 
 ESCAPE = "\x1b[31m\x07\x9b2J\u202e\u200b\r\n"
@@ -109,7 +109,7 @@ def test_stdout_holds_the_json_alone_whatever_the_training_prints_or_kills(pool:
     words = ["evaluate", "relu", "tanh", *_own(tmp_path / "prints.py", source), "--json"]
     words[words.index("serial")] = pool
     program = (
-        "import actsearch.evaluators.pool as pool; pool.PAUSES = (0.0,); pool.LONE_DEATHS = 1; "
+        "import actsearch.evaluators.pools.pool as pool; pool.PAUSES = (0.0,); pool.LONE_DEATHS = 1; "
         "from actsearch.search.command_line import main; main()"
     )
     answer = subprocess.run(

@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from actsearch.search.display import ProgressLine
 from actsearch.search.progress import Progress
+from actsearch.search.show.display import ProgressLine
 
 
 def test_the_time_left_is_estimated_anew_for_each_job(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from actsearch.grammar.census import distinct_expressions
+from actsearch.grammar.behaviour.census import distinct_expressions
+from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.fingerprint import fingerprint
-from actsearch.grammar.known import read
 from actsearch.grammar.parse import parse
+from actsearch.grammar.rows.known import read
+from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
-from actsearch.grammar.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
 from actsearch.search.proposers.evolution import Evolution, EvolutionSettings
 from actsearch.search.proposers.ppo import PPO, PPOSettings

@@ -13,12 +13,13 @@ from scipy.stats import kendalltau
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import complete
-from actsearch.grammar.fingerprint import behaviour, digest, fingerprint, twin_key
-from actsearch.grammar.known import read
+from actsearch.grammar.behaviour.fingerprint import behaviour, digest, fingerprint, twin_key
+from actsearch.grammar.rows.known import read
+from actsearch.search.benchmark.replay import Table
 from actsearch.search.ladder import FinalSettings, rungs
-from actsearch.search.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
-from actsearch.search.store import Store
-from actsearch.search.studies.rediscovery import (
+from actsearch.search.memory.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
+from actsearch.search.memory.store import Store
+from scripts.studies.rediscovery_searches import (
     PAPER,
     Finalist,
     Search,
@@ -31,7 +32,6 @@ from actsearch.search.studies.rediscovery import (
     pooled,
     search_of,
 )
-from actsearch.search.studies.replay import Table
 
 SEEDS = 8
 SEARCH_LOSSES = {  # in the order of asking

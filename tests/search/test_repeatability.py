@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from actsearch.search.studies.rediscovery import Finalist, Search
-from actsearch.search.studies.repeatability import Spread, expected_overlap, spread
+from scripts.studies.rediscovery_searches import Finalist, Search
+from scripts.studies.repeatability import Spread, expected_overlap, spread
 
 
 def _search(seed: int, truth: np.ndarray, noise: float, seeds: int = 14) -> Search:

@@ -7,13 +7,12 @@ import numpy as np
 import pytest
 from scipy.stats import mannwhitneyu
 
-from actsearch.grammar.census import distinct_expressions
-from actsearch.grammar.fingerprint import fingerprint
+from actsearch.grammar.behaviour.census import distinct_expressions
+from actsearch.grammar.behaviour.fingerprint import fingerprint
+from actsearch.grammar.rows.swish2017 import SWISH2017
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
-from actsearch.grammar.swish2017 import SWISH2017
-from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
-from actsearch.search.studies.comparison import (
+from actsearch.search.benchmark.comparison import (
     best_so_far,
     finding,
     seconds_to,
@@ -21,9 +20,10 @@ from actsearch.search.studies.comparison import (
     trainings_to,
     worse_than_random,
 )
-from actsearch.search.studies.reliability import reliability
-from actsearch.search.studies.replay import Table, Trained, replay, replay_asynchronously, table_of
-from actsearch.search.studies.tabulation import Row
+from actsearch.search.benchmark.replay import Table, Trained, replay, replay_asynchronously, table_of
+from actsearch.search.benchmark.tabulation import Row
+from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
+from scripts.studies.table import reliability
 
 ROWS = {row.name: row for row in SWISH2017}
 SMALL = Space(core_units(1), tuple(ROWS[n] for n in ("identity", "relu", "sin", "tanh")), (ROWS["add"], ROWS["mul"]))

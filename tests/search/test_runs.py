@@ -13,19 +13,21 @@ from pathlib import Path
 import pytest
 
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.pool import Pool, SerialPool
-from actsearch.grammar.census import distinct_expressions
-from actsearch.grammar.fingerprint import fingerprint
-from actsearch.grammar.known import read
+from actsearch.evaluators.pools.pool import Pool, SerialPool
+from actsearch.grammar.behaviour.census import distinct_expressions
+from actsearch.grammar.behaviour.fingerprint import fingerprint
+from actsearch.grammar.rows.known import read
 from actsearch.search.jobs import launch
+from actsearch.search.memory.records import FINAL, SEARCH
+from actsearch.search.memory.store import Store
 from actsearch.search.progress import Progress
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Entry, leaderboard
-from actsearch.search.records import FINAL, SEARCH
 from actsearch.search.run import Search
-from actsearch.search.settings import BadSettings, SearchSettings, from_tree, to_json
-from actsearch.search.spaces import build_space
-from actsearch.search.store import Store
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.reading import from_tree, to_json
+from actsearch.search.settings.sentences import BadSettings
+from actsearch.search.settings.space import build_space
 
 TREE: dict[str, object] = {
     "seed": 5,

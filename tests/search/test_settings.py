@@ -7,15 +7,9 @@ from pathlib import Path
 import pytest
 
 from actsearch.search.command_line import main
-from actsearch.search.settings import (
-    BadSettings,
-    SearchSettings,
-    differences,
-    from_tree,
-    load_settings,
-    settings_of,
-    to_json,
-)
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.reading import from_tree, load_settings, settings_of, to_json
+from actsearch.search.settings.sentences import BadSettings, differences
 
 CONFIGS = sorted(Path("configs").glob("*.yaml"))
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from actsearch.evaluators.pool import SerialPool
+from actsearch.evaluators.pools.pool import SerialPool
 from actsearch.search.command_line import main
+from actsearch.search.memory.records import SEARCH
+from actsearch.search.memory.store import Store
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import leaderboard
-from actsearch.search.records import SEARCH
 from actsearch.search.run import Search
-from actsearch.search.settings import from_tree
-from actsearch.search.store import Store
+from actsearch.search.settings.reading import from_tree
 from tests.search.test_runs import TREE, FakePool
 
 BAD_ROW = "{name: wrong, arity: 1, code: b, formula: b}"

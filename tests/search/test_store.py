@@ -8,13 +8,13 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from actsearch.evaluators.cost import Cost
+from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import complete
 from actsearch.search.ladder import transfer_rung
-from actsearch.search.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
-from actsearch.search.store import FILE_NAME, SCHEMA_VERSION, Store, StoreError
+from actsearch.search.memory.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
+from actsearch.search.memory.store import FILE_NAME, SCHEMA_VERSION, Store, StoreError
 
 PROPOSAL = StoredProposal(1, (0, 0, 1, 2, 30), "add(x,neg(x))", "f1")
 RUNG = Rung(SEARCH, complete(TaskSettings()), 1, test=False)

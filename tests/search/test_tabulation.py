@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from actsearch.evaluators.pool import PoolSettings
+from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.search.benchmark.tabulation import Cell, Row, rows_of, tabulate
 from actsearch.search.ranking.agreement import FEWEST, agreement
-from actsearch.search.studies.proxies import WORST, mean_by_function, stop_rules
-from actsearch.search.studies.tabulation import Cell, Row, rows_of, tabulate
+from scripts.studies.proxy import WORST, mean_by_function, stop_rules
 
 SERIAL = PoolSettings(kind="serial")
 CELLS = [

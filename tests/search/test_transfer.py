@@ -13,10 +13,11 @@ from actsearch.search import jobs
 from actsearch.search.command_line import main
 from actsearch.search.jobs import launch
 from actsearch.search.ladder import transfer_rung
+from actsearch.search.memory.records import FINAL
+from actsearch.search.memory.store import Store
 from actsearch.search.ranking.leaderboard import leaderboard
-from actsearch.search.records import FINAL
-from actsearch.search.settings import SearchSettings, from_tree
-from actsearch.search.store import Store
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.reading import from_tree
 from tests.search.test_runs import TREE
 
 DIGITS = {"name": "digits", "steps": 3}

@@ -1,0 +1,145 @@
+"""What an activation does to the task's own network before the first step: known without training, in milliseconds.
+
+How well the last features of the untrained network already tell the classes apart, how far gradients of different
+examples agree, and how large gradients and outputs are. Not here: the same after training (``diagnostics``), and what
+is made of it (``search.proposers.knowledge``).
+"""
+
+import contextlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cosine_similarity, cross_entropy, one_hot
+
+from actsearch.evaluators.activation import function_of, maker_of
+from actsearch.evaluators.contained import contained
+from actsearch.evaluators.initialisation import initialise
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import TASKS, complete, data_of
+from actsearch.grammar.primitive import Primitive
+
+LABELS = 256  # of the training examples that are looked at, in two halves
+LEAST_EXAMPLES = 16  # where one example has many labels
+RIDGE = 1.0  # penalty of the readout; features are standardised, their squares add up to one
+WORST = -0.2  # a readout below it says no more, and where features are not finite
+FLOOR = 1e-8  # smaller norms and variances are none
+
+
+@dataclass(frozen=True)
+class FirstLook:
+    """What is seen before the first step.
+
+    Args:
+        readout: share of the labels' variance that a ridge regression on the last features predicts, each example from
+            all others; from -0.2, where the features mislead, to 1; higher is better.
+        agreement: cosine between the loss's gradients of two halves of the examples, by weight; -1 to 1.
+        gradient_norm: its log, by weight.
+        output_mean, output_variance: of each activation layer: asinh and log.
+    """
+
+    readout: float
+    agreement: tuple[float, ...]
+    gradient_norm: tuple[float, ...]
+    output_mean: tuple[float, ...]
+    output_variance: tuple[float, ...]
+
+    def numbers(self) -> list[float]:
+        """Return all of it in one row, the readout first."""
+        return [self.readout, *self.agreement, *self.gradient_norm, *self.output_mean, *self.output_variance]
+
+
+class CannotLook(RuntimeError):
+    """The user's network does not run with one activation: a fault of the pair, not of the run."""
+
+
+@contextlib.contextmanager
+def _looking(seed: int, file: str) -> Iterator[None]:
+    try:
+        with contained(seed, file):
+            yield
+    except Exception as fault:  # whatever the user's network raises with this activation
+        raise CannotLook(f"{type(fault).__name__}: {fault}") from fault
+
+
+def first_look(
+    expression: str, settings: TaskSettings, seed: int, primitives: tuple[Primitive, ...] = ()
+) -> FirstLook | None:
+    """Return what the untrained network shows; None for a task that is the user's whole training.
+
+    Args:
+        expression: the activation.
+        settings: of the task.
+        seed: of the weights: the same for all functions that are compared.
+        primitives: rows beyond the built-in ones.
+
+    Raises:
+        CannotLook: the network does not run with this activation; its training will say why.
+    """
+    settings = complete(settings)
+    if settings.own.score:
+        return None
+    data, generator = data_of(settings), torch.Generator().manual_seed(seed)
+    count = max(LEAST_EXAMPLES, LABELS // data.train.labels[0].numel())
+    inputs, labels = data.train.inputs[:count].clone(), data.train.labels[:count]
+    made: list[nn.Module] = []
+    maker = maker_of(expression, primitives)
+
+    def make(channels: int, dimension: int | None = None) -> nn.Module:
+        made.append(maker(channels, dimension))
+        return made[-1]
+
+    seen: dict[nn.Module, Tensor] = {}
+    with _looking(seed, settings.own.file):
+        network = TASKS[settings.name].network(settings, data, make)
+        initialise(network, settings.init or "he", function_of(expression, primitives), generator)
+        network.to(inputs.device).train()
+        last = next((m for m in reversed(list(network.modules())) if isinstance(m, nn.Linear)), None)
+        for layer in made:
+            layer.register_forward_hook(lambda layer, _, output: seen.update({layer: output.detach()}))
+        if last is not None:
+            last.register_forward_pre_hook(lambda layer, given: seen.update({layer: given[0].detach()}))
+        losses = cross_entropy(network(inputs), labels, reduction="none").flatten()
+        weights = [p for p in network.parameters() if p.ndim > 1 and p.requires_grad]
+        half = len(losses) // 2
+        first, second = (
+            torch.autograd.grad(part.mean(), weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+            for part in (losses[:half], losses[half:])
+        )
+        readout = _readout(seen[last], labels) if last in seen else 0.0
+    pairs = list(zip(first, second, strict=True))
+    outputs = [seen[layer] for layer in made if layer in seen]
+    return FirstLook(
+        readout=readout,
+        agreement=tuple(_finite(float(cosine_similarity(a.flatten(), b.flatten(), dim=0))) for a, b in pairs),
+        gradient_norm=tuple(_log(float((a + b).norm() / 2)) for a, b in pairs),
+        output_mean=tuple(math.asinh(_finite(float(output.mean()))) for output in outputs),
+        output_variance=tuple(_log(float(output.var())) for output in outputs),
+    )
+
+
+def _readout(features: Tensor, labels: Tensor) -> float:
+    """Return the share of variance that ridge regression predicts, leaving one out (Golub, Heath & Wahba 1979)."""
+    rows, wanted = features.flatten(0, -2).double(), labels.flatten()
+    if len(rows) != len(wanted):  # the last linear layer registered is not the one that tells the classes apart
+        return 0.0
+    rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-6) / math.sqrt(rows.shape[1])
+    target = one_hot(wanted).double()
+    target = target - target.mean(0)
+    moment = rows.T @ rows + RIDGE * torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)
+    try:
+        hat = rows @ torch.linalg.solve(moment, rows.T)
+    except RuntimeError:  # the features are not finite
+        return WORST
+    residual = (target - hat @ target) / (1 - hat.diagonal().clamp(max=0.999))[:, None]
+    return max(WORST, _finite(1 - float(residual.square().sum() / target.square().sum()), WORST))
+
+
+def _finite(value: float, otherwise: float = 0.0) -> float:
+    return value if math.isfinite(value) else otherwise
+
+
+def _log(size: float) -> float:
+    return math.log(size + FLOOR) if math.isfinite(size) else -math.log(FLOOR)

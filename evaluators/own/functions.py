@@ -1,0 +1,158 @@
+"""The user's own task: their functions, what they return, and the data among it.
+
+Their code is found by a dotted path or a file's path and runs on this machine. Not here: the settings (``settings``),
+the candidate in the places of the network's layers (``places``), and what is checked before training (``check``).
+"""
+
+import contextlib
+import functools
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from actsearch.evaluators.activation import MakeActivation
+from actsearch.evaluators.contained import Exited, contained, importing
+from actsearch.evaluators.data.dataset import SPLITS, BadData, DataSet, Split
+from actsearch.evaluators.own.freshness import Freshness
+from actsearch.evaluators.settings import TaskSettings
+
+
+class BadOwnTask(ValueError):
+    """The user's function cannot be found or does not return what it should; the message says what was expected."""
+
+
+def find(path: str) -> Callable[..., Any]:
+    """Return the function of ``module:function`` or ``file.py:function``.
+
+    Raises:
+        BadOwnTask: there is none.
+    """
+    where, name = path.split(":")
+    module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise BadOwnTask(f"'{where}' has no function '{name}'")
+    return found  # type: ignore[no-any-return]  # any callable of the user's
+
+
+@functools.cache
+def _from_file(path: Path) -> Any:
+    if not path.is_file():
+        raise BadOwnTask(f"there is no file '{path}', looked for from '{Path.cwd()}', where the command was started")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise BadOwnTask(f"'{path}' is no Python file")
+    module, loader = importlib.util.module_from_spec(spec), spec.loader
+    sys.modules.setdefault(path.stem, module)  # dataclasses look their module up
+    if str(path.parent.absolute()) not in sys.path:
+        sys.path.append(str(path.parent.absolute()))  # what lies beside the file can be imported
+    _import(str(path), lambda: loader.exec_module(module))
+    return module
+
+
+def _from_path(where: str) -> Any:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))  # a module beside the config is found, as with python -m
+    return _import(where, lambda: importlib.import_module(where))
+
+
+def _import(where: str, run: Callable[[], Any]) -> Any:
+    try:
+        with importing(where):
+            return run()
+    except Exception as fault:  # whatever the user's module raises
+        raise BadOwnTask(f"'{where}' cannot be imported: {type(fault).__name__}: {fault}") from fault
+
+
+@functools.lru_cache(maxsize=1)
+def load(settings: TaskSettings) -> DataSet:
+    """Return the data that the user's function builds; a label's class is its number.
+
+    What the function draws from the global generators of Python, NumPy and torch is the same on every worker.
+
+    Raises:
+        BadOwnTask: it returns something else.
+    """
+    try:
+        with contained(0, settings.own.file):
+            return data_set(built(settings)[1], settings)
+    except Exited as fault:
+        raise BadOwnTask(f"'{settings.own.build}': {fault}") from fault
+
+
+def data_set(data: Any, settings: TaskSettings) -> DataSet:
+    """Return what the user's function gave for data as a data set of its own: nothing it does later changes it.
+
+    Raises:
+        BadOwnTask: it is something else than three pairs of tensors.
+    """
+    if isinstance(data, DataSet):
+        return data
+    if not isinstance(data, Mapping) or set(data) != set(SPLITS):
+        raise BadOwnTask(f"'{settings.own.build}' must return (model, data), data a dictionary of {', '.join(SPLITS)}")
+    for name, pair in data.items():
+        if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
+            raise BadOwnTask(f"'{settings.own.build}': data['{name}'] must be a pair of tensors (inputs, labels)")
+        if any(part.layout is not torch.strided for part in pair):
+            raise BadOwnTask(f"'{settings.own.build}': the tensors of data['{name}'] must be dense (to_dense)")
+        if pair[1].is_floating_point() or pair[1].is_complex():
+            raise BadOwnTask(
+                f"'{settings.own.build}': labels must be whole numbers, those of '{name}' are {pair[1].dtype}"
+            )
+    try:
+        splits = {name: Split(pair[0].detach().clone(), pair[1].long().clone()) for name, pair in data.items()}
+        return DataSet(**splits, classes=1 + max(int(split.labels.max()) for split in splits.values()))
+    except BadData as fault:
+        raise BadOwnTask(f"'{settings.own.build}': {fault}") from fault
+
+
+def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -> float:
+    """Return what the user's training returns for a candidate, lower is better; any real number.
+
+    Raises:
+        BadOwnTask: it returns something else.
+    """
+    found = find(settings.own.score)(make, seed, steps)
+    is_one_number = (isinstance(found, Tensor) and found.numel() == 1) or (
+        isinstance(found, (np.generic, np.ndarray)) and found.size == 1
+    )
+    number = found.item() if is_one_number else found
+    if isinstance(number, bool) or not isinstance(number, (int, float)):
+        raise BadOwnTask(f"'{settings.own.score}' must return a number, lower is better, found {type(found).__name__}")
+    try:
+        return float(number)
+    except OverflowError as fault:
+        raise BadOwnTask(f"'{settings.own.score}' returned a whole number that is too large for a float") from fault
+
+
+def rehearse(settings: TaskSettings, make: MakeActivation) -> None:
+    """Call the user's training once with a budget of 1, so that what it keeps, such as data, is alike in every process.
+
+    Whatever it raises with so small a budget is no matter: the children will tell. Weights that it keeps are warm
+    from here on, for the first child too.
+    """
+    with contextlib.suppress(Exception), contained(0, settings.own.file), Freshness() as freshness:
+        find(settings.own.score)(lambda *where, **named: freshness.watch(make(*where, **named)), 0, 1)
+
+
+def built(settings: TaskSettings) -> tuple[nn.Module, Any]:
+    """Return what the user's function builds: a network, and its data.
+
+    Raises:
+        BadOwnTask: it raises, or returns something else.
+    """
+    build = find(settings.own.build)
+    try:
+        found = build(settings)
+    except Exception as fault:  # whatever the user's function raises; an end of the program is ``Exited`` further out
+        raise BadOwnTask(f"'{settings.own.build}' raised {type(fault).__name__}: {fault}") from fault
+    if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], nn.Module)):
+        raise BadOwnTask(f"'{settings.own.build}' must return (model, data), found {type(found).__name__}")
+    return found

@@ -1,0 +1,1 @@
+"""The workers that train children: serial in this process, or Ray."""

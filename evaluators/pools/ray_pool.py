@@ -1,0 +1,214 @@
+"""The door to Ray: long-lived actors that train populations, supervised by the driver.
+
+A worker that dies costs a retry; a child that kills its worker every time becomes a crashed outcome; one that never
+ends, a timed-out outcome. Not here: what is trained (``training``) and how failures are divided (``pool.Work``).
+"""
+
+import contextlib
+import logging
+import os
+import resource
+import tempfile
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import ray
+
+from actsearch.evaluators.allocator import keep_freed_memory
+from actsearch.evaluators.data.dataset import BadData
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.pools.pool import Pool, PoolSettings, Verdict, Work, WorkersCannotStartError, in_populations
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import BadTask, complete, device_of, warm_up
+from actsearch.evaluators.training import train_population
+from actsearch.grammar.primitive import Primitive
+
+OBJECT_STORE_BYTES = 150 * 2**20  # outcomes are small; Ray's default is a third of the machine's memory
+POLL_SECONDS = 1.0
+NEAR = 10.0  # seconds: workers of different children that die so close together were killed by something else
+now = time.monotonic  # the pool's clock
+FAILED_STARTS = 6  # so many workers in a row that die before they are ready: something is wrong with all of them
+
+
+class _Worker:
+    """Lives in a process of its own and trains one population a call."""
+
+    def __init__(self, task: TaskSettings, primitives: tuple[Primitive, ...], memory: float, directory: str) -> None:
+        keep_freed_memory()
+        with contextlib.suppress(OSError):  # on another machine it may not be there
+            os.chdir(directory)  # the driver's: paths of the user's are relative to it
+        if device_of(complete(task)) == "cpu":  # a GPU's driver maps more than it uses
+            limit = int(memory * 1e9)
+            resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        self.task, self.primitives = task, primitives
+
+    def ready(self, digest: str) -> str:
+        """Make ready, so that the first child's time limit does not pay for it; return why it cannot be, or nothing."""
+        try:
+            found = warm_up(self.task, rehearsed=True)
+        except (BadTask, BadData, BadOwnTask) as fault:
+            return str(fault)
+        if found != digest:
+            return (
+                f"the data of the task '{self.task.own.build or self.task.name}' differ between two processes: draw "
+                "them with a seed of your own, or from the generators of torch, numpy.random or random"
+            )
+        return ""
+
+    def train(self, requests: list[Request]) -> list[Outcome]:
+        return train_population(requests, self.task, self.primitives)
+
+
+class RayPool(Pool):
+    """Trains on Ray workers, one core each.
+
+    Raises:
+        ConnectionError: no cluster answers at ``settings.address``.
+        WorkersCannotStartError: later, from ``evaluate``.
+    """
+
+    def __init__(self, task: TaskSettings, settings: PoolSettings, primitives: tuple[Primitive, ...] = ()) -> None:
+        self.task, self.settings, self.primitives = task, settings, primitives
+        self._digest = warm_up(task)
+        self._owns_ray = not ray.is_initialized()
+        if self._owns_ray:
+            self._nowhere = tempfile.TemporaryDirectory(prefix="actsearch-ray-", ignore_cleanup_errors=True)
+            with contextlib.chdir(self._nowhere.name):  # Ray lets workers import from where it is started: from nothing
+                _start(settings)
+        self.workers = settings.workers or max(1, int(_resources().get("CPU", 1)))
+        wants_gpu = device_of(complete(task)) == "cuda"
+        self._gpu_share = min(1.0, _resources().get("GPU", 0.0) / self.workers) if wants_gpu else 0.0
+        self._starting: dict[Any, Any] = {}
+        self._idle: deque[Any] = deque()
+        self._running: dict[Any, tuple[Any, Work, float]] = {}
+        self._failed_starts = 0
+        self._deaths: deque[tuple[float, tuple[int, ...]]] = deque(maxlen=64)  # when, and which requests were trained
+        for _ in range(self.workers):
+            self._spawn()
+
+    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        """Keep every worker busy; yield outcomes as populations come back."""
+        waiting = in_populations(requests, self.settings.population, self.workers)
+        self._deaths.clear()  # their places were of other requests
+        try:
+            self._hand_out(waiting, requests)
+            while waiting or self._running:
+                done = self._wait()
+                finished: list[tuple[int, Outcome]] = []
+                for more, final in [*map(self._receive, done), *self._stop_late()]:
+                    waiting.extendleft(more)
+                    finished += final
+                self._hand_out(waiting, requests)  # before the caller is busy with what is finished
+                yield from finished
+        finally:
+            for actor, _, _ in self._running.values():  # left early: what still runs is of no use to anyone
+                self._replace(actor)
+            self._running.clear()
+
+    def _wait(self) -> list[Any]:
+        references = [*self._running, *self._starting]
+        if not references:  # all that is left pauses
+            time.sleep(POLL_SECONDS / 10)
+            return []
+        return list(ray.wait(references, timeout=POLL_SECONDS)[0])
+
+    def _hand_out(self, waiting: deque[Work], requests: Sequence[Request]) -> None:
+        ready = [work for work in waiting if work.not_before <= now()][: len(self._idle)]
+        for work in ready:
+            waiting.remove(work)
+            actor = self._idle.popleft()
+            deadline = now() + self.settings.seconds * len(work.places)
+            self._running[actor.train.remote([requests[place] for place in work.places])] = (actor, work, deadline)
+
+    def _receive(self, reference: Any) -> Verdict:
+        if reference in self._starting:
+            self._welcome(reference)
+            return [], []
+        actor, work, _ = self._running.pop(reference)
+        return self._collect(reference, actor, work)
+
+    def _stop_late(self) -> Iterator[Verdict]:
+        moment = now()
+        for reference in [reference for reference, (_, _, deadline) in self._running.items() if moment > deadline]:
+            actor, work, _ = self._running.pop(reference)
+            self._replace(actor)
+            yield work.after_failure(
+                f"not finished after {self.settings.seconds * len(work.places):g} s", Status.TIMED_OUT
+            )
+
+    def close(self) -> None:
+        """End the workers, and Ray itself where this pool started it."""
+        for actor in [*self._idle, *self._starting.values()]:
+            ray.kill(actor)
+        self._idle.clear()
+        self._starting.clear()
+        if self._owns_ray:
+            ray.shutdown()
+            self._nowhere.cleanup()
+
+    def _spawn(self) -> None:
+        # Ray hides the GPUs from workers that do not ask for a share of them
+        remote: Any = ray.remote(num_cpus=1, num_gpus=self._gpu_share, max_restarts=0)(_Worker)
+        actor = remote.remote(self.task, self.primitives, self.settings.memory, os.getcwd())
+        self._starting[actor.ready.remote(self._digest)] = actor
+
+    def _welcome(self, reference: Any) -> None:
+        actor = self._starting.pop(reference)
+        try:
+            complaint = ray.get(reference)
+        except ray.exceptions.RayError as fault:
+            self._failed_starts += 1
+            if self._failed_starts >= FAILED_STARTS:
+                raise WorkersCannotStartError(f"{FAILED_STARTS} workers died at their start: {fault}") from fault
+            self._spawn()
+        else:
+            if complaint:
+                raise BadOwnTask(complaint)
+            self._failed_starts = 0
+            self._idle.append(actor)
+
+    def _replace(self, actor: Any) -> None:
+        ray.kill(actor)
+        self._spawn()
+
+    def _collect(self, reference: Any, actor: Any, work: Work) -> Verdict:
+        try:
+            outcomes = ray.get(reference)
+        except ray.exceptions.RayTaskError as fault:  # the training raised; the worker lives
+            reason = f"{type(fault.cause).__name__}: {fault.cause}"
+            if isinstance(fault.cause, MemoryError) or "allocate memory" in reason:
+                self._replace(actor)  # what filled it may still be there
+                reason = f"over the {self.settings.memory:g} GB of pool.memory ({type(fault.cause).__name__})"
+            else:
+                self._idle.append(actor)
+            return work.after_failure(reason, Status.CRASHED)
+        except ray.exceptions.RayError as fault:  # the worker died, was evicted for its memory, or lost its node
+            self._replace(actor)
+            others = any(now() - when < NEAR and not set(places) & set(work.places) for when, places in self._deaths)
+            self._deaths.append((now(), work.places))
+            reason = f"the worker died while it trained this child ({type(fault).__name__})"
+            return work.after_death(reason, now(), other_reason=others)
+        self._idle.append(actor)
+        return [], list(zip(work.places, outcomes, strict=True))
+
+
+def _resources() -> dict[str, float]:
+    return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
+
+
+def _start(settings: PoolSettings) -> None:
+    if settings.address:
+        ray.init(address=settings.address, log_to_driver=False, logging_level=logging.ERROR)
+        return
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning
+    ray.init(
+        address="local",
+        include_dashboard=False,
+        log_to_driver=False,
+        logging_level=logging.ERROR,
+        object_store_memory=OBJECT_STORE_BYTES,
+        num_cpus=max(settings.workers, os.cpu_count() or 1),
+    )

@@ -1,0 +1,1 @@
+"""The primitives, row by row, and the activations that people know."""

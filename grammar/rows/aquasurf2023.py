@@ -1,0 +1,69 @@
+"""The primitives of AQuaSurF (Bingham & Miikkulainen 2023, arXiv 2301.05785, table of operators): 27 unary, 7 binary.
+
+Rows that 2017 has too are its rows; the others stand here. Reciprocal, division and power are kept finite the way the
+rows of 2017 are.
+"""
+
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.rows.swish2017 import HELD_EXPONENT, HOLD, SWISH2017
+
+_SHARED = {row.name: row for row in SWISH2017}
+
+NEW = (
+    Primitive("zero", 1, "torch.zeros_like(a)", "0"),
+    Primitive("one", 1, "torch.ones_like(a)", "1"),
+    Primitive(
+        "reciprocal",
+        1,
+        f"1 / torch.copysign({HOLD.format(name='a', least='1e-7')}, a)",
+        "1/a",
+        domain="Abs(a) > 1e-7",
+        note="held at least 1e-7 away from the pole, on its own side",
+    ),
+    Primitive("erfc", 1, "torch.erfc(a)", "erfc(a)"),
+    Primitive("expm1", 1, "torch.expm1(a)", "exp(a) - 1", held=f"torch.expm1({HELD_EXPONENT.format(name='a')})"),
+    Primitive("logsigmoid", 1, "torch.nn.functional.logsigmoid(a)", "-log(1 + exp(-a))"),
+    Primitive("i0e", 1, "torch.special.i0e(a)", "exp(-Abs(a))*besseli(0, a)"),
+    Primitive("i1e", 1, "torch.special.i1e(a)", "exp(-Abs(a))*besseli(1, a)"),
+    Primitive("elu", 1, "torch.nn.functional.elu(a)", "Max(a, 0) + exp(Min(a, 0)) - 1"),
+    Primitive(
+        "selu",
+        1,
+        "torch.nn.functional.selu(a)",
+        "1.0507009873554805*(Max(a, 0) + 1.6732632423543772*(exp(Min(a, 0)) - 1))",
+        note="constants of Klambauer et al. 2017, section 2",
+    ),
+    Primitive("silu", 1, "torch.nn.functional.silu(a)", "a/(1 + exp(-a))"),
+    Primitive("softsign", 1, "a / (1 + torch.abs(a))", "a/(1 + Abs(a))"),
+    Primitive(
+        "hardsigmoid",
+        1,
+        "torch.nn.functional.hardtanh(a / 6 + 0.5, 0.0, 1.0)",
+        "Max(0, Min(1, a/6 + 1/2))",
+        note="the slope of torch's own hardsigmoid is 1/6 in single precision only",
+    ),
+    Primitive(
+        "pow",
+        2,
+        f"torch.pow({HOLD.format(name='a', least='1e-7')}, b)",
+        "Abs(a)**b",
+        domain="Abs(a) > 1e-7",
+        note="the source is silent on negative bases; |a| keeps the result real, as the protected root does; the "
+        "held form ends at exp(69) = 1e30, so that its slope is finite as well",
+        held="torch.exp(torch.nn.functional.hardtanh("
+        f"b * torch.log({HOLD.format(name='a', least='1e-7')}), -1e30, 69.0))",
+    ),
+)
+
+_NEW = {row.name: row for row in NEW}
+_ALL = _SHARED | _NEW
+
+UNARY = tuple(
+    _ALL[name]
+    for name in (
+        "zero", "one", "identity", "neg", "abs", "reciprocal", "square", "exp", "erf", "erfc", "sinh", "cosh", "tanh",
+        "expm1", "sigmoid", "logsigmoid", "asinh", "atan", "i0e", "i1e", "relu", "elu", "selu", "silu", "softplus",
+        "softsign", "hardsigmoid",
+    )
+)  # fmt: skip
+BINARY = tuple(_ALL[name] for name in ("add", "sub", "mul", "div", "pow", "max", "min"))

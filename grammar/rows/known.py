@@ -1,0 +1,77 @@
+"""The activations that every user knows, as expressions over the built-in primitives, by name.
+
+They are baselines beside the candidates and answers to "is it reachable?"; a name may stand wherever an expression may.
+"""
+
+import functools
+from collections.abc import Sequence
+
+from actsearch.grammar.behaviour.fingerprint import fingerprint
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.parse import parse
+from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.rows.sets import VOCABULARY
+
+DISCOVERIES = {
+    "swish": "mul(x,sigmoid(scale(x)))",
+    "max_sigmoid": "max(x,sigmoid(x))",
+    "cos_minus_x": "sub(cos(x),x)",
+    "min_sin": "min(x,sin(x))",
+    "atan_square_minus_x": "sub(square(atan(x)),x)",
+    "max_tanh": "max(x,tanh(x))",
+    "sinc_plus_x": "add(sinc(x),x)",
+    "x_asinh_square": "mul(x,square(asinh(x)))",
+}
+"""The eight discoveries of Ramachandran, Zoph & Le 2017, section 4, table 2."""
+
+KNOWN = {
+    "relu": "relu(x)",
+    "silu": "mul(x,sigmoid(x))",
+    "gelu": "gelu(x)",
+    "mish": "mish(x)",
+    "tanh": "tanh(x)",
+    "sigmoid": "sigmoid(x)",
+    "softplus": "softplus(x)",
+    "elu": "elu(x)",
+    "leaky_relu": "leaky_relu(x)",
+    "leaky_relu_02": "leaky_relu_02(x)",
+    "rrelu_mean": "rrelu_mean(x)",
+    "prelu": "prelu(x)",
+    "leaky_backward_relu": "leaky_backward_relu(x)",
+    "selu": "selu(x)",
+    "hardswish": "hardswish(x)",
+    "squared_relu": "square(relu(x))",
+    "softsign": "softsign(x)",
+    "abs": "abs(x)",
+    "gauss": "gauss(x)",
+    "linear": "x",
+    **DISCOVERIES,
+}
+"""Name -> expression text."""
+
+
+def read(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
+    """Read the name of a known activation or an expression over the built-in and the given primitives.
+
+    Raises:
+        BadExpression: neither a known name nor an expression.
+    """
+    return parse(KNOWN.get(text.strip().lower(), text), (*VOCABULARY, *primitives))
+
+
+AS_CORE_UNITS = (
+    "sub(mul(atan(x),atan(x)),x)",
+    "mul(x,mul(asinh(x),asinh(x)))",
+    "add(relu(x),scale(min(minzero(x),minzero(x))))",
+)
+"""Known activations that need two core units, written as such."""
+
+
+@functools.cache
+def names_by_fingerprint() -> dict[str, tuple[str, ...]]:
+    """Return fingerprint -> the known names of that behaviour."""
+    names: dict[str, tuple[str, ...]] = {}
+    for name, text in KNOWN.items():
+        key = fingerprint(parse(text, VOCABULARY))
+        names[key] = (*names.get(key, ()), name)
+    return names

@@ -1,0 +1,136 @@
+"""Named sets of primitives, any subset of them by name, and the user's own rows, checked before they are used.
+
+Code of an own row comes from the user's config and runs on the user's machine; it is never taken from a store or an
+exported file. Not here: the rows (``swish2017``, ``aquasurf2023``).
+"""
+
+import difflib
+from collections.abc import Sequence
+
+import torch
+
+from actsearch.grammar.formula import BadFormula, check_formula
+from actsearch.grammar.primitive import OPERANDS, BadPrimitive, Primitive
+from actsearch.grammar.rows import aquasurf2023, swish2017
+from actsearch.grammar.symbolic import evaluate_formula
+
+FURTHER = (
+    Primitive("gelu", 1, "torch.nn.functional.gelu(a)", "a*(1 + erf(a/sqrt(2)))/2"),
+    Primitive("mish", 1, "torch.nn.functional.mish(a)", "a*tanh(log(1 + exp(a)))"),
+    Primitive("leaky_relu", 1, "torch.nn.functional.leaky_relu(a, 0.01)", "Max(a, 0) + Min(a, 0)/100"),
+    Primitive("leaky_relu_02", 1, "torch.nn.functional.leaky_relu(a, 0.2)", "Max(a, 0) + Min(a, 0)/5"),
+    Primitive(
+        "rrelu_mean",
+        1,
+        "torch.nn.functional.leaky_relu(a, 11 / 48)",
+        "Max(a, 0) + 11*Min(a, 0)/48",
+        note="RReLU as torch evaluates it: the mean of the slopes 1/8 and 1/3; its randomness is a task's business",
+    ),
+    Primitive(
+        "prelu",
+        1,
+        "torch.relu(a) - beta / 4 * torch.relu(-a)",
+        "Max(a, 0) + beta*Min(a, 0)/4",
+        note="beta starts at 1, and PReLU's slope at 0.25 (He et al. 2015, section 2.1)",
+    ),
+    Primitive(
+        "leaky_backward_relu",
+        1,
+        "(m := torch.nn.functional.leaky_relu(a, 0.01)) + (torch.relu(a) - m).detach()",
+        "Max(a, 0)",
+        note="the value of a rectifier with the slope of a leaky one: it cannot die",
+    ),
+    Primitive("hardswish", 1, "torch.nn.functional.hardswish(a)", "a*Max(0, Min(6, a + 3))/6"),
+)
+"""Rows of no set: what every user knows and no set can write in one row."""
+
+SETS = {
+    "swish2017": (*swish2017.UNARY, *swish2017.BINARY),
+    "aquasurf2023": (*aquasurf2023.UNARY, *aquasurf2023.BINARY),
+}
+VOCABULARY: tuple[Primitive, ...] = (*swish2017.SWISH2017, *aquasurf2023.NEW, *FURTHER)
+"""Every built-in row: what expressions are read with."""
+
+
+class UnknownPrimitive(ValueError):
+    """No set and no row of that name; the message has the nearest."""
+
+
+def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[Primitive, ...]:
+    """Return the rows of a set, or of a list of names of sets and rows, followed by the user's own.
+
+    Raises:
+        UnknownPrimitive: a name is neither a set's nor a row's.
+        BadPrimitive: an own row does not stand the check.
+    """
+    rows: dict[str, Primitive] = {}
+    known = {row.name: row for row in (*VOCABULARY, *own)}
+    for name in (names,) if isinstance(names, str) else names:
+        if name in SETS:
+            rows |= {row.name: row for row in SETS[name]}
+        elif name in known:
+            rows[name] = known[name]
+        else:
+            near = difflib.get_close_matches(name, [*SETS, *known], n=1, cutoff=0.5)
+            hint = f", did you mean '{near[0]}'?" if near else f"; sets: {', '.join(SETS)}"
+            raise UnknownPrimitive(f"unknown set or primitive '{name}'{hint}")
+    for row in own:
+        check_own(row)
+        rows[row.name] = row
+    return tuple(rows.values())
+
+
+def check_own(row: Primitive) -> None:
+    """Check a row that is not built in.
+
+    Raises:
+        BadPrimitive: its name is taken, or it does not stand ``check``.
+    """
+    if row.name in {"x", *(taken.name for taken in VOCABULARY)}:
+        raise BadPrimitive(f"primitive '{row.name}': the name is taken by a built-in one")
+    try:
+        check_formula(row.formula, (*OPERANDS[: row.arity], "beta"))
+    except BadFormula as fault:
+        raise BadPrimitive(f"primitive '{row.name}': {fault}") from fault
+    check(row)
+
+
+def check(row: Primitive) -> None:
+    """Check a row beyond what every row is held to at once: formula, gradient, and that it is elementwise.
+
+    Raises:
+        BadPrimitive: with the point and the two values.
+    """
+    a = torch.tensor([1.7, -2.3, 0.4, -0.6, 0.9, -1.1], dtype=torch.float64)
+    b = a.flip(0) * 0.7 + 0.15
+    beta = torch.tensor(0.8, dtype=torch.float64)
+    arguments = [values.clone().requires_grad_() for values in (a, b)[: row.arity]]
+    found = row(*arguments, beta=beta).expand(len(a))
+    if found.dtype != torch.float64:
+        raise BadPrimitive(f"primitive '{row.name}': must give numbers of its input's type, gave {found.dtype}")
+    for place in range(len(a)):
+        inputs = {"a": float(a[place]), "b": float(b[place]), "beta": float(beta)}
+        at = ", ".join(f"{name}={value:g}" for name, value in inputs.items() if name in row.formula)
+        value = float(found[place].detach())
+        alone = float(row(*(argument[place].detach() for argument in arguments), beta=beta))
+        if abs(value - alone) > 1e-9 * max(1.0, abs(alone)):
+            raise BadPrimitive(f"primitive '{row.name}': not elementwise, at {at} it gives {value:g}, alone {alone:g}")
+        expected = evaluate_formula(row.formula, inputs)
+        if expected is None:
+            raise BadPrimitive(f"primitive '{row.name}': its formula '{row.formula}' has no real value at {at}")
+        if abs(value - expected) > 1e-6 * max(1.0, abs(expected)):
+            raise BadPrimitive(
+                f"primitive '{row.name}': its code gives {value:.6g} at {at}, its formula {expected:.6g}"
+            )
+    _check_gradient(row, arguments, beta, found)
+
+
+def _check_gradient(row: Primitive, arguments: list[torch.Tensor], beta: torch.Tensor, found: torch.Tensor) -> None:
+    complaint = f"primitive '{row.name}': its gradient is not that of its value (gradcheck)"
+    if found.requires_grad:
+        try:
+            torch.autograd.gradcheck(lambda *given: row(*given, beta=beta), arguments)
+        except RuntimeError as fault:
+            raise BadPrimitive(complaint) from fault
+    elif float(found.max() - found.min()) > 1e-9:  # a constant has no gradient to check
+        raise BadPrimitive(complaint)

@@ -1,0 +1,1 @@
+"""How fast it is, with what was measured in results/."""

@@ -1,0 +1,1 @@
+"""The studies: each computes and prints, with its rows in results/."""

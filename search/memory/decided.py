@@ -1,0 +1,93 @@
+"""What is decided once and kept with a run, so that all of its scores come from the same source.
+
+Whether the kernel or torch trains the default child, and the data of the task. Where it cannot be kept to, the run is
+not gone on with. Not here: the settings, which must be the same as well (``jobs``).
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from importlib import metadata
+
+from actsearch.evaluators.native.compiler import is_available, kernel_key
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import complete, data_of
+from actsearch.search.memory.store import Store
+
+Say = Callable[[str], None]
+
+
+def unsaid(sentence: str) -> None:
+    """Tell nobody."""
+
+
+UNSEEN = {"steps", "device", "kernel", "diagnostics", "stop_after", "stop_above"}
+KERNEL_KEY = "kernel key"  # the fact of which kernel it was: sources, compiler, processor
+KERNEL = "kernel"  # the fact of a run: native or torch
+
+
+class NotTheSame(ValueError):
+    """A run cannot be gone on with here; the message says what differs and what to do."""
+
+
+def settled(task: TaskSettings) -> TaskSettings:
+    """Return the task with the kernel ruled out where there is none; else every worker must have it."""
+    task = complete(task)
+    undecided = task.name == "mnist1d" and task.kernel == "auto"
+    return dataclasses.replace(task, kernel="torch") if undecided and not is_available() else task
+
+
+def decided(store: Store, task: TaskSettings, say: Say) -> TaskSettings:
+    """Return the task as this run trains it, from its first child to its last.
+
+    Args:
+        store: of the run; what is decided now is kept in it.
+        task: of one of its rungs.
+        say: is told of what differs without standing in the way.
+
+    Raises:
+        NotTheSame: the run was begun with the kernel and there is none now, or with other data.
+    """
+    task = complete(task)
+    _same_torch(store, say)
+    if not task.own.score:
+        _same_data(store, task)
+    if task.name != "mnist1d" or task.kernel != "auto":
+        return task
+    if store.fact(KERNEL) is None and store.outcomes():
+        say("this run does not say whether the kernel or torch trained it so far; from now on it does")
+    store.describe({KERNEL: "native" if is_available() else "torch"})
+    if store.fact(KERNEL) == "torch":
+        return dataclasses.replace(task, kernel="torch")
+    if not is_available():
+        raise NotTheSame(
+            f"the run in '{store.path.parent}' was begun with the kernel, which cannot be used here now: torch would "
+            "go on with other last digits, and no list could be made of both. Bring the C compiler back (cc, gcc, "
+            "clang or the environment's CC), or start another run with --set task.kernel=torch"
+        )
+    store.describe({KERNEL_KEY: kernel_key()})
+    if store.fact(KERNEL_KEY) != kernel_key():
+        say("this run was begun with a kernel of another compiler or processor: last digits may differ from now on")
+    return task
+
+
+def _same_data(store: Store, task: TaskSettings) -> None:
+    seen = {
+        key: value for key, value in dataclasses.asdict(task).items() if key not in UNSEEN
+    }  # by what builds the data
+    name = f"data of {task.own.build or task.name} {hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:8]}"
+    found = data_of(task).digest
+    store.describe({name: found})
+    if store.fact(name) != found:
+        hint = "seed the generator that draws them" if task.own.build else "key 'task.directory' names other files"
+        raise NotTheSame(
+            f"the run in '{store.path.parent}' was begun with other data of the task "
+            f"'{task.own.build or task.name}': {hint}, or start another run (--run)"
+        )
+
+
+def _same_torch(store: Store, say: Say) -> None:
+    began, here = json.loads(store.fact("versions") or "{}").get("torch"), metadata.version("torch")
+    if began and began != here:
+        say(f"this run was begun with torch {began}, here is {here}: last digits may differ from now on")

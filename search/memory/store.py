@@ -1,0 +1,290 @@
+"""The store: everything a run asked and learned, in one SQLite file that others may read while it is written.
+
+The only door to sqlite. Every method is one transaction, so the file is whole whenever the driver is killed. Not here:
+what the numbers mean (``leaderboard``) and the order of the search (``run``).
+"""
+
+import dataclasses
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from actsearch.evaluators.looks.cost import Cost
+from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
+from actsearch.evaluators.printable import printable
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.search.memory.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
+
+SCHEMA_VERSION = 3
+FILE_NAME = "run.sqlite"
+
+_SCHEMA = """
+CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE behaviours (
+    fingerprint TEXT PRIMARY KEY,
+    expression TEXT NOT NULL,             -- the first text that behaved so: this one is trained
+    baseline INTEGER NOT NULL,            -- 1 where the run added it for comparison
+    twin TEXT NOT NULL                    -- shared by what the layers around an activation make equal
+) STRICT;
+CREATE TABLE proposals (
+    number INTEGER PRIMARY KEY,           -- in the order of asking, from 1
+    batch INTEGER NOT NULL,
+    tokens TEXT NOT NULL,                 -- JSON list
+    expression TEXT NOT NULL,
+    fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint)
+) STRICT;
+CREATE TABLE rungs (
+    place INTEGER PRIMARY KEY,            -- 1 the search, then the ladder up to the final one, then other tasks
+    name TEXT NOT NULL UNIQUE,
+    task TEXT NOT NULL,                   -- JSON object: its settings, steps included
+    seeds INTEGER NOT NULL,
+    test INTEGER NOT NULL                 -- 1 where the test split is looked at
+) STRICT;
+CREATE TABLE outcomes (
+    fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint),
+    rung TEXT NOT NULL REFERENCES rungs (name),
+    repeat INTEGER NOT NULL,              -- which of the rung's seeds, from 0
+    seed INTEGER NOT NULL,
+    steps INTEGER NOT NULL,
+    status TEXT NOT NULL,
+    score REAL,
+    reason TEXT NOT NULL,
+    seconds REAL NOT NULL,
+    metrics TEXT NOT NULL,                -- JSON object: numbers by name
+    diagnostics TEXT NOT NULL,            -- JSON object: lists of numbers by name, a number a layer
+    finished TEXT NOT NULL,               -- UTC, ISO 8601
+    PRIMARY KEY (fingerprint, rung, repeat)
+) STRICT;
+CREATE TABLE costs (
+    fingerprint TEXT PRIMARY KEY REFERENCES behaviours (fingerprint),
+    forward REAL NOT NULL,                -- nanoseconds an element
+    backward REAL NOT NULL,
+    against_relu REAL NOT NULL            -- both together, as a multiple of ReLU's
+) STRICT;
+CREATE TABLE updates (batch INTEGER PRIMARY KEY, metrics TEXT NOT NULL) STRICT;
+CREATE TABLE proposer (
+    only INTEGER PRIMARY KEY CHECK (only = 0),
+    state BLOB NOT NULL                   -- after the last proposal or update
+) STRICT;
+"""
+
+
+# an outcome stays, but for one that may have been the machine's fault
+_FORGET_PASSING = (
+    "DELETE FROM outcomes WHERE fingerprint = ? AND rung = ? AND repeat = ? "
+    f"AND json_extract(metrics, '$.{WORKER_DEATHS}') IS NOT NULL"
+)
+_ADD_BEHAVIOUR = "INSERT OR IGNORE INTO behaviours VALUES (?, ?, ?, ?)"
+
+
+class StoreError(ValueError):
+    """The file is absent, of another version, or no store; the message says which and what to do."""
+
+
+@contextmanager
+def _said_of(path: Path) -> Iterator[None]:
+    """Say in a sentence why a file cannot be used."""
+    try:
+        yield
+    except sqlite3.OperationalError as fault:
+        raise StoreError(f"'{path}' cannot be opened here: {fault}") from fault
+    except sqlite3.DatabaseError as fault:
+        raise StoreError(f"'{path}' is not a run's store: {fault}") from fault
+
+
+class Store:
+    """One run's memory.
+
+    Args:
+        directory: the run's directory.
+        create: make the file when it is absent; without it, the store is opened for reading, also where nobody may
+            write.
+
+    Raises:
+        StoreError: there is no readable store of this version.
+    """
+
+    def __init__(self, directory: Path, *, create: bool = False) -> None:
+        self.path = directory / FILE_NAME
+        if create:
+            directory.mkdir(parents=True, exist_ok=True)
+        elif not self.path.is_file():
+            raise StoreError(f"'{directory}' holds no run: expected a file {FILE_NAME} in it")
+        mode = "rwc" if create else "ro" if self._may_change() else "ro&immutable=1"
+        source = f"{self.path.absolute().as_uri()}?mode={mode}"
+        with _said_of(self.path), ExitStack() as stack:
+            connection = sqlite3.connect(source, uri=True, isolation_level=None, timeout=30.0)
+            self._connection = stack.enter_context(closing(connection))
+            if create:
+                self._create()
+            self._check_version()
+            stack.pop_all()  # it stays open
+
+    def _may_change(self) -> bool:
+        """Return whether somebody may write while we read: then SQLite's readers, too, write beside the file."""
+        writable = os.access(self.path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+        return writable or self.path.with_name(f"{FILE_NAME}-wal").exists()
+
+    def _create(self) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA foreign_keys = ON")
+        if not execute("SELECT name FROM sqlite_master").fetchall():
+            self._connection.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
+
+    def _check_version(self) -> None:
+        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+        if version == 0:
+            raise StoreError(f"'{self.path.parent}' holds no run yet: {FILE_NAME} is still empty")
+        if version != SCHEMA_VERSION:
+            raise StoreError(
+                f"'{self.path}' has schema version {version}, this program reads {SCHEMA_VERSION}: "
+                "use the program that wrote it, or start a new run"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def __enter__(self) -> "Store":
+        """Return itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close."""
+        self.close()
+
+    def describe(self, facts: dict[str, str]) -> None:
+        """Keep facts of the run (settings, versions, commit); a fact once kept is never changed."""
+        self._transaction([("INSERT OR IGNORE INTO run VALUES (?, ?)", list(facts.items()))])
+
+    def fact(self, key: str) -> str | None:
+        """Return one fact."""
+        row = self._connection.execute("SELECT value FROM run WHERE key = ?", (key,)).fetchone()
+        return row and str(row[0])
+
+    def add_baselines(self, baselines: Iterable[Behaviour]) -> None:
+        """Add what the run compares with."""
+        self._transaction([(_ADD_BEHAVIOUR, [behaviour.row for behaviour in baselines])])
+
+    def add_rungs(self, rungs: Iterable[Rung]) -> None:
+        """Add ways of training; of one that is there already, the larger number of seeds is kept."""
+        rows = [(r.name, json.dumps(dataclasses.asdict(r.task)), r.seeds, int(r.test)) for r in rungs]
+        kept = "ON CONFLICT (name) DO UPDATE SET seeds = max(seeds, excluded.seeds)"
+        self._transaction([(f"INSERT INTO rungs (name, task, seeds, test) VALUES (?, ?, ?, ?) {kept}", rows)])
+
+    def rungs(self) -> list[Rung]:
+        """Return every way of training in the order of the ladder, other tasks behind it."""
+        query = "SELECT name, task, seeds, test FROM rungs ORDER BY place"
+        task = TypeAdapter(TaskSettings).validate_json
+        return [Rung(n, task(t), s, bool(test)) for n, t, s, test in self._connection.execute(query)]
+
+    def add_costs(self, costs: Mapping[str, Cost]) -> None:
+        """Keep what functions cost, by fingerprint; what was measured once stays."""
+        rows = [(name, *dataclasses.astuple(cost)) for name, cost in costs.items()]
+        self._transaction([("INSERT OR IGNORE INTO costs VALUES (?, ?, ?, ?)", rows)])
+
+    def costs(self) -> dict[str, Cost]:
+        """Return what was measured, by fingerprint."""
+        return {name: Cost(*numbers) for name, *numbers in self._connection.execute("SELECT * FROM costs")}
+
+    def add_proposals(self, behaviours: Sequence[Behaviour], proposals: Sequence[StoredProposal], state: bytes) -> None:
+        """Keep a batch, the behaviours it brought (known ones stay as they are), and the proposer's state after it."""
+        rows = [(p.batch, json.dumps(p.tokens), p.expression, p.fingerprint) for p in proposals]
+        self._transaction(
+            [
+                (_ADD_BEHAVIOUR, [behaviour.row for behaviour in behaviours]),
+                ("INSERT INTO proposals (batch, tokens, expression, fingerprint) VALUES (?, ?, ?, ?)", rows),
+                ("INSERT OR REPLACE INTO proposer VALUES (0, ?)", [(state,)]),
+            ]
+        )
+
+    def add_outcome(self, record: Record) -> None:
+        """Keep one outcome as soon as it is there; one that may be tried again gives way to what came of that."""
+        key, request, outcome = record.key, record.request, record.outcome
+        finished = datetime.now(UTC).isoformat(timespec="milliseconds")
+        asked = (key.fingerprint, key.rung, key.repeat, request.seed, request.steps)
+        found = (outcome.status.value, outcome.score, outcome.reason, outcome.seconds)
+        details = (json.dumps(outcome.metrics), json.dumps(outcome.diagnostics))
+        row = (*asked, *found, *details, finished)
+        self._transaction(
+            [
+                (_FORGET_PASSING, [asked[:3]]),
+                ("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row]),
+            ]
+        )
+
+    def add_update(self, batch: int, metrics: dict[str, float], state: bytes) -> None:
+        """Keep that the proposer has learned from a batch, together with its state after it."""
+        self._transaction(
+            [
+                ("INSERT INTO updates VALUES (?, ?)", [(batch, json.dumps(metrics))]),
+                ("INSERT OR REPLACE INTO proposer VALUES (0, ?)", [(state,)]),
+            ]
+        )
+
+    def proposer_state(self) -> bytes | None:
+        """Return the last kept state of the proposer."""
+        row = self._connection.execute("SELECT state FROM proposer").fetchone()
+        return row and bytes(row[0])
+
+    def updates(self) -> dict[int, dict[str, float]]:
+        """Return the log of every update by batch."""
+        return {
+            batch: json.loads(metrics)
+            for batch, metrics in self._connection.execute("SELECT * FROM updates ORDER BY batch")
+        }
+
+    def proposals(self) -> list[StoredProposal]:
+        """Return every proposal in the order of asking."""
+        query = "SELECT batch, tokens, expression, fingerprint FROM proposals ORDER BY number"
+        rows = self._connection.execute(query)
+        return [StoredProposal(b, tuple(json.loads(t)), printable(e), printable(f)) for b, t, e, f in rows]
+
+    def behaviours(self) -> list[Behaviour]:
+        """Return everything that was or will be trained, in the order of its coming."""
+        query = "SELECT fingerprint, expression, baseline, twin FROM behaviours ORDER BY rowid"
+        rows = self._connection.execute(query)
+        return [Behaviour(printable(f), printable(e), bool(b), t) for f, e, b, t in rows]
+
+    def moments(self, rung: str) -> list[str]:
+        """Return when each outcome of a rung was kept, UTC, ISO 8601."""
+        return [row[0] for row in self._connection.execute("SELECT finished FROM outcomes WHERE rung = ?", (rung,))]
+
+    def outcomes(self) -> dict[Key, Record]:
+        """Return every outcome."""
+        query = (
+            "SELECT o.fingerprint, rung, repeat, expression, seed, steps, status, score, reason, seconds, metrics, "
+            "diagnostics, baseline, test "
+            "FROM outcomes AS o JOIN behaviours USING (fingerprint) JOIN rungs ON rungs.name = rung"
+        )
+        records = (self._record(*row) for row in self._connection.execute(query))
+        return {record.key: record for record in records}
+
+    @staticmethod
+    def _record(
+        fingerprint: str, rung: str, repeat: int, text: str, seed: int, steps: int, status: str, score: float | None,
+        reason: str, seconds: float, metrics: str, diagnostics: str, baseline: int, test: int,
+    ) -> Record:  # fmt: skip
+        request = Request(printable(text), seed, steps, test=bool(test), patient=rung != SEARCH or bool(baseline))
+        outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics), json.loads(diagnostics))
+        return Record(Key(printable(fingerprint), printable(rung), repeat), request, outcome)
+
+    def _transaction(self, steps: Sequence[tuple[str, Sequence[Sequence[object]]]]) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, rows in steps:
+                self._connection.executemany(statement, rows)
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")

@@ -1,0 +1,107 @@
+"""Settings of a search: YAML into frozen dataclasses.
+
+The only door to yaml. Not here: the classes (``classes``) and what is said of a fault (``sentences``).
+"""
+
+import dataclasses
+import difflib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.sentences import BadSettings, sentence_of
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that says it when a key stands twice; YAML 1.2, section 3.2.1.1, forbids it, PyYAML takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Build a section, each key of which stands there once."""
+        lines: dict[str, int] = {}
+        for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if lines.setdefault(str(key.value), line) != line:
+                raise yaml.YAMLError(f"key '{key.value}' stands in line {lines[key.value]} and again in line {line}")
+        return super().construct_mapping(node, deep)
+
+
+def load_settings(path: Path, changes: Iterable[str] = ()) -> SearchSettings:
+    """Read a YAML file and apply ``section.key=value`` changes.
+
+    Raises:
+        BadSettings: the file or a change cannot be used.
+    """
+    try:
+        found = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except (OSError, UnicodeDecodeError) as fault:
+        others = [p.name for p in path.parent.glob("*.yaml") if p != path]
+        near = difflib.get_close_matches(path.name, others, n=1)
+        raise BadSettings(
+            f"cannot read the config '{path}': {getattr(fault, 'strerror', fault)}"
+            + (f"; did you mean '{path.parent / near[0]}'?" if near else "")
+        ) from fault
+    except yaml.YAMLError as fault:
+        raise BadSettings(f"'{path}' is not YAML: {' '.join(str(fault).split())}") from fault
+    tree = {} if found is None else found
+    if not isinstance(tree, dict):
+        raise BadSettings(f"'{path}' must hold sections and keys, found {type(tree).__name__}")
+    for change in changes:
+        _apply(tree, change)
+    return from_tree(tree)
+
+
+def settings_of(path: Path | None, changes: Iterable[str]) -> SearchSettings:
+    """Return the settings of a file, or the default ones, with ``section.key=value`` changes.
+
+    Raises:
+        BadSettings: the file or a change cannot be used.
+    """
+    if path is not None:
+        return load_settings(path, changes)
+    tree: dict[str, Any] = {}
+    for change in changes:
+        _apply(tree, change)
+    return from_tree(tree)
+
+
+def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
+    """Check nested sections and build the settings.
+
+    Raises:
+        BadSettings: unknown key, wrong type or impossible value.
+    """
+    try:
+        text = json.dumps(tree)
+    except (TypeError, ValueError) as fault:
+        raise BadSettings(f"settings are numbers, texts, lists and sections: {fault}") from fault
+    try:
+        return TypeAdapter(SearchSettings).validate_json(text)
+    except ValidationError as fault:
+        # an unknown key first: it is the likeliest reason why another one is missing
+        first = min(fault.errors(), key=lambda error: error["type"] != "unexpected_keyword_argument")
+        raise BadSettings(sentence_of(first)) from fault
+
+
+def to_json(settings: SearchSettings) -> str:
+    """Return the settings as the store keeps them; ``from_tree(json.loads(...))`` reads them back."""
+    return json.dumps(dataclasses.asdict(settings), sort_keys=True)
+
+
+def _apply(tree: dict[str, Any], change: str) -> None:
+    key, equals, text = change.partition("=")
+    if not equals or not key.strip():
+        raise BadSettings(f"a change is written section.key=value, found '{change}'")
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise BadSettings(f"key '{key}': '{section}' is a value, not a section")
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError as fault:
+        raise BadSettings(f"key '{key}': '{text}' is not a YAML value") from fault

@@ -1,0 +1,87 @@
+"""One clear sentence for whatever is wrong with settings, and for what differs between two.
+
+Not here: where they are read (``reading``).
+"""
+
+import dataclasses
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, get_args, get_type_hints
+
+from pydantic_core import ErrorDetails
+
+from actsearch.search.settings.classes import SearchSettings
+
+SHORT = 60  # letters of a setting that changed
+
+
+class BadSettings(ValueError):
+    """The settings cannot be used; the message names the key, what was expected, what was found, the nearest key."""
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
+    """List every key that differs, as ``key: old -> new``."""
+    found = []
+    for key in sorted({*old, *new}):
+        before, after = _numbered(old.get(key)), _numbered(new.get(key))
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            found += differences(before, after, f"{path}{key}.")
+        elif before != after:
+            found.append(f"{path}{key}: {_short(before)} -> {_short(after)}")
+    return found
+
+
+def _numbered(value: Any) -> Any:
+    """Return a list of sections as a section, so that the keys in it can be told apart."""
+    is_list = isinstance(value, list) and any(isinstance(part, Mapping) for part in value)
+    return {str(place): part for place, part in enumerate(value)} if is_list else value
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return text if len(text) <= SHORT else text[:SHORT] + " ..."
+
+
+def sentence_of(error: ErrorDetails) -> str:
+    """Return what is wrong: the key, what was expected and found, and the nearest right thing."""
+    where = ".".join(str(step) for step in error["loc"] if not _is_type(step))
+    if error["type"] == "unexpected_keyword_argument":
+        known = _keys_beside(error["loc"])
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, n=1, cutoff=0.6)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys here: {', '.join(known)}"
+        return f"unknown key '{where}'; {hint}"
+    message = error["msg"].removeprefix("Value error, ").replace("Input should be", "expected")
+    if error["type"] == "value_error":
+        return message if message.startswith("key '") or not where else f"key '{where}': {message}"
+    if error["type"].startswith("dataclass"):
+        return f"key '{where}': expected a section of keys, found {json.dumps(error['input'])}"
+    hint = _near_choice(error) or _written_out(error["input"])
+    return f"key '{where}': {message}, found {json.dumps(error['input'])}{hint}"
+
+
+def _is_type(step: int | str) -> bool:
+    """Return whether a step names the type that was tried, not a key."""
+    return step == "str" or str(step).startswith("tuple[")
+
+
+def _near_choice(error: ErrorDetails) -> str:
+    choices = re.findall("'([^']+)'", str(error.get("ctx", {}).get("expected", "")))
+    near = difflib.get_close_matches(str(error["input"]), choices, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
+
+
+def _written_out(found: object) -> str:
+    """Return how to write a number that YAML reads as text."""
+    if not isinstance(found, str) or not re.fullmatch(r"[-+]?\d+e[-+]?\d+", found, re.IGNORECASE):
+        return ""
+    number = float(found)
+    return f"; YAML reads {found} as text, write {int(number) if number.is_integer() else found.replace('e', '.0e')}"
+
+
+def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
+    section: Any = SearchSettings
+    for step in path[:-1]:
+        section = get_args(section)[0] if isinstance(step, int) else get_type_hints(section)[step]
+    return [part.name for part in dataclasses.fields(section)]

@@ -1,0 +1,152 @@
+"""Progress for people, and tables of functions, spaces and evaluations; the same facts as plain values for ``--json``.
+
+Not here: the tables of a run (``run_tables``).
+"""
+
+import statistics
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from actsearch.grammar.behaviour.census import Census
+from actsearch.search.jobs import Evaluation
+from actsearch.search.progress import Progress
+
+PAGE_WIDTH = 170
+LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal
+
+
+def console() -> Console:
+    """Return where things are printed: the terminal's width, or a wide page where the output is a file."""
+    found = Console(highlight=False, soft_wrap=False, markup=False)
+    return found if found.is_terminal else Console(highlight=False, width=PAGE_WIDTH, markup=False)
+
+
+class ProgressLine:
+    """Shows progress: one line that changes in a terminal, a line every few seconds elsewhere."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self.started = self.printed = 0.0
+        self.first: Progress | None = None
+        self.steps = 0  # of the last report
+
+    def __call__(self, progress: Progress) -> None:
+        """Show it, unless the last line is too fresh."""
+        now = time.monotonic()
+        if self.first is None or progress.steps < self.steps:  # another job's first outcome
+            self.first, self.started = progress, now
+        self.steps = progress.steps
+        last = progress.steps >= progress.steps_goal
+        if now - self.printed < (0.2 if self.console.is_terminal else LINE_SECONDS) and not last:
+            return
+        self.printed = now
+        line = self._line(progress, now)
+        if self.console.is_terminal:
+            self.console.print(line.ljust(self.console.width - 1)[: self.console.width - 1], end="\r", markup=False)
+        else:
+            self.console.print(line, markup=False, soft_wrap=True)
+
+    def _line(self, progress: Progress, now: float) -> str:
+        best = f"best {progress.best_score:.3f} {progress.best}" if progress.best else "no score yet"
+        behind = progress.steps - (self.first.steps if self.first else 0)
+        if behind:
+            seconds = (now - self.started) * (progress.steps_goal - progress.steps) / behind
+            left = f"{seconds / 60:.1f} min left" if seconds > 90 else f"{seconds:.0f} s left"
+        else:
+            left = "estimating time"
+        return f"{progress.stage}: {progress.children}/{progress.children_goal} trained · {left} · {best}"
+
+
+def evaluation_facts(evaluation: Evaluation) -> dict[str, Any]:
+    """Return an evaluation as plain values; a mean is there only when every seed has a score."""
+    scores = [outcome.score for outcome in evaluation.outcomes]
+    good = [score for score in scores if score is not None]
+    complete = len(good) == len(scores)
+    accuracies = [outcome.metrics.get("validation_accuracy") for outcome in evaluation.outcomes]
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    return {
+        "expression": evaluation.text,
+        "id": evaluation.fingerprint,
+        "loss": statistics.fmean(good) if complete else None,
+        "loss_error": statistics.stdev(good) / len(good) ** 0.5 if complete and len(good) > 1 else None,
+        "accuracy": statistics.fmean(known) if complete and known else None,
+        "scores": scores,
+        "reasons": [outcome.reason for outcome in evaluation.outcomes],
+        "seconds": sum(outcome.seconds for outcome in evaluation.outcomes),
+    }
+
+
+def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
+    """Return evaluations, best first; failed ones last with their reason."""
+    table = Table(
+        "expression",
+        "loss",
+        "accuracy",
+        "each seed",
+        box=box.SIMPLE_HEAD,
+        caption="loss in nats, lower is better; ± standard error",
+    )
+    facts = [evaluation_facts(evaluation) for evaluation in evaluations]
+    for row in sorted(facts, key=lambda row: (row["loss"] is None, row["loss"] or 0.0)):
+        error = "" if row["loss_error"] is None else f" ±{row['loss_error']:.4f}"
+        loss = next(filter(None, row["reasons"]), "") if row["loss"] is None else f"{row['loss']:.4f}{error}"
+        accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
+        seeds = " ".join("failed" if score is None else f"{score:.3f}" for score in row["scores"])
+        table.add_row(row["expression"], loss, accuracy, seeds)
+    return table
+
+
+def plain_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return rows of the same keys as a table."""
+    table = Table(*(name.replace("_", " ") for name in rows[0]), box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(_shown(value) if not isinstance(value, str) else value for value in row.values()))
+    return table
+
+
+def census_tables(census: Census) -> list[Table]:
+    """Return a space in numbers, and which known activations lie in it."""
+    numbers = Table("", "count", "between (95 %)", box=box.SIMPLE_HEAD, title=f"listed whole: {census.exact}")
+    for name in ("strings", "legal", "finite", "distinct", "distinct_up_to_symmetry"):
+        interval = census.intervals.get(name)
+        shown = "" if interval is None else f"{interval[0]:,.0f} to {interval[1]:,.0f}"
+        numbers.add_row(name.replace("_", " "), f"{getattr(census, name):,}", shown)
+    for name, legal in census.shrink.items():
+        numbers.add_row(f"legal under {name} alone", f"{legal:,}", "")
+    known = Table("known activation", "shortest expression of this space", box=box.SIMPLE_HEAD)
+    for name, text in census.reachable.items():
+        known.add_row(name, text or ("-" if census.exact else "not found"))
+    return [numbers, known]
+
+
+def description_table(facts: dict[str, Any]) -> Table:
+    """Return everything about one function."""
+    table = Table("", "", "how found", box=box.SIMPLE_HEAD, show_header=True)
+    for name, value in facts.items():
+        if name != "properties":
+            shown = ", ".join(value) if isinstance(value, list) else "-" if value is None else str(value)
+            table.add_row(name, Text(shown), "")
+    for name, fact in facts["properties"].items():
+        table.add_row(name.replace("_", " "), Text(_shown(fact["value"])), fact["how"])
+    return table
+
+
+def _shown(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.5g}"
+        case tuple() | list():
+            return (
+                "  ".join(f"[{v[0]:.3g}, {v[1]:.3g}]" if isinstance(v, tuple) else _shown(v) for v in value) or "none"
+            )
+    return str(value)

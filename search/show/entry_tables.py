@@ -1,0 +1,111 @@
+"""The tables of one candidate of a run: every seed, the comparisons, how its layers fared; the same as plain values.
+
+Not here: the ranking that it stands in (``run_tables``).
+"""
+
+import dataclasses
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from actsearch.search.memory.records import FINAL
+from actsearch.search.ranking.leaderboard import Entry
+from actsearch.search.ranking.significance import Tally
+
+LAYER_FACTS = (
+    "dead_share", "saturated_share", "sparsity", "output_mean", "output_variance", "largest_output", "not_finite_share"
+)  # fmt: skip
+TASKS = "tasks: wins, ties, losses (p)"
+
+
+def entry_facts(entry: Entry) -> dict[str, Any]:
+    """Return an entry as plain values."""
+    interval = entry.interval()
+    return {
+        "place": entry.place,
+        "rank": entry.ranks,
+        "id": entry.fingerprint,
+        "expression": entry.expression,
+        "names": list(entry.names),
+        "baseline": entry.baseline,
+        "twins": list(entry.twins),
+        "loss": entry.mean(),
+        "loss_interval": interval,
+        "validation_loss": entry.mean(FINAL, "validation_loss"),
+        "test_accuracy": entry.mean(FINAL, "test_accuracy"),
+        "failed_seeds": entry.failures(),
+        "against": {name: dataclasses.asdict(found) for name, found in entry.against.items()},
+        "across_tasks": {name: dataclasses.asdict(found) for name, found in entry.across.items()},
+        "cost": None if entry.cost is None else dataclasses.asdict(entry.cost),
+        "size": entry.size,
+        "fronts": list(entry.fronts),
+        "rungs": {rung: {"loss": entry.mean(rung), "interval": entry.interval(rung)} for rung in entry.records},
+        "outcomes": [
+            {
+                "rung": record.key.rung,
+                "seed": record.request.seed,
+                "steps": record.request.steps,
+                "status": record.outcome.status.value,
+                "score": record.outcome.score,
+                "reason": record.outcome.reason,
+                "seconds": record.outcome.seconds,
+                **record.outcome.metrics,
+                "diagnostics": record.outcome.diagnostics,
+            }
+            for records in entry.records.values()
+            for record in records
+        ],
+    }
+
+
+def outcome_table(entry: Entry) -> Table:
+    """Return what every seed of one entry gave."""
+    names = ("rung", "seed", "steps", "status", "loss", "accuracy", "test loss", "test accuracy", "seconds")
+    table = Table(*names, box=box.SIMPLE_HEAD)
+    for found in entry_facts(entry)["outcomes"]:
+        numbers = [found["score"], *map(found.get, ("validation_accuracy", "test_loss", "test_accuracy"))]
+        status = found["status"] + (f": {found['reason']}" if found["reason"] else "")
+        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
+        start = (found["rung"], str(found["seed"]), str(found["steps"]), status)
+        table.add_row(*start, *cells, f"{found['seconds']:.2f}")
+    return table
+
+
+def comparison_table(entry: Entry) -> Table:
+    """Return how a finalist compares with the references, on its own task and over all."""
+    table = Table("against", "pairs", "difference (95 %)", "effect", "ties", "p", "p, Holm", TASKS,
+                  box=box.SIMPLE_HEAD)  # fmt: skip
+    for name, one in entry.against.items():
+        tested = (one.missing, "") if one.p_value is None else (f"{one.p_value:.3g}", f"{one.corrected:.3g}")
+        table.add_row(
+            name, str(one.pairs), f"{one.difference:+.4f} ({one.interval[0]:+.4f}, {one.interval[1]:+.4f})",
+            f"{one.effect:+.2f}", str(one.ties), *tested, tally_cell(entry.across.get(name)),
+        )  # fmt: skip
+    return table
+
+
+def tally_cell(found: Tally | None) -> str:
+    """Return wins, ties, losses and p over the tasks, as ``TASKS`` says."""
+    return "" if found is None else f"{found.wins}, {found.ties}, {found.losses} ({found.p_value:.3g})"
+
+
+def diagnostic_tables(entry: Entry) -> list[Table]:
+    """Return how the layers fared in the entry's longest training: by activation layer, and the gradients by weight."""
+    found = entry.records[entry.furthest][-1].outcome.diagnostics
+    if not found:
+        return []
+    curve = " ".join(f"{loss:.3g}" for loss in found["learning_curve"])
+    layers = Table("activation layer", *(name.replace("_", " ") for name in LAYER_FACTS), "beta: least, mean, most",
+                   box=box.SIMPLE_HEAD, title=f"training loss: {curve}")  # fmt: skip
+    betas = found.get("betas", [])
+    for number in range(len(found[LAYER_FACTS[0]])):
+        layers.add_row(
+            str(number + 1), *(f"{found[name][number]:.3g}" for name in LAYER_FACTS),
+            " ".join(f"{beta:.3g}" for beta in betas[3 * number : 3 * number + 3]),
+        )  # fmt: skip
+    columns = map(str, range(1, len(found["gradient_norm_end"]) + 1))
+    gradients = Table("gradient norm by weight", *columns, box=box.SIMPLE_HEAD)
+    for name in ("start", "end"):
+        gradients.add_row(name, *(f"{norm:.2g}" for norm in found[f"gradient_norm_{name}"]))
+    return [layers, gradients]

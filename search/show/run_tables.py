@@ -1,0 +1,185 @@
+"""The tables of a run: its ranking, what finalists came to elsewhere, its rungs.
+
+Not here: how entries are ranked (``leaderboard``) and the tables of one of them (``entry_tables``).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from actsearch.search.memory.records import FINAL, SEARCH
+from actsearch.search.ranking.leaderboard import REFERENCES, Entry, Leaderboard, fair_means
+from actsearch.search.ranking.rung_facts import agreements, facts
+from actsearch.search.ranking.significance import Comparison, shared_seeds
+from actsearch.search.show.entry_tables import TASKS, tally_cell
+
+CAPTION = (
+    "losses in nats, lower is better. Finalists: mean test loss over fresh seeds, ± 95 % interval; rank: what paired\n"
+    "tests leave open; against ReLU and Swish: mean difference by seed, exact signed-rank p (Holm); cost: value and\n"
+    "gradient in torch, times ReLU's; size: nodes; *: on the Pareto front of loss and that.\n"
+    "Others: in the order of their furthest rung and their validation loss there"
+)
+
+
+def ranking_table(entries: Sequence[Entry], title: str) -> Table:
+    """Return the ranked list as a table."""
+    table = Table(title=title, box=box.SIMPLE_HEAD, caption=CAPTION, caption_justify="left")
+    for name, justify in (
+        ("place", "right"), ("rank", "right"), ("id", "left"), ("expression", "left"), ("known as", "left"),
+        ("loss", "right"), ("accuracy", "right"), *((f"against {name}", "right") for name in REFERENCES),
+        ("cost", "right"), ("size", "right"), ("search loss", "right"),
+    ):  # fmt: skip
+        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for entry in entries:
+        accuracy = entry.mean(FINAL, "test_accuracy")
+        table.add_row(
+            str(entry.place), _ranks(entry), entry.fingerprint[:8], entry.expression,
+            ", ".join(entry.names) + (" (baseline)" if entry.baseline else ""), _loss(entry),
+            "" if accuracy is None else f"{accuracy:.1%}", *(_against(entry.against.get(name)) for name in REFERENCES),
+            "" if entry.cost is None else f"{entry.cost.against_relu:.1f}{_star(entry, 'cost')}",
+            "" if entry.size is None else f"{entry.size}{_star(entry, 'size')}", _searched(entry),
+        )  # fmt: skip
+    return table
+
+
+def _star(entry: Entry, front: str) -> str:
+    return "*" if front in entry.fronts else ""
+
+
+def _ranks(entry: Entry) -> str:
+    if entry.ranks is None:
+        return ""
+    low, high = entry.ranks
+    return str(low) if low == high else f"{low}-{high}"
+
+
+def _loss(entry: Entry) -> str:
+    furthest = entry.furthest
+    if furthest != SEARCH and entry.failures(furthest):
+        return f"{entry.failures(furthest)} of {len(entry.records[furthest])} seeds failed"
+    mean, interval = entry.mean(furthest), entry.interval(furthest)
+    if mean is None or furthest == SEARCH:
+        return ""
+    if furthest != FINAL:
+        return f"{furthest}: {mean:.4f}"
+    return f"{mean:.4f}" + (f" ±{interval[1] - mean:.4f}" if interval else "")
+
+
+def _searched(entry: Entry) -> str:
+    outcome = entry.records[SEARCH][0].outcome if SEARCH in entry.records else None
+    return "" if outcome is None else outcome.status.value if outcome.score is None else f"{outcome.score:.4f}"
+
+
+def _against(found: Comparison | None) -> str:
+    if found is None:
+        return ""
+    return f"{found.difference:+.4f}" + ("" if found.corrected is None else f" p {found.corrected:.2g}")
+
+
+def remarks(board: Leaderboard) -> list[str]:
+    """Return what must be said besides the table: tests that were not possible, seeds that failed, that all failed."""
+    finalists = [entry for entry in board.entries if FINAL in entry.records]
+    found = _unfinished(board, finalists)
+    found += [f"ranks: {board.missing}"] if board.missing and finalists else []
+    for name in REFERENCES:
+        missing = {entry.against[name].missing for entry in finalists if name in entry.against} - {""}
+        found += [f"against {name}: {sentence}" for sentence in sorted(missing)]
+    for entry in finalists:
+        failed = [r.outcome for r in entry.records[FINAL] if r.outcome.score is None]
+        if failed:
+            share = f"{len(failed)} of {len(entry.records[FINAL])} seeds failed"
+            found.append(f"{entry.expression}: {share} ({failed[0].reason}), so it has no mean and no rank")
+    every = [record.outcome for entry in board.entries for records in entry.records.values() for record in records]
+    lost = sum(outcome.may_be_tried_again for outcome in every)
+    found += [f"{lost} trainings lost their workers; the same search command tries them again"] if lost else []
+    candidates = [entry for entry in board.entries if not entry.baseline]
+    if candidates and not any(r.outcome.score is not None for e in candidates for r in e.records.get(SEARCH, ())):
+        reasons = [r.outcome.reason or r.outcome.status.value for e in candidates for r in e.records.get(SEARCH, ())]
+        commonest = max(set(reasons), key=reasons.count)
+        found.append(f"none of {len(candidates)} candidates has a score; the commonest reason: {commonest}")
+    return found
+
+
+def _unfinished(board: Leaderboard, finalists: Sequence[Entry]) -> list[str]:
+    wanted = next((rung.seeds for rung in board.rungs if rung.name == FINAL), 0)
+    behind = sum(len(entry.records[FINAL]) < wanted for entry in finalists)
+    if not behind:
+        return []
+    common = len(shared_seeds(losses for entry in finalists if (losses := entry.losses())))
+    seeds = f"the {common} that all share" if common else "each one's own, as they share none yet"
+    lack = f"{behind} of {len(finalists)} have fewer than {wanted} seeds"
+    return [f"the final rung is not finished: {lack}; places are by {seeds}"]
+
+
+def transfer_table(board: Leaderboard, rung: str) -> Table:
+    """Return what finalists and baselines came to on another task, best first, beside what they were at home.
+
+    Where seeds were added for some alone, the order is that over the seeds that all share.
+    """
+    trained = [entry for entry in board.entries if rung in entry.records]
+    means = fair_means(trained, rung)
+    names = ("expression", "known as", f"loss on {rung} (95 %)", "seeds", "rank at home")
+    table = Table(*names, *(f"against {name}, {TASKS}" for name in REFERENCES), box=box.SIMPLE_HEAD)
+    for entry in sorted(trained, key=lambda e: means.get(e.fingerprint, math.inf)):
+        mean, interval = entry.mean(rung), entry.interval(rung)
+        loss = f"{entry.failures(rung)} of {len(entry.records[rung])} seeds failed" if mean is None else f"{mean:.4f}"
+        table.add_row(
+            entry.expression, ", ".join(entry.names),
+            loss + (f" ({interval[0]:.4f}, {interval[1]:.4f})" if interval else ""), str(len(entry.records[rung])),
+            _ranks(entry),
+            *(tally_cell(entry.across.get(name)) for name in REFERENCES),
+        )  # fmt: skip
+    return table
+
+
+def rung_facts(board: Leaderboard) -> dict[str, Any]:
+    """Return what each rung did, as plain values."""
+    return {
+        "rungs": [
+            {
+                "name": one.rung.name, "task": one.rung.task.name, "steps": one.rung.task.steps,
+                "seeds": one.rung.seeds, "behaviours": one.behaviours, "rejected": one.rejected, "failed": one.failed,
+            }
+            for one in facts(board)
+        ],
+        "agreements": [
+            {
+                "below": one.below, "above": one.above, "functions": one.functions,
+                "tau": _known(one.tau.overall), "tau_interval": _known_both(one.tau.overall_interval),
+                "tau_best_third": _known(one.tau.best), "tau_best_third_interval": _known_both(one.tau.best_interval),
+            }
+            for one in agreements(board)
+        ],
+    }  # fmt: skip
+
+
+def _known(number: float) -> float | None:
+    return None if math.isnan(number) else number
+
+
+def _known_both(interval: tuple[float, float]) -> tuple[float, float] | None:
+    return None if math.isnan(interval[0]) else interval
+
+
+def rung_tables(board: Leaderboard) -> list[Table]:
+    """Return what each rung did, and Kendall's tau between them."""
+    found = rung_facts(board)
+    rungs = Table("rung", "task", "steps", "seeds", "behaviours", "rejected", "with a failed seed", box=box.SIMPLE_HEAD)
+    for row in found["rungs"]:
+        rungs.add_row(*map(str, row.values()))
+    taus = Table(
+        "from", "to", "functions", "Kendall's tau (95 %)", "best third of the latter (95 %)", box=box.SIMPLE_HEAD
+    )
+    for row in found["agreements"]:
+        cells = [_tau(row[name], row[f"{name}_interval"]) for name in ("tau", "tau_best_third")]
+        taus.add_row(row["below"], row["above"], str(row["functions"]), *cells)
+    return [rungs, taus] if found["agreements"] else [rungs]
+
+
+def _tau(value: float | None, interval: tuple[float, float] | None) -> str:
+    if value is None:
+        return "too few functions, or all equal"
+    return f"{value:.2f} " + ("(no interval)" if interval is None else f"({interval[0]:.2f} to {interval[1]:.2f})")

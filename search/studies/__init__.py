@@ -1,1 +1,0 @@
-"""Measuring the engine itself: tables of whole spaces, replays, contests. No run needs any of it."""
