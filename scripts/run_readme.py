@@ -1,8 +1,9 @@
-"""Run every command of README.md as it stands, in its order, in a clean clone, as somebody new would.
+"""Run every command of every README as it stands, in its order, in a clean clone, as somebody new would.
 
-The files that the README shows (blocks whose first line names one, ``# my_task.py``) are written first, then all
-``bash`` blocks are given to one shell, in the clone's directory, with an empty home and a terminal of 80 columns. Needs
-git, make and a bare Python. With --newest, the newest Python that is to be had is used.
+The front door comes first, then the manuals. The files that they show (blocks whose first line names one, ``#
+my_task.py``) are written before, then all ``bash`` blocks are given to one shell, in the clone's directory, with an
+empty home and a terminal of 80 columns. Needs git, make and a bare Python. With --newest, the newest Python that is to
+be had is used.
 """
 
 import argparse
@@ -17,6 +18,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
+READMES = (
+    "README.md",
+    *(f"{room}/README.md" for room in ("grammar", "evaluators", "search", "scripts", "configs", "tests")),
+)
 ROOM = 10e9  # bytes
 OLDEST_MINOR = 11  # Python 3.11, of pyproject.toml
 
@@ -45,13 +50,13 @@ def _starts(path: Path) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def shell_script(readme: str) -> str:
+def shell_script(readmes: str) -> str:
     """Return all commands for one shell, each printed before it runs; the first that fails ends it."""
     lines = ["set -eo pipefail"]
-    for block in blocks(readme, "bash"):
+    for block in blocks(readmes, "bash"):
         for line in filter(None, block.splitlines()):
             lines += [f"printf '\\n$ %s\\n' {_quoted(line)}", line]
-    return "\n".join([*lines, "printf '\\nevery command of the README did its job\\n'", ""])
+    return "\n".join([*lines, "printf '\\nevery command of the READMEs did its job\\n'", ""])
 
 
 def _quoted(text: str) -> str:
@@ -76,7 +81,7 @@ def main() -> int:
         clone, home = Path(scratch) / "clone", Path(scratch) / "home"
         home.mkdir()
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-        readme = (clone / "README.md").read_text(encoding="utf-8")
+        readme = "\n".join((clone / name).read_text(encoding="utf-8") for name in READMES)
         for block in [*blocks(readme, "python"), *blocks(readme, "yaml")]:
             if name := FILE.match(block):
                 (clone / name[1]).write_text(block, encoding="utf-8")
@@ -86,7 +91,7 @@ def main() -> int:
         kept = {key: value for key, value in os.environ.items() if key != "ACTSEARCH_CACHE" and key[:4] != "XDG_"}
         environment = kept | {"HOME": str(home), "PYTHON": python, "COLUMNS": "80", "PIP_CACHE_DIR": downloads}
         environment["PIP_CONFIG_FILE"] = sources
-        print(f"README.md with {python}, in {clone}", flush=True)
+        print(f"the READMEs with {python}, in {clone}", flush=True)
         script = Path(scratch) / "readme.sh"
         script.write_text(shell_script(readme), encoding="utf-8")
         code = subprocess.run(["bash", str(script)], cwd=clone, env=environment, check=False).returncode
