@@ -1,157 +1,209 @@
-"""An activation as a layer: what a network calls where others call ``torch.nn.ReLU``.
+"""An activation, an expression or a layer alike, and the vocabulary that reads one from a text.
 
-A candidate becomes a layer with one trainable beta a channel. Besides, there are a few that every user knows and that
-are no elementwise function of (x, beta): they are layers only, and baselines by name. Not here: the candidates
-themselves (``grammar``) and the networks that hold the layers (``networks``).
+Whoever holds an ``Activation`` need not ask which of the two it is, and whoever holds a ``Vocabulary`` need not carry
+rows of the user's own. Not here: the layers themselves (``layers``) and what an expression is (``grammar.expression``).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from functools import cached_property
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from actsearch.evaluators.layout import layout_of
-from actsearch.grammar.behaviour.fingerprint import fingerprint
+from actsearch.evaluators.layers import LAYERS, ActivationLayer
+from actsearch.grammar.behaviour.fingerprint import behaviour, fingerprint, twin_key
+from actsearch.grammar.behaviour.screening import Refusal, refusal
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.render import Function, compile_expression
-from actsearch.grammar.rows.known import read
+from actsearch.grammar.rows import known
 
-BETA_START = 1.0  # Swish-1 is x*sigmoid(x): the paper does not give its start
-
-
-class MakeActivation(Protocol):
-    """Makes one activation layer of a network."""
-
-    def __call__(self, channels: int, dimension: int | None = None) -> nn.Module:
-        """Return a layer for inputs with so many channels in that dimension; see ``Activation``."""
+REMEMBERED = 4096  # texts that a vocabulary read: each is parsed and compiled once
 
 
-class WrongChannels(ValueError):
-    """A layer was made for other channels than its input has; the message says what was expected and what to write."""
+class Activation(ABC):
+    """What takes the place of a network's activation: trained, ranked and shown under its text."""
 
+    @property
+    @abstractmethod
+    def text(self) -> str:
+        """As it is stored, and read back: ``mul(x,sigmoid(x))``, or a layer's name."""
 
-class Activation(nn.Module):
-    """A candidate as a layer: ``f(x, beta)``, beta trainable and one a channel; no parameter where f reads no beta.
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """What equal activations share: the fingerprint of an expression, or ``layer-`` and the layer's name."""
 
-    Args:
-        function: of x and beta.
-        channels: of the input; 1 makes one beta for the whole layer.
-        dimension: where the channels are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``. None is 1, and an input whose
-            channels might as well be in its last dimension is refused.
-        trainable: whether the function reads beta.
-    """
+    @property
+    @abstractmethod
+    def formula(self) -> str:
+        """What it does, for people."""
 
-    beta: nn.Parameter | None
+    @property
+    @abstractmethod
+    def size(self) -> int | None:
+        """Nodes of the expression, leaves included; None for a layer."""
 
-    def __init__(
-        self, function: Function, channels: int, dimension: int | None = None, *, trainable: bool = True
-    ) -> None:
-        super().__init__()
-        self.function, self.channels, self.is_named = function, channels, dimension is not None
-        self.dimension = 1 if dimension is None else dimension
-        self.register_parameter("beta", nn.Parameter(torch.full((channels,), BETA_START)) if trainable else None)
+    @property
+    @abstractmethod
+    def refusal(self) -> Refusal | None:
+        """Why it cannot be worth a training, None if it may be; a layer always may."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it; the shape stays.
+    @property
+    @abstractmethod
+    def expression(self) -> Expression | None:
+        """The expression; None for a layer."""
+
+    @property
+    @abstractmethod
+    def function(self) -> Function | None:
+        """``f(x, beta)``, compiled; None for a layer."""
+
+    @abstractmethod
+    def make(self, channels: int, dimension: int | None = None) -> nn.Module:
+        """Return one layer of a network; see ``ActivationLayer``."""
+
+    @abstractmethod
+    def twin(self, *, constants: bool) -> str:
+        """Return what it shares with those that the layers around make equal; see ``twin_key``."""
+
+    def as_expression(self) -> Expression:
+        """Return the expression.
 
         Raises:
-            WrongChannels: the input has other channels.
+            BadExpression: it is a layer.
         """
-        shape = [1] * x.ndim
-        if self.channels != 1:
-            self._check(x)
-            shape[self.dimension] = -1
-        return self.function(x, x.new_ones(()) if self.beta is None else self.beta.view(shape))
-
-    def _check(self, x: Tensor) -> None:
-        made, here = f"an activation was made for {self.channels} channels", f"the input is {tuple(x.shape)}"
-        if not -x.ndim <= self.dimension < x.ndim or x.shape[self.dimension] != self.channels:
-            fitting = [
-                place if place < x.ndim - 1 else -1 for place in range(1, x.ndim) if x.shape[place] == self.channels
-            ]
-            say = f"make(channels={self.channels}, dimension={fitting[-1]})" if fitting else "make(channels, dimension)"
-            raise WrongChannels(f"{made} in dimension {self.dimension}, {here}: say where they are, {say}")
-        if not self.is_named and x.ndim > 2 and x.shape[-1] == self.channels and x.grad_fn is not None:
-            layout = layout_of(x)
-            if layout != 1:
-                say = f"make(channels={self.channels}, dimension=-1) or 1"
-                raise WrongChannels(f"{made}, {here}: they may be in dimension 1 or in the last one, say which, {say}")
-
-
-class Maxout(nn.Module):
-    """The larger of two linear pieces over all channels (Goodfellow et al. 2013, section 2): twice the width inside."""
-
-    def __init__(self, channels: int, dimension: int = 1) -> None:
-        super().__init__()
-        self.dimension = dimension
-        self.pieces = nn.Linear(channels, 2 * channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply it; the shape stays."""
-        both = self.pieces(x.movedim(self.dimension, -1))
-        return torch.maximum(*both.chunk(2, -1)).movedim(-1, self.dimension)
+        if self.expression is None:
+            raise BadExpression(
+                f"'{self.text}' is a layer, no function of one number: {self.formula}; write it as a module of your own"
+            )
+        return self.expression
 
 
 @dataclass(frozen=True)
-class Layer:
-    """An activation that is a layer only.
+class Elementwise(Activation):
+    """An activation that an expression describes.
 
     Args:
-        make: builds it from the number of channels and their dimension.
-        formula: what it does, for people.
+        written: of x and beta.
     """
 
-    make: Callable[[int, int], nn.Module]
-    formula: str
+    written: Expression
+
+    @property
+    def expression(self) -> Expression:
+        """As it is written."""
+        return self.written
+
+    @cached_property
+    def text(self) -> str:
+        """The expression's."""
+        return str(self.written)
+
+    @property
+    def identity(self) -> str:
+        """The fingerprint."""
+        return fingerprint(self.written)
+
+    @property
+    def formula(self) -> str:
+        """As it is written."""
+        return self.written.formula
+
+    @property
+    def size(self) -> int:
+        """Nodes."""
+        return self.written.size
+
+    @cached_property
+    def refusal(self) -> Refusal | None:
+        """What screening says."""
+        return refusal(self.written)
+
+    @cached_property
+    def function(self) -> Function:
+        """Compiled once."""
+        return compile_expression(self.written)
+
+    def make(self, channels: int, dimension: int | None = None) -> nn.Module:
+        """Return a layer with a beta of its own."""
+        return ActivationLayer(self.function, channels, dimension, trainable=self.written.uses_beta)
+
+    def twin(self, *, constants: bool) -> str:
+        """Return the key of its behaviour."""
+        return twin_key(behaviour(self.written), constants=constants)
 
 
-LAYERS = {
-    "rrelu": Layer(
-        lambda channels, dimension: nn.RReLU(1 / 8, 1 / 3),  # Xu et al. 2015, section 2.4: x / U(3, 8) for x < 0
-        "x for x > 0, else x/a: a drawn anew from U(3, 8) for every number in training, its mean slope in evaluation",
-    ),
-    "maxout": Layer(Maxout, "max(w1.x + b1, w2.x + b2) over all channels: two linear pieces, twice the width"),
-}
-"""Name -> what no expression can write: random in training, or mixing channels."""
+@dataclass(frozen=True)
+class Layer(Activation):
+    """An activation that is a layer only, random in training or mixing channels: a baseline by name.
 
-
-def is_layer(text: str) -> bool:
-    """Return whether the text names an activation that is a layer only."""
-    return text.strip().lower() in LAYERS
-
-
-def identity_of(text: str, primitives: Sequence[Primitive] = ()) -> str:
-    """Return what equal activations share: the fingerprint of an expression, or ``layer-`` and the layer's name.
-
-    Raises:
-        BadExpression: neither a name nor an expression.
+    Args:
+        name: one of ``LAYERS``.
     """
-    return f"layer-{text.strip().lower()}" if is_layer(text) else fingerprint(read(text, primitives))
+
+    name: str
+    expression = function = size = refusal = None
+
+    @property
+    def text(self) -> str:
+        """Its name."""
+        return self.name
+
+    @property
+    def identity(self) -> str:
+        """Its name is all there is to tell it by."""
+        return f"layer-{self.name}"
+
+    @property
+    def formula(self) -> str:
+        """In words."""
+        return LAYERS[self.name].formula
+
+    def make(self, channels: int, dimension: int | None = None) -> nn.Module:
+        """Return the layer."""
+        return LAYERS[self.name].make(channels, dimension or 1)
+
+    def twin(self, *, constants: bool) -> str:
+        """Return its identity: it has no twin."""
+        return self.identity
 
 
-def function_of(text: str, primitives: Sequence[Primitive] = ()) -> Function | None:
-    """Return ``f(x, beta)`` of a known name or an expression; None for one that is a layer only.
+@dataclass(frozen=True)
+class Vocabulary:
+    """What texts are read with: the built-in rows, names and layers, and rows of the user's own.
 
-    Raises:
-        BadExpression: neither a name nor an expression.
+    It is small and crosses to each worker once.
+
+    Args:
+        own: the user's rows, checked.
     """
-    return None if is_layer(text) else compile_expression(read(text, primitives))
+
+    own: tuple[Primitive, ...] = ()
+    _read: dict[str, Activation] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def __reduce__(self) -> tuple[type["Vocabulary"], tuple[tuple[Primitive, ...]]]:
+        """Cross a process boundary without what was read."""
+        return Vocabulary, (self.own,)
+
+    def read(self, text: str) -> Activation:
+        """Return what a known name, a layer's name or an expression stands for.
+
+        Raises:
+            BadExpression: none of the three.
+        """
+        if text not in self._read:
+            name = text.strip().lower()
+            found = Layer(name) if name in LAYERS else Elementwise(known.read(text, self.own))
+            while len(self._read) >= REMEMBERED:
+                self._read.pop(next(iter(self._read)))
+            self._read[text] = found
+        return self._read[text]
 
 
-def maker_of(text: str, primitives: Sequence[Primitive] = ()) -> MakeActivation:
-    """Return what builds the layers of a network from a known name, a layer's name or an expression.
-
-    Raises:
-        BadExpression: none of the three.
-    """
-    if is_layer(text):
-        return lambda channels, dimension=None: LAYERS[text.strip().lower()].make(channels, dimension or 1)
-    expression = read(text, primitives)
-    function, trainable = compile_expression(expression), expression.uses_beta
-    return lambda channels, dimension=None: Activation(function, channels, dimension, trainable=trainable)
-
+BUILT_IN = Vocabulary()
+"""Without rows of a user's own."""
 
 BASELINES = (
     "relu", "leaky_relu", "leaky_relu_02", "prelu", "rrelu", "leaky_backward_relu", "elu", "selu", "gelu", "silu",

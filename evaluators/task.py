@@ -11,9 +11,10 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from actsearch.evaluators.activation import MakeActivation, function_of, maker_of
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.data import cifar, digits, idx, mnist1d, text
 from actsearch.evaluators.data.dataset import BadData, DataSet
+from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.native.child import NativeChild
 from actsearch.evaluators.native.compiler import NotNativeError, is_available
 from actsearch.evaluators.networks.mlp import MLP
@@ -195,7 +196,7 @@ def warm_up(settings: TaskSettings, *, rehearsed: bool = False) -> str:
     if settings.own.score:
         own.find(settings.own.score)
         if rehearsed:
-            own.rehearse(settings, maker_of("swish"))
+            own.rehearse(settings, BUILT_IN.read("swish").make)
         return ""
     return data_of(settings).digest
 
@@ -226,11 +227,11 @@ def prepare(settings: TaskSettings) -> list[str]:
         return check(settings, data)
     try:
         with torch.random.fork_rng(devices=[]):
-            network = TASKS[settings.name].network(settings, data, maker_of("swish"))
+            network = TASKS[settings.name].network(settings, data, BUILT_IN.read("swish").make)
             network.to(data.train.inputs.device).eval()(data.train.inputs[:2])
         if settings.kernel == "native":
             order = torch.zeros(1, settings.batch, dtype=torch.int64)
-            NativeChild(network, function_of("swish"), data.train, order, settings)
+            NativeChild(network, BUILT_IN.read("swish").function, data.train, order, settings)
     except BadData:
         raise
     except NotNativeError as fault:

@@ -13,9 +13,10 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from actsearch.evaluators.activation import MakeActivation, function_of, maker_of
+from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.initialisation import initialise
+from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.looks.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
 from actsearch.evaluators.native.child import NativeChild
 from actsearch.evaluators.native.compiler import NotNativeError
@@ -27,26 +28,25 @@ from actsearch.evaluators.schedule import batches
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import TASKS, BadTask, complete, data_of
 from actsearch.evaluators.torch_child import TorchChild
-from actsearch.grammar.primitive import Primitive
 
 RECENT = 20  # steps whose mean loss says whether a child is hopeless
 
 
 def train_population(
-    requests: Sequence[Request], settings: TaskSettings, primitives: tuple[Primitive, ...] = ()
+    requests: Sequence[Request], settings: TaskSettings, vocabulary: Vocabulary = BUILT_IN
 ) -> list[Outcome]:
     """Train one child per request and return their outcomes in the same order.
 
     Args:
         requests: what to train.
         settings: the task.
-        primitives: rows beyond the built-in ones that the expressions use.
+        vocabulary: what their texts are read with.
     """
     settings = complete(settings)
     outcomes = []
     for request in requests:
         with contained(request.seed, settings.own.file), _one_thread():
-            outcomes.append(_train(request, settings, primitives))
+            outcomes.append(_train(request, settings, vocabulary.read(request.expression)))
     return outcomes
 
 
@@ -61,18 +61,17 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _train(request: Request, settings: TaskSettings, primitives: tuple[Primitive, ...]) -> Outcome:
+def _train(request: Request, settings: TaskSettings, activation: Activation) -> Outcome:
     started = time.perf_counter()
     made: list[nn.Module] = []  # the candidate's layers, in the order of the network
 
     def make(channels: int, dimension: int | None = None) -> nn.Module:
-        made.append(maker(channels, dimension))
+        made.append(activation.make(channels, dimension))
         return made[-1]
 
-    maker = maker_of(request.expression, primitives)
     if settings.own.score:
         return _scored_by_user(request, settings, make, started)
-    child, start_norms = _open(request, settings, primitives, make)
+    child, start_norms = _open(request, settings, activation, make)
     stop = round(settings.stop_after * request.steps)
     if stop >= RECENT and not request.patient:
         child.advance(stop)
@@ -86,13 +85,12 @@ def _train(request: Request, settings: TaskSettings, primitives: tuple[Primitive
 
 
 def _open(
-    request: Request, settings: TaskSettings, primitives: tuple[Primitive, ...], make: MakeActivation
+    request: Request, settings: TaskSettings, activation: Activation, make: MakeActivation
 ) -> tuple[NativeChild | TorchChild, list[float] | None]:
     """Return the child before its first step, and the gradient norms that its layers start with."""
     data, generator = data_of(settings), torch.Generator().manual_seed(request.seed)
-    function = function_of(request.expression, primitives)
     network = TASKS[settings.name].network(settings, data, make)
-    initialise(network, settings.init or "he", function, generator)
+    initialise(network, settings.init or "he", activation.function, generator)
     network = network.to(data.train.inputs.device)
     norms = (
         _looked(settings, lambda: gradient_norms(network, first_of(data.train, EXAMPLES)))
@@ -102,7 +100,7 @@ def _open(
     order = batches(len(data.train.labels), settings.batch, request.steps, generator)
     if settings.kernel != "torch":
         try:
-            return NativeChild(network, function, data.train, order, settings), norms
+            return NativeChild(network, activation.function, data.train, order, settings), norms
         except NotNativeError as fault:
             if settings.kernel == "native":
                 raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault

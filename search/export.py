@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from actsearch.evaluators.activation import BETA_START
+from actsearch.evaluators.layers import BETA_START
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.module_file import module_source
 from actsearch.grammar.reach import MOST

@@ -14,14 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from actsearch.evaluators.activation import identity_of, is_layer
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.looks.cost import measure
 from actsearch.evaluators.outcome import Outcome, Request, child_seed
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import complete, prepare
-from actsearch.grammar.primitive import Primitive
-from actsearch.grammar.rows.known import read
 from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.provenance import provenance
@@ -33,7 +31,7 @@ from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import to_json
 from actsearch.search.settings.sentences import BadSettings, differences
-from actsearch.search.settings.space import build_space, own_rows
+from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trainings import Trainings
 
 if TYPE_CHECKING:
@@ -51,23 +49,23 @@ class NotReady(ValueError):
     """The run is not far enough for what was asked."""
 
 
-def open_pool(task: TaskSettings, settings: PoolSettings, own: tuple[Primitive, ...] = (), say: Say = unsaid) -> Pool:
+def open_pool(task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN, say: Say = unsaid) -> Pool:
     """Start the workers that the settings name; the data is made once before, not by each of them.
 
     Args:
         task: what they train on.
         settings: who they are.
-        own: rows of the user's own.
+        vocabulary: what expressions are read with.
         say: is told what the user should know of their own network.
     """
     for sentence in prepare(task):
         say(sentence)
     task = settled(task)
     if settings.kind == "serial":
-        return SerialPool(task, settings, own)
+        return SerialPool(task, settings, vocabulary)
     from actsearch.evaluators.pools.ray_pool import RayPool  # noqa: PLC0415  importing Ray costs two seconds that serial runs save
 
-    return RayPool(task, settings, own)
+    return RayPool(task, settings, vocabulary)
 
 
 def launch(settings: SearchSettings, directory: Path, listener: Listener = silent, say: Say = unsaid) -> None:
@@ -102,15 +100,15 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
         again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())
         if store.fact("finished") and not again:
             return  # nothing is left to train: no worker needs to start
-        own = own_rows(settings.space)
+        vocabulary = vocabulary_of(settings.space)
         if again or not store.fact(CLIMBED):
             task = decided(store, settings.task, say)
-            with open_pool(task, settings.pool, own, say) as pool, closing(_events(directory, store)) as events:
+            with open_pool(task, settings.pool, vocabulary, say) as pool, closing(_events(directory, store)) as events:
                 Search(settings, store, pool, listener, events.add).run()
-            add_costs(store, own)  # while no worker is busy
+            add_costs(store, vocabulary)  # while no worker is busy
             store.describe({CLIMBED: "yes"})
         for further in settings.transfer:
-            _transfer(store, further, settings.pool, own, listener, say)
+            _transfer(store, further, settings.pool, vocabulary, listener, say)
         store.describe({"finished": "yes"})
 
 
@@ -118,7 +116,7 @@ def transfer(
     directory: Path,
     settings: TransferSettings,
     pool: PoolSettings,
-    own: tuple[Primitive, ...] = (),
+    vocabulary: Vocabulary = BUILT_IN,
     listener: Listener = silent,
     say: Say = unsaid,
 ) -> None:
@@ -133,14 +131,14 @@ def transfer(
     with _alone_in(directory), Store(directory, create=True) as store:
         if not store.fact(CLIMBED):
             raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
-        _transfer(store, settings, pool, own, listener, functools.cache(say))
+        _transfer(store, settings, pool, vocabulary, listener, functools.cache(say))
 
 
 def _transfer(
     store: Store,
     settings: TransferSettings,
     pool: PoolSettings,
-    own: tuple[Primitive, ...],
+    vocabulary: Vocabulary,
     listener: Listener,
     say: Say,
 ) -> None:
@@ -152,18 +150,18 @@ def _transfer(
     done = [[r for r in entry.records.get(rung.name, ()) if not r.outcome.may_be_tried_again] for entry in chosen]
     if all(len(records) >= rung.seeds for records in done):
         return  # nothing is left to train: no worker needs to start
-    with open_pool(decided(store, rung.task, say), pool, own, say) as workers:
+    with open_pool(decided(store, rung.task, say), pool, vocabulary, say) as workers:
         store.add_rungs([rung])
         run_seed = json.loads(store.fact("settings") or "{}")["seed"]
-        Trainings(store, workers, run_seed, own, meter).train(rung, [entry.fingerprint for entry in chosen])
+        Trainings(store, workers, run_seed, vocabulary, meter).train(rung, [entry.fingerprint for entry in chosen])
 
 
-def add_costs(store: Store, own: tuple[Primitive, ...] = ()) -> None:
+def add_costs(store: Store, vocabulary: Vocabulary = BUILT_IN) -> None:
     """Measure what finalists cost that were not measured yet."""
     finalists = {record.key.fingerprint: record.request.expression
                  for record in store.outcomes().values() if record.key.rung == FINAL}  # fmt: skip
     texts = {name: text for name, text in finalists.items() if name not in store.costs()}
-    found = measure(list(texts.values()), own)
+    found = measure([vocabulary.read(text) for text in texts.values()])
     store.add_costs({name: found[text] for name, text in texts.items()})
 
 
@@ -228,7 +226,7 @@ def evaluate(
     pool_settings: PoolSettings,
     seeds: int,
     run_seed: int,
-    own: tuple[Primitive, ...] = (),
+    vocabulary: Vocabulary = BUILT_IN,
     say: Say = unsaid,
 ) -> list[Evaluation]:
     """Train each expression with ``seeds`` seeds and return their outcomes, in the order given.
@@ -236,17 +234,16 @@ def evaluate(
     Raises:
         BadExpression: a text is neither a known activation nor an expression.
     """
-    names = [identity_of(text, own) for text in texts]
-    written = [text if is_layer(text) else str(read(text, own)) for text in texts]
+    activations = [vocabulary.read(text) for text in texts]
     requests = [
-        Request(expression, child_seed(run_seed, name, repeat), complete(task).steps, patient=True)
-        for expression, name in zip(written, names, strict=True)
+        Request(one.text, child_seed(run_seed, one.identity, repeat), complete(task).steps, patient=True)
+        for one in activations
         for repeat in range(seeds)
     ]
-    with open_pool(task, pool_settings, own, say) as pool:
+    with open_pool(task, pool_settings, vocabulary, say) as pool:
         found = dict(pool.evaluate(requests))
     outcomes = [found[place] for place in range(len(requests))]
     return [
-        Evaluation(text, name, tuple(outcomes[i * seeds : (i + 1) * seeds]))
-        for i, (text, name) in enumerate(zip(texts, names, strict=True))
+        Evaluation(text, one.identity, tuple(outcomes[i * seeds : (i + 1) * seeds]))
+        for i, (text, one) in enumerate(zip(texts, activations, strict=True))
     ]

@@ -6,13 +6,10 @@ who proposes (``proposer``), who trains (``evaluators.pools.pool``) and the rank
 
 from itertools import pairwise
 
-from actsearch.evaluators.activation import identity_of, is_layer
+from actsearch.evaluators.activation import Activation, Elementwise
 from actsearch.evaluators.outcome import Status
 from actsearch.evaluators.pools.pool import Pool
 from actsearch.evaluators.task import chance_of
-from actsearch.grammar.behaviour.fingerprint import behaviour, fingerprint, twin_key
-from actsearch.grammar.expression import Expression
-from actsearch.grammar.rows.known import read
 from actsearch.search.ladder import best, climbing, rungs
 from actsearch.search.memory.records import Behaviour, Key, StoredProposal
 from actsearch.search.memory.store import Store
@@ -22,7 +19,7 @@ from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
 from actsearch.search.reward import Scale, reward, scale_of
 from actsearch.search.settings.classes import SearchSettings
-from actsearch.search.settings.space import build_space, own_rows
+from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trainings import Trainings
 
 
@@ -41,18 +38,18 @@ class Search:
         self, settings: SearchSettings, store: Store, pool: Pool, listener: Listener = silent, log: Log = unlogged
     ) -> None:
         self.settings, self.store, self.log = settings, store, log
-        self.own = own_rows(settings.space)
+        self.vocabulary = vocabulary_of(settings.space)
         self.rungs = rungs(settings.task, settings.ladder, settings.final)
         store.add_rungs(self.rungs)
         self.meter = Meter(self._goals(), listener)
-        self.trainings = Trainings(store, pool, settings.seed, self.own, self.meter)
+        self.trainings = Trainings(store, pool, settings.seed, self.vocabulary, self.meter)
         self.first_twin: dict[str, str] = {}  # twin key -> the fingerprint that came first
         self.proposed: set[str] = set()  # fingerprints that proposals were trained as
         self.trained_as: dict[str, str] = {}  # fingerprint -> the one whose outcomes it has: itself or its twin
         for row in store.behaviours():
             self._link(row.fingerprint, row.twin)
         self.space = build_space(settings.space)
-        describe = knowledge_of(settings.task, settings.seed, self.own)
+        describe = knowledge_of(settings.task, settings.seed)
         self.proposer = build_proposer(settings.proposer, self.space, settings.seed, describe)
 
     def _goals(self) -> dict[str, Goal]:
@@ -106,26 +103,17 @@ class Search:
     def _ask(self, batch: int) -> list[StoredProposal]:
         rows, new = [], []
         for proposal in self.proposer.ask(self.settings.budget.batch):
-            known = self._meet(proposal.expression, baseline=False)
+            known = self._meet(Elementwise(proposal.expression), baseline=False)
             new.append(known)
             rows.append(StoredProposal(batch, proposal.tokens, str(proposal.expression), known.fingerprint))
         self.store.add_proposals(new, rows, to_bytes(self.proposer))
         self.proposed |= {self.trained_as[row.fingerprint] for row in rows}
         return rows
 
-    def _meet_baseline(self, text: str) -> Behaviour:
-        if is_layer(text):  # no function of x and beta: its name is all there is to tell it by
-            name = identity_of(text)
-            return self._keep(Behaviour(name, text.strip().lower(), True, name))
-        return self._meet(read(text, self.own), baseline=True)
-
-    def _meet(self, expression: Expression, *, baseline: bool) -> Behaviour:
-        """Give an expression its behaviour."""
-        twin = twin_key(behaviour(expression), constants=self.settings.space.share_twins != "signs")
-        return self._keep(Behaviour(fingerprint(expression), str(expression), baseline, twin))
-
-    def _keep(self, found: Behaviour) -> Behaviour:
-        """Give a new behaviour the text and the twin it will be trained as."""
+    def _meet(self, activation: Activation, *, baseline: bool) -> Behaviour:
+        """Give an activation its behaviour, and a new one the text and the twin it will be trained as."""
+        twin = activation.twin(constants=self.settings.space.share_twins != "signs")
+        found = Behaviour(activation.identity, activation.text, baseline, twin)
         self.trainings.texts.setdefault(found.fingerprint, found.expression)
         self._link(found.fingerprint, found.twin)
         return found
@@ -149,7 +137,7 @@ class Search:
         return scale_of(chance_of(self.settings.task), scores, is_cross_entropy=not self.settings.task.own.score)
 
     def _add_baselines(self) -> None:
-        known = [self._meet_baseline(text) for text in self.settings.baselines]
+        known = [self._meet(self.vocabulary.read(text), baseline=True) for text in self.settings.baselines]
         self.store.add_baselines(known)
         self.trainings.baselines |= {row.fingerprint for row in known}
         self.trainings.train(self.rungs[0], self._baselines())

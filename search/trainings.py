@@ -7,12 +7,9 @@ whom (``evaluators.pools.pool``).
 import statistics
 from collections.abc import Sequence
 
-from actsearch.evaluators.activation import is_layer
+from actsearch.evaluators.activation import Vocabulary
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools.pool import Pool
-from actsearch.grammar.behaviour.screening import Refusal, refusal
-from actsearch.grammar.primitive import Primitive
-from actsearch.grammar.rows.known import read
 from actsearch.search.memory.records import SEARCH, Key, Record, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Meter
@@ -25,12 +22,13 @@ class Trainings:
         store: the run's memory; what it already holds is not trained again.
         pool: who trains.
         seed: of the run.
-        own: the user's own primitives.
+        vocabulary: what texts are read with.
         meter: counts what is trained.
     """
 
-    def __init__(self, store: Store, pool: Pool, seed: int, own: tuple[Primitive, ...], meter: Meter) -> None:
-        self.store, self.pool, self.seed, self.own, self.meter = store, pool, seed, own, meter
+    def __init__(self, store: Store, pool: Pool, seed: int, vocabulary: Vocabulary, meter: Meter) -> None:
+        self.store, self.pool, self.seed, self.meter = store, pool, seed, meter
+        self.vocabulary = vocabulary
         known = store.behaviours()
         self.texts = {row.fingerprint: row.expression for row in known}
         self.baselines = {row.fingerprint for row in known if row.baseline}
@@ -49,15 +47,16 @@ class Trainings:
                 seed = rung.seed(self.seed, key.fingerprint, key.repeat)
                 text = self.texts[key.fingerprint]
                 requests[key] = Request(text, seed, rung.task.steps, test=rung.test, patient=patient)
-        refused = {key: reason for key, request in requests.items() if (reason := self._refusal(request.expression))}
+        refused = {
+            key: reason
+            for key, request in requests.items()
+            if (reason := self.vocabulary.read(request.expression).refusal)
+        }
         for key, reason in refused.items():
             self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=str(reason)))
         places = list(requests)
         for place, outcome in self.pool.evaluate(list(requests.values())):
             self._remember(places[place], requests[places[place]], outcome)
-
-    def _refusal(self, text: str) -> Refusal | None:
-        return None if is_layer(text) else refusal(read(text, self.own))
 
     def _remember(self, key: Key, request: Request, outcome: Outcome) -> None:
         self.store.add_outcome(Record(key, request, outcome))

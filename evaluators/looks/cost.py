@@ -12,13 +12,12 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from actsearch.evaluators.activation import maker_of
+from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.allocator import keep_freed_memory
-from actsearch.grammar.primitive import Primitive
 
 SHAPE = (128, 16, 40)  # examples, channels, positions: a layer of the default child, at a usual batch
 ROUNDS = 15
-REFERENCE = "relu(x)"
+REFERENCE = BUILT_IN.read("relu(x)")
 
 
 @dataclass(frozen=True)
@@ -36,26 +35,25 @@ class Cost:
     against_relu: float
 
 
-def measure(texts: Sequence[str], primitives: tuple[Primitive, ...] = (), rounds: int = ROUNDS) -> dict[str, Cost]:
-    """Return the cost of each expression or known activation; they and ReLU take turns.
+def measure(activations: Sequence[Activation], rounds: int = ROUNDS) -> dict[str, Cost]:
+    """Return text -> cost; the activations and ReLU take turns.
 
     Args:
-        texts: what is measured.
-        primitives: rows beyond the built-in ones that the texts use.
+        activations: what is measured.
         rounds: of each measurement; the first one warms up and is not counted.
     """
     threads = torch.get_num_threads()
     keep_freed_memory()
     torch.set_num_threads(1)
     try:
-        everything = list(dict.fromkeys([REFERENCE, *texts]))
+        everything = {one.text: one for one in (REFERENCE, *activations)}
         with torch.random.fork_rng(devices=[]):  # layers draw their weights, and the inputs are drawn
             torch.manual_seed(0)
-            layers = {text: maker_of(text, primitives)(SHAPE[1]) for text in everything}
+            layers = {text: one.make(SHAPE[1]) for text, one in everything.items()}
             taken = [{text: _nanoseconds(layer) for text, layer in layers.items()} for _ in range(rounds + 1)][1:]
     finally:
         torch.set_num_threads(threads)
-    return {text: _cost([(one[text], one[REFERENCE]) for one in taken]) for text in dict.fromkeys(texts)}
+    return {one.text: _cost([(each[one.text], each[REFERENCE.text]) for each in taken]) for one in activations}
 
 
 def _nanoseconds(layer: nn.Module) -> tuple[float, float]:

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.layers import ActivationLayer
 
 EXAMPLES = 64  # enough for shares of a percent over a layer, cheap against the training
 ZERO, FLAT = 1e-6, 1e-2
@@ -90,7 +90,7 @@ def _facts_of(layer: nn.Module, inputs: Tensor) -> Facts:
         "largest_output": outputs.abs().max(),
         "not_finite_share": 1 - torch.isfinite(outputs).float().mean(),
     }
-    beta = layer.beta.detach() if isinstance(layer, Activation) and layer.beta is not None else None
+    beta = layer.beta.detach() if isinstance(layer, ActivationLayer) and layer.beta is not None else None
     betas = [] if beta is None else [float(value) for value in (beta.min(), beta.mean(), beta.max())]
     shown = {name: [_short(float(value))] for name, value in facts.items()}
     return shown | {"histogram": [_short(v) for v in counts.tolist()], "betas": [_short(v) for v in betas]}

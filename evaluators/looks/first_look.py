@@ -14,12 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cosine_similarity, cross_entropy, one_hot
 
-from actsearch.evaluators.activation import function_of, maker_of
+from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.initialisation import initialise
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import TASKS, complete, data_of
-from actsearch.grammar.primitive import Primitive
 
 LABELS = 256  # of the training examples that are looked at, in two halves
 LEAST_EXAMPLES = 16  # where one example has many labels
@@ -64,16 +63,13 @@ def _looking(seed: int, file: str) -> Iterator[None]:
         raise CannotLook(f"{type(fault).__name__}: {fault}") from fault
 
 
-def first_look(
-    expression: str, settings: TaskSettings, seed: int, primitives: tuple[Primitive, ...] = ()
-) -> FirstLook | None:
+def first_look(activation: Activation, settings: TaskSettings, seed: int) -> FirstLook | None:
     """Return what the untrained network shows; None for a task that is the user's whole training.
 
     Args:
-        expression: the activation.
+        activation: whose first look it is.
         settings: of the task.
         seed: of the weights: the same for all functions that are compared.
-        primitives: rows beyond the built-in ones.
 
     Raises:
         CannotLook: the network does not run with this activation; its training will say why.
@@ -85,16 +81,15 @@ def first_look(
     count = max(LEAST_EXAMPLES, LABELS // data.train.labels[0].numel())
     inputs, labels = data.train.inputs[:count].clone(), data.train.labels[:count]
     made: list[nn.Module] = []
-    maker = maker_of(expression, primitives)
 
     def make(channels: int, dimension: int | None = None) -> nn.Module:
-        made.append(maker(channels, dimension))
+        made.append(activation.make(channels, dimension))
         return made[-1]
 
     seen: dict[nn.Module, Tensor] = {}
     with _looking(seed, settings.own.file):
         network = TASKS[settings.name].network(settings, data, make)
-        initialise(network, settings.init or "he", function_of(expression, primitives), generator)
+        initialise(network, settings.init or "he", activation.function, generator)
         network.to(inputs.device).train()
         last = next((m for m in reversed(list(network.modules())) if isinstance(m, nn.Linear)), None)
         for layer in made:

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.native.compiler import NotNativeError, library
 from actsearch.evaluators.native.tape import tape_of
 from actsearch.evaluators.networks.resnet1d import STAGES, ResNet1d
@@ -20,6 +20,7 @@ from actsearch.grammar.render import Function
 
 ALIGNMENT = 16
 """Every parameter starts at a multiple of 16 floats, a cache line and a vector."""
+PARAMETERS = 32  # that resnet1d.c lays out, a beta of every activation layer among them
 MOST_CHANNELS, MOST_BATCH = 128, 1024  # WIDEST of layers.h; what score() has room for
 
 
@@ -67,6 +68,8 @@ class NativeChild:
         self._order = order.int().contiguous()
         self._course = course(settings, len(order))
         self._tensors = list(_parameters(network))
+        if len(self._tensors) != PARAMETERS:
+            raise NotNativeError(f"the kernel lays out {PARAMETERS} parameters, the network has {len(self._tensors)}")
         self._flat, places = _packed(self._tensors)
         self._moments = _aligned(2 * len(self._flat))
         self._statistics = [
@@ -119,7 +122,7 @@ def _parameters(network: nn.Module) -> Iterator[nn.Parameter]:
     """Yield the parameters in their order, with a beta that nobody reads where the candidate has none."""
     for module in network.modules():
         yield from module.parameters(recurse=False)
-        if isinstance(module, Activation) and module.beta is None:
+        if isinstance(module, ActivationLayer) and module.beta is None:
             yield nn.Parameter(torch.ones(module.channels))
 
 

@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor, nn
 
-from actsearch.evaluators.activation import MakeActivation
+from actsearch.evaluators.layers import MakeActivation
 
 WIDTH, LAYERS = 64, 3
 

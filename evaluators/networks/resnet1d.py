@@ -8,7 +8,7 @@ the same network in C (``evaluators.native``).
 
 from torch import Tensor, nn
 
-from actsearch.evaluators.activation import MakeActivation
+from actsearch.evaluators.layers import MakeActivation
 
 WIDTH = 8  # channels of the first stage
 STAGES = 3  # each twice as wide as the one before

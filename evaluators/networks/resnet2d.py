@@ -7,7 +7,7 @@ convolution, normalisation, candidate, convolution, normalisation, plus the shor
 from torch import Tensor, nn
 from torch.nn import functional
 
-from actsearch.evaluators.activation import MakeActivation
+from actsearch.evaluators.layers import MakeActivation
 
 STAGES = 3
 LEAST_SIDE = 8  # of an image: the third stage then still has two positions a side

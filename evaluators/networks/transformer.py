@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from actsearch.evaluators.activation import MakeActivation
+from actsearch.evaluators.layers import MakeActivation
 
 WIDTH, LAYERS, HEADS = 48, 2, 4
 

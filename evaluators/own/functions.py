@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from actsearch.evaluators.activation import MakeActivation
 from actsearch.evaluators.contained import Exited, contained, importing
 from actsearch.evaluators.data.dataset import SPLITS, BadData, DataSet, Split
+from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.settings import TaskSettings
 

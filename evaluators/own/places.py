@@ -6,8 +6,8 @@ Not here: where the network comes from (``own``), and whether what was replaced 
 import torch
 from torch import Tensor, nn
 
-from actsearch.evaluators.activation import MakeActivation
 from actsearch.evaluators.data.dataset import DataSet
+from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.own.functions import BadOwnTask, built
 from actsearch.evaluators.settings import TaskSettings

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from actsearch.evaluators.activation import MakeActivation
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.data.dataset import DataSet, Split
+from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.own.functions import BadOwnTask, built, data_set
 from actsearch.evaluators.own.places import network
 from actsearch.evaluators.own.trial import EXAMPLES, first_of, loss_of

@@ -14,12 +14,12 @@ from typing import Annotated, Literal
 import pydantic.dataclasses
 from pydantic import ConfigDict, Field
 
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.allocator import keep_freed_memory
 from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import warm_up
 from actsearch.evaluators.training import train_population
-from actsearch.grammar.primitive import Primitive
 
 ATTEMPTS = 2  # a population that failed this often is split, and a single child that raised this often is given up
 LONE_DEATHS = 4  # of workers under one child alone, with no other reason in sight, before it is given up
@@ -123,8 +123,8 @@ class Pool(ABC):
 class SerialPool(Pool):
     """Trains in this process, one population after the other."""
 
-    def __init__(self, task: TaskSettings, settings: PoolSettings, primitives: tuple[Primitive, ...] = ()) -> None:
-        self.task, self.settings, self.primitives = task, settings, primitives
+    def __init__(self, task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
+        self.task, self.settings, self.vocabulary = task, settings, vocabulary
         keep_freed_memory()
         warm_up(task, rehearsed=True)
 
@@ -134,7 +134,7 @@ class SerialPool(Pool):
         while waiting:
             work = waiting.popleft()
             try:
-                outcomes = train_population([requests[place] for place in work.places], self.task, self.primitives)
+                outcomes = train_population([requests[place] for place in work.places], self.task, self.vocabulary)
             except Exception as fault:  # whatever a child raises is its result; Ctrl-C passes through
                 more, final = work.after_failure(f"{type(fault).__name__}: {fault}", Status.CRASHED)
                 waiting.extendleft(more)

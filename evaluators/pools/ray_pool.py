@@ -16,6 +16,7 @@ from typing import Any
 
 import ray
 
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.allocator import keep_freed_memory
 from actsearch.evaluators.data.dataset import BadData
 from actsearch.evaluators.outcome import Outcome, Request, Status
@@ -24,7 +25,6 @@ from actsearch.evaluators.pools.pool import Pool, PoolSettings, Verdict, Work, W
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import BadTask, complete, device_of, warm_up
 from actsearch.evaluators.training import train_population
-from actsearch.grammar.primitive import Primitive
 
 OBJECT_STORE_BYTES = 150 * 2**20  # outcomes are small; Ray's default is a third of the machine's memory
 POLL_SECONDS = 1.0
@@ -36,14 +36,14 @@ FAILED_STARTS = 6  # so many workers in a row that die before they are ready: so
 class _Worker:
     """Lives in a process of its own and trains one population a call."""
 
-    def __init__(self, task: TaskSettings, primitives: tuple[Primitive, ...], memory: float, directory: str) -> None:
+    def __init__(self, task: TaskSettings, vocabulary: Vocabulary, memory: float, directory: str) -> None:
         keep_freed_memory()
         with contextlib.suppress(OSError):  # on another machine it may not be there
             os.chdir(directory)  # the driver's: paths of the user's are relative to it
         if device_of(complete(task)) == "cpu":  # a GPU's driver maps more than it uses
             limit = int(memory * 1e9)
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-        self.task, self.primitives = task, primitives
+        self.task, self.vocabulary = task, vocabulary
 
     def ready(self, digest: str) -> str:
         """Make ready, so that the first child's time limit does not pay for it; return why it cannot be, or nothing."""
@@ -59,7 +59,7 @@ class _Worker:
         return ""
 
     def train(self, requests: list[Request]) -> list[Outcome]:
-        return train_population(requests, self.task, self.primitives)
+        return train_population(requests, self.task, self.vocabulary)
 
 
 class RayPool(Pool):
@@ -70,8 +70,8 @@ class RayPool(Pool):
         WorkersCannotStartError: later, from ``evaluate``.
     """
 
-    def __init__(self, task: TaskSettings, settings: PoolSettings, primitives: tuple[Primitive, ...] = ()) -> None:
-        self.task, self.settings, self.primitives = task, settings, primitives
+    def __init__(self, task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
+        self.task, self.settings, self.vocabulary = task, settings, vocabulary
         self._digest = warm_up(task)
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
@@ -152,7 +152,7 @@ class RayPool(Pool):
     def _spawn(self) -> None:
         # Ray hides the GPUs from workers that do not ask for a share of them
         remote: Any = ray.remote(num_cpus=1, num_gpus=self._gpu_share, max_restarts=0)(_Worker)
-        actor = remote.remote(self.task, self.primitives, self.settings.memory, os.getcwd())
+        actor = remote.remote(self.task, self.vocabulary, self.settings.memory, os.getcwd())
         self._starting[actor.ready.remote(self._digest)] = actor
 
     def _welcome(self, reference: Any) -> None:

@@ -11,7 +11,7 @@ import torch
 from ray import tune
 from torch import nn
 
-from actsearch.evaluators.activation import function_of, maker_of
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.initialisation import initialise
 from actsearch.evaluators.networks.resnet1d import ResNet1d
 from actsearch.evaluators.schedule import batches
@@ -26,8 +26,8 @@ def plain_child(text: str, seed: int, steps: int) -> float:
     task = complete(TaskSettings())
     data = data_of(task)
     generator = torch.Generator().manual_seed(seed)
-    network = ResNet1d(data.classes, maker_of(text))
-    initialise(network, "he", function_of(text), generator)
+    network = ResNet1d(data.classes, BUILT_IN.read(text).make)
+    initialise(network, "he", BUILT_IN.read(text).function, generator)
     optimiser = torch.optim.AdamW(network.parameters(), lr=task.learning_rate, weight_decay=task.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=task.learning_rate, total_steps=steps)
     for chosen in batches(len(data.train.labels), task.batch, steps, generator):

@@ -14,7 +14,7 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import kendalltau
 
-from actsearch.evaluators.activation import is_layer
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Status
 from actsearch.grammar.behaviour.fingerprint import beta_role, fingerprint
 from actsearch.grammar.behaviour.properties import Properties, properties
@@ -113,7 +113,8 @@ class Search:
 @functools.cache
 def shape(text: str) -> Properties | None:
     """Return the properties of a function; None for a layer."""
-    return None if is_layer(text) else properties(read(text))
+    expression = BUILT_IN.read(text).expression
+    return None if expression is None else properties(expression)
 
 
 def is_swish_like(text: str) -> bool:
@@ -190,7 +191,8 @@ def _finalist(entry: Entry, twin: str, proposed: bool) -> Finalist:
 
 
 def _betas(entry: Entry) -> tuple[float, float, float] | None:
-    if is_layer(entry.expression) or beta_role(read(entry.expression)) == "none":
+    expression = BUILT_IN.read(entry.expression).expression
+    if expression is None or beta_role(expression) == "none":
         return None
     found = [record.outcome.diagnostics.get("betas", []) for record in entry.records[FINAL]]
     least, mean, most = ([beta for betas in found for beta in betas[part::3]] for part in range(3))

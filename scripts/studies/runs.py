@@ -9,10 +9,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from actsearch.evaluators.activation import is_layer
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Status
 from actsearch.grammar.behaviour.properties import properties
-from actsearch.grammar.rows.known import read
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store, StoreError
 from actsearch.search.ranking.leaderboard import Entry, leaderboard
@@ -54,7 +53,8 @@ def _with_loss(entry: Entry) -> str:
 
 
 def _is_swish_like(entry: Entry) -> bool:
-    return not is_layer(entry.expression) and properties(read(entry.expression)).swish_like
+    expression = BUILT_IN.read(entry.expression).expression
+    return expression is not None and properties(expression).swish_like
 
 
 def _search_loss(entry: Entry) -> float:

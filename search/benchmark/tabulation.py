@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from actsearch.evaluators.activation import identity_of
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Outcome, Request, Status, child_seed
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.settings import TaskSettings
@@ -36,7 +36,7 @@ class Cell:
     @property
     def seed(self) -> int:
         """Return the child's seed: of the function and the repeat alone, so that labels are compared pairwise."""
-        return child_seed(0, identity_of(self.expression), self.repeat)
+        return child_seed(0, BUILT_IN.read(self.expression).identity, self.repeat)
 
 
 @dataclass(frozen=True)

@@ -5,25 +5,23 @@ from pathlib import Path
 
 import click
 
-from actsearch.evaluators.activation import BASELINES, LAYERS, is_layer
+from actsearch.evaluators.activation import BASELINES
 from actsearch.evaluators.task import TASKS
 from actsearch.grammar.behaviour.census import take_census
 from actsearch.grammar.description import describe
-from actsearch.grammar.parse import BadExpression
-from actsearch.grammar.rows.known import read
 from actsearch.search import jobs
 from actsearch.search.commands.shared import (
     PATH,
     check_scored,
     config_option,
     json_option,
-    own_of,
     print_json,
     say,
     set_option,
+    vocabulary_with,
 )
 from actsearch.search.settings.reading import from_tree, load_settings, settings_of
-from actsearch.search.settings.space import build_space, own_rows
+from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.settings.text import settings_text
 from actsearch.search.show import display
 
@@ -63,9 +61,7 @@ def space(
 @json_option
 def describe_command(expression: str, config: Path | None, as_json: bool) -> None:
     """Say everything about EXPRESSION: forms, ends, shape, moments, gain, distance to Swish."""
-    if is_layer(expression):
-        raise BadExpression(f"'{expression}' is a layer, no function of one number: {LAYERS[expression].formula}")
-    facts = describe(read(expression, own_of(config)))
+    facts = describe(vocabulary_with(config).read(expression).as_expression())
     if as_json:
         print_json(facts)
     else:
@@ -134,8 +130,8 @@ def evaluate(
     words = {"task.name": task, "task.steps": steps, "pool.kind": pool}
     further = [f"{key}={value}" for key, value in words.items() if value is not None]
     settings = settings_of(config, [*further, *changes])
-    rows = own_rows(settings.space)
-    evaluations = jobs.evaluate(texts, settings.task, settings.pool, seeds, seed, rows, say)
+    vocabulary = vocabulary_of(settings.space)
+    evaluations = jobs.evaluate(texts, settings.task, settings.pool, seeds, seed, vocabulary, say)
     if as_json:
         print_json([display.evaluation_facts(evaluation) for evaluation in evaluations])
     else:

@@ -5,12 +5,9 @@ from pathlib import Path
 
 import click
 
-from actsearch.evaluators.activation import LAYERS, is_layer
+from actsearch.evaluators.activation import Activation, Vocabulary
 from actsearch.evaluators.task import slow_because
-from actsearch.grammar.expression import Expression
 from actsearch.grammar.parse import BadExpression
-from actsearch.grammar.primitive import Primitive
-from actsearch.grammar.rows.known import read
 from actsearch.search import jobs
 from actsearch.search.commands.shared import (
     PATH,
@@ -18,10 +15,10 @@ from actsearch.search.commands.shared import (
     check_scored,
     config_option,
     json_option,
-    own_of,
     print_json,
     say,
     set_option,
+    vocabulary_with,
 )
 from actsearch.search.export import export, weak_spot
 from actsearch.search.ladder import TransferSettings, transfer_rung
@@ -30,7 +27,7 @@ from actsearch.search.memory.store import Store
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Entry, Leaderboard, leaderboard
 from actsearch.search.settings.reading import load_settings, settings_of
-from actsearch.search.settings.space import own_rows
+from actsearch.search.settings.space import vocabulary_of
 from actsearch.search.show import display, entry_tables, run_tables
 
 run_argument = click.argument("run", metavar="RUN", type=PATH)
@@ -96,16 +93,16 @@ def top(run: Path, count: int, found: bool, as_json: bool) -> None:
 @json_option
 def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     """Show candidate WHICH (place, found, id, known name or expression): its formula and what every seed gave."""
-    rows = own_of(config)
-    entry = find(_board(run).entries, which, rows)
+    vocabulary = vocabulary_with(config)
+    entry = find(_board(run).entries, which, vocabulary)
     if as_json:
         print_json(entry_tables.entry_facts(entry))
         return
     console = display.console()
     known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
     console.print(f"place {entry.place}  id {entry.fingerprint}\n{entry.expression}{known}")
-    layer = LAYERS.get(entry.expression)
-    console.print(f"f(x) = {layer.formula if layer else _read_of_run(entry, rows).formula}", markup=False)
+    activation = _read_of_run(entry, vocabulary)
+    console.print(f"f(x) = {activation.formula}", markup=False)
     if entry.twins:
         console.print(f"twins: {'  '.join(entry.twins)}", markup=False)
     if entry.against:
@@ -113,7 +110,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     console.print(entry_tables.outcome_table(entry))
     for table in entry_tables.diagnostic_tables(entry):
         console.print(table)
-    if not layer:
+    if activation.expression is not None:
         console.print(f'more of its shape: {called()} describe "{entry.expression}"', markup=False)
 
 
@@ -124,12 +121,10 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
 @config_option
 def export_command(run: Path, which: str, output: Path, config: Path | None) -> None:
     """Write candidate WHICH as a module that needs torch alone, checked in a fresh interpreter."""
-    rows = own_of(config)
-    entry = find(_board(run).entries, which, rows)
-    if is_layer(entry.expression):
-        raise BadExpression(f"'{entry.expression}' is a layer, no expression: torch has it, or write it as a module")
+    vocabulary = vocabulary_with(config)
+    entry = find(_board(run).entries, which, vocabulary)
     replaced = " (replaced)" if output.is_file() else ""
-    expression = _read_of_run(entry, rows)
+    expression = _read_of_run(entry, vocabulary).as_expression()
     difference = export(expression, output)
     equal = f"value and gradient equal what was trained, largest difference {difference:.1g}"
     print(f"{output}{replaced}: class Activation, {entry.expression}; {equal}")
@@ -143,9 +138,9 @@ def export_command(run: Path, which: str, output: Path, config: Path | None) -> 
         print(f"to import it, name it as a module: {output.stem.replace('-', '_').replace('.', '_')}.py")
 
 
-def _read_of_run(entry: Entry, own: tuple[Primitive, ...]) -> Expression:
+def _read_of_run(entry: Entry, vocabulary: Vocabulary) -> Activation:
     try:
-        return read(entry.expression, own)
+        return vocabulary.read(entry.expression)
     except BadExpression as fault:
         hint = "if it is a primitive of your own, name its config with --config"
         raise BadExpression(f"{fault}; {hint} (code is never taken from a store)") from fault
@@ -200,7 +195,7 @@ def transfer(
     settings = settings_of(config, [*further, *changes])
     wanted = TransferSettings(settings.task, seeds, count or 0)
     console = display.console()
-    jobs.transfer(run, wanted, settings.pool, own_rows(settings.space), display.ProgressLine(console), say)
+    jobs.transfer(run, wanted, settings.pool, vocabulary_of(settings.space), display.ProgressLine(console), say)
     console.print()
     board = _board(run)
     name = transfer_rung(wanted.task, seeds).name

@@ -13,11 +13,11 @@ from typing import Any, TextIO
 
 import click
 
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.outcome import NO_PART, Outcome
 from actsearch.evaluators.printable import printable
-from actsearch.grammar.primitive import Primitive
 from actsearch.search.settings.reading import load_settings
-from actsearch.search.settings.space import own_rows
+from actsearch.search.settings.space import vocabulary_of
 
 
 class NamedPath(click.Path):
@@ -123,6 +123,6 @@ def _plain(value: object) -> object:
     return value
 
 
-def own_of(config: Path | None) -> tuple[Primitive, ...]:
-    """Return the user's own rows; they are taken from a config only, since their code runs here."""
-    return () if config is None else own_rows(load_settings(config).space)
+def vocabulary_with(config: Path | None) -> Vocabulary:
+    """Return what expressions are read with; own rows are taken from a config only, since their code runs here."""
+    return BUILT_IN if config is None else vocabulary_of(load_settings(config).space)

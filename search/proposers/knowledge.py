@@ -6,44 +6,43 @@ function's profile. Not here: how these are measured (``evaluators.looks.first_l
 
 import functools
 
+from actsearch.evaluators.activation import BUILT_IN, Activation, Elementwise
 from actsearch.evaluators.looks.first_look import WORST, CannotLook, first_look
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.behaviour.profile import profile
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.primitive import Primitive
 from actsearch.search.proposers.proposer import Describe
 
-REFERENCE = "mul(x,sigmoid(scale(x)))"  # which every task was tried with before
+REFERENCE = BUILT_IN.read("swish")  # which every task was tried with before
 REMEMBERED = 4096  # functions: what the warm-up looked at, the surrogate needs not look at again
 
 
-def knowledge_of(task: TaskSettings, seed: int, own: tuple[Primitive, ...] = ()) -> Describe:
+def knowledge_of(task: TaskSettings, seed: int) -> Describe:
     """Return what describes an expression, the most telling number first; for a task without a network 0 and a profile.
 
     Args:
         task: whose network is looked at.
         seed: of its weights.
-        own: rows of the user's own.
     """
 
     @functools.lru_cache(maxsize=REMEMBERED)
     def describe(expression: Expression) -> tuple[float, ...]:
-        return (*seen(str(expression)), *profile(expression).tolist())
+        return (*seen(Elementwise(expression)), *profile(expression).tolist())
 
     @functools.cache
     def nothing() -> list[float]:
         """Stands for what cannot be looked at: the worst readout, and zeros, as many as the network gives."""
         try:
-            look = first_look(REFERENCE, task, seed, own)
+            look = first_look(REFERENCE, task, seed)
         except CannotLook:
             return []
         return [WORST, *([0.0] * (len(look.numbers()) - 1))] if look else [0.0]
 
-    def seen(text: str) -> list[float]:
+    def seen(activation: Activation) -> list[float]:
         if len(nothing()) < 2:  # a training of the user's own, or a network that cannot be looked at at all
             return [0.0]
         try:
-            look = first_look(text, task, seed, own)
+            look = first_look(activation, task, seed)
         except CannotLook:
             return nothing()
         return look.numbers() if look else nothing()

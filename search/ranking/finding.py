@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from itertools import chain
 
-from actsearch.grammar.behaviour.fingerprint import fingerprint
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.grammar.parse import BadExpression
-from actsearch.grammar.primitive import Primitive
-from actsearch.grammar.rows.known import read
 from actsearch.search.ranking.leaderboard import Entry
 
 SHORTEST = 4  # letters of an id
@@ -16,7 +14,7 @@ class NotFound(ValueError):
     """No entry answers to what was asked for; the message says what would."""
 
 
-def find(entries: list[Entry], which: str, own: Sequence[Primitive] = ()) -> Entry:
+def find(entries: list[Entry], which: str, vocabulary: Vocabulary = BUILT_IN) -> Entry:
     """Return the entry of a place, an id (or its beginning), a known name, an expression, or ``found``.
 
     ``found`` is the first that the search itself found, ``found:2`` the second: a baseline often leads the list.
@@ -27,7 +25,7 @@ def find(entries: list[Entry], which: str, own: Sequence[Primitive] = ()) -> Ent
     text = which.strip()
     if not entries:
         raise NotFound("nothing was trained in this run yet; look again in some seconds")
-    entry = _by_place(entries, text) or _by_function(entries, text, own)
+    entry = _by_place(entries, text) or _by_function(entries, text, vocabulary)
     if entry is None:
         raise NotFound(f"'{text}' was not trained in this run; 'actsearch evaluate \"{text}\"' scores it")
     return entry
@@ -57,25 +55,25 @@ def _found(entries: Sequence[Entry], text: str) -> Entry:
     return own[int(number) - 1]
 
 
-def _by_function(entries: Sequence[Entry], text: str, own: Sequence[Primitive]) -> Entry | None:
+def _by_function(entries: Sequence[Entry], text: str, vocabulary: Vocabulary) -> Entry | None:
     """Return the entry that was trained as this text or does the same; with shared twins, one was trained for all."""
     same = next((entry for entry in entries if entry.expression == text), None)
     if same is not None:
         return same
     try:
-        key = fingerprint(read(text, own))
+        key = vocabulary.read(text).identity
     except BadExpression as fault:
         message = (
             f"'{text}' is no place in the list (1 to {len(entries)}), no id of this run and no expression: {fault}"
         )
         raise NotFound(message) from fault
     equal = (entry for entry in entries if entry.fingerprint == key)
-    twins = (entry for entry in entries if any(_fingerprint(twin, own) == key for twin in entry.twins))
+    twins = (entry for entry in entries if any(_identity(twin, vocabulary) == key for twin in entry.twins))
     return next(chain(equal, twins), None)
 
 
-def _fingerprint(text: str, own: Sequence[Primitive]) -> str | None:
+def _identity(text: str, vocabulary: Vocabulary) -> str | None:
     try:
-        return fingerprint(read(text, own))
+        return vocabulary.read(text).identity
     except BadExpression:  # with a primitive of the user's own that was not named here
         return None

@@ -9,12 +9,11 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from actsearch.evaluators.activation import is_layer
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import Outcome, Status
-from actsearch.grammar.parse import BadExpression, parse
+from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.rows.known import names_by_fingerprint
-from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.memory.records import FINAL, Behaviour, Record, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.significance import (
@@ -186,10 +185,8 @@ def _entries(store: Store, rungs: Sequence[str]) -> list[Entry]:
 
 
 def _size(text: str) -> int | None:
-    if is_layer(text):
-        return None
     try:
-        return parse(text, VOCABULARY).size
+        return BUILT_IN.read(text).size
     except BadExpression:  # a primitive of the user's own: code is never taken from a store
         return None
 

@@ -9,14 +9,13 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from actsearch.evaluators.activation import function_of
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import complete
 from actsearch.grammar.parse import BadExpression
 from actsearch.search.ladder import FinalSettings, RungSettings, TransferSettings, completed
 from actsearch.search.proposers.registry import ProposerSettings
-from actsearch.search.settings.space import SpaceSettings, own_rows
+from actsearch.search.settings.space import SpaceSettings, vocabulary_of
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -64,9 +63,9 @@ class SearchSettings:
         ladder, final = completed(self.task, self.ladder, self.final)
         object.__setattr__(self, "ladder", ladder)
         object.__setattr__(self, "final", final)
-        own = own_rows(self.space)
+        vocabulary = vocabulary_of(self.space)
         for text in self.baselines:
             try:
-                function_of(text, own)
+                vocabulary.read(text)
             except BadExpression as fault:
                 raise ValueError(f"key 'baselines': {fault}") from fault

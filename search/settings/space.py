@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from actsearch.evaluators.activation import Vocabulary
 from actsearch.grammar.constraint import (
     AtMostBetas,
     AtMostSize,
@@ -102,21 +103,21 @@ class SpaceSettings:
     share_twins: Literal["none", "signs", "all"] = "signs"
 
 
-def own_rows(settings: SpaceSettings) -> tuple[Primitive, ...]:
-    """Return the user's rows.
+def vocabulary_of(settings: SpaceSettings) -> Vocabulary:
+    """Return what expressions are read with: the built-in rows and the user's.
 
     Raises:
         BadPrimitive: a row does not hold what it promises.
     """
-    return _checked(settings.own)
+    return _with(settings.own)
 
 
 @functools.cache
-def _checked(own: tuple[OwnPrimitive, ...]) -> tuple[Primitive, ...]:
+def _with(own: tuple[OwnPrimitive, ...]) -> Vocabulary:
     rows = tuple(Primitive(row.name, row.arity, row.code, row.formula) for row in own)
     for row in rows:
         check_own(row)
-    return rows
+    return Vocabulary(rows)
 
 
 @functools.cache
@@ -126,7 +127,7 @@ def build_space(settings: SpaceSettings) -> Space:
     Raises:
         UnknownPrimitive, BadPrimitive, BadShape, EmptySpace: each with one sentence.
     """
-    rows = choose(settings.primitives, own_rows(settings))
+    rows = choose(settings.primitives, vocabulary_of(settings).own)
     shape: Shape = template(settings.shape) if settings.shape else core_units(settings.units)
     unary, binary = (tuple(row for row in rows if (row.arity == 2) == is_binary) for is_binary in (False, True))
     return Space(shape, unary, binary, settings.constraints.constraints())

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from actsearch.evaluators.activation import Activation, maker_of
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.looks.diagnostics import BINS, gradient_norms, learning_curve, look_at
 from actsearch.evaluators.outcome import Request
 from actsearch.evaluators.settings import TaskSettings
@@ -18,7 +19,7 @@ BATCH = Split(Z, torch.zeros(len(Z), dtype=torch.int64))
 
 
 def _facts(text: str) -> dict[str, list[float]]:
-    layer = maker_of(text)(4)
+    layer = BUILT_IN.read(text).make(4)
     return look_at(nn.Sequential(layer), [layer], BATCH)
 
 
@@ -35,7 +36,7 @@ def test_moments_sparsity_and_saturation_of_known_functions_on_a_normal_input() 
 
 
 def test_a_unit_that_never_fires_is_dead_and_its_neighbours_are_not() -> None:
-    layer = maker_of("relu")(4)
+    layer = BUILT_IN.read("relu").make(4)
     shifted = Split(Z - torch.tensor([100.0, 0, 0, 0]), BATCH.labels)
     assert look_at(nn.Sequential(layer), [layer], shifted)["dead_share"] == [0.25]
 
@@ -51,8 +52,8 @@ def test_the_histogram_holds_everything_and_follows_the_normal_density() -> None
 
 def test_not_finite_outputs_and_learned_betas_are_told() -> None:
     assert _facts("exp(exp(square(x)))")["not_finite_share"][0] > 0
-    layer = maker_of("swish")(4)
-    assert isinstance(layer, Activation)
+    layer = BUILT_IN.read("swish").make(4)
+    assert isinstance(layer, ActivationLayer)
     with torch.no_grad():
         layer.beta.copy_(torch.tensor([0.0, 0.5, 1.0, 1.5]))
     assert look_at(nn.Sequential(layer), [layer], BATCH)["betas"] == [0.0, 0.75, 1.5]

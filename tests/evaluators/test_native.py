@@ -12,11 +12,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.native import compiler
+from actsearch.evaluators.native.child import NativeChild
 from actsearch.evaluators.native.compiler import NotNativeError, is_available, library
 from actsearch.evaluators.native.tape import OPERATIONS, RULES, tape_of
+from actsearch.evaluators.networks.resnet1d import ResNet1d
 from actsearch.evaluators.outcome import Request, Status, child_seed
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import complete, data_of
 from actsearch.evaluators.training import train_population
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.render import Function, compile_expression
@@ -190,6 +194,15 @@ def test_what_the_kernel_cannot_do_torch_does_and_asking_for_the_kernel_says_why
     assert train_population([Request("relu", 7, 2)], task)[0].status is Status.SCORED
     with pytest.raises(ValueError, match=r"key 'task.kernel': .* use auto or torch"):
         train_population([Request("relu", 7, 2)], TaskSettings(**changes, kernel="native"))  # type: ignore[arg-type]
+
+
+@native
+def test_a_network_with_other_layers_than_the_kernel_lays_out_is_refused_not_read_beyond_its_end() -> None:
+    data, order = data_of(complete(TaskSettings())), torch.zeros(1, 32, dtype=torch.int64)
+    with torch.random.fork_rng(devices=[]):
+        network = ResNet1d(data.classes, lambda channels, dimension=None: torch.nn.ReLU())
+    with pytest.raises(NotNativeError, match="lays out 32 parameters, the network has 25"):
+        NativeChild(network, BUILT_IN.read("relu").function, data.train, order, complete(TaskSettings()))
 
 
 @pytest.fixture

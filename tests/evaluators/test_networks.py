@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from actsearch.evaluators.activation import Activation, MakeActivation, maker_of
+from actsearch.evaluators.activation import BUILT_IN
+from actsearch.evaluators.layers import ActivationLayer, MakeActivation
 from actsearch.evaluators.networks.mlp import MLP
 from actsearch.evaluators.networks.resnet1d import ResNet1d
 from actsearch.evaluators.networks.resnet2d import ResNet2d
@@ -12,7 +13,7 @@ from actsearch.evaluators.networks.transformer import CharacterModel, SequenceCl
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import BadTask, prepare
 
-SILU = maker_of("silu")
+SILU = BUILT_IN.read("silu").make
 
 
 def _relu(channels: int, dimension: int = 1) -> nn.Module:
@@ -59,7 +60,7 @@ def test_every_network_maps_examples_to_logits_and_learns_in_every_part(
     logits.square().sum().backward()
     idle = [n for n, p in child.named_parameters() if (p.grad is None or not p.grad.any()) and not n.endswith("beta")]
     assert idle == []
-    assert any(isinstance(module, Activation) for module in child.modules())
+    assert any(isinstance(module, ActivationLayer) for module in child.modules())
 
 
 def test_the_character_model_does_not_see_the_future() -> None:

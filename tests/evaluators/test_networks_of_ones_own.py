@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from actsearch.evaluators.activation import maker_of
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.looks.first_look import first_look
 from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
@@ -226,7 +226,7 @@ def test_an_encoder_layer_of_torch_is_scored_with_the_candidate_and_not_by_its_f
     assert prepare(task) == []
     settings, data = complete(task), data_of(complete(task))
     with contained(0):
-        model = network(settings, data, maker_of("gauss")).eval()
+        model = network(settings, data, BUILT_IN.read("gauss").make).eval()
         as_in_training = model(data.validation.inputs)
         with torch.no_grad():
             as_scored = model(data.validation.inputs)
@@ -239,7 +239,7 @@ def test_by_itself_torch_evaluates_an_encoder_layer_with_the_activation_it_was_m
     """Why the fast path is off while children are trained and scored."""
     with contained(0):
         layer = nn.TransformerEncoderLayer(4, 2, 8, activation=nn.ReLU(), batch_first=True).eval()
-        layer.activation = maker_of("gauss")(8, -1)
+        layer.activation = BUILT_IN.read("gauss").make(8, -1)
         x = torch.randn(3, 5, 4)
         with torch.no_grad():
             right = layer(x)
@@ -331,7 +331,7 @@ def test_a_first_look_does_not_end_where_the_last_linear_layer_is_not_the_classi
     source = HEAD.replace(
         "return self.last(self.relu2(self.second(h)).mean(1))", "return self.last(self.relu2(self.second(h))).mean(1)"
     )
-    look = first_look("swish", write(source), 0)
+    look = first_look(BUILT_IN.read("swish"), write(source), 0)
     assert look is not None
     assert look.readout == 0.0
 
@@ -457,7 +457,7 @@ def test_the_channels_of_each_place_are_found_by_the_layer_in_front(write: Write
 
     def make(channels: int, dimension: int | None = None) -> nn.Module:
         made.append((channels, dimension))
-        return maker_of("swish")(channels, dimension)
+        return BUILT_IN.read("swish").make(channels, dimension)
 
     settings = complete(write(LAYERED))
     with torch.random.fork_rng():

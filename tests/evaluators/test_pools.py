@@ -9,6 +9,7 @@ import ray
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actsearch.evaluators.activation import Vocabulary
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools import ray_pool
 from actsearch.evaluators.pools.pool import LONE_DEATHS, PAUSES, Pool, PoolSettings, SerialPool, Work, in_populations
@@ -19,7 +20,7 @@ from actsearch.grammar.primitive import Primitive
 # rows that behave when they prove themselves (double precision) and misbehave in training (single precision)
 RAISES = Primitive("raises", 1, "a if a.dtype == torch.float64 else torch.nothing(a)", "a")
 KILLS = Primitive("kills", 1, "a if a.dtype == torch.float64 else torch.os._exit(3)", "a")
-ROWS = (RAISES, KILLS)
+OWN = Vocabulary((RAISES, KILLS))
 LEAKS = """
 import torch
 kept = []
@@ -87,14 +88,14 @@ class PoolContract:
 class TestSerialPool(PoolContract):
     @pytest.fixture
     def open_pool(self, tiny_task: TaskSettings) -> Open:
-        return lambda **changes: SerialPool(tiny_task, PoolSettings(kind="serial", population=3, **changes), ROWS)
+        return lambda **changes: SerialPool(tiny_task, PoolSettings(kind="serial", population=3, **changes), OWN)
 
 
 @pytest.mark.usefixtures("_ray")
 class TestRayPool(PoolContract):
     @pytest.fixture
     def open_pool(self, tiny_task: TaskSettings) -> Open:
-        return lambda **changes: RayPool(tiny_task, PoolSettings(**{"workers": 2, "population": 2} | changes), ROWS)
+        return lambda **changes: RayPool(tiny_task, PoolSettings(**{"workers": 2, "population": 2} | changes), OWN)
 
     def test_scores_equal_the_serial_pools_bit_for_bit(self, open_pool: Open, tiny_task: TaskSettings) -> None:
         texts = ("relu", "swish", "x_asinh_square", "sinc(x)", "tanh")
@@ -164,7 +165,7 @@ class TestRayPool(PoolContract):
         mark = f"torch.os.mkdir('{tmp_path}/' + torch.os.urandom(8).hex())"
         endless = f"{mark} or torch.os.sys.modules['time'].sleep(3600) or 1"
         row = Primitive("endless", 1, f"a if a.dtype == torch.float64 else a * ({endless})", "a")
-        with RayPool(tiny_task, PoolSettings(workers=1, population=2, seconds=8.0), (row,)) as pool:
+        with RayPool(tiny_task, PoolSettings(workers=1, population=2, seconds=8.0), Vocabulary((row,))) as pool:
             outcomes = dict(pool.evaluate([Request(text, 1, 2) for text in ("relu", "tanh", "endless(x)", "x")]))
         statuses = [outcomes[i].status for i in range(4)]
         assert statuses == [Status.SCORED, Status.SCORED, Status.TIMED_OUT, Status.SCORED]
