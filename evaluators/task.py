@@ -27,11 +27,12 @@ from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own import places
 from actsearch.evaluators.own.check import check
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar.fault import UserFault
 
 Network = Callable[[TaskSettings, DataSet, MakeActivation], nn.Module]
 
 
-class BadTask(ValueError):
+class BadTask(UserFault):
     """Task settings that cannot be used; the message names the key."""
 
 

@@ -12,6 +12,7 @@ from actsearch.grammar.primitive import OPERANDS, Primitive
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
 INPUT = Primitive("x", 0, "0.0", "x", note="the layer's pre-activation; its code is a placeholder, render writes x")
+LONGEST_FORMULA = 10_000  # letters; nobody reads more, and SymPy would not end
 IDENTITY = "identity"
 """The unary row that is written as its own argument."""
 
@@ -58,10 +59,20 @@ class Expression:
 
     @property
     def formula(self) -> str:
-        """The function as mathematics, each row's formula put into the next; long but never simplified."""
+        """The function as mathematics, each row's formula put into the next; never simplified.
+
+        A row that names its argument twice doubles the length: beyond ``LONGEST_FORMULA`` it stays as it is written.
+        """
         inner = {name: argument.formula for name, argument in zip(OPERANDS, self.arguments, strict=False)}
         bracketed = {name: text if text.isidentifier() else f"({text})" for name, text in inner.items()}
-        return _WORD.sub(lambda word: bracketed.get(word[0], word[0]), self.primitive.formula)
+        found = _WORD.sub(lambda word: bracketed.get(word[0], word[0]), self.primitive.formula)
+        return found if len(found) <= LONGEST_FORMULA else str(self)
+
+    def of(self, argument: "Expression") -> "Expression":
+        """Return f(argument): the same tree with another expression in place of x."""
+        if self.primitive is INPUT:
+            return argument
+        return Expression(self.primitive, tuple(part.of(argument) for part in self.arguments))
 
     @property
     def size(self) -> int:

@@ -5,25 +5,33 @@ Not here: the names themselves, which come from a primitive set or from ``known`
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from actsearch.grammar.expression import IDENTITY, Expression, X, apply
+from actsearch.grammar.fault import UserFault
 from actsearch.grammar.primitive import Primitive
 
+WRITTEN = {"+": "add(x,x)", "-": "sub(x,x) or neg(x)", "*": "mul(x,sigmoid(x))", "/": "div(x,x)", "^": "square(x)"}
+DEEPEST = 100  # brackets within brackets
 _TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<sign>[(),]))")
 
 
-class BadExpression(ValueError):
+class BadExpression(UserFault):
     """The text is not an expression over the given primitives; the message says what, where and the nearest name."""
 
 
-def parse(text: str, primitives: Sequence[Primitive]) -> Expression:
+def parse(text: str, primitives: Sequence[Primitive], known: Mapping[str, str] | None = None) -> Expression:
     """Read ``mul(x,sigmoid(x))``.
+
+    Args:
+        text: what is read.
+        primitives: the rows it may be made of.
+        known: further functions of one argument by name, in lower case, each written in the rows.
 
     Raises:
         BadExpression: unknown name, wrong number of arguments, unbalanced or trailing text.
     """
-    return _Reader(text, {row.name: row for row in primitives}).read()
+    return _Reader(text, {row.name: row for row in primitives}, known or {}).read()
 
 
 def from_json(value: object, primitives: Sequence[Primitive]) -> Expression:
@@ -45,8 +53,8 @@ def _as_text(value: object) -> str:
 
 
 class _Reader:
-    def __init__(self, text: str, rows: dict[str, Primitive]) -> None:
-        self.text, self.rows, self.position = text, rows, 0
+    def __init__(self, text: str, rows: dict[str, Primitive], known: Mapping[str, str]) -> None:
+        self.text, self.rows, self.known, self.position, self.depth = text, rows, known, 0, 0
 
     def read(self) -> Expression:
         if not self.text.strip():
@@ -57,20 +65,35 @@ class _Reader:
         return expression
 
     def _expression(self) -> Expression:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise BadExpression(f"'{self.text[:40]} ...' is nested deeper than {DEEPEST}")
+        found = self._one()
+        self.depth -= 1
+        return found
+
+    def _one(self) -> Expression:
         start, name = self._skip_blanks(), self._next()
         if name is None or name in "(),":
             raise self._fault("expected a name", name, start)
         if name == "x":
             return X
+        if name not in self.rows and name.lower() in self.known:
+            arguments = self._arguments() if self._peek() == "(" else ()
+            self._check_count(name, 1, len(arguments), start)
+            return _Reader(self.known[name.lower()], self.rows, {}).read().of(arguments[0])
         if name not in self.rows:
             raise self._fault(f"unknown name '{name}'{self._nearest(name)}", None, start, found=False)
         row = self.rows[name]
         arguments = self._arguments() if self._peek() == "(" else ()
-        if len(arguments) != row.arity:
-            raise self._fault(
-                f"'{name}' takes {row.arity} argument(s), found {len(arguments)}", None, start, found=False
-            )
+        self._check_count(name, row.arity, len(arguments), start)
         return arguments[0] if name == IDENTITY else apply(row, *arguments)
+
+    def _check_count(self, name: str, arity: int, found: int, start: int) -> None:
+        if found != arity:
+            written = f"{name}({','.join('x' * arity)})" if arity else name
+            said = f"'{name}' takes {arity} argument{'s' * (arity != 1)}, found {found}: write {written}"
+            raise self._fault(said, None, start, found=False)
 
     def _arguments(self) -> tuple[Expression, ...]:
         self._next()
@@ -84,7 +107,7 @@ class _Reader:
         return tuple(arguments)
 
     def _nearest(self, name: str) -> str:
-        near = difflib.get_close_matches(name, ["x", *self.rows], n=1, cutoff=0.5)
+        near = difflib.get_close_matches(name, ["x", *self.rows, *self.known], n=1, cutoff=0.5)
         return f", did you mean '{near[0]}'?" if near else f"; known names: x {' '.join(self.rows)}"
 
     def _skip_blanks(self) -> int:
@@ -97,9 +120,11 @@ class _Reader:
             return None
         match = _TOKEN.match(self.text, self.position)
         if match is None:
+            sign = self.text[self.position]
+            hint = f"; write it as a function, {WRITTEN[sign]}" if sign in WRITTEN else ""
             raise BadExpression(
                 f"in '{self.text}' at character {self.position + 1}: expected a name, '(', ',' or ')', "
-                f"found '{self.text[self.position]}'"
+                f"found '{sign}'{hint}"
             )
         return match["name"] or match["sign"]
 

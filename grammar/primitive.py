@@ -11,13 +11,15 @@ from types import CodeType
 
 import torch
 
+from actsearch.grammar.fault import UserFault
+
 OPERANDS = ("a", "b")
 """The names that a row's code and formula use for its first and second argument."""
 
 _ORDINARY = (-3.0, -1.7, -1.0, -0.3, 0.0, 0.2, 1.0, 1.9, 2.6)
 
 
-class BadPrimitive(ValueError):
+class BadPrimitive(UserFault):
     """A row that does not hold what it promises; the message names the row and the broken promise."""
 
 

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from actsearch.grammar.fault import UserFault
+
 
 class Kind(StrEnum):
     """What is chosen at a position."""
@@ -32,7 +34,7 @@ class Position:
     name: str
 
 
-class BadShape(ValueError):
+class BadShape(UserFault):
     """The text of a template or the number of units cannot be used."""
 
 

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from actsearch.grammar.constraint import Constraint
 from actsearch.grammar.expression import IDENTITY, Expression, X, apply
+from actsearch.grammar.fault import UserFault
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.shape import Kind, Position, Shape
 
@@ -25,7 +26,7 @@ class NotInSpace(ValueError):
     """The expression cannot be written in this space; the message says why."""
 
 
-class EmptySpace(ValueError):
+class EmptySpace(UserFault):
     """No expression can be written at all."""
 
 

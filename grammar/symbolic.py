@@ -6,16 +6,27 @@ numbers that need no formula (``properties``).
 """
 
 import atexit
+import contextlib
 import json
+import os
+import resource
 import select
 import subprocess
 import sys
+import threading
+import time
 from typing import Any
 
+from actsearch.grammar.fault import Failed
 from actsearch.grammar.formula import CONSTANTS, FUNCTIONS, Reader
 
 VARIABLES = ("x", "beta", "a", "b")
+MEMORY = 4 * 2**30  # bytes; some formulas would take all there is
 SECONDS = 5.0  # of one call, where nothing else is said; SymPy's own import is not counted
+
+
+class SymPyDied(Failed):
+    """The process that runs SymPy ended by itself, or was killed: nothing is known of the formula."""
 
 
 class _Process:
@@ -25,14 +36,28 @@ class _Process:
         self.running: subprocess.Popen[str] | None = None
 
     def ask(self, question: dict[str, Any], seconds: float | None) -> Any:
+        """Return the answer, None if it is late.
+
+        Raises:
+            SymPyDied: the process ended, and once more when it was asked again.
+        """
+        try:
+            return self._ask(question, seconds)
+        except SymPyDied:  # somebody may have killed it
+            return self._ask(question, seconds)
+
+    def _ask(self, question: dict[str, Any], seconds: float | None) -> Any:
         if self.running is None:
             # -P: what lies in the directory one stands in, a sympy.py or a grammar/, is not imported
             command = [sys.executable, "-P", "-m", "actsearch.grammar.symbolic"]
             self.running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
             self._answer(120.0)  # its greeting, after the import
         assert self.running.stdin is not None
-        self.running.stdin.write(json.dumps(question) + "\n")
-        self.running.stdin.flush()
+        try:
+            self.running.stdin.write(json.dumps(question) + "\n")
+            self.running.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
         answer = self._answer(SECONDS if seconds is None else seconds)
         if answer is None:
             self.end()
@@ -44,7 +69,17 @@ class _Process:
         if not select.select([self.running.stdout], [], [], seconds)[0]:
             return None
         line = self.running.stdout.readline()
-        return json.loads(line) if line else None
+        if not line:
+            raise self._died()
+        return json.loads(line)
+
+    def _died(self) -> "SymPyDied":
+        """Return what to raise, and forget the process."""
+        assert self.running is not None
+        ended, self.running = self.running, None
+        with contextlib.suppress(BrokenPipeError):
+            ended.communicate()
+        return SymPyDied(f"the process that runs SymPy ended with code {ended.returncode}")
 
     def end(self) -> None:
         if self.running is not None:
@@ -87,7 +122,17 @@ def _text(answer: Any) -> str | None:
     return None if answer is None else answer["text"]
 
 
+def _end_with(parent: int) -> None:
+    """End this process when its parent is gone: it may be in the middle of hours of work."""
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
 def _serve() -> None:
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    with contextlib.suppress(ValueError, OSError):  # where the system has no such limit
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     import sympy  # noqa: PLC0415  only the other process pays for it
 
     local = {name: sympy.Symbol(name, real=True) for name in VARIABLES}

@@ -16,7 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from scripts.newcomer import clone_into, environment
+
 FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
 READMES = (
     "README.md",
@@ -78,23 +79,17 @@ def main() -> int:
         return 0
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="actsearch-readme-", ignore_cleanup_errors=True) as scratch:
-        clone, home = Path(scratch) / "clone", Path(scratch) / "home"
-        home.mkdir()
-        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
+        clone = Path(scratch) / "clone"
+        clone_into(clone)
         readme = "\n".join((clone / name).read_text(encoding="utf-8") for name in READMES)
         for block in [*blocks(readme, "python"), *blocks(readme, "yaml")]:
             if name := FILE.match(block):
                 (clone / name[1]).write_text(block, encoding="utf-8")
-        # where pip finds packages, and what it downloaded before, is the machine's; all else of the home is empty
-        downloads = os.environ.get("PIP_CACHE_DIR") or str(Path.home() / ".cache" / "pip")
-        sources = os.environ.get("PIP_CONFIG_FILE") or str(Path.home() / ".config" / "pip" / "pip.conf")
-        kept = {key: value for key, value in os.environ.items() if key != "ACTSEARCH_CACHE" and key[:4] != "XDG_"}
-        environment = kept | {"HOME": str(home), "PYTHON": python, "COLUMNS": "80", "PIP_CACHE_DIR": downloads}
-        environment["PIP_CONFIG_FILE"] = sources
+        variables = environment(Path(scratch) / "home") | {"PYTHON": python}
         print(f"the READMEs with {python}, in {clone}", flush=True)
         script = Path(scratch) / "readme.sh"
         script.write_text(shell_script(readme), encoding="utf-8")
-        code = subprocess.run(["bash", str(script)], cwd=clone, env=environment, check=False).returncode
+        code = subprocess.run(["bash", str(script)], cwd=clone, env=variables, check=False).returncode
         changed = subprocess.run(
             ["git", "status", "--short"], cwd=clone, capture_output=True, text=True, check=True
         ).stdout

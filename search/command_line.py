@@ -8,48 +8,17 @@ import io
 import sys
 
 import click
-import torch
 
-from actsearch.evaluators.data.dataset import BadData
-from actsearch.evaluators.own.functions import BadOwnTask
-from actsearch.evaluators.pools.pool import WorkersCannotStartError
 from actsearch.evaluators.printable import printable
-from actsearch.evaluators.task import BadTask
-from actsearch.grammar.parse import BadExpression
-from actsearch.grammar.primitive import BadPrimitive
-from actsearch.grammar.rows.sets import UnknownPrimitive
-from actsearch.grammar.shape import BadShape
-from actsearch.grammar.space import EmptySpace
-from actsearch.search import jobs
+from actsearch.grammar.fault import Failed, UserFault
 from actsearch.search.commands import functions, runs
-from actsearch.search.commands.shared import NothingScored, answers_alone_on_stdout
-from actsearch.search.export import BadTarget, ExportFailed
-from actsearch.search.memory.decided import NotTheSame
-from actsearch.search.memory.store import StoreError
-from actsearch.search.ranking.finding import NotFound
-from actsearch.search.settings.sentences import BadSettings
+from actsearch.search.commands.shared import answers_alone_on_stdout
 
-USER_FAULTS = (
-    BadData,
-    BadExpression,
-    BadOwnTask,
-    BadPrimitive,
-    BadSettings,
-    BadShape,
-    BadTarget,
-    BadTask,
-    EmptySpace,
-    NotFound,
-    NotTheSame,
-    StoreError,
-    UnknownPrimitive,
-    jobs.Busy,
-    jobs.NotReady,
-)
 WRONG_INPUT, INTERRUPTED = 2, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="actsearch", message="actsearch %(version)s")
 def app() -> None:
     """Search for activation functions, look at the ranking, export the best one.
 
@@ -59,7 +28,7 @@ def app() -> None:
 
 for command in (
     runs.search, runs.top, runs.show, runs.export_command, runs.rungs, runs.transfer, functions.evaluate,
-    functions.tasks, functions.space, functions.describe_command, functions.settings_command,
+    functions.tasks, functions.primitives, functions.space, functions.describe_command, functions.settings_command,
 ):  # fmt: skip
     app.add_command(command)
 
@@ -68,8 +37,6 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line: 0 done, 1 a fault of ours, 2 wrong input, 130 interrupted."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
-    # the cores belong to the workers, and the last bits of a controller must not depend on how many there are
-    torch.set_num_threads(1)
     try:
         with answers_alone_on_stdout() if "--json" in words else contextlib.nullcontext():
             app([word for word in words if word != "--debug"], prog_name="actsearch", standalone_mode=False)
@@ -80,13 +47,13 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(fault.exit_code)
     except (KeyboardInterrupt, click.Abort):
         _stop("interrupted; everything trained is kept, the same command goes on", INTERRUPTED, debug)
-    except USER_FAULTS as fault:
+    except UserFault as fault:
         _stop(str(fault), WRONG_INPUT, debug)
     except OSError as fault:  # a path that cannot be written, a cluster that does not answer
         _stop(f"'{fault.filename}': {fault.strerror}" if fault.filename else str(fault), WRONG_INPUT, debug)
     except RecursionError:
         _stop("the expression, template or config is nested too deeply", WRONG_INPUT, debug)
-    except (ExportFailed, NothingScored, WorkersCannotStartError) as fault:
+    except Failed as fault:
         _stop(str(fault), 1, debug)
     except Exception as fault:  # the last line of defence: a sentence instead of a traceback
         _stop(f"a fault of actsearch itself: {type(fault).__name__}: {fault} (--debug shows where)", 1, debug)

@@ -19,6 +19,7 @@ import torch
 
 from actsearch.evaluators.layers import BETA_START
 from actsearch.grammar.expression import Expression
+from actsearch.grammar.fault import Failed, UserFault
 from actsearch.grammar.module_file import module_source
 from actsearch.grammar.reach import MOST
 from actsearch.grammar.render import compile_expression, values_and_slopes
@@ -28,7 +29,14 @@ SAME = 1e-6  # relative; a held value differs by far more, rounding by far less
 CHANNELS = 3
 
 _CHECK = """
-import importlib.util, json, sys, torch
+import importlib.abc, importlib.util, json, sys, torch
+
+class Absent(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "actsearch":
+            raise ModuleNotFoundError("No module named 'actsearch' where the file will be used", name=name)
+
+sys.meta_path.insert(0, Absent())  # -I alone leaves what is installed beside torch, and this project may be
 path, numbers = sys.argv[1], json.load(sys.stdin)
 spec = importlib.util.spec_from_file_location("exported", path)
 exported = importlib.util.module_from_spec(spec)
@@ -48,11 +56,11 @@ print(json.dumps(found))
 """
 
 
-class BadTarget(ValueError):
+class BadTarget(UserFault):
     """The file cannot be written there; the message says why."""
 
 
-class ExportFailed(RuntimeError):
+class ExportFailed(Failed):
     """The written module does not do what was trained; nothing was left at the target."""
 
 

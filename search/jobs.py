@@ -6,7 +6,7 @@ The command line and the scripts both call these. Not here: what is printed (``d
 import functools
 import json
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from actsearch.evaluators.outcome import Outcome, Request, child_seed
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import complete, prepare
+from actsearch.grammar.fault import UserFault
 from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.provenance import provenance
@@ -41,11 +42,11 @@ if TYPE_CHECKING:
 CLIMBED = "climbed"  # the fact of a run whose finalists are trained
 
 
-class Busy(ValueError):
+class Busy(UserFault):
     """Another process works on the run."""
 
 
-class NotReady(ValueError):
+class NotReady(UserFault):
     """The run is not far enough for what was asked."""
 
 
@@ -68,7 +69,13 @@ def open_pool(task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary
     return RayPool(task, settings, vocabulary)
 
 
-def launch(settings: SearchSettings, directory: Path, listener: Listener = silent, say: Say = unsaid) -> None:
+def launch(
+    settings: SearchSettings,
+    directory: Path,
+    listener: Listener = silent,
+    say: Say = unsaid,
+    begin: Callable[[], None] = lambda: None,
+) -> None:
     """Run a search in a directory; a run that is already there is gone on with.
 
     Args:
@@ -76,6 +83,7 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
         directory: of the run.
         listener: is told after every outcome.
         say: is told, once each, what the user should know before anything is trained.
+        begin: is called when everything was checked and something is left to train.
 
     Raises:
         BadSettings: the directory's run has other settings, or it is a file.
@@ -86,8 +94,8 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
     say = functools.cache(say)
     if directory.exists() and not directory.is_dir():
         raise BadSettings(f"'{directory}' is a file; expected a directory for the run (--run)")
-    if not (directory / FILE_NAME).exists():  # what is wrong is said before a run, and its settings, are kept
-        build_space(settings.space)
+    build_space(settings.space)  # what is wrong is said before it is compared with what a run was started with
+    if not (directory / FILE_NAME).exists():  # and before a run, and its settings, are kept
         for task in (settings.task, *(further.task for further in settings.transfer)):
             for sentence in prepare(task):
                 say(sentence)
@@ -100,6 +108,7 @@ def launch(settings: SearchSettings, directory: Path, listener: Listener = silen
         again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())
         if store.fact("finished") and not again:
             return  # nothing is left to train: no worker needs to start
+        begin()
         vocabulary = vocabulary_of(settings.space)
         if again or not store.fact(CLIMBED):
             task = decided(store, settings.task, say)

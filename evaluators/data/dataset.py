@@ -17,10 +17,12 @@ import platformdirs
 import torch
 from torch import Tensor
 
+from actsearch.grammar.fault import UserFault
+
 SPLITS = ("train", "validation", "test")
 
 
-class BadData(ValueError):
+class BadData(UserFault):
     """Data cannot be used; the message says which file, what was expected and what was found."""
 
 

@@ -22,9 +22,10 @@ from actsearch.evaluators.data.dataset import SPLITS, BadData, DataSet, Split
 from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar.fault import UserFault
 
 
-class BadOwnTask(ValueError):
+class BadOwnTask(UserFault):
     """The user's function cannot be found or does not return what it should; the message says what was expected."""
 
 

@@ -20,6 +20,7 @@ from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import warm_up
 from actsearch.evaluators.training import train_population
+from actsearch.grammar.fault import Failed
 
 ATTEMPTS = 2  # a population that failed this often is split, and a single child that raised this often is given up
 LONE_DEATHS = 4  # of workers under one child alone, with no other reason in sight, before it is given up
@@ -96,7 +97,7 @@ def in_populations(requests: Sequence[Request], size: int, workers: int = 1) -> 
     return deque(Work(tuple(range(len(requests))[part::parts])) for part in range(parts))
 
 
-class WorkersCannotStartError(RuntimeError):
+class WorkersCannotStartError(Failed):
     """Worker after worker died before it was ready; the message has the last one's reason."""
 
 

@@ -53,10 +53,12 @@ KNOWN = {
 def read(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
     """Read the name of a known activation or an expression over the built-in and the given primitives.
 
+    Known activations may stand within it as well: ``add(relu(x),swish(x))``.
+
     Raises:
         BadExpression: neither a known name nor an expression.
     """
-    return parse(KNOWN.get(text.strip().lower(), text), (*VOCABULARY, *primitives))
+    return parse(KNOWN.get(text.strip().lower(), text), (*VOCABULARY, *primitives), KNOWN)
 
 
 AS_CORE_UNITS = (

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import torch
 
+from actsearch.grammar.fault import UserFault
 from actsearch.grammar.formula import BadFormula, check_formula
 from actsearch.grammar.primitive import OPERANDS, BadPrimitive, Primitive
 from actsearch.grammar.rows import aquasurf2023, swish2017
@@ -52,7 +53,7 @@ VOCABULARY: tuple[Primitive, ...] = (*swish2017.SWISH2017, *aquasurf2023.NEW, *F
 """Every built-in row: what expressions are read with."""
 
 
-class UnknownPrimitive(ValueError):
+class UnknownPrimitive(UserFault):
     """No set and no row of that name; the message has the nearest."""
 
 

@@ -5,13 +5,9 @@ from pathlib import Path
 
 import click
 
-from actsearch.evaluators.activation import BASELINES
-from actsearch.evaluators.task import TASKS
-from actsearch.grammar.behaviour.census import take_census
-from actsearch.grammar.description import describe
-from actsearch.search import jobs
 from actsearch.search.commands.shared import (
     PATH,
+    Command,
     check_scored,
     config_option,
     json_option,
@@ -20,15 +16,11 @@ from actsearch.search.commands.shared import (
     set_option,
     vocabulary_with,
 )
-from actsearch.search.settings.reading import from_tree, load_settings, settings_of
-from actsearch.search.settings.space import build_space, vocabulary_of
-from actsearch.search.settings.text import settings_text
-from actsearch.search.show import display
 
 SHOWN = ("steps", "batch", "learning_rate", "width", "init", "purpose")  # of a task
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("config", required=False, type=PATH)
 @set_option
 @click.option("--primitives", help="Instead of CONFIG: a set or names, separated by commas.")
@@ -39,6 +31,11 @@ def space(
     config: Path | None, changes: tuple[str, ...], primitives: str | None, shape: str, units: int, as_json: bool
 ) -> None:
     """Count the space of CONFIG: strings, legal, finite, distinct, and which known activations lie in it."""
+    from actsearch.grammar.behaviour.census import take_census
+    from actsearch.search.settings.reading import from_tree, load_settings
+    from actsearch.search.settings.space import build_space
+    from actsearch.search.show import display
+
     if (config is None) == (primitives is None) or (config and (shape or units != 1)) or (primitives and changes):
         raise click.UsageError("name either a CONFIG (and --set) or --primitives (and --shape or --units)")
     if config is not None:
@@ -55,12 +52,15 @@ def space(
             display.console().print(table)
 
 
-@click.command("describe")
+@click.command(cls=Command, name="describe")
 @click.argument("expression")
 @config_option
 @json_option
 def describe_command(expression: str, config: Path | None, as_json: bool) -> None:
     """Say everything about EXPRESSION: forms, ends, shape, moments, gain, distance to Swish."""
+    from actsearch.grammar.description import describe
+    from actsearch.search.show import display
+
     facts = describe(vocabulary_with(config).read(expression).as_expression())
     if as_json:
         print_json(facts)
@@ -68,10 +68,13 @@ def describe_command(expression: str, config: Path | None, as_json: bool) -> Non
         display.console().print(display.description_table(facts))
 
 
-@click.command()
+@click.command(cls=Command)
 @json_option
 def tasks(as_json: bool) -> None:
     """List the tasks: what children can be trained on, with the values their settings take."""
+    from actsearch.evaluators.task import TASKS
+    from actsearch.search.show import display
+
     rows = [{"name": name, **{key: getattr(task, key) for key in SHOWN}} for name, task in TASKS.items()]
     if as_json:
         print_json(rows)
@@ -79,12 +82,38 @@ def tasks(as_json: bool) -> None:
         display.console().print(display.plain_table(rows))
 
 
-@click.command("settings")
+@click.command(cls=Command)
+@json_option
+def primitives(as_json: bool) -> None:
+    """List the primitives that expressions are made of: how each is written, what it computes, its sets."""
+    from actsearch.grammar.rows.sets import SETS, VOCABULARY
+    from actsearch.search.show import display
+
+    rows = [
+        {
+            "name": row.name,
+            "written": f"{row.name}({','.join('x' * row.arity)})" if row.arity else row.name,
+            "formula": row.formula,
+            "sets": ", ".join(name for name, members in SETS.items() if row in members),
+            "note": row.note,
+        }
+        for row in VOCABULARY
+    ]
+    if as_json:
+        print_json(rows)
+    else:
+        display.console().print(display.plain_table(rows))
+
+
+@click.command(cls=Command, name="settings")
 @click.argument("config", required=False, type=PATH)
 @set_option
 @json_option
 def settings_command(config: Path | None, changes: tuple[str, ...], as_json: bool) -> None:
     """List every setting of CONFIG, or the defaults, with what it means; the output is a config."""
+    from actsearch.search.settings.reading import settings_of
+    from actsearch.search.settings.text import settings_text
+
     found = settings_of(config, changes)
     if as_json:
         print_json(dataclasses.asdict(found))
@@ -92,7 +121,7 @@ def settings_command(config: Path | None, changes: tuple[str, ...], as_json: boo
         print(settings_text(found), end="")
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("expressions", nargs=-1)
 @click.option("--baselines", help="Known activations besides: names separated by commas, or all.")
 @click.option("--task", help="What the children are trained on; actsearch tasks lists them.  [default: mnist1d]")
@@ -122,6 +151,12 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Score EXPRESSIONS, such as "mul(x,sigmoid(x))" or gelu, without a search."""
+    from actsearch.evaluators.activation import BASELINES
+    from actsearch.search import jobs
+    from actsearch.search.settings.reading import settings_of
+    from actsearch.search.settings.space import vocabulary_of
+    from actsearch.search.show import display
+
     named = [name.strip() for name in (baselines or "").split(",") if name.strip()]
     every = [known for name in named for known in (BASELINES if name == "all" else [name])]
     texts = list(dict.fromkeys([*expressions, *every]))

@@ -1,16 +1,17 @@
 """The commands on runs: launch one, look at its ranking, export from it."""
 
+import keyword
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from actsearch.evaluators.activation import Activation, Vocabulary
-from actsearch.evaluators.task import slow_because
-from actsearch.grammar.parse import BadExpression
-from actsearch.search import jobs
 from actsearch.search.commands.shared import (
     PATH,
+    Command,
     called,
     check_scored,
     config_option,
@@ -20,34 +21,39 @@ from actsearch.search.commands.shared import (
     set_option,
     vocabulary_with,
 )
-from actsearch.search.export import export, weak_spot
-from actsearch.search.ladder import TransferSettings, transfer_rung
-from actsearch.search.memory.records import FINAL
-from actsearch.search.memory.store import Store
-from actsearch.search.ranking.finding import find
-from actsearch.search.ranking.leaderboard import Entry, Leaderboard, leaderboard
-from actsearch.search.settings.reading import load_settings, settings_of
-from actsearch.search.settings.space import vocabulary_of
-from actsearch.search.show import display, entry_tables, run_tables
+
+if TYPE_CHECKING:
+    from actsearch.evaluators.activation import Activation, Vocabulary
+    from actsearch.search.ranking.leaderboard import Entry, Leaderboard
+
 
 run_argument = click.argument("run", metavar="RUN", type=PATH)
 which_argument = click.argument("which", metavar="WHICH")
 NOTHING_YET = "nothing was trained yet; look again in some seconds"
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("config", type=PATH)
 @click.option("--run", type=PATH, help="Where to keep the run. [default: runs/NAME OF CONFIG]")
 @set_option
 def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
+    from actsearch.evaluators.task import slow_because
+    from actsearch.search import jobs
+    from actsearch.search.memory.records import FINAL
+    from actsearch.search.settings.reading import load_settings
+    from actsearch.search.show import display
+
     settings = load_settings(config, changes)
     directory = run or Path("runs") / config.stem
     console = display.console()
-    console.print(f"searching in {directory}; Ctrl-C stops, the same command goes on")
-    if slow := slow_because(settings.task):
-        console.print(slow)
-    jobs.launch(settings, directory, display.ProgressLine(console), say)
+
+    def begin() -> None:
+        console.print(f"searching in {directory}; Ctrl-C stops, the same command goes on", markup=False)
+        if slow := slow_because(settings.task):
+            console.print(slow)
+
+    jobs.launch(settings, directory, display.ProgressLine(console), say, begin)
     console.print()
     board, program = _board(directory), called()
     _print_ranking(
@@ -56,26 +62,31 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
         f"{directory}: {len(board.entries)} behaviours",
     )
     check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
-    console.print(f"\nlook further:  {program} top {directory} -n 50")
-    console.print(f"one candidate: {program} show {directory} 1")
-    console.print(f"elsewhere:     {program} transfer {directory} --task mnist1d_mlp")
-    console.print(f"export it:     {program} export {directory} found -o activation.py")
+    run_name = shlex.quote(str(directory))
+    print(f"\nlook further:  {program} top {run_name} -n 50")
+    print(f"one candidate: {program} show {run_name} 1")
+    print(f"elsewhere:     {program} transfer {run_name} --task mnist1d_mlp")
+    print(f"export it:     {program} export {run_name} found -o activation.py")
 
 
-def _print_ranking(board: Leaderboard, shown: Sequence[Entry], title: str) -> None:
+def _print_ranking(board: "Leaderboard", shown: "Sequence[Entry]", title: str) -> None:
+    from actsearch.search.show import display, run_tables
+
     console = display.console()
     console.print(run_tables.ranking_table(shown, title))
     for remark in run_tables.remarks(board):
         console.print(remark, markup=False)
 
 
-@click.command()
+@click.command(cls=Command)
 @run_argument
 @click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @click.option("--found", is_flag=True, help="Without the baselines.")
 @json_option
 def top(run: Path, count: int, found: bool, as_json: bool) -> None:
     """Show the ranked candidates of RUN, also while the search runs."""
+    from actsearch.search.show import entry_tables
+
     board = _board(run)
     shown = [entry for entry in board.entries if not (found and entry.baseline)][:count]
     if as_json:
@@ -86,13 +97,16 @@ def top(run: Path, count: int, found: bool, as_json: bool) -> None:
         print(NOTHING_YET)
 
 
-@click.command()
+@click.command(cls=Command)
 @run_argument
 @which_argument
 @config_option
 @json_option
 def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     """Show candidate WHICH (place, found, id, known name or expression): its formula and what every seed gave."""
+    from actsearch.search.ranking.finding import find
+    from actsearch.search.show import display, entry_tables
+
     vocabulary = vocabulary_with(config)
     entry = find(_board(run).entries, which, vocabulary)
     if as_json:
@@ -114,13 +128,16 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
         console.print(f'more of its shape: {called()} describe "{entry.expression}"', markup=False)
 
 
-@click.command("export")
+@click.command(cls=Command, name="export")
 @run_argument
 @which_argument
 @click.option("-o", "--output", required=True, type=PATH, help="The Python file to write.")
 @config_option
 def export_command(run: Path, which: str, output: Path, config: Path | None) -> None:
-    """Write candidate WHICH as a module that needs torch alone, checked in a fresh interpreter."""
+    """Write candidate WHICH (place, found, id, name or expression) as a module of torch alone, and check it."""
+    from actsearch.search.export import export, weak_spot
+    from actsearch.search.ranking.finding import find
+
     vocabulary = vocabulary_with(config)
     entry = find(_board(run).entries, which, vocabulary)
     replaced = " (replaced)" if output.is_file() else ""
@@ -131,14 +148,23 @@ def export_command(run: Path, which: str, output: Path, config: Path | None) -> 
     if weak := weak_spot(expression):
         print(f"take care: {weak}")
     if entry.baseline:
-        print(f"it is a baseline; the best that the search found: {called()} export {run} found -o {output}")
-    if output.suffix == ".py" and output.stem.isidentifier():
+        words = shlex.join(["export", str(run), "found", "-o", str(output)])
+        print(f"it is a baseline; the best that the search found: {called()} {words}")
+    if output.suffix == ".py" and output.stem.isidentifier() and not keyword.iskeyword(output.stem):
         print(f"use it: from {output.stem} import Activation")
     else:
-        print(f"to import it, name it as a module: {output.stem.replace('-', '_').replace('.', '_')}.py")
+        print(f"to import it, name it as a module: {_module_name(output.stem)}.py")
 
 
-def _read_of_run(entry: Entry, vocabulary: Vocabulary) -> Activation:
+def _module_name(stem: str) -> str:
+    """Return the nearest name that can be imported."""
+    name = re.sub(r"\W", "_", stem)
+    return name if name.isidentifier() and not keyword.iskeyword(name) else f"my_{name}"
+
+
+def _read_of_run(entry: "Entry", vocabulary: "Vocabulary") -> "Activation":
+    from actsearch.grammar.parse import BadExpression
+
     try:
         return vocabulary.read(entry.expression)
     except BadExpression as fault:
@@ -146,16 +172,21 @@ def _read_of_run(entry: Entry, vocabulary: Vocabulary) -> Activation:
         raise BadExpression(f"{fault}; {hint} (code is never taken from a store)") from fault
 
 
-def _board(run: Path) -> Leaderboard:
+def _board(run: Path) -> "Leaderboard":
+    from actsearch.search.memory.store import Store
+    from actsearch.search.ranking.leaderboard import leaderboard
+
     with Store(run) as store:
         return leaderboard(store)
 
 
-@click.command()
+@click.command(cls=Command)
 @run_argument
 @json_option
 def rungs(run: Path, as_json: bool) -> None:
     """Show the rungs of RUN: what each trained, and how well its order agrees with the next one's."""
+    from actsearch.search.show import display, run_tables
+
     board = _board(run)
     if as_json:
         print_json(run_tables.rung_facts(board))
@@ -166,7 +197,7 @@ def rungs(run: Path, as_json: bool) -> None:
             display.console().print(table)
 
 
-@click.command()
+@click.command(cls=Command)
 @run_argument
 @click.option("--task", help="Where to train; actsearch tasks lists them.")
 @click.option("--top", "count", type=click.IntRange(min=1), help="How many of the finalists.  [default: all]")
@@ -186,6 +217,12 @@ def transfer(
     changes: tuple[str, ...],
 ) -> None:
     """Train the finalists and baselines of RUN on another task, or with another child, and add the result to it."""
+    from actsearch.search import jobs
+    from actsearch.search.ladder import TransferSettings, transfer_rung
+    from actsearch.search.settings.reading import settings_of
+    from actsearch.search.settings.space import vocabulary_of
+    from actsearch.search.show import display, run_tables
+
     words = {"task.name": task, "task.steps": steps, "pool.kind": pool}
     if not (task or steps or config or any(change.startswith("task.") for change in changes)):
         raise click.UsageError(
@@ -201,4 +238,4 @@ def transfer(
     name = transfer_rung(wanted.task, seeds).name
     console.print(run_tables.transfer_table(board, name))
     check_scored(record.outcome for entry in board.entries for record in entry.records.get(name, ()))
-    console.print(f"\nwith it in the run: {called()} show {run} 1")
+    console.print(f"\nwith it in the run: {called()} show {shlex.quote(str(run))} 1")

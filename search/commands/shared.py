@@ -4,20 +4,33 @@ import contextlib
 import json
 import math
 import os
+import shlex
 import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from actsearch.evaluators.activation import BUILT_IN, Vocabulary
-from actsearch.evaluators.outcome import NO_PART, Outcome
 from actsearch.evaluators.printable import printable
-from actsearch.search.settings.reading import load_settings
-from actsearch.search.settings.space import vocabulary_of
+from actsearch.grammar.fault import Failed
+
+if TYPE_CHECKING:
+    from actsearch.evaluators.activation import Vocabulary
+    from actsearch.evaluators.outcome import Outcome
+
+
+class Command(click.Command):
+    """A command that loads what it needs when it runs: ``--help`` answers at once."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it with one thread: the cores are the workers', and a controller's last bits depend on their number."""
+        import torch
+
+        torch.set_num_threads(1)
+        return super().invoke(ctx)
 
 
 class NamedPath(click.Path):
@@ -41,19 +54,21 @@ set_option = click.option(
 def called() -> str:
     """Return how to call this program again: by name where it is on the path, else as it was called."""
     called = Path(sys.argv[0])
-    return "actsearch" if shutil.which("actsearch") or called.name != "actsearch" else str(called)
+    return "actsearch" if shutil.which("actsearch") or called.name != "actsearch" else shlex.quote(str(called))
 
 
-class NothingScored(RuntimeError):
+class NothingScored(Failed):
     """Everything that was to be trained failed; the message has the commonest reason."""
 
 
-def check_scored(outcomes: Iterable[Outcome]) -> None:
+def check_scored(outcomes: "Iterable[Outcome]") -> None:
     """Make the command fail where nothing has a score.
 
     Raises:
         NothingScored: with the commonest reason.
     """
+    from actsearch.evaluators.outcome import NO_PART
+
     found = list(outcomes)
     without = sum(NO_PART in outcome.metrics for outcome in found)
     if without:
@@ -123,6 +138,10 @@ def _plain(value: object) -> object:
     return value
 
 
-def vocabulary_with(config: Path | None) -> Vocabulary:
+def vocabulary_with(config: Path | None) -> "Vocabulary":
     """Return what expressions are read with; own rows are taken from a config only, since their code runs here."""
+    from actsearch.evaluators.activation import BUILT_IN
+    from actsearch.search.settings.reading import load_settings
+    from actsearch.search.settings.space import vocabulary_of
+
     return BUILT_IN if config is None else vocabulary_of(load_settings(config).space)

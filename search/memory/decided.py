@@ -13,6 +13,7 @@ from importlib import metadata
 from actsearch.evaluators.native.compiler import is_available, kernel_key
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import complete, data_of
+from actsearch.grammar.fault import UserFault
 from actsearch.search.memory.store import Store
 
 Say = Callable[[str], None]
@@ -27,7 +28,7 @@ KERNEL_KEY = "kernel key"  # the fact of which kernel it was: sources, compiler,
 KERNEL = "kernel"  # the fact of a run: native or torch
 
 
-class NotTheSame(ValueError):
+class NotTheSame(UserFault):
     """A run cannot be gone on with here; the message says what differs and what to do."""
 
 

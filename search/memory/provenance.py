@@ -23,19 +23,20 @@ def provenance() -> dict[str, str]:
 
 
 def _commit() -> str:
-    """Return the checkout's commit, with ``-dirty`` behind it where files were changed; else ``unknown``."""
-    command = [
-        "git",
-        "-C",
-        str(Path(__file__).parent),
-        "describe",
-        "--always",
-        "--dirty",
-        "--abbrev=40",
-        "--match=",
-    ]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
+    """Return the checkout's commit, with ``-dirty`` behind it where files were changed; else ``unknown``.
+
+    An installed copy is no checkout: whatever repository lies around it is somebody else's.
+    """
+    root = Path(__file__).resolve().parents[2]
+    if _git(root, "rev-parse", "--show-toplevel") != str(root):
         return "unknown"
-    return answer.stdout.strip() or "unknown"
+    return _git(root, "describe", "--always", "--dirty", "--abbrev=40", "--match=") or "unknown"
+
+
+def _git(root: Path, *words: str) -> str:
+    """Return what git answers, nothing where it cannot."""
+    try:
+        command = ["git", "-C", str(root), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout.strip()
+    except (OSError, subprocess.TimeoutExpired):
+        return ""

@@ -19,6 +19,7 @@ from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.printable import printable
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar.fault import UserFault
 from actsearch.search.memory.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
 
 SCHEMA_VERSION = 3
@@ -83,7 +84,7 @@ _FORGET_PASSING = (
 _ADD_BEHAVIOUR = "INSERT OR IGNORE INTO behaviours VALUES (?, ?, ?, ?)"
 
 
-class StoreError(ValueError):
+class StoreError(UserFault):
     """The file is absent, of another version, or no store; the message says which and what to do."""
 
 

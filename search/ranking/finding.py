@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from itertools import chain
 
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
+from actsearch.grammar.fault import UserFault
 from actsearch.grammar.parse import BadExpression
 from actsearch.search.ranking.leaderboard import Entry
 
 SHORTEST = 4  # letters of an id
 
 
-class NotFound(ValueError):
+class NotFound(UserFault):
     """No entry answers to what was asked for; the message says what would."""
 
 

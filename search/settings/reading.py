@@ -16,6 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.sentences import BadSettings, sentence_of
 
+MOST_VALUES = 100_000  # of a config
+
 
 class _Loader(yaml.SafeLoader):
     """YAML that says it when a key stands twice; YAML 1.2, section 3.2.1.1, forbids it, PyYAML takes the last."""
@@ -45,7 +47,7 @@ def load_settings(path: Path, changes: Iterable[str] = ()) -> SearchSettings:
             f"cannot read the config '{path}': {getattr(fault, 'strerror', fault)}"
             + (f"; did you mean '{path.parent / near[0]}'?" if near else "")
         ) from fault
-    except yaml.YAMLError as fault:
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:  # ValueError: a date or number that is none
         raise BadSettings(f"'{path}' is not YAML: {' '.join(str(fault).split())}") from fault
     tree = {} if found is None else found
     if not isinstance(tree, dict):
@@ -76,8 +78,14 @@ def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
         BadSettings: unknown key, wrong type or impossible value.
     """
     try:
+        weight = _weight(tree, {})
+    except RecursionError as fault:
+        raise BadSettings("the config is nested too deeply") from fault
+    if weight > MOST_VALUES:
+        raise BadSettings(f"settings are at most {MOST_VALUES} values, found {weight:g} when aliases are written out")
+    try:
         text = json.dumps(tree)
-    except (TypeError, ValueError) as fault:
+    except (TypeError, ValueError, RecursionError) as fault:
         raise BadSettings(f"settings are numbers, texts, lists and sections: {fault}") from fault
     try:
         return TypeAdapter(SearchSettings).validate_json(text)
@@ -85,6 +93,15 @@ def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
         # an unknown key first: it is the likeliest reason why another one is missing
         first = min(fault.errors(), key=lambda error: error["type"] != "unexpected_keyword_argument")
         raise BadSettings(sentence_of(first)) from fault
+
+
+def _weight(value: Any, known: dict[int, int]) -> int:
+    """Return how many values there are, each as often as aliases repeat it: ten lines can stand for billions."""
+    if id(value) not in known:
+        parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
+        known[id(value)] = 1  # of one that holds itself, too: json says so
+        known[id(value)] = 1 + sum(_weight(part, known) for part in parts)
+    return known[id(value)]
 
 
 def to_json(settings: SearchSettings) -> str:
@@ -102,6 +119,6 @@ def _apply(tree: dict[str, Any], change: str) -> None:
         if not isinstance(tree, dict):
             raise BadSettings(f"key '{key}': '{section}' is a value, not a section")
     try:
-        tree[last] = yaml.safe_load(text)
-    except yaml.YAMLError as fault:
+        tree[last] = yaml.load(text, _Loader)  # as a file is read
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:
         raise BadSettings(f"key '{key}': '{text}' is not a YAML value") from fault

@@ -12,12 +12,13 @@ from typing import Any, get_args, get_type_hints
 
 from pydantic_core import ErrorDetails
 
+from actsearch.grammar.fault import UserFault
 from actsearch.search.settings.classes import SearchSettings
 
 SHORT = 60  # letters of a setting that changed
 
 
-class BadSettings(ValueError):
+class BadSettings(UserFault):
     """The settings cannot be used; the message names the key, what was expected, what was found, the nearest key."""
 
 

@@ -135,6 +135,14 @@ def test_names_are_read_in_any_case() -> None:
     assert all(read(name.upper()) == read(name) for name in KNOWN)
 
 
+def test_known_activations_stand_within_an_expression_as_well() -> None:
+    assert str(read("add(relu(x),swish(x))")) == "add(relu(x),mul(x,sigmoid(scale(x))))"
+    assert str(read("SiLU(tanh(x))")) == "mul(tanh(x),sigmoid(tanh(x)))"
+    with pytest.raises(BadExpression, match=r"'swish' takes 1 argument, found 0: write swish\(x\)"):
+        read("add(x,swish)")
+    assert read("max_sigmoid(swish(x))") == read("max_sigmoid").of(read("swish"))
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
@@ -142,9 +150,11 @@ def test_names_are_read_in_any_case() -> None:
         ("zzzzzz", "unknown name 'zzzzzz'; known names: x identity neg"),
         ("mul(x", "at character 6: expected ',' or ')', found the end of the text"),
         ("mul(x,x))", "at character 9: expected the end of the text, found ')'"),
-        ("mul(x)", "at character 1: 'mul' takes 2 argument(s), found 1"),
-        ("sin", "at character 1: 'sin' takes 1 argument(s), found 0"),
-        ("beta(x)", "at character 1: 'beta' takes 0 argument(s), found 1"),
+        ("mul(x)", "at character 1: 'mul' takes 2 arguments, found 1: write mul(x,x)"),
+        ("sin", "at character 1: 'sin' takes 1 argument, found 0: write sin(x)"),
+        ("beta(x)", "at character 1: 'beta' takes 0 arguments, found 1: write beta"),
+        ("x*sigmoid(x)", "found '*'; write it as a function, mul(x,sigmoid(x))"),
+        ("sqrt(" * 480 + "x" + ")" * 480, "is nested deeper than 100"),
         ("x(x)", "at character 2: expected the end of the text, found '('"),
         ("mul(,x)", "at character 5: expected a name, found ','"),
         ("mul(x;x)", "at character 6: expected a name, '(', ',' or ')', found ';'"),

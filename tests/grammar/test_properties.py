@@ -10,8 +10,10 @@ from actsearch.grammar import symbolic
 from actsearch.grammar.behaviour.properties import properties, swish_distance
 from actsearch.grammar.description import NUMERIC, SYMBOLIC, describe
 from actsearch.grammar.expression import Expression, X
+from actsearch.grammar.parse import parse
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.known import KNOWN, read
+from actsearch.grammar.rows.sets import VOCABULARY
 
 OF = {name: properties(read(name)) for name in KNOWN}
 INF = math.inf
@@ -212,3 +214,24 @@ def test_a_description_says_how_each_fact_was_found() -> None:
     assert facts["properties"]["odd"] == {"value": False, "how": NUMERIC}
     assert describe(read("tanh"))["properties"]["odd"] == {"value": True, "how": SYMBOLIC}
     assert describe(read("mul(x,sin(x))"))["properties"]["even"] == {"value": True, "how": SYMBOLIC}
+
+
+def test_a_sympy_that_was_killed_is_started_again_and_one_that_dies_again_is_no_slow_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert symbolic.evaluate_formula("a**2", {"a": 3.0}) == 9.0
+    running = symbolic._PROCESS.running
+    assert running is not None
+    running.kill()
+    running.wait()
+    assert symbolic.evaluate_formula("a**2", {"a": 4.0}) == 16.0
+    symbolic._PROCESS.end()
+    monkeypatch.setattr(symbolic.sys, "executable", "/bin/false")
+    with pytest.raises(symbolic.SymPyDied, match="ended with code 1"):
+        symbolic.evaluate_formula("a**2", {"a": 5.0})
+
+
+def test_a_formula_that_doubles_with_every_level_stays_as_it_is_written() -> None:
+    deep = parse("mish(" * 60 + "x" + ")" * 60, VOCABULARY)
+    assert len(deep.formula) < 40_000
+    assert "(mish(mish(mish(" in deep.formula

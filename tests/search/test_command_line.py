@@ -90,8 +90,8 @@ def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fault_of_ours_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("actsearch.search.commands.runs.leaderboard", lambda _: 1 / 0)
-    monkeypatch.setattr("actsearch.search.commands.runs.Store", lambda _: contextlib.nullcontext())
+    monkeypatch.setattr("actsearch.search.ranking.leaderboard.leaderboard", lambda _: 1 / 0)
+    monkeypatch.setattr("actsearch.search.memory.store.Store", lambda _: contextlib.nullcontext())
     with pytest.raises(SystemExit) as exit_:
         main(["top", "anywhere"])
     assert exit_.value.code == 1
@@ -222,4 +222,4 @@ def test_a_candidate_is_shown_with_how_its_layers_fared_and_a_layer_cannot_be_ex
     assert "f(x) = max(w1.x + b1, w2.x + b2) over all channels" in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main(["export", str(tmp_path / "run"), "maxout", "-o", str(tmp_path / "a.py")])
-    assert "'maxout' is a layer, no expression" in capsys.readouterr().err
+    assert "'maxout' is a layer, no function of one number" in capsys.readouterr().err

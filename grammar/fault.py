@@ -1,0 +1,12 @@
+"""A fault of what was given, and a job that failed, told from a fault of the engine.
+
+Not here: the faults themselves, which stand beside what finds them.
+"""
+
+
+class UserFault(ValueError):
+    """What was given cannot be used: the message is one sentence, and the command line ends with code 2."""
+
+
+class Failed(RuntimeError):
+    """What was asked was tried and did not succeed: the message is one sentence, the command line ends with code 1."""

@@ -1,0 +1,52 @@
+"""Build a wheel, install it into an empty environment, and do the jobs there, far from any checkout.
+
+A search with a tiny budget, ``top``, ``describe``, ``export``, and the benchmark table, which must come with the
+package. Needs git and a bare Python.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from scripts.newcomer import clone_into, environment
+
+JOBS = """set -eo pipefail
+actsearch --version
+actsearch settings > quick.yaml
+actsearch search quick.yaml --set budget.children=6 --set "ladder=[]" --set final.top=2 --set final.seeds=2 --set final.steps=20 --set task.steps=20 --set "transfer=[]"
+actsearch top runs/quick -n 3
+actsearch describe "mul(x,sigmoid(x))"
+actsearch export runs/quick found -o activation.py
+python -c "from activation import Activation; import torch; print(Activation(channels=3)(torch.ones(2, 3)).shape)"
+python -c "from actsearch.search.benchmark.replay import file_of, load_table; print(len(load_table(file_of('mnist1d')).means))"
+"""  # noqa: E501  as somebody types it
+
+
+def main() -> int:
+    """Build, install, do the jobs; return the exit code."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="actsearch-wheel-", ignore_cleanup_errors=True) as scratch:
+        here, clone, variables = Path(scratch) / "away", Path(scratch) / "clone", environment(Path(scratch) / "home")
+        here.mkdir()
+        clone_into(clone)
+        pip = [str(here / "venv" / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        for command in (
+            [sys.executable, "-m", "venv", str(here / "venv")],
+            [*pip, "wheel", "--no-deps", "--wheel-dir", scratch, str(clone)],
+        ):
+            subprocess.run(command, env=variables, check=True)
+        (wheel,) = Path(scratch).glob("*.whl")
+        constraints = ["--constraint", str(clone / "constraints.txt")]
+        subprocess.run([*pip, "install", *constraints, str(wheel)], env=variables, check=True)
+        variables["PATH"] = f"{here / 'venv' / 'bin'}{os.pathsep}{variables.get('PATH', '')}"
+        code = subprocess.run(["bash", "-xc", JOBS], cwd=here, env=variables, check=False).returncode
+    said = "did every job" if code == 0 else f"FAILED with code {code}"
+    print(f"{wheel.name} {said} after {(time.monotonic() - started) / 60:.1f} minutes")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
