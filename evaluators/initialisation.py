@@ -2,7 +2,7 @@
 
 Every scheme draws from a normal distribution of variance gain^2 / fan: the fan is the number of inputs of a unit, for
 Glorot the mean of inputs and outputs. Layers that no activation follows (the last one) have gain 1. Not here: which
-scheme a task uses (``task``).
+scheme a task uses (``registry``).
 """
 
 import math

@@ -1,6 +1,6 @@
 """Settings of a task: data, child, budget. ``search.settings.reading`` reads them from YAML.
 
-Not here: which tasks there are (``task``) and how a child is trained (``training``).
+Not here: which tasks there are (``registry``) and how a child is trained (``network_task``).
 """
 
 from dataclasses import field
@@ -51,10 +51,10 @@ class OwnSettings:
 
 @dataclass(frozen=True, config=_STRICT)
 class TaskSettings:
-    """What a child is trained on and how. A 0 or an empty text stands for the task's own value (``task.TASKS``).
+    """What a child is trained on and how. A 0 or an empty text stands for the task's own value (``registry.TASKS``).
 
     Args:
-        name: one of ``task.TASKS``.
+        name: one of ``registry.TASKS``.
         steps: optimiser steps of a child.
         batch: examples a step.
         learning_rate: peak of the one-cycle schedule (Smith & Topin 2019).

@@ -1,6 +1,6 @@
 """A child of ordinary torch modules: any network, any device. The reference for the kernel that is faster.
 
-Not here: where its network and data come from (``task``).
+Not here: where its network and data come from (``network_task``).
 """
 
 from itertools import pairwise

@@ -67,7 +67,9 @@ class _Reader:
     def _expression(self) -> Expression:
         self.depth += 1
         if self.depth > DEEPEST:
-            raise BadExpression(f"'{self.text[:40]} ...' is nested deeper than {DEEPEST}")
+            raise BadExpression(
+                f"'{self.text[:40]} ...' is nested too deeply: expected at most {DEEPEST} brackets within each other"
+            )
         found = self._one()
         self.depth -= 1
         return found

@@ -20,7 +20,9 @@ actsearch search quick.yaml --set budget.children=6 --set "ladder=[]" --set fina
 actsearch top runs/quick -n 3
 actsearch describe "mul(x,sigmoid(x))"
 actsearch export runs/quick found -o activation.py
-python -c "from activation import Activation; import torch; print(Activation(channels=3)(torch.ones(2, 3)).shape)"
+python -c "import activation; print(activation.Activation)"
+actsearch export runs/quick swish -o swish.py
+python -c "from swish import Activation; import torch; print(Activation(channels=3)(torch.ones(2, 3)).shape)"
 python -c "from actsearch.search.benchmark.replay import file_of, load_table; print(len(load_table(file_of('mnist1d')).means))"
 """  # noqa: E501  as somebody types it
 

@@ -18,8 +18,8 @@ from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.looks.cost import measure
 from actsearch.evaluators.outcome import Outcome, Request, child_seed
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import complete, prepare
 from actsearch.grammar.fault import UserFault
 from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
@@ -59,7 +59,7 @@ def open_pool(task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary
         vocabulary: what expressions are read with.
         say: is told what the user should know of their own network.
     """
-    for sentence in prepare(task):
+    for sentence in resolve(task).prepare():
         say(sentence)
     task = settled(task)
     if settings.kind == "serial":
@@ -91,13 +91,13 @@ def launch(
         BadTask, BadData, BadOwnTask: a task, one that the finalists are transferred to included, cannot be trained.
         Busy: another process works on it.
     """
-    say = functools.cache(say)
+    settings, say = settings.completed(), functools.cache(say)
     if directory.exists() and not directory.is_dir():
         raise BadSettings(f"'{directory}' is a file; expected a directory for the run (--run)")
     build_space(settings.space)  # what is wrong is said before it is compared with what a run was started with
     if not (directory / FILE_NAME).exists():  # and before a run, and its settings, are kept
         for task in (settings.task, *(further.task for further in settings.transfer)):
-            for sentence in prepare(task):
+            for sentence in resolve(task).prepare():
                 say(sentence)
     directory.mkdir(parents=True, exist_ok=True)
     with _alone_in(directory), Store(directory, create=True) as store:
@@ -245,7 +245,7 @@ def evaluate(
     """
     activations = [vocabulary.read(text) for text in texts]
     requests = [
-        Request(one.text, child_seed(run_seed, one.identity, repeat), complete(task).steps, patient=True)
+        Request(one.text, child_seed(run_seed, one.identity, repeat), resolve(task).settings.steps, patient=True)
         for one in activations
         for repeat in range(seeds)
     ]

@@ -13,8 +13,8 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
-from actsearch.evaluators.task import complete
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
 
 RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
@@ -68,7 +68,7 @@ class TransferSettings:
 
     def __post_init__(self) -> None:
         """The task must be one; its open settings stay open."""
-        complete(self.task)
+        resolve(self.task)
 
 
 def completed(
@@ -91,7 +91,7 @@ def rungs(task: TaskSettings, ladder: Sequence[RungSettings], final: FinalSettin
 
 def transfer_rung(task: TaskSettings, seeds: int) -> Rung:
     """Return the rung of another task, named by what tells it from others: ``digits, 60 steps, width 64``."""
-    task, usual = complete(task), complete(TaskSettings(name=task.name, own=task.own))
+    task, usual = resolve(task).settings, resolve(TaskSettings(name=task.name, own=task.own)).settings
     names = [task.name, task.own.build or task.own.score]
     silent = {"name", "steps", "own", "device", "kernel", "diagnostics"}
     parts = [*_changed(task, usual, silent), *_changed(task.own, OwnSettings(), {"build", "score"})]

@@ -9,7 +9,7 @@ from itertools import pairwise
 from actsearch.evaluators.activation import Activation, Elementwise
 from actsearch.evaluators.outcome import Status
 from actsearch.evaluators.pools.pool import Pool
-from actsearch.evaluators.task import chance_of
+from actsearch.evaluators.registry import resolve
 from actsearch.search.ladder import best, climbing, rungs
 from actsearch.search.memory.records import Behaviour, Key, StoredProposal
 from actsearch.search.memory.store import Store
@@ -37,6 +37,7 @@ class Search:
     def __init__(
         self, settings: SearchSettings, store: Store, pool: Pool, listener: Listener = silent, log: Log = unlogged
     ) -> None:
+        settings = settings.completed()
         self.settings, self.store, self.log = settings, store, log
         self.vocabulary = vocabulary_of(settings.space)
         self.rungs = rungs(settings.task, settings.ladder, settings.final)
@@ -49,7 +50,8 @@ class Search:
         for row in store.behaviours():
             self._link(row.fingerprint, row.twin)
         self.space = build_space(settings.space)
-        describe = knowledge_of(settings.task, settings.seed)
+        self.task = resolve(settings.task)
+        describe = knowledge_of(self.task, settings.seed)
         self.proposer = build_proposer(settings.proposer, self.space, settings.seed, describe)
 
     def _goals(self) -> dict[str, Goal]:
@@ -134,7 +136,7 @@ class Search:
         """Return what scores are measured by; the baselines have theirs before anything is asked for."""
         outcomes = [self.trainings.outcomes[Key(name, self.rungs[0].name, 0)] for name in self._baselines()]
         scores = [outcome.score for outcome in outcomes]
-        return scale_of(chance_of(self.settings.task), scores, is_cross_entropy=not self.settings.task.own.score)
+        return scale_of(self.task.chance, scores, is_cross_entropy=self.task.is_cross_entropy)
 
     def _add_baselines(self) -> None:
         known = [self._meet(self.vocabulary.read(text), baseline=True) for text in self.settings.baselines]

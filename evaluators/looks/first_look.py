@@ -16,9 +16,7 @@ from torch.nn.functional import cosine_similarity, cross_entropy, one_hot
 
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.contained import contained
-from actsearch.evaluators.initialisation import initialise
-from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import TASKS, complete, data_of
+from actsearch.evaluators.network_task import NetworkTask
 
 LABELS = 256  # of the training examples that are looked at, in two halves
 LEAST_EXAMPLES = 16  # where one example has many labels
@@ -63,34 +61,24 @@ def _looking(seed: int, file: str) -> Iterator[None]:
         raise CannotLook(f"{type(fault).__name__}: {fault}") from fault
 
 
-def first_look(activation: Activation, settings: TaskSettings, seed: int) -> FirstLook | None:
-    """Return what the untrained network shows; None for a task that is the user's whole training.
+def first_look(activation: Activation, task: NetworkTask, seed: int) -> FirstLook:
+    """Return what the untrained network shows.
 
     Args:
         activation: whose first look it is.
-        settings: of the task.
+        task: whose network it is.
         seed: of the weights: the same for all functions that are compared.
 
     Raises:
         CannotLook: the network does not run with this activation; its training will say why.
     """
-    settings = complete(settings)
-    if settings.own.score:
-        return None
-    data, generator = data_of(settings), torch.Generator().manual_seed(seed)
+    data = task.data
     count = max(LEAST_EXAMPLES, LABELS // data.train.labels[0].numel())
     inputs, labels = data.train.inputs[:count].clone(), data.train.labels[:count]
-    made: list[nn.Module] = []
-
-    def make(channels: int, dimension: int | None = None) -> nn.Module:
-        made.append(activation.make(channels, dimension))
-        return made[-1]
-
     seen: dict[nn.Module, Tensor] = {}
-    with _looking(seed, settings.own.file):
-        network = TASKS[settings.name].network(settings, data, make)
-        initialise(network, settings.init or "he", activation.function, generator)
-        network.to(inputs.device).train()
+    with _looking(seed, task.settings.own.file):
+        untrained = task.build(activation, seed)
+        network, made = untrained.network.train(), untrained.layers
         last = next((m for m in reversed(list(network.modules())) if isinstance(m, nn.Linear)), None)
         for layer in made:
             layer.register_forward_hook(lambda layer, _, output: seen.update({layer: output.detach()}))

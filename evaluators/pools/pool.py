@@ -17,8 +17,8 @@ from pydantic import ConfigDict, Field
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.allocator import keep_freed_memory
 from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import warm_up
 from actsearch.evaluators.training import train_population
 from actsearch.grammar.fault import Failed
 
@@ -125,9 +125,9 @@ class SerialPool(Pool):
     """Trains in this process, one population after the other."""
 
     def __init__(self, task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
-        self.task, self.settings, self.vocabulary = task, settings, vocabulary
+        self.task, self.settings, self.vocabulary = resolve(task), settings, vocabulary
         keep_freed_memory()
-        warm_up(task, rehearsed=True)
+        self.task.warm_up()
 
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
         """Train population by population; what a training raises becomes a crashed outcome of the child that raises."""

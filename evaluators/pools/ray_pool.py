@@ -22,8 +22,9 @@ from actsearch.evaluators.data.dataset import BadData
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, Verdict, Work, WorkersCannotStartError, in_populations
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import BadTask, complete, device_of, warm_up
+from actsearch.evaluators.task import BadTask
 from actsearch.evaluators.training import train_population
 
 OBJECT_STORE_BYTES = 150 * 2**20  # outcomes are small; Ray's default is a third of the machine's memory
@@ -40,20 +41,22 @@ class _Worker:
         keep_freed_memory()
         with contextlib.suppress(OSError):  # on another machine it may not be there
             os.chdir(directory)  # the driver's: paths of the user's are relative to it
-        if device_of(complete(task)) == "cpu":  # a GPU's driver maps more than it uses
+        self.task, self.vocabulary = resolve(task), vocabulary
+        if self.task.device == "cpu":  # a GPU's driver maps more than it uses
             limit = int(memory * 1e9)
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-        self.task, self.vocabulary = task, vocabulary
 
     def ready(self, digest: str) -> str:
         """Make ready, so that the first child's time limit does not pay for it; return why it cannot be, or nothing."""
         try:
-            found = warm_up(self.task, rehearsed=True)
+            self.task.warm_up()
+            found = self.task.digest()
         except (BadTask, BadData, BadOwnTask) as fault:
             return str(fault)
         if found != digest:
+            name = self.task.settings.own.build or self.task.settings.name
             return (
-                f"the data of the task '{self.task.own.build or self.task.name}' differ between two processes: draw "
+                f"the data of the task '{name}' differ between two processes: draw "
                 "them with a seed of your own, or from the generators of torch, numpy.random or random"
             )
         return ""
@@ -72,14 +75,15 @@ class RayPool(Pool):
 
     def __init__(self, task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
         self.task, self.settings, self.vocabulary = task, settings, vocabulary
-        self._digest = warm_up(task)
+        resolved = resolve(task)
+        self._digest = resolved.digest()
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             self._nowhere = tempfile.TemporaryDirectory(prefix="actsearch-ray-", ignore_cleanup_errors=True)
             with contextlib.chdir(self._nowhere.name):  # Ray lets workers import from where it is started: from nothing
                 _start(settings)
         self.workers = settings.workers or max(1, int(_resources().get("CPU", 1)))
-        wants_gpu = device_of(complete(task)) == "cuda"
+        wants_gpu = resolved.device == "cuda"
         self._gpu_share = min(1.0, _resources().get("GPU", 0.0) / self.workers) if wants_gpu else 0.0
         self._starting: dict[Any, Any] = {}
         self._idle: deque[Any] = deque()

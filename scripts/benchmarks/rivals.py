@@ -14,17 +14,17 @@ from torch import nn
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.initialisation import initialise
 from actsearch.evaluators.networks.resnet1d import ResNet1d
+from actsearch.evaluators.registry import resolve_network
 from actsearch.evaluators.schedule import batches
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import complete, data_of
 
 QUIET = {"RAY_AIR_NEW_OUTPUT": "0", "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1"}
 
 
 def plain_child(text: str, seed: int, steps: int) -> float:
     """Train one child with ordinary modules in this process and return its loss on the validation split."""
-    task = complete(TaskSettings())
-    data = data_of(task)
+    resolved = resolve_network(TaskSettings())
+    task, data = resolved.settings, resolved.data
     generator = torch.Generator().manual_seed(seed)
     network = ResNet1d(data.classes, BUILT_IN.read(text).make)
     initialise(network, "he", BUILT_IN.read(text).function, generator)

@@ -22,12 +22,12 @@ from study_proxy import sample
 from actsearch.evaluators.outcome import Request, child_seed
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.pools.ray_pool import RayPool
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import chance_of, complete
 
 RIVAL_TEXTS = ("relu", "swish", "gelu", "cos_minus_x")
 TEXTS = ("relu", "silu", "gelu", "swish", "tanh", "cos_minus_x", "max_sigmoid", "elu")
-STEPS, BATCH = complete(TaskSettings()).steps, complete(TaskSettings()).batch
+STEPS, BATCH = resolve(TaskSettings()).settings.steps, resolve(TaskSettings()).settings.batch
 RESULTS = Path("scripts/benchmarks/results")
 FORWARD_PRODUCTS = 93_440  # multiplications of one example in convolutions and linear layer; backwards twice as many
 Numbers = dict[str, float]
@@ -123,7 +123,7 @@ def agreement(functions: int = 30, seeds: int = 4) -> Numbers:
     requests = [Request(text, child_seed(0, text, seed), STEPS) for text in texts for seed in range(seeds)]
     native = _scores(requests, "native")
     plain = {seeds * place: score for place, score in _scores(requests[::seeds], "torch").items()}
-    chance = chance_of(TaskSettings())
+    chance = resolve(TaskSettings()).chance
     learned = [
         place
         for place in range(0, len(requests), seeds)

@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import chance_of, complete
 from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.search.benchmark.replay import file_of
 from actsearch.search.benchmark.tabulation import Cell, Row, rows_of, tabulate
@@ -108,7 +108,7 @@ def best(path: Path, count: int, repeats: range) -> list[str]:
 def run(path: Path, task: TaskSettings, workers: int) -> None:
     """Train whatever is missing, and keep what it was trained with."""
     everything, started = behaviours(), time.monotonic()
-    facts = {"task": dataclasses.asdict(task), "chance": chance_of(task), **provenance()}
+    facts = {"task": dataclasses.asdict(task), "chance": resolve(task).chance, **provenance()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
 
@@ -152,7 +152,7 @@ def main() -> None:
     words = parser.parse_args()
     path = words.results or file_of(words.task)
     if words.job == "run":
-        run(path, complete(TaskSettings(name=words.task, steps=words.steps, diagnostics=False)), words.workers)
+        run(path, resolve(TaskSettings(name=words.task, steps=words.steps, diagnostics=False)).settings, words.workers)
     report(rows_of(path), json.loads(path.with_suffix(".json").read_text())["chance"])
 
 

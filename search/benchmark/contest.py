@@ -15,6 +15,7 @@ import torch
 
 from actsearch.evaluators.data.dataset import cache_directory
 from actsearch.evaluators.looks import first_look
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.behaviour import profile
 from actsearch.grammar.behaviour.fingerprint import fingerprint
@@ -101,7 +102,7 @@ def looks_for(task: str) -> Looks:
 
 def _look(task: str, names: Sequence[str], draw: int) -> list[Sequence[float]]:
     torch.set_num_threads(1)
-    describe = knowledge_of(TaskSettings(name=task), draw)
+    describe = knowledge_of(resolve(TaskSettings(name=task)), draw)
     return [describe(read(table_for(task).texts[name])) for name in names]
 
 

@@ -72,7 +72,7 @@ def describe_command(expression: str, config: Path | None, as_json: bool) -> Non
 @json_option
 def tasks(as_json: bool) -> None:
     """List the tasks: what children can be trained on, with the values their settings take."""
-    from actsearch.evaluators.task import TASKS
+    from actsearch.evaluators.registry import TASKS
     from actsearch.search.show import display
 
     rows = [{"name": name, **{key: getattr(task, key) for key in SHOWN}} for name, task in TASKS.items()]

@@ -38,7 +38,7 @@ NOTHING_YET = "nothing was trained yet; look again in some seconds"
 @set_option
 def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
-    from actsearch.evaluators.task import slow_because
+    from actsearch.evaluators.registry import resolve
     from actsearch.search import jobs
     from actsearch.search.memory.records import FINAL
     from actsearch.search.settings.reading import load_settings
@@ -50,7 +50,7 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
 
     def begin() -> None:
         console.print(f"searching in {directory}; Ctrl-C stops, the same command goes on", markup=False)
-        if slow := slow_because(settings.task):
+        if slow := resolve(settings.task).slow_because:
             console.print(slow)
 
     jobs.launch(settings, directory, display.ProgressLine(console), say, begin)

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from importlib import metadata
 
 from actsearch.evaluators.native.compiler import is_available, kernel_key
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import complete, data_of
+from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import UserFault
 from actsearch.search.memory.store import Store
 
@@ -32,35 +33,34 @@ class NotTheSame(UserFault):
     """A run cannot be gone on with here; the message says what differs and what to do."""
 
 
-def settled(task: TaskSettings) -> TaskSettings:
+def settled(settings: TaskSettings) -> TaskSettings:
     """Return the task with the kernel ruled out where there is none; else every worker must have it."""
-    task = complete(task)
-    undecided = task.name == "mnist1d" and task.kernel == "auto"
-    return dataclasses.replace(task, kernel="torch") if undecided and not is_available() else task
+    task = resolve(settings)
+    without = task.takes_kernel and not is_available()
+    return dataclasses.replace(task.settings, kernel="torch") if without else task.settings
 
 
-def decided(store: Store, task: TaskSettings, say: Say) -> TaskSettings:
+def decided(store: Store, settings: TaskSettings, say: Say) -> TaskSettings:
     """Return the task as this run trains it, from its first child to its last.
 
     Args:
         store: of the run; what is decided now is kept in it.
-        task: of one of its rungs.
+        settings: of the task of one of its rungs.
         say: is told of what differs without standing in the way.
 
     Raises:
         NotTheSame: the run was begun with the kernel and there is none now, or with other data.
     """
-    task = complete(task)
+    task = resolve(settings)
     _same_torch(store, say)
-    if not task.own.score:
-        _same_data(store, task)
-    if task.name != "mnist1d" or task.kernel != "auto":
-        return task
+    _same_data(store, task)
+    if not task.takes_kernel:
+        return task.settings
     if store.fact(KERNEL) is None and store.outcomes():
         say("this run does not say whether the kernel or torch trained it so far; from now on it does")
     store.describe({KERNEL: "native" if is_available() else "torch"})
     if store.fact(KERNEL) == "torch":
-        return dataclasses.replace(task, kernel="torch")
+        return dataclasses.replace(task.settings, kernel="torch")
     if not is_available():
         raise NotTheSame(
             f"the run in '{store.path.parent}' was begun with the kernel, which cannot be used here now: torch would "
@@ -70,15 +70,17 @@ def decided(store: Store, task: TaskSettings, say: Say) -> TaskSettings:
     store.describe({KERNEL_KEY: kernel_key()})
     if store.fact(KERNEL_KEY) != kernel_key():
         say("this run was begun with a kernel of another compiler or processor: last digits may differ from now on")
-    return task
+    return task.settings
 
 
-def _same_data(store: Store, task: TaskSettings) -> None:
+def _same_data(store: Store, resolved: Task) -> None:
+    task, found = resolved.settings, resolved.digest()
+    if not found:
+        return
     seen = {
         key: value for key, value in dataclasses.asdict(task).items() if key not in UNSEEN
     }  # by what builds the data
     name = f"data of {task.own.build or task.name} {hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:8]}"
-    found = data_of(task).digest
     store.describe({name: found})
     if store.fact(name) != found:
         hint = "seed the generator that draws them" if task.own.build else "key 'task.directory' names other files"

@@ -8,7 +8,8 @@ import functools
 
 from actsearch.evaluators.activation import BUILT_IN, Activation, Elementwise
 from actsearch.evaluators.looks.first_look import WORST, CannotLook, first_look
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.network_task import NetworkTask
+from actsearch.evaluators.task import Task
 from actsearch.grammar.behaviour.profile import profile
 from actsearch.grammar.expression import Expression
 from actsearch.search.proposers.proposer import Describe
@@ -17,7 +18,7 @@ REFERENCE = BUILT_IN.read("swish")  # which every task was tried with before
 REMEMBERED = 4096  # functions: what the warm-up looked at, the surrogate needs not look at again
 
 
-def knowledge_of(task: TaskSettings, seed: int) -> Describe:
+def knowledge_of(task: Task, seed: int) -> Describe:
     """Return what describes an expression, the most telling number first; for a task without a network 0 and a profile.
 
     Args:
@@ -32,19 +33,20 @@ def knowledge_of(task: TaskSettings, seed: int) -> Describe:
     @functools.cache
     def nothing() -> list[float]:
         """Stands for what cannot be looked at: the worst readout, and zeros, as many as the network gives."""
+        if not isinstance(task, NetworkTask):  # a training of the user's own has no network to look at
+            return []
         try:
             look = first_look(REFERENCE, task, seed)
         except CannotLook:
             return []
-        return [WORST, *([0.0] * (len(look.numbers()) - 1))] if look else [0.0]
+        return [WORST, *([0.0] * (len(look.numbers()) - 1))]
 
     def seen(activation: Activation) -> list[float]:
-        if len(nothing()) < 2:  # a training of the user's own, or a network that cannot be looked at at all
+        if not isinstance(task, NetworkTask) or not nothing():  # nor one that cannot be looked at at all
             return [0.0]
         try:
-            look = first_look(activation, task, seed)
+            return first_look(activation, task, seed).numbers()
         except CannotLook:
             return nothing()
-        return look.numbers() if look else nothing()
 
     return describe

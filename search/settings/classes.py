@@ -3,6 +3,7 @@
 Not here: YAML (``reading``) and what is said of wrong ones (``sentences``).
 """
 
+import dataclasses
 from dataclasses import field
 from typing import Annotated
 
@@ -10,8 +11,8 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import complete
 from actsearch.grammar.parse import BadExpression
 from actsearch.search.ladder import FinalSettings, RungSettings, TransferSettings, completed
 from actsearch.search.proposers.registry import ProposerSettings
@@ -58,14 +59,17 @@ class SearchSettings:
     baselines: tuple[str, ...] = ("relu", "swish", "gelu", "tanh")
 
     def __post_init__(self) -> None:
-        """Open settings take the task's own values, the ladder's are in its steps; every baseline must be readable."""
-        object.__setattr__(self, "task", complete(self.task))  # frozen for everybody else
-        ladder, final = completed(self.task, self.ladder, self.final)
-        object.__setattr__(self, "ladder", ladder)
-        object.__setattr__(self, "final", final)
+        """The task must be one, and every baseline must be readable."""
+        resolve(self.task)
         vocabulary = vocabulary_of(self.space)
         for text in self.baselines:
             try:
                 vocabulary.read(text)
             except BadExpression as fault:
                 raise ValueError(f"key 'baselines': {fault}") from fault
+
+    def completed(self) -> "SearchSettings":
+        """Return the settings with the task's own values where they were left open, the ladder in its steps."""
+        task = resolve(self.task).settings
+        ladder, final = completed(task, self.ladder, self.final)
+        return dataclasses.replace(self, task=task, ladder=ladder, final=final)

@@ -72,7 +72,7 @@ def settings_of(path: Path | None, changes: Iterable[str]) -> SearchSettings:
 
 
 def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
-    """Check nested sections and build the settings.
+    """Check nested sections and build the settings, completed.
 
     Raises:
         BadSettings: unknown key, wrong type or impossible value.
@@ -88,7 +88,7 @@ def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
     except (TypeError, ValueError, RecursionError) as fault:
         raise BadSettings(f"settings are numbers, texts, lists and sections: {fault}") from fault
     try:
-        return TypeAdapter(SearchSettings).validate_json(text)
+        return TypeAdapter(SearchSettings).validate_json(text).completed()
     except ValidationError as fault:
         # an unknown key first: it is the likeliest reason why another one is missing
         first = min(fault.errors(), key=lambda error: error["type"] != "unexpected_keyword_argument")

@@ -5,8 +5,8 @@ import torch
 
 from actsearch.evaluators.data import mnist1d
 from actsearch.evaluators.outcome import Request, Status, child_seed
+from actsearch.evaluators.registry import TASKS, resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import TASKS, chance_of
 from actsearch.evaluators.training import train_population
 
 NAMES = ("relu", "swish", "cos_minus_x", "x_asinh_square", "tanh", "i0e(x)", "rrelu", "maxout")
@@ -15,11 +15,11 @@ HERE = [name for name in TASKS if name not in {"own", "fashion_mnist", "cifar10"
 
 def test_a_score_does_not_depend_on_the_neighbours(tiny_task: TaskSettings) -> None:
     requests = [Request(name, child_seed(1, name, 0), steps=4, test=True) for name in NAMES]
-    together = train_population(requests, tiny_task)
+    together = train_population(requests, resolve(tiny_task))
     for division in ([1, 7], [2, 3, 3], [1] * 8):
         rest, apart = list(requests), []
         for size in division:
-            apart += train_population(rest[:size], tiny_task)
+            apart += train_population(rest[:size], resolve(tiny_task))
             rest = rest[size:]
         assert [o.score for o in apart] == [o.score for o in together]
         assert [o.metrics for o in apart] == [o.metrics for o in together]
@@ -29,7 +29,7 @@ def test_a_score_does_not_depend_on_the_neighbours(tiny_task: TaskSettings) -> N
 @pytest.mark.parametrize("name", HERE)
 def test_the_same_seed_gives_the_same_score_and_another_seed_another(name: str) -> None:
     task = TaskSettings(name=name, batch=8, examples=64)
-    first, again, other = (train_population([Request("silu", s, steps=3)], task)[0].score for s in (1, 1, 2))
+    first, again, other = (train_population([Request("silu", s, steps=3)], resolve(task))[0].score for s in (1, 1, 2))
     assert first is not None
     assert first == again
     assert first != other
@@ -39,7 +39,9 @@ def test_the_same_seed_gives_the_same_score_and_another_seed_another(name: str) 
 @pytest.mark.parametrize("text", ["swish", "rrelu"])
 def test_looking_at_the_layers_does_not_change_the_score(kernel: str, text: str) -> None:
     found = [
-        train_population([Request(text, 4, 6)], TaskSettings(batch=32, kernel=kernel, diagnostics=looked))[0].score  # type: ignore[arg-type]
+        train_population([Request(text, 4, 6)], resolve(TaskSettings(batch=32, kernel=kernel, diagnostics=looked)))[
+            0
+        ].score  # type: ignore[arg-type]
         for looked in (True, False)
     ]
     assert found[0] == found[1]
@@ -49,10 +51,10 @@ def test_looking_at_the_layers_does_not_change_the_score(kernel: str, text: str)
 def test_a_diverging_child_is_a_result_and_harms_nobody(kernel: str) -> None:
     task = TaskSettings(batch=32, kernel=kernel)  # type: ignore[arg-type]
     requests = [Request(text, 3, steps=4) for text in ("relu", "exp(exp(exp(square(x))))", "silu")]
-    outcomes = train_population(requests, task)
+    outcomes = train_population(requests, resolve(task))
     assert [o.status for o in outcomes] == [Status.SCORED, Status.DIVERGED, Status.SCORED]
     assert "the training loss is not finite at step 1" in outcomes[1].reason
-    assert outcomes[2].metrics == train_population(requests[2:], task)[0].metrics
+    assert outcomes[2].metrics == train_population(requests[2:], resolve(task))[0].metrics
 
 
 @pytest.mark.parametrize("kernel", ["auto", "torch"])
@@ -60,16 +62,20 @@ def test_a_hopeless_child_is_stopped_with_its_reason_and_a_hopeful_one_ends_as_i
     plain = TaskSettings(batch=32, kernel=kernel)  # type: ignore[arg-type]
     strict = TaskSettings(batch=32, kernel=kernel, stop_after=0.5, stop_above=0.01)  # type: ignore[arg-type]
     mild = TaskSettings(batch=32, kernel=kernel, stop_after=0.5, stop_above=50.0)  # type: ignore[arg-type]
-    (reference,), (stopped,), (spared,) = (train_population([Request("relu", 3, 40)], t) for t in (plain, strict, mild))
+    (reference,), (stopped,), (spared,) = (
+        train_population([Request("relu", 3, 40)], resolve(t)) for t in (plain, strict, mild)
+    )
     assert stopped.status is Status.STOPPED
     assert stopped.reason.startswith("stopped after 20 steps: training loss ")
     assert spared.metrics == reference.metrics
-    (patient,) = train_population([Request("relu", 3, 40, patient=True)], strict)
+    (patient,) = train_population([Request("relu", 3, 40, patient=True)], resolve(strict))
     assert patient.metrics == reference.metrics
 
 
 def test_the_test_split_is_touched_for_finalists_only(tiny_task: TaskSettings) -> None:
-    candidate, finalist = train_population([Request("relu", 3, 2), Request("relu", 3, 2, test=True)], tiny_task)
+    candidate, finalist = train_population(
+        [Request("relu", 3, 2), Request("relu", 3, 2, test=True)], resolve(tiny_task)
+    )
     assert not any(name.startswith("test") for name in candidate.metrics)
     assert {"test_loss", "test_accuracy"} <= finalist.metrics.keys()
     assert candidate.score == finalist.score
@@ -78,10 +84,10 @@ def test_the_test_split_is_touched_for_finalists_only(tiny_task: TaskSettings) -
 @pytest.mark.slow
 def test_relu_learns_mnist1d_in_the_steps_of_the_task() -> None:
     steps = TASKS["mnist1d"].steps
-    (outcome,) = train_population([Request("relu", child_seed(0, "relu", 0), steps)], TaskSettings())
+    (outcome,) = train_population([Request("relu", child_seed(0, "relu", 0), steps)], resolve(TaskSettings()))
     assert outcome.metrics["validation_accuracy"] > 0.9
     assert outcome.score is not None
-    assert outcome.score < 0.3 < chance_of(TaskSettings())
+    assert outcome.score < 0.3 < resolve(TaskSettings()).chance
 
 
 @pytest.mark.slow
@@ -90,7 +96,7 @@ def test_relu_learns_mnist1d_in_the_steps_of_the_task() -> None:
     [("digits", 60, 0.9), ("mnist1d_mlp", 300, 0.5), ("mnist1d_transformer", 300, 0.4), ("text", 60, 0.2)],
 )
 def test_every_task_on_this_machine_learns(name: str, steps: int, accuracy: float) -> None:
-    (outcome,) = train_population([Request("gelu", 1, steps)], TaskSettings(name=name))
+    (outcome,) = train_population([Request("gelu", 1, steps)], resolve(TaskSettings(name=name)))
     assert outcome.metrics["validation_accuracy"] > accuracy
 
 

@@ -13,8 +13,8 @@ from actsearch.evaluators.contained import SETTINGS, Exited, contained
 from actsearch.evaluators.outcome import Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
-from actsearch.evaluators.task import prepare
 
 CHANGES = {
     "directory": "os.chdir('/')",
@@ -130,12 +130,12 @@ def test_what_a_file_sets_while_it_is_imported_holds_for_its_own_code_alone(tmp_
     found = []
     for name in ("wide", "plain", "wide"):
         task = TaskSettings(name="own", own=OwnSettings(score=f"{tmp_path / name}.py:score"))
-        prepare(task)
+        resolve(task).prepare()
         with SerialPool(task, PoolSettings(kind="serial")) as pool:
             found.append(dict(pool.evaluate([Request("relu", 1, 1)]))[0].score)
     assert found == [8.0, 4.0, 8.0]
     assert torch.get_default_dtype() is torch.float32
     (tmp_path / "ends.py").write_text("import sys\nsys.exit(1)\n")
     with pytest.raises(BadOwnTask, match="cannot be imported"):
-        prepare(TaskSettings(name="own", own=OwnSettings(score=f"{tmp_path / 'ends'}.py:score")))
+        resolve(TaskSettings(name="own", own=OwnSettings(score=f"{tmp_path / 'ends'}.py:score"))).prepare()
     assert os.getcwd() == str(Path.cwd())

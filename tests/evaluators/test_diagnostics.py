@@ -11,6 +11,7 @@ from actsearch.evaluators.data.dataset import Split
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.looks.diagnostics import BINS, gradient_norms, learning_curve, look_at
 from actsearch.evaluators.outcome import Request
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population
 
@@ -84,7 +85,7 @@ def test_the_learning_curve_is_the_mean_of_spans() -> None:
 @pytest.mark.parametrize("kernel", ["auto", "torch"])
 def test_a_trained_child_tells_all_of_it_by_layer(kernel: str) -> None:
     task = TaskSettings(batch=32, kernel=kernel)  # type: ignore[arg-type]
-    facts = train_population([Request("swish", 1, 30)], task)[0].diagnostics
+    facts = train_population([Request("swish", 1, 30)], resolve(task))[0].diagnostics
     assert {name: len(values) for name, values in facts.items()} == {
         "learning_curve": 20, "gradient_norm_start": 10, "gradient_norm_end": 10, "dead_share": 7, "saturated_share": 7,
         "sparsity": 7, "output_mean": 7, "output_variance": 7, "largest_output": 7, "not_finite_share": 7,

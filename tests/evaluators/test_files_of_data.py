@@ -14,6 +14,7 @@ import torch
 from actsearch.evaluators.data import cifar, digits, idx, text
 from actsearch.evaluators.data.dataset import BadData
 from actsearch.evaluators.outcome import Request, Status
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population
 
@@ -50,7 +51,7 @@ def test_fashion_mnist_itself_is_read_and_learned() -> None:
     data = idx.load("")
     assert [len(split.labels) for split in (data.train, data.validation, data.test)] == [50_000, 10_000, 10_000]
     assert data.test.labels.bincount().tolist() == [1000] * 10
-    (outcome,) = train_population([Request("relu", 0, 30)], TaskSettings(name="fashion_mnist", batch=64))
+    (outcome,) = train_population([Request("relu", 0, 30)], resolve(TaskSettings(name="fashion_mnist", batch=64)))
     assert outcome.metrics["validation_accuracy"] > 0.5
 
 
@@ -197,7 +198,7 @@ def test_a_truncated_or_missing_cifar_file_is_refused_and_the_usual_folder_is_fo
 def test_resnet20_is_trained_on_files_of_cifars_format(tmp_path: Path) -> None:
     _cifar(tmp_path, 10)
     task = TaskSettings(name="cifar10", directory=str(tmp_path), batch=8, augment=True, optimiser="sgd")
-    assert train_population([Request("swish", 0, 2)], task)[0].status in {Status.SCORED, Status.DIVERGED}
+    assert train_population([Request("swish", 0, 2)], resolve(task))[0].status in {Status.SCORED, Status.DIVERGED}
 
 
 def test_digits_are_scikit_learns() -> None:

@@ -10,7 +10,9 @@ from sklearn.model_selection import LeaveOneOut, cross_val_predict
 
 from actsearch.evaluators.activation import BUILT_IN, Elementwise
 from actsearch.evaluators.looks.first_look import RIDGE, _readout, first_look
+from actsearch.evaluators.registry import resolve_network
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
+from actsearch.evaluators.task import BadTask
 from actsearch.grammar.rows.known import read
 
 
@@ -36,9 +38,8 @@ def test_features_that_know_nothing_read_out_nothing() -> None:
 @pytest.mark.parametrize("task", ["mnist1d", "mnist1d_mlp", "mnist1d_transformer", "digits"])
 def test_every_task_with_a_network_can_be_looked_at(task: str) -> None:
     settings = TaskSettings(name=task)
-    look, again = (first_look(BUILT_IN.read("relu(x)"), settings, seed=3) for _ in range(2))
-    other = first_look(BUILT_IN.read("relu(x)"), settings, seed=4)
-    assert look is not None
+    look, again = (first_look(BUILT_IN.read("relu(x)"), resolve_network(settings), seed=3) for _ in range(2))
+    other = first_look(BUILT_IN.read("relu(x)"), resolve_network(settings), seed=4)
     assert look == again != other
     assert len(look.agreement) == len(look.gradient_norm)
     assert all(-1 <= cosine <= 1.0001 for cosine in look.agreement)
@@ -48,18 +49,18 @@ def test_every_task_with_a_network_can_be_looked_at(task: str) -> None:
 @pytest.mark.parametrize("text", ["exp(exp(square(x)))", "div(beta,add(x,neg(x)))", "mul(x,0)"])
 def test_what_cannot_be_computed_still_gives_finite_numbers(text: str) -> None:
     expression = "sub(x,x)" if text == "mul(x,0)" else text
-    look = first_look(Elementwise(read(expression)), TaskSettings(), seed=0)
-    assert look is not None
+    look = first_look(Elementwise(read(expression)), resolve_network(TaskSettings()), seed=0)
     assert all(math.isfinite(number) for number in look.numbers())
 
 
 def test_the_readout_tells_a_good_function_from_a_hopeless_one() -> None:
-    relu, wild = (first_look(BUILT_IN.read(text), TaskSettings(), seed=0) for text in ("relu(x)", "sin(cube(x))"))
-    assert relu is not None
-    assert wild is not None
+    relu, wild = (
+        first_look(BUILT_IN.read(text), resolve_network(TaskSettings()), seed=0) for text in ("relu(x)", "sin(cube(x))")
+    )
     assert relu.readout > wild.readout + 0.05
 
 
-def test_a_task_without_a_network_shows_nothing() -> None:
+def test_a_whole_training_of_the_users_has_no_network_to_look_at() -> None:
     settings = TaskSettings(name="own", own=OwnSettings(score="module:function"))
-    assert first_look(BUILT_IN.read("relu(x)"), settings, seed=0) is None
+    with pytest.raises(BadTask, match="'module:function' is a whole training, which has no network to look at"):
+        resolve_network(settings)

@@ -19,8 +19,8 @@ from actsearch.evaluators.native.compiler import NotNativeError, is_available, l
 from actsearch.evaluators.native.tape import OPERATIONS, RULES, tape_of
 from actsearch.evaluators.networks.resnet1d import ResNet1d
 from actsearch.evaluators.outcome import Request, Status, child_seed
+from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import complete, data_of
 from actsearch.evaluators.training import train_population
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.render import Function, compile_expression
@@ -154,7 +154,7 @@ def test_every_operation_of_the_kernel_is_used_by_a_rule() -> None:
 
 def _scores(texts: tuple[str, ...], steps: int, **changes: str) -> list[float]:
     requests = [Request(text, child_seed(5, text, 0), steps, test=True) for text in texts]
-    outcomes = train_population(requests, TaskSettings(diagnostics=False, **changes))  # type: ignore[arg-type]
+    outcomes = train_population(requests, resolve(TaskSettings(diagnostics=False, **changes)))  # type: ignore[arg-type]
     assert all(outcome.status is Status.SCORED for outcome in outcomes)
     return [value for outcome in outcomes for value in outcome.metrics.values()]
 
@@ -181,7 +181,7 @@ def test_the_kernel_follows_the_settings_as_torch_does(changes: dict[str, int]) 
     found = []
     for kernel in ("native", "torch"):
         task = TaskSettings(**({"batch": 32} | changes), kernel=kernel, diagnostics=False)  # type: ignore[arg-type]
-        (outcome,) = train_population([Request("silu", 7, 5)], task)
+        (outcome,) = train_population([Request("silu", 7, 5)], resolve(task))
         found.append(outcome.score)
     assert found[0] == pytest.approx(found[1], rel=2e-4)
 
@@ -191,18 +191,18 @@ def test_the_kernel_follows_the_settings_as_torch_does(changes: dict[str, int]) 
 )
 def test_what_the_kernel_cannot_do_torch_does_and_asking_for_the_kernel_says_why(changes: dict[str, int]) -> None:
     task = TaskSettings(**changes)  # type: ignore[arg-type]
-    assert train_population([Request("relu", 7, 2)], task)[0].status is Status.SCORED
+    assert train_population([Request("relu", 7, 2)], resolve(task))[0].status is Status.SCORED
     with pytest.raises(ValueError, match=r"key 'task.kernel': .* use auto or torch"):
-        train_population([Request("relu", 7, 2)], TaskSettings(**changes, kernel="native"))  # type: ignore[arg-type]
+        train_population([Request("relu", 7, 2)], resolve(TaskSettings(**changes, kernel="native")))  # type: ignore[arg-type]
 
 
 @native
 def test_a_network_with_other_layers_than_the_kernel_lays_out_is_refused_not_read_beyond_its_end() -> None:
-    data, order = data_of(complete(TaskSettings())), torch.zeros(1, 32, dtype=torch.int64)
+    data, order = resolve_network(TaskSettings()).data, torch.zeros(1, 32, dtype=torch.int64)
     with torch.random.fork_rng(devices=[]):
         network = ResNet1d(data.classes, lambda channels, dimension=None: torch.nn.ReLU())
     with pytest.raises(NotNativeError, match="lays out 32 parameters, the network has 25"):
-        NativeChild(network, BUILT_IN.read("relu").function, data.train, order, complete(TaskSettings()))
+        NativeChild(network, BUILT_IN.read("relu").function, data.train, order, resolve(TaskSettings()).settings)
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ def test_without_a_compiler_torch_trains_the_child(monkeypatch: pytest.MonkeyPat
     assert not is_available()
     with pytest.raises(NotNativeError, match="no C compiler found"):
         library()
-    assert train_population([Request("relu", 7, 2)], tiny_task)[0].status is Status.SCORED
+    assert train_population([Request("relu", 7, 2)], resolve(tiny_task))[0].status is Status.SCORED
 
 
 @native
@@ -242,7 +242,7 @@ def test_a_cache_that_cannot_be_written_costs_the_kernel_alone(
 ) -> None:
     monkeypatch.setenv("ACTSEARCH_CACHE", "/proc/nowhere")
     assert not is_available()
-    assert train_population([Request("relu", 7, 2)], TaskSettings(name="digits"))[0].status is Status.SCORED
+    assert train_population([Request("relu", 7, 2)], resolve(TaskSettings(name="digits")))[0].status is Status.SCORED
 
 
 @native
@@ -259,9 +259,10 @@ def test_the_kernel_is_compiled_once_and_found_again(monkeypatch: pytest.MonkeyP
 
 def _train_in_another_process(cache: Path) -> str:
     program = (
-        "from actsearch.evaluators.outcome import Request; from actsearch.evaluators.settings import TaskSettings; "
+        "from actsearch.evaluators.outcome import Request; from actsearch.evaluators.registry import resolve; "
+        "from actsearch.evaluators.settings import TaskSettings; "
         "from actsearch.evaluators.training import train_population; "
-        "print(train_population([Request('silu', 7, 3)], TaskSettings(batch=32, kernel='native'))[0].score)"
+        "print(train_population([Request('silu', 7, 3)], resolve(TaskSettings(batch=32, kernel='native')))[0].score)"
     )
     environment = os.environ | {"ACTSEARCH_CACHE": str(cache)}
     answer = subprocess.run(

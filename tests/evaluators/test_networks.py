@@ -10,8 +10,9 @@ from actsearch.evaluators.networks.mlp import MLP
 from actsearch.evaluators.networks.resnet1d import ResNet1d
 from actsearch.evaluators.networks.resnet2d import ResNet2d
 from actsearch.evaluators.networks.transformer import CharacterModel, SequenceClassifier
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import BadTask, prepare
+from actsearch.evaluators.task import BadTask
 
 SILU = BUILT_IN.read("silu").make
 
@@ -81,4 +82,4 @@ def test_images_that_are_too_small_are_refused_in_one_sentence(make: MakeActivat
 
 def test_a_width_that_the_heads_cannot_share_is_refused_before_anything_is_trained() -> None:
     with pytest.raises(BadTask, match="key 'width': must be a multiple of 4 for this child, found 50"):
-        prepare(TaskSettings(name="mnist1d_transformer", width=50))
+        resolve(TaskSettings(name="mnist1d_transformer", width=50)).prepare()

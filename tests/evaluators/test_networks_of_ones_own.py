@@ -14,8 +14,8 @@ from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.own.places import network
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
+from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
-from actsearch.evaluators.task import complete, data_of, prepare
 from actsearch.evaluators.training import train_population
 
 Write = Callable[..., TaskSettings]
@@ -59,12 +59,12 @@ def write(tmp_path: Path) -> Write:
 
 
 def _train(task: TaskSettings, *texts: str, seed: int = 1) -> list[Outcome]:
-    return train_population([Request(text, seed, task.steps, test=True) for text in texts], task)
+    return train_population([Request(text, seed, task.steps, test=True) for text in texts], resolve(task))
 
 
 def test_a_good_network_is_trained_and_nothing_is_said(write: Write) -> None:
     task = write(HEAD)
-    assert prepare(task) == []
+    assert resolve(task).prepare() == []
     assert all(outcome.status is Status.SCORED for outcome in _train(task, "relu", "swish", "tanh"))
 
 
@@ -89,7 +89,7 @@ SHARED = {
 @pytest.mark.parametrize("source", SHARED.values(), ids=SHARED)
 def test_a_network_that_comes_back_a_second_time_is_refused(write: Write, source: str) -> None:
     with pytest.raises(BadOwnTask, match="again when it is called a second time: the next child would go on from this"):
-        prepare(write(source))
+        resolve(write(source)).prepare()
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_a_network_that_comes_back_a_second_time_is_refused(write: Write, source
 )
 def test_what_is_copied_or_has_no_weights_starts_afresh(write: Write, source: str) -> None:
     task = write(source)
-    prepare(task)
+    resolve(task).prepare()
     together, alone = _train(task, "relu", "swish")[1], _train(task, "swish")[0]
     assert together.metrics == alone.metrics
     assert together.diagnostics == alone.diagnostics
@@ -149,11 +149,11 @@ def test_a_training_of_ones_own_may_keep_a_network_that_it_starts_anew(write: Wr
 
 def test_a_network_that_changes_its_input_changes_nobody_elses(write: Write) -> None:
     task = write(HEAD.replace("h = self.relu(", "x -= x.mean(0)\n        x *= 2\n        h = self.relu("))
-    prepare(task)
-    before = data_of(complete(task)).digest
+    resolve(task).prepare()
+    before = resolve_network(task).data.digest
     together, alone = _train(task, "relu", "swish")[1], _train(task, "swish")[0]
     assert together.metrics == alone.metrics
-    assert data_of(complete(task)).digest == before
+    assert resolve_network(task).data.digest == before
 
 
 # ---- randomness ----
@@ -181,8 +181,10 @@ def test_data_and_weights_from_every_global_generator_are_the_same_each_time(wri
         np_state_matters = torch.rand(3, generator=torch.Generator().manual_seed(len(found)))
         assert np_state_matters.shape == (3,)
         task = write(comment + source)
-        prepare(task)
-        found.append((data_of(complete(task)).digest, _train(task, "swish")[0].metrics, _train(task, "swish", seed=2)))
+        resolve(task).prepare()
+        found.append(
+            (resolve_network(task).data.digest, _train(task, "swish")[0].metrics, _train(task, "swish", seed=2))
+        )
     assert found[0][:2] == found[1][:2]
     assert found[0][2][0].metrics != found[0][1]
 
@@ -200,7 +202,7 @@ def test_data_and_weights_from_every_global_generator_are_the_same_each_time(wri
 )  # fmt: skip
 def test_what_no_seed_reaches_is_refused(write: Write, source: str, complaint: str) -> None:
     with pytest.raises(BadOwnTask, match=complaint):
-        prepare(write(source))
+        resolve(write(source)).prepare()
 
 
 # ---- the candidate is what is scored ----
@@ -223,8 +225,8 @@ def build(settings):
 
 def test_an_encoder_layer_of_torch_is_scored_with_the_candidate_and_not_by_its_fast_path(write: Write) -> None:
     task = write(ENCODER)
-    assert prepare(task) == []
-    settings, data = complete(task), data_of(complete(task))
+    assert resolve(task).prepare() == []
+    settings, data = resolve(task).settings, resolve_network(task).data
     with contained(0):
         model = network(settings, data, BUILT_IN.read("gauss").make).eval()
         as_in_training = model(data.validation.inputs)
@@ -260,12 +262,12 @@ def test_by_itself_torch_evaluates_an_encoder_layer_with_the_activation_it_was_m
 )  # fmt: skip
 def test_a_layer_that_does_not_matter_where_it_should_is_refused(write: Write, forward: str, complaint: str) -> None:
     with pytest.raises(BadOwnTask, match=complaint):
-        prepare(write(HEAD.replace("h = self.relu(self.first(x))", forward)))
+        resolve(write(HEAD.replace("h = self.relu(self.first(x))", forward))).prepare()
 
 
 def test_activations_that_are_called_as_functions_are_said(write: Write) -> None:
     source = HEAD.replace("self.second(h)", "self.second(F.relu(torch.relu(F.gelu(h))))")
-    notices = prepare(write(source))
+    notices = resolve(write(source)).prepare()
     assert [notice.partition(" as a function")[0] for notice in notices] == [
         "the network also calls gelu once", "the network also calls relu 2 times",
     ]  # fmt: skip
@@ -273,7 +275,7 @@ def test_activations_that_are_called_as_functions_are_said(write: Write) -> None
 
 def test_a_network_that_leaves_layers_out_at_random_in_training_is_no_fault(write: Write) -> None:
     drops = "h = self.first(x)\n        if not self.training or random.random() < 0.7:\n            h = self.relu(h)"
-    prepare(write(HEAD.replace("h = self.relu(self.first(x))", drops)))
+    resolve(write(HEAD.replace("h = self.relu(self.first(x))", drops))).prepare()
 
 
 BUILD = "def build(settings):\n    net = Net()\n    {}\n    return net, data()\n"
@@ -293,7 +295,7 @@ REPEATS = {
 @pytest.mark.parametrize("source", REPEATS.values(), ids=REPEATS)
 def test_a_training_that_would_not_come_out_the_same_twice_is_refused(write: Write, source: str) -> None:
     with pytest.raises(BadOwnTask, match="two trainings with the same seed come to other losses"):
-        prepare(write(source))
+        resolve(write(source)).prepare()
 
 
 GOOD = {
@@ -311,7 +313,7 @@ GOOD = {
 @pytest.mark.parametrize("source", GOOD.values(), ids=GOOD)
 def test_what_is_right_if_unusual_is_trained_with_every_candidate(write: Write, source: str) -> None:
     task = write(HEAD + source)
-    assert prepare(task) == []
+    assert resolve(task).prepare() == []
     outcomes = _train(task, "relu", "tanh", "gelu", "exp(neg(square(x)))")
     assert [outcome.status for outcome in outcomes] == [Status.SCORED] * 4
     assert len({outcome.score for outcome in outcomes}) == 4
@@ -324,14 +326,14 @@ def test_a_layer_that_is_compiled_is_said_and_not_passed_over(write: Write) -> N
         + BUILD.format("warnings.simplefilter('ignore'); net.relu = torch.jit.script(nn.Sequential(nn.ReLU()))")
     )
     with pytest.raises(BadOwnTask, match=r"layer 'relu.0' of the network is compiled \(torch.jit\)"):
-        prepare(task)
+        resolve(task).prepare()
 
 
 def test_a_first_look_does_not_end_where_the_last_linear_layer_is_not_the_classifier(write: Write) -> None:
     source = HEAD.replace(
         "return self.last(self.relu2(self.second(h)).mean(1))", "return self.last(self.relu2(self.second(h))).mean(1)"
     )
-    look = first_look(BUILT_IN.read("swish"), write(source), 0)
+    look = first_look(BUILT_IN.read("swish"), resolve_network(write(source)), 0)
     assert look is not None
     assert look.readout == 0.0
 
@@ -416,9 +418,9 @@ def test_channels_are_found_behind_all_that_stands_in_front_of_activations(
         made.append((channels, dimension))
         return nn.ReLU()
 
-    settings = complete(write(source))
+    task = resolve_network(write(source))
     with torch.random.fork_rng():
-        network(settings, data_of(settings), make)
+        network(task.settings, task.data, make)
     assert made == [expected]
 
 
@@ -430,7 +432,7 @@ def test_where_nothing_tells_the_channels_the_user_must(write: Write) -> None:
     with pytest.raises(
         BadOwnTask, match=r"nothing in front of it tells where its channels are: say it with task.own.dim"
     ):
-        prepare(write(source))
+        resolve(write(source)).prepare()
 
 
 LAYERED = (
@@ -459,11 +461,11 @@ def test_the_channels_of_each_place_are_found_by_the_layer_in_front(write: Write
         made.append((channels, dimension))
         return BUILT_IN.read("swish").make(channels, dimension)
 
-    settings = complete(write(LAYERED))
+    task = resolve_network(write(LAYERED))
     with torch.random.fork_rng():
-        network(settings, data_of(settings), make)
+        network(task.settings, task.data, make)
     assert made == [(7, 1), (9, -1), (9, 1)]
-    prepare(write(LAYERED))
+    resolve(write(LAYERED)).prepare()
     assert len(_train(write(LAYERED), "swish")[0].diagnostics["betas"]) == 9
 
 
@@ -471,15 +473,18 @@ def test_the_channels_of_each_place_are_found_by_the_layer_in_front(write: Write
 def test_a_dimension_that_contradicts_the_layer_in_front_is_said(write: Write, dimension: int, place: str) -> None:
     task = write(LAYERED, build="build", dimension=dimension)
     with pytest.raises(BadOwnTask, match=f"key 'task.own.dimension': says {dimension}, but layer '{place}' gets"):
-        prepare(task)
+        resolve(task).prepare()
     assert (
-        prepare(write(LAYERED, build="build", dimension=dimension, replace=("c",) if dimension == 1 else ("b",))) == []
+        resolve(
+            write(LAYERED, build="build", dimension=dimension, replace=("c",) if dimension == 1 else ("b",))
+        ).prepare()
+        == []
     )
 
 
 def test_a_dimension_that_is_not_there_is_said(write: Write) -> None:
     with pytest.raises(BadOwnTask, match="without dimension 5"):
-        prepare(write(HEAD, build="build", dimension=5))
+        resolve(write(HEAD, build="build", dimension=5)).prepare()
 
 
 def test_a_training_of_ones_own_says_where_its_channels_are(write: Write) -> None:
@@ -521,12 +526,12 @@ def test_what_the_loss_or_the_gradient_will_not_take_is_said_before_training(
     write: Write, source: str, complaint: str
 ) -> None:
     with pytest.raises(BadOwnTask, match=complaint):
-        prepare(write(source))
+        resolve(write(source)).prepare()
 
 
 def test_a_network_of_another_type_is_trained_when_its_file_says_so(write: Write) -> None:
     source = HEAD.replace("X = torch.randn", "torch.set_default_dtype(torch.float64)\nX = torch.randn")
     task = write(source)
-    prepare(task)
+    resolve(task).prepare()
     assert _train(task, "swish")[0].status is Status.SCORED
     assert torch.get_default_dtype() is torch.float32

@@ -8,8 +8,9 @@ import torch
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
-from actsearch.evaluators.task import BadTask, chance_of, prepare
+from actsearch.evaluators.task import BadTask
 from actsearch.evaluators.training import train_population
 from actsearch.search.command_line import main
 from tests.test_tiny import TINY
@@ -45,19 +46,19 @@ def _task(tmp_path: Path, source: str = GOOD, **own: object) -> TaskSettings:
 
 
 def _train(task: TaskSettings, text: str = "swish", steps: int = 40) -> Outcome:
-    return train_population([Request(text, 1, steps, test=True)], task)[0]
+    return train_population([Request(text, 1, steps, test=True)], resolve(task))[0]
 
 
 def test_a_network_of_ones_own_is_trained_with_the_candidate_in_place_of_its_rectifiers(tmp_path: Path) -> None:
     task = _task(tmp_path, build="build")
-    prepare(task)
+    resolve(task).prepare()
     outcome = _train(task)
     assert outcome.metrics["test_accuracy"] > 0.8
     assert len(outcome.diagnostics["dead_share"]) == 2  # both places
     assert len(outcome.diagnostics["betas"]) == 6  # least, mean and most of each
     assert _train(task).metrics == outcome.metrics
     assert _train(task, "tanh").metrics != outcome.metrics
-    assert chance_of(task) == pytest.approx(0.6931, abs=1e-4)
+    assert resolve(task).chance == pytest.approx(0.6931, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -70,11 +71,11 @@ def test_layers_are_named_by_place_or_by_type(tmp_path: Path, replace: tuple[str
 
 def test_a_training_of_ones_own_gives_the_score(tmp_path: Path) -> None:
     task = _task(tmp_path, score="score", chance=3.0)
-    prepare(task)
+    resolve(task).prepare()
     outcome = _train(task, "relu", steps=7)
     x = torch.linspace(-1, 1, 12)
     assert outcome.score == pytest.approx(float(torch.relu(x).square().mean()) + 8, rel=1e-6)
-    assert chance_of(task) == 3.0
+    assert resolve(task).chance == 3.0
 
 
 @pytest.mark.parametrize(
@@ -95,7 +96,7 @@ def test_what_is_wrong_with_ones_own_task_is_said_before_anything_is_trained(
     tmp_path: Path, source: str, keys: dict[str, object], complaint: str
 ) -> None:
     with pytest.raises((BadOwnTask, BadTask), match=complaint):
-        prepare(_task(tmp_path, source, **keys))
+        resolve(_task(tmp_path, source, **keys)).prepare()
 
 
 def test_a_layer_that_stands_in_two_places_is_replaced_in_both_and_one_of_two_widths_is_refused(tmp_path: Path) -> None:
@@ -104,11 +105,11 @@ def test_a_layer_that_stands_in_two_places_is_replaced_in_both_and_one_of_two_wi
     )
     shared = shared.replace("6, 3), nn.ReLU()", "6, 3), act").replace("    model =", "    act = nn.ReLU()\n    model =")
     task = _task(tmp_path, shared, build="build")
-    prepare(task)
+    resolve(task).prepare()
     assert len(_train(task, steps=2).diagnostics["sparsity"]) == 2
     uneven = shared.replace("nn.Conv1d(6, 6, 3)", "nn.Conv1d(6, 4, 3)").replace("nn.Linear(24", "nn.Linear(16")
     with pytest.raises(BadOwnTask, match=r"layer '1' of the network is used with 4 and 6 channels: give each use"):
-        prepare(_task(tmp_path, uneven, build="build"))
+        resolve(_task(tmp_path, uneven, build="build")).prepare()
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_a_layer_that_stands_in_two_places_is_replaced_in_both_and_one_of_two_wi
 )
 def test_labels_that_are_no_classes_are_refused(tmp_path: Path, source: str, complaint: str) -> None:
     with pytest.raises(BadOwnTask, match=complaint):
-        prepare(_task(tmp_path, source, build="build"))
+        resolve(_task(tmp_path, source, build="build")).prepare()
 
 
 def test_a_network_with_frozen_weights_is_looked_at_without_them(tmp_path: Path) -> None:
@@ -168,9 +169,9 @@ def test_settings_of_ones_own_task_are_checked(settings: dict[str, str], complai
 
 def test_a_task_of_ones_own_without_a_function_and_one_without_its_file_are_refused() -> None:
     with pytest.raises(BadTask, match=r"name it, task.own.build"):
-        prepare(TaskSettings(name="own"))
+        resolve(TaskSettings(name="own")).prepare()
     with pytest.raises(BadOwnTask, match=r"there is no file 'none.py'"):
-        prepare(TaskSettings(name="own", own=OwnSettings(build="none.py:build")))
+        resolve(TaskSettings(name="own", own=OwnSettings(build="none.py:build"))).prepare()
 
 
 @pytest.mark.parametrize(

@@ -154,7 +154,7 @@ def test_known_activations_stand_within_an_expression_as_well() -> None:
         ("sin", "at character 1: 'sin' takes 1 argument, found 0: write sin(x)"),
         ("beta(x)", "at character 1: 'beta' takes 0 arguments, found 1: write beta"),
         ("x*sigmoid(x)", "found '*'; write it as a function, mul(x,sigmoid(x))"),
-        ("sqrt(" * 480 + "x" + ")" * 480, "is nested deeper than 100"),
+        ("sqrt(" * 480 + "x" + ")" * 480, "is nested too deeply: expected at most 100 brackets"),
         ("x(x)", "at character 2: expected the end of the text, found '('"),
         ("mul(,x)", "at character 5: expected a name, found ','"),
         ("mul(x;x)", "at character 6: expected a name, '(', ',' or ')', found ';'"),

@@ -11,8 +11,8 @@ import pytest
 from scipy import stats
 
 from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import complete
 from actsearch.grammar.behaviour.fingerprint import behaviour, digest, fingerprint, twin_key
 from actsearch.grammar.rows.known import read
 from actsearch.search.benchmark.replay import file_of, load_table
@@ -41,8 +41,8 @@ def losses() -> dict[str, dict[str, np.ndarray]]:
 @pytest.fixture
 def found(tmp_path: Path, losses: dict[str, dict[str, np.ndarray]]) -> Challenge:
     """Return the challenge of a store in which tanh fails once, on the other task."""
-    ladder = rungs(complete(TaskSettings()), [], FinalSettings(1, SEEDS, 3000))
-    away = transfer_rung(dataclasses.replace(complete(TaskSettings(name="digits")), steps=60), SEEDS)
+    ladder = rungs(resolve(TaskSettings()).settings, [], FinalSettings(1, SEEDS, 3000))
+    away = transfer_rung(dataclasses.replace(resolve(TaskSettings(name="digits")).settings, steps=60), SEEDS)
     with Store(tmp_path, create=True) as store:
         store.add_rungs([*ladder, away])
         store.describe({"settings": json.dumps({"seed": 7})})
@@ -114,7 +114,7 @@ def test_a_run_without_swish_is_no_challenge_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Store(tmp_path, create=True) as store:
-        store.add_rungs(rungs(complete(TaskSettings()), [], FinalSettings(1, SEEDS, 3000)))
+        store.add_rungs(rungs(resolve(TaskSettings()).settings, [], FinalSettings(1, SEEDS, 3000)))
         store.describe({"settings": json.dumps({"seed": 7}), "finished": "1"})
     assert "has no swish to compare with" in _refusal("challengers", tmp_path, monkeypatch, capsys)
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from actsearch.evaluators.activation import BASELINES
-from actsearch.evaluators.task import TASKS
+from actsearch.evaluators.registry import TASKS
 from actsearch.grammar.rows.known import KNOWN, read
 from actsearch.search import export as export_module
 from actsearch.search.command_line import main

@@ -10,8 +10,8 @@ import pytest
 from actsearch.evaluators.native import compiler
 from actsearch.evaluators.native.compiler import is_available
 from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
-from actsearch.evaluators.task import complete
 from actsearch.search.jobs import launch
 from actsearch.search.memory.decided import KERNEL, NotTheSame, decided
 from actsearch.search.memory.records import SEARCH
@@ -90,7 +90,7 @@ def _own(directory: Path) -> TaskSettings:
 def test_a_run_is_not_gone_on_with_on_other_data(tmp_path: Path) -> None:
     run, task = tmp_path / "run", _own(tmp_path)
     for _ in range(2):
-        assert _said(run, task) == (complete(task), [])
+        assert _said(run, task) == (resolve(task).settings, [])
     with sqlite3.connect(run / FILE_NAME) as connection:
         assert connection.execute("UPDATE run SET value = 'else' WHERE key LIKE 'data of %'").rowcount == 1
     connection.close()

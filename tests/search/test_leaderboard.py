@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import kendalltau
 
 from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import complete
 from actsearch.grammar.behaviour.fingerprint import behaviour, digest, fingerprint, twin_key
 from actsearch.grammar.rows.known import read
 from actsearch.search.ladder import FinalSettings, RungSettings, rungs, transfer_rung
@@ -24,7 +24,7 @@ from actsearch.search.ranking.rung_facts import agreements, facts
 from actsearch.search.reward import Scale, reward
 from actsearch.search.show.run_tables import remarks, rung_tables, transfer_table
 
-TASK = complete(TaskSettings())
+TASK = resolve(TaskSettings()).settings
 LADDER = rungs(TASK, [RungSettings(0.5, 4, 1)], FinalSettings(3, 2, 8))
 
 

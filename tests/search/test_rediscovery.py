@@ -11,8 +11,8 @@ from pydantic import RootModel
 from scipy.stats import kendalltau
 
 from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import complete
 from actsearch.grammar.behaviour.fingerprint import behaviour, digest, fingerprint, twin_key
 from actsearch.grammar.rows.known import read
 from actsearch.search.benchmark.replay import Table
@@ -47,7 +47,7 @@ def test_the_definition_holds_swish_like_what_the_paper_does() -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     found = Store(tmp_path, create=True)
-    found.add_rungs(rungs(complete(TaskSettings()), [], FinalSettings(2, SEEDS, 8)))
+    found.add_rungs(rungs(resolve(TaskSettings()).settings, [], FinalSettings(2, SEEDS, 8)))
     found.describe({"settings": json.dumps({"seed": 3, "space": {"units": 1}})})
     texts = ["relu(x)", "div(x,x)", *SEARCH_LOSSES]
     rows = {t: Behaviour(digest(n), t, t == "relu(x)", twin_key(n)) for t in texts for n in [behaviour(read(t))]}

@@ -10,14 +10,14 @@ import pytest
 
 from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import complete
 from actsearch.search.ladder import transfer_rung
 from actsearch.search.memory.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
 from actsearch.search.memory.store import FILE_NAME, SCHEMA_VERSION, Store, StoreError
 
 PROPOSAL = StoredProposal(1, (0, 0, 1, 2, 30), "add(x,neg(x))", "f1")
-RUNG = Rung(SEARCH, complete(TaskSettings()), 1, test=False)
+RUNG = Rung(SEARCH, resolve(TaskSettings()).settings, 1, test=False)
 FIRST, SECOND = Behaviour("f0", "relu(x)", True, "t0"), Behaviour("f1", "add(x,neg(x))", False, "t1")
 RECORD = Record(Key("f1", SEARCH, 0), Request("add(x,neg(x))", 5, 3), Outcome(Status.SCORED, 0.5, metrics={"a": 1.0}))
 

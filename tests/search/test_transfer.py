@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
-from actsearch.evaluators.task import complete
 from actsearch.search import jobs
 from actsearch.search.command_line import main
 from actsearch.search.jobs import launch
@@ -120,7 +120,7 @@ def test_wrong_input_is_one_sentence(
 def test_a_rung_elsewhere_is_named_by_what_tells_it_from_others() -> None:
     task = TaskSettings(name="digits")
     assert transfer_rung(task, 1).name == "digits, 60 steps"
-    assert transfer_rung(complete(task), 1) == transfer_rung(task, 1)
+    assert transfer_rung(resolve(task).settings, 1) == transfer_rung(task, 1)
     assert transfer_rung(TaskSettings(name="digits", steps=9, width=64), 1).name == "digits, 9 steps, width 64"
 
 

@@ -1,0 +1,250 @@
+"""A task of a network and data: how its children are made, tried, trained and scored.
+
+A child's numbers depend on its activation and its seed alone. Not here: which networks and data there are
+(``registry``) and what trains them, step by step (``torch_child``, ``native.child``).
+"""
+
+import functools
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from actsearch.evaluators.activation import BUILT_IN, Activation
+from actsearch.evaluators.data.dataset import BadData, DataSet
+from actsearch.evaluators.device import device_of
+from actsearch.evaluators.initialisation import initialise
+from actsearch.evaluators.layers import MakeActivation
+from actsearch.evaluators.looks.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
+from actsearch.evaluators.native.child import NativeChild
+from actsearch.evaluators.native.compiler import NotNativeError, is_available
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.own.check import check
+from actsearch.evaluators.own.trial import first_of
+from actsearch.evaluators.schedule import batches
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import BadTask, Task
+from actsearch.evaluators.torch_child import TorchChild
+
+RECENT = 20  # steps whose mean loss says whether a child is hopeless
+Child = NativeChild | TorchChild
+Seen = TypeVar("Seen", list[float], Facts)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Data and network of one name, with the values that settings take where they are left open.
+
+    Args:
+        load: returns the data set; called once per worker.
+        network: makes the child, with weights yet to be drawn.
+        purpose: what it is good for, one line for people.
+        steps, batch, learning_rate, width, init: see ``TaskSettings``.
+        large: whether a GPU pays.
+    """
+
+    load: Callable[[TaskSettings], DataSet]
+    network: Callable[[TaskSettings, DataSet, MakeActivation], nn.Module]
+    purpose: str
+    steps: int
+    batch: int
+    learning_rate: float
+    width: int = 0
+    init: str = "he"
+    large: bool = False
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """A network before its first step.
+
+    Args:
+        network: with its weights drawn, on the task's device.
+        layers: the candidate's, in the order in which they were made.
+        generator: that drew the weights, for what is drawn further.
+    """
+
+    network: nn.Module
+    layers: list[nn.Module]
+    generator: torch.Generator
+
+
+@functools.lru_cache(maxsize=2)
+def _data_of(settings: TaskSettings, kind: Kind) -> DataSet:
+    return kind.load(settings).shortened(settings.examples).to(device_of(settings, large=kind.large))
+
+
+@dataclass(frozen=True)
+class NetworkTask(Task):
+    """Children are networks, trained on data by this engine; the user's own network and data included.
+
+    Args:
+        settings: complete.
+        kind: which network and data.
+    """
+
+    settings: TaskSettings
+    kind: Kind
+
+    @property
+    def data(self) -> DataSet:
+        """Loaded once a process and kept on the task's device.
+
+        Raises:
+            BadData, BadOwnTask: it cannot be read.
+        """
+        return _data_of(self.settings, self.kind)
+
+    @property
+    def chance(self) -> float:
+        """Cross-entropy of who knows nothing but how frequent each class is."""
+        return self.data.chance
+
+    @property
+    def is_cross_entropy(self) -> bool:
+        """It is."""
+        return True
+
+    @property
+    def device(self) -> str:
+        """A GPU where there is one and the child is large enough to gain."""
+        return device_of(self.settings, large=self.kind.large)
+
+    @property
+    def takes_kernel(self) -> bool:
+        """The default child, unless torch is asked for."""
+        return self.settings.name == "mnist1d" and self.settings.kernel == "auto"
+
+    @property
+    def slow_because(self) -> str:
+        """Without a compiler the default child is trained by torch, some six times slower."""
+        if self.settings.name != "mnist1d" or self.settings.kernel == "torch" or is_available():
+            return ""
+        return "no C compiler that works was found: children are trained by torch, many times slower"
+
+    def digest(self) -> str:
+        """Return the data's."""
+        return self.data.digest
+
+    def warm_up(self) -> None:
+        """Load the data, and see that the kernel is here where the driver has it."""
+        if self.takes_kernel and not is_available():
+            raise BadTask(
+                "key 'task.kernel': the driver has the kernel and a worker has not; use torch, or bring cc there"
+            )
+        _ = self.data
+
+    def build(self, activation: Activation, seed: int) -> Untrained:
+        """Return a network that holds the activation, before its first step; the one place where one is made."""
+        layers: list[nn.Module] = []
+
+        def make(channels: int, dimension: int | None = None) -> nn.Module:
+            layers.append(activation.make(channels, dimension))
+            return layers[-1]
+
+        generator = torch.Generator().manual_seed(seed)
+        network = self.kind.network(self.settings, self.data, make)
+        initialise(network, self.settings.init or "he", activation.function, generator)
+        return Untrained(network.to(self.data.train.inputs.device), layers, generator)
+
+    def child(self, untrained: Untrained, activation: Activation, steps: int) -> Child:
+        """Return the child that trains a network for so many steps, natively where the kernel can.
+
+        Raises:
+            BadTask: the kernel is asked for and cannot.
+        """
+        data, settings = self.data, self.settings
+        order = batches(len(data.train.labels), settings.batch, steps, untrained.generator)
+        if settings.kernel != "torch":
+            try:
+                return NativeChild(untrained.network, activation.function, data.train, order, settings)
+            except NotNativeError as fault:
+                if settings.kernel == "native":
+                    raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
+        return TorchChild(untrained.network, data.train, order, settings, untrained.generator)
+
+    def prepare(self) -> list[str]:
+        """Make the data, one child and the kernel."""
+        settings, data = self.settings, self.data
+        if self.takes_kernel:
+            is_available()  # compiled once, not by each worker
+        if settings.batch < 2:
+            raise BadTask(f"key 'task.batch': at least 2 examples are needed, found {settings.batch}")
+        if settings.augment and data.train.inputs.ndim != 4:
+            raise BadTask(
+                f"key 'task.augment': only images can be shifted and mirrored, task '{settings.name}' has none"
+            )
+        if settings.own.build:
+            if settings.kernel == "native":
+                raise BadTask("key 'task.kernel': the kernel knows the default child alone; use auto or torch")
+            return check(settings, data)
+        swish = BUILT_IN.read("swish")
+        try:
+            with torch.random.fork_rng(devices=[]):
+                untrained = self.build(swish, seed=0)
+                untrained.network.eval()(data.train.inputs[:2])
+            self.child(untrained, swish, steps=1)
+        except (BadData, BadTask):
+            raise
+        except (RuntimeError, ValueError) as fault:
+            raise BadTask(f"task '{settings.name}': {fault}") from fault
+        return []
+
+    def train(self, request: Request, activation: Activation) -> Outcome:
+        """Train, stop early what is hopeless, and score."""
+        started = time.perf_counter()
+        untrained = self.build(activation, request.seed)
+        norms = self._seen(lambda: self._gradient_norms(untrained.network))
+        child = self.child(untrained, activation, request.steps)
+        stop = round(self.settings.stop_after * request.steps)
+        if stop >= RECENT and not request.patient:
+            child.advance(stop)
+            recent = sum(child.losses[-RECENT:]) / RECENT
+            if math.isfinite(child.losses[-1]) and recent > self.settings.stop_above * self.chance:
+                reason = f"stopped after {stop} steps: training loss {recent:.3f}"
+                return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started)
+        if not child.losses or math.isfinite(child.losses[-1]):
+            child.advance(request.steps)
+        return self._outcome(request, child, untrained.layers, norms, started)
+
+    def _outcome(
+        self, request: Request, child: Child, layers: list[nn.Module], start_norms: list[float] | None, started: float
+    ) -> Outcome:
+        steps = len(child.losses)
+        if not math.isfinite(child.losses[-1]):
+            reason = f"the training loss is not finite at step {steps}"
+            return Outcome(Status.DIVERGED, reason=reason, seconds=time.perf_counter() - started)
+        metrics = {"train_loss": child.losses[-1]}
+        for name in ("validation", "test") if request.test else ("validation",):
+            metrics[f"{name}_loss"], metrics[f"{name}_accuracy"] = child.score(getattr(self.data, name))
+        broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
+        if broken:
+            reason = f"{broken} is not finite after {steps} steps"
+            return Outcome(Status.DIVERGED, reason=reason, seconds=time.perf_counter() - started)
+        facts: Facts = {}
+        if start_norms is not None:
+            network = child.trained_network()
+            end_norms = self._seen(lambda: self._gradient_norms(network))
+            seen = self._seen(lambda: look_at(network, layers, first_of(self.data.train, EXAMPLES)))
+            if end_norms is not None and seen is not None:
+                facts = {"learning_curve": learning_curve(child.losses), "gradient_norm_start": start_norms}
+                facts |= {"gradient_norm_end": end_norms} | seen
+        return Outcome(Status.SCORED, metrics["validation_loss"], "", time.perf_counter() - started, metrics, facts)
+
+    def _gradient_norms(self, network: nn.Module) -> list[float]:
+        return gradient_norms(network, first_of(self.data.train, EXAMPLES))
+
+    def _seen(self, look: Callable[[], Seen]) -> Seen | None:
+        """Return what is seen of a network; None where nobody looks, or the user's cannot be looked at."""
+        if not self.settings.diagnostics:
+            return None
+        try:
+            return look()
+        except Exception:
+            if self.settings.own.build:  # it costs no score
+                return None
+            raise

@@ -1,0 +1,123 @@
+"""Which tasks there are, and how settings become one.
+
+Not here: what a task is (``task``, ``network_task``, ``own.whole``).
+"""
+
+import dataclasses
+import difflib
+
+from actsearch.evaluators.data import cifar, digits, idx, mnist1d, text
+from actsearch.evaluators.data.dataset import DataSet
+from actsearch.evaluators.network_task import Kind, NetworkTask
+from actsearch.evaluators.networks.mlp import MLP
+from actsearch.evaluators.networks.mlp import WIDTH as MLP_WIDTH
+from actsearch.evaluators.networks.resnet1d import WIDTH, ResNet1d
+from actsearch.evaluators.networks.resnet2d import ResNet2d
+from actsearch.evaluators.networks.transformer import WIDTH as STREAM_WIDTH
+from actsearch.evaluators.networks.transformer import CharacterModel, SequenceClassifier
+from actsearch.evaluators.own import functions as own
+from actsearch.evaluators.own import places
+from actsearch.evaluators.own.whole import WholeTraining
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import BadTask, Task
+
+
+def _shape(data: DataSet) -> tuple[int, ...]:
+    return tuple(data.train.inputs.shape[1:])
+
+
+TASKS: dict[str, Kind] = {
+    "mnist1d": Kind(
+        lambda settings: mnist1d.load(),
+        lambda settings, data, make: ResNet1d(data.classes, make, settings.width),
+        "a small 1-D ResNet on MNIST-1D: under a second a child, ranks like the paper's CIFAR-10 (the default)",
+        steps=500, batch=32, learning_rate=5e-3, width=WIDTH,
+    ),
+    "mnist1d_mlp": Kind(
+        lambda settings: mnist1d.load(),
+        lambda settings, data, make: MLP(_shape(data), data.classes, make, settings.width),
+        "a multilayer perceptron on MNIST-1D: functions for networks without convolutions; reaches 65 %",
+        steps=500, batch=128, learning_rate=5e-3, width=MLP_WIDTH,
+    ),
+    "mnist1d_transformer": Kind(
+        lambda settings: mnist1d.load(),
+        lambda settings, data, make: SequenceClassifier(data.train.inputs.shape[1], data.classes, make, settings.width),
+        "a small transformer on MNIST-1D: functions for feed-forward blocks behind layer normalisation",
+        steps=500, batch=128, learning_rate=3e-3, width=STREAM_WIDTH, init="lecun",
+    ),
+    "digits": Kind(
+        lambda settings: digits.load(),
+        lambda settings, data, make: MLP(_shape(data), data.classes, make, settings.width),
+        "a perceptron on scikit-learn's digits: the smoke test; too easy to rank anything (sin wins)",
+        steps=60, batch=64, learning_rate=5e-3, width=32,
+    ),
+    "fashion_mnist": Kind(
+        lambda settings: idx.load(settings.directory),
+        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, settings.width, blocks=1),
+        "a small 2-D ResNet on Fashion-MNIST: real images; agrees with the default task at a higher price",
+        steps=400, batch=128, learning_rate=5e-3, width=8, large=True,
+    ),
+    "cifar10": Kind(
+        lambda settings: cifar.load(settings.directory, 10),
+        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, settings.width, blocks=3),
+        "ResNet-20 on CIFAR-10 as in the paper: hours a child on a CPU, minutes on a GPU",
+        steps=10_000, batch=128, learning_rate=5e-3, width=16, large=True,
+    ),
+    "cifar100": Kind(
+        lambda settings: cifar.load(settings.directory, 100),
+        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, settings.width, blocks=3),
+        "ResNet-20 on CIFAR-100: as cifar10, with finer classes",
+        steps=10_000, batch=128, learning_rate=5e-3, width=16, large=True,
+    ),
+    "text": Kind(
+        lambda settings: text.load(settings.directory),
+        lambda settings, data, make: CharacterModel(text.WINDOW, data.classes, make, settings.width),
+        "a character-level transformer on any text, by default Python's own library: functions for language models",
+        steps=300, batch=32, learning_rate=3e-3, width=STREAM_WIDTH, init="lecun", large=True,
+    ),
+    "own": Kind(
+        own.load,
+        places.network,
+        "your network and your data, or your whole training (task.own)",
+        steps=250, batch=128, learning_rate=5e-3, init="network", large=True,
+    ),
+}  # fmt: skip
+
+
+def resolve(settings: TaskSettings) -> Task:
+    """Return the task that the settings name, with the task's own values where they were left open.
+
+    Raises:
+        BadTask: unknown task, or one that lacks what it needs.
+    """
+    if settings.name not in TASKS:
+        near = difflib.get_close_matches(settings.name, TASKS, n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(TASKS)}"
+        raise BadTask(f"key 'task.name': unknown task '{settings.name}'; {hint}")
+    theirs = settings.own.build or settings.own.score
+    if settings.name == "own" and not theirs:
+        raise BadTask(
+            "key 'task.own': the task 'own' is a function of yours: name it, task.own.build or task.own.score"
+        )
+    if settings.name != "own" and theirs:
+        raise BadTask(
+            f"key 'task.name': '{settings.name}' contradicts '{theirs}' of task.own: the name own goes with it"
+        )
+    kind = TASKS[settings.name]
+    open_ones = ("steps", "batch", "learning_rate", "width", "init")
+    values = {name: getattr(settings, name) or getattr(kind, name) for name in open_ones}
+    complete = dataclasses.replace(settings, **values)
+    return WholeTraining(complete) if settings.own.score else NetworkTask(complete, kind)
+
+
+def resolve_network(settings: TaskSettings) -> NetworkTask:
+    """Return the task that the settings name, which must be one of a network and data.
+
+    Raises:
+        BadTask: it is the user's whole training.
+    """
+    task = resolve(settings)
+    if not isinstance(task, NetworkTask):
+        score = settings.own.score
+        raise BadTask(f"key 'task.own.score': '{score}' is a whole training, which has no network to look at")
+    return task
