@@ -8,7 +8,7 @@ import functools
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 import torch
@@ -200,6 +200,12 @@ class NetworkTask(Task):
         untrained = self.build(activation, request.seed)
         norms = self._seen(lambda: self._gradient_norms(untrained.network))
         child = self.child(untrained, activation, request.steps)
+        outcome = self._trained(request, child, untrained.layers, norms, started)
+        return replace(outcome, trained_by="kernel" if isinstance(child, NativeChild) else "torch")
+
+    def _trained(
+        self, request: Request, child: Child, layers: list[nn.Module], norms: list[float] | None, started: float
+    ) -> Outcome:
         stop = round(self.settings.stop_after * request.steps)
         if stop >= RECENT and not request.patient:
             child.advance(stop)
@@ -209,7 +215,7 @@ class NetworkTask(Task):
                 return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started)
         if not child.losses or math.isfinite(child.losses[-1]):
             child.advance(request.steps)
-        return self._outcome(request, child, untrained.layers, norms, started)
+        return self._outcome(request, child, layers, norms, started)
 
     def _outcome(
         self, request: Request, child: Child, layers: list[nn.Module], start_norms: list[float] | None, started: float

@@ -62,6 +62,7 @@ class Outcome:
         seconds: that this child's training took.
         metrics: further numbers by name; the README's glossary lists them.
         diagnostics: how its layers fared, by name, a number a layer (``diagnostics``).
+        trained_by: ``kernel``, ``torch``, or ``own``, the user's whole training; empty where nobody trained.
     """
 
     status: Status
@@ -70,6 +71,7 @@ class Outcome:
     seconds: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     diagnostics: dict[str, list[float]] = field(default_factory=dict)
+    trained_by: str = ""
 
     def __post_init__(self) -> None:
         """A score is there exactly when the status is scored, and it is finite; a reason can be printed."""
@@ -89,3 +91,8 @@ def child_seed(run_seed: int, fingerprint: str, repeat: int) -> int:
     """Return the seed of a child: it depends on nothing but these, least of all on worker, order or neighbours."""
     digest = hashlib.sha256(f"{run_seed}:{fingerprint}:{repeat}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def noise_seed(seed: int) -> int:
+    """Return what a child's global generators are seeded with: dropout must not repeat the draw of the weights."""
+    return child_seed(seed, "noise", 0)

@@ -11,7 +11,7 @@ import torch
 
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.contained import contained
-from actsearch.evaluators.outcome import Outcome, Request
+from actsearch.evaluators.outcome import Outcome, Request, noise_seed
 from actsearch.evaluators.task import Task
 
 
@@ -25,7 +25,7 @@ def train_population(requests: Sequence[Request], task: Task, vocabulary: Vocabu
     """
     outcomes = []
     for request in requests:
-        with contained(request.seed, task.settings.own.file), _one_thread():
+        with contained(noise_seed(request.seed), task.settings.own.file), _one_thread():
             outcomes.append(task.train(request, vocabulary.read(request.expression)))
     return outcomes
 

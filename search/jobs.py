@@ -22,6 +22,7 @@ from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.fault import UserFault
 from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
+from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.provenance import provenance
 from actsearch.search.memory.records import FINAL
@@ -153,7 +154,7 @@ def _transfer(
 ) -> None:
     rung = transfer_rung(settings.task, settings.seeds)
     finalists = [entry for entry in leaderboard(store).entries if FINAL in entry.records]
-    candidates = [entry for entry in finalists if not entry.baseline]
+    candidates = [entry for entry in finalists if entry.found]
     chosen = [*candidates[: settings.top or None], *(entry for entry in finalists if entry.baseline)]
     meter = Meter({rung.name: Goal(len(chosen) * rung.seeds, rung.task.steps)}, listener)
     done = [[r for r in entry.records.get(rung.name, ()) if not r.outcome.may_be_tried_again] for entry in chosen]
@@ -161,8 +162,11 @@ def _transfer(
         return  # nothing is left to train: no worker needs to start
     with open_pool(decided(store, rung.task, say), pool, vocabulary, say) as workers:
         store.add_rungs([rung])
+        rung = next(known for known in store.rungs() if known.name == rung.name)  # with the key of its first seeds
         run_seed = json.loads(store.fact("settings") or "{}")["seed"]
-        Trainings(store, workers, run_seed, vocabulary, meter).train(rung, [entry.fingerprint for entry in chosen])
+        Trainings(store, workers, run_seed, Behaviours(store.behaviours()), vocabulary, meter).train(
+            rung, [entry.fingerprint for entry in chosen]
+        )
 
 
 def add_costs(store: Store, vocabulary: Vocabulary = BUILT_IN) -> None:

@@ -5,9 +5,12 @@ chose nothing. Not here: the training (``trainings``) and what the numbers say (
 """
 
 import dataclasses
+import hashlib
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import ConfigDict, Field
@@ -18,6 +21,7 @@ from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
 
 RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
+UNTELLING = ("device", "kernel", "diagnostics")  # of a task: they do not tell one rung from another
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -93,16 +97,29 @@ def transfer_rung(task: TaskSettings, seeds: int) -> Rung:
     """Return the rung of another task, named by what tells it from others: ``digits, 60 steps, width 64``."""
     task, usual = resolve(task).settings, resolve(TaskSettings(name=task.name, own=task.own)).settings
     names = [task.name, task.own.build or task.own.score]
-    silent = {"name", "steps", "own", "device", "kernel", "diagnostics"}
+    silent = {"name", "steps", "own", *UNTELLING}
     parts = [*_changed(task, usual, silent), *_changed(task.own, OwnSettings(), {"build", "score"})]
-    return Rung(", ".join([*filter(None, names), f"{task.steps} steps", *parts]), task, seeds, test=True)
+    label = ", ".join([*filter(None, names), f"{task.steps} steps", *parts])
+    telling = {key: value for key, value in dataclasses.asdict(task).items() if key not in {*UNTELLING, "directory"}}
+    return Rung(label, task, seeds, test=True, key=f"transfer {_digest(telling)}")
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _changed(settings: TaskSettings | OwnSettings, usual: TaskSettings | OwnSettings, silent: set[str]) -> list[str]:
     """Return the settings that are not as usual, as ``width 64``."""
     names = [part.name for part in dataclasses.fields(settings) if part.name not in silent]
     values = {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(usual, name)}
-    return [f"{name} {' '.join(value) if isinstance(value, tuple) else value}" for name, value in values.items()]
+    return [f"{name} {_short(name, value)}" for name, value in values.items()]
+
+
+def _short(name: str, value: object) -> str:
+    """Return a value for a label; of a directory its last part, and a few digits that tell it from others."""
+    if name == "directory":
+        return f"{Path(str(value)).name} {_digest(str(value))[:4]}"
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def best(means: Mapping[str, float], count: int) -> list[str]:

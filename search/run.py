@@ -6,12 +6,13 @@ who proposes (``proposer``), who trains (``evaluators.pools.pool``) and the rank
 
 from itertools import pairwise
 
-from actsearch.evaluators.activation import Activation, Elementwise
+from actsearch.evaluators.activation import Elementwise
 from actsearch.evaluators.outcome import Status
 from actsearch.evaluators.pools.pool import Pool
 from actsearch.evaluators.registry import resolve
 from actsearch.search.ladder import best, climbing, rungs
-from actsearch.search.memory.records import Behaviour, Key, StoredProposal
+from actsearch.search.memory.behaviours import Behaviours
+from actsearch.search.memory.records import Key, StoredProposal
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Goal, Listener, Log, Meter, silent, unlogged
 from actsearch.search.proposers.knowledge import knowledge_of
@@ -43,12 +44,9 @@ class Search:
         self.rungs = rungs(settings.task, settings.ladder, settings.final)
         store.add_rungs(self.rungs)
         self.meter = Meter(self._goals(), listener)
-        self.trainings = Trainings(store, pool, settings.seed, self.vocabulary, self.meter)
-        self.first_twin: dict[str, str] = {}  # twin key -> the fingerprint that came first
-        self.proposed: set[str] = set()  # fingerprints that proposals were trained as
-        self.trained_as: dict[str, str] = {}  # fingerprint -> the one whose outcomes it has: itself or its twin
-        for row in store.behaviours():
-            self._link(row.fingerprint, row.twin)
+        share = settings.space.share_twins
+        self.behaviours = Behaviours(store.behaviours(), share, store.proposed())
+        self.trainings = Trainings(store, pool, settings.seed, self.behaviours, self.vocabulary, self.meter)
         self.space = build_space(settings.space)
         self.task = resolve(settings.task)
         describe = knowledge_of(self.task, settings.seed)
@@ -74,9 +72,8 @@ class Search:
         if state is not None:
             from_bytes(self.proposer, state)
         stored = self.store.proposals()
-        self.proposed |= {self.trained_as[row.fingerprint] for row in stored}
         batch, asked = max(updated, default=0), len(stored)
-        learned_from = [self.trained_as[row.fingerprint] for row in stored if row.batch <= batch]
+        learned_from = [self.behaviours.trained_as(row.fingerprint) for row in stored if row.batch <= batch]
         self.trainings.train(self.rungs[0], learned_from)  # nothing, but for what may be tried again
         pending = [row for row in stored if row.batch > batch]  # asked for, but killed before it was learned from
         while pending or self._unfinished(asked):
@@ -86,12 +83,12 @@ class Search:
                 asked += len(pending)
                 if not pending:
                     break  # every behaviour of the space was asked for
-            self.trainings.train(self.rungs[0], [self.trained_as[row.fingerprint] for row in pending])
+            self.trainings.train(self.rungs[0], [self.behaviours.trained_as(row.fingerprint) for row in pending])
             self._tell(batch, pending)
             pending = []
 
     def _search_key(self, name: str) -> Key:
-        return Key(self.trained_as[name], self.rungs[0].name, 0)
+        return Key(self.behaviours.trained_as(name), self.rungs[0].name, 0)
 
     def _unfinished(self, asked: int) -> bool:
         return self._trained() < self.settings.budget.children and asked < self.settings.budget.proposals
@@ -99,30 +96,17 @@ class Search:
     def _trained(self) -> int:
         """Return how many proposed behaviours were trained; baselines come on top of the budget."""
         outcomes = self.trainings.outcomes
-        keys = map(self._search_key, self.proposed)
+        keys = map(self._search_key, self.behaviours.proposed)
         return sum(key in outcomes and outcomes[key].status is not Status.REJECTED for key in keys)
 
     def _ask(self, batch: int) -> list[StoredProposal]:
         rows, new = [], []
         for proposal in self.proposer.ask(self.settings.budget.batch):
-            known = self._meet(Elementwise(proposal.expression), baseline=False)
+            known = self.behaviours.propose(Elementwise(proposal.expression))
             new.append(known)
             rows.append(StoredProposal(batch, proposal.tokens, str(proposal.expression), known.fingerprint))
         self.store.add_proposals(new, rows, to_bytes(self.proposer))
-        self.proposed |= {self.trained_as[row.fingerprint] for row in rows}
         return rows
-
-    def _meet(self, activation: Activation, *, baseline: bool) -> Behaviour:
-        """Give an activation its behaviour, and a new one the text and the twin it will be trained as."""
-        twin = activation.twin(constants=self.settings.space.share_twins != "signs")
-        found = Behaviour(activation.identity, activation.text, baseline, twin)
-        self.trainings.texts.setdefault(found.fingerprint, found.expression)
-        self._link(found.fingerprint, found.twin)
-        return found
-
-    def _link(self, fingerprint: str, twin: str) -> None:
-        first = self.first_twin.setdefault(twin, fingerprint)
-        self.trained_as.setdefault(fingerprint, fingerprint if self.settings.space.share_twins == "none" else first)
 
     def _tell(self, batch: int, rows: list[StoredProposal]) -> None:
         scale = self._scale()
@@ -134,26 +118,22 @@ class Search:
 
     def _scale(self) -> Scale:
         """Return what scores are measured by; the baselines have theirs before anything is asked for."""
-        outcomes = [self.trainings.outcomes[Key(name, self.rungs[0].name, 0)] for name in self._baselines()]
+        outcomes = [self.trainings.outcomes[Key(name, self.rungs[0].name, 0)] for name in self.behaviours.baselines]
         scores = [outcome.score for outcome in outcomes]
         return scale_of(self.task.chance, scores, is_cross_entropy=self.task.is_cross_entropy)
 
     def _add_baselines(self) -> None:
-        known = [self._meet(self.vocabulary.read(text), baseline=True) for text in self.settings.baselines]
-        self.store.add_baselines(known)
-        self.trainings.baselines |= {row.fingerprint for row in known}
-        self.trainings.train(self.rungs[0], self._baselines())
-
-    def _baselines(self) -> list[str]:
-        return [self.trained_as[row.fingerprint] for row in self.store.behaviours() if row.baseline]
+        read = map(self.vocabulary.read, self.settings.baselines)
+        self.store.add_baselines([self.behaviours.meet(activation, baseline=True) for activation in read])
+        self.trainings.train(self.rungs[0], self.behaviours.baselines)
 
     def _climb(self) -> None:
         """Train the best of each rung on the next one, and the baselines with them."""
-        going = sorted(self.proposed)
+        going = sorted(self.behaviours.proposed)
         for place, (below, rung) in enumerate(pairwise(self.rungs), start=1):
             self.meter.expect(below.name, self.meter.done[below.name])
             means = {name: mean for name in going if (mean := self.trainings.mean(below, name)) is not None}
             going = best(means, climbing(self.settings.ladder, self.settings.final, place, len(means)))
-            everybody = list(dict.fromkeys([*going, *self._baselines()]))
+            everybody = list(dict.fromkeys([*going, *self.behaviours.baselines]))
             self.meter.expect(rung.name, len(everybody) * rung.seeds)
             self.trainings.train(rung, everybody)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from actsearch.evaluators.activation import Vocabulary
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools.pool import Pool
+from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import SEARCH, Key, Record, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Meter
@@ -22,20 +23,20 @@ class Trainings:
         store: the run's memory; what it already holds is not trained again.
         pool: who trains.
         seed: of the run.
+        behaviours: what is known of who is trained.
         vocabulary: what texts are read with.
         meter: counts what is trained.
     """
 
-    def __init__(self, store: Store, pool: Pool, seed: int, vocabulary: Vocabulary, meter: Meter) -> None:
+    def __init__(
+        self, store: Store, pool: Pool, seed: int, behaviours: Behaviours, vocabulary: Vocabulary, meter: Meter
+    ) -> None:
         self.store, self.pool, self.seed, self.meter = store, pool, seed, meter
-        self.vocabulary = vocabulary
-        known = store.behaviours()
-        self.texts = {row.fingerprint: row.expression for row in known}
-        self.baselines = {row.fingerprint for row in known if row.baseline}
+        self.behaviours, self.vocabulary = behaviours, vocabulary
         stored = {key: record.outcome for key, record in store.outcomes().items()}
         self.outcomes = {key: outcome for key, outcome in stored.items() if not outcome.may_be_tried_again}
         for key, outcome in self.outcomes.items():
-            meter.count(key.rung, self.texts[key.fingerprint], outcome, tell=False)
+            meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome, tell=False)
 
     def train(self, rung: Rung, names: Sequence[str]) -> None:
         """Make sure that each of these behaviours has an outcome for every seed of the rung."""
@@ -43,9 +44,9 @@ class Trainings:
         requests: dict[Key, Request] = {}
         for key in keys:
             if key not in self.outcomes:
-                patient = rung.name != SEARCH or key.fingerprint in self.baselines
+                patient = rung.name != SEARCH or self.behaviours.is_baseline(key.fingerprint)
                 seed = rung.seed(self.seed, key.fingerprint, key.repeat)
-                text = self.texts[key.fingerprint]
+                text = self.behaviours.text(key.fingerprint)
                 requests[key] = Request(text, seed, rung.task.steps, test=rung.test, patient=patient)
         refused = {
             key: reason
@@ -61,7 +62,7 @@ class Trainings:
     def _remember(self, key: Key, request: Request, outcome: Outcome) -> None:
         self.store.add_outcome(Record(key, request, outcome))
         self.outcomes[key] = outcome
-        self.meter.count(key.rung, self.texts[key.fingerprint], outcome)
+        self.meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome)
 
     def mean(self, rung: Rung, name: str) -> float | None:
         """Return the mean validation loss over the seeds of a rung; None if one failed or is not there."""

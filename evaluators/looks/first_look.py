@@ -17,6 +17,7 @@ from torch.nn.functional import cosine_similarity, cross_entropy, one_hot
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.network_task import NetworkTask
+from actsearch.evaluators.outcome import noise_seed
 
 LABELS = 256  # of the training examples that are looked at, in two halves
 LEAST_EXAMPLES = 16  # where one example has many labels
@@ -55,7 +56,7 @@ class CannotLook(RuntimeError):
 @contextlib.contextmanager
 def _looking(seed: int, file: str) -> Iterator[None]:
     try:
-        with contained(seed, file):
+        with contained(noise_seed(seed), file):
             yield
     except Exception as fault:  # whatever the user's network raises with this activation
         raise CannotLook(f"{type(fault).__name__}: {fault}") from fault

@@ -68,7 +68,7 @@ class WholeTraining(Task):
         seconds = time.perf_counter() - started
         if not math.isfinite(found):
             reason = f"'{self.settings.own.score}' returned {found}"
-            return Outcome(Status.DIVERGED, reason=reason, seconds=seconds)
+            return Outcome(Status.DIVERGED, reason=reason, seconds=seconds, trained_by="own")
         metrics = {"validation_loss": found} | ({"test_loss": found} if request.test else {})
         metrics |= {NO_PART: 1.0} if freshness.had_no_part else {}
-        return Outcome(Status.SCORED, found, seconds=seconds, metrics=metrics)
+        return Outcome(Status.SCORED, found, seconds=seconds, metrics=metrics, trained_by="own")

@@ -132,9 +132,7 @@ def search_of(store: Store) -> Search:
     """Return what the search of a finished run came to."""
     board = leaderboard(store)
     entries = {entry.fingerprint: entry for entry in board.entries}
-    trained_as = _trained_as(store, entries)
-    names = dict.fromkeys(trained_as[proposal.fingerprint] for proposal in store.proposals())
-    asked = [entries[name] for name in names if name in entries]
+    asked = [entries[name] for name in store.proposed() if name in entries]
     trained = [entry for entry in asked if entry.records[SEARCH][0].outcome.status is not Status.REJECTED]
     alike = [is_swish_like(entry.expression) for entry in trained]
     relu = next((mean for entry in board.entries if "relu" in entry.names and (mean := entry.mean(SEARCH))), 0.0)
@@ -147,38 +145,23 @@ def search_of(store: Store) -> Search:
         first=first(alike),
         first_better=first([a and b for a, b in zip(alike, better, strict=True)]),
         share=sum(alike) / max(1, len(alike)),
-        finalists=_finalists(store, board, {entry.fingerprint for entry in asked}),
+        finalists=_finalists(store, board),
     )
 
 
-def _trained_as(store: Store, entries: Mapping[str, Entry]) -> dict[str, str]:
-    """Return by which fingerprint each behaviour was trained: its own, or that of a twin that came before it."""
-    rows, first_twin = store.behaviours(), dict[str, str]()
-    for row in rows:
-        if row.fingerprint in entries:
-            first_twin.setdefault(row.twin, row.fingerprint)
-    return {
-        row.fingerprint: row.fingerprint if row.fingerprint in entries else first_twin.get(row.twin, "") for row in rows
-    }
-
-
-def _finalists(store: Store, board: Leaderboard, asked: set[str]) -> tuple[Finalist, ...]:
+def _finalists(store: Store, board: Leaderboard) -> tuple[Finalist, ...]:
     twins = {row.fingerprint: row.twin for row in store.behaviours()}
-    return tuple(
-        _finalist(entry, twins[entry.fingerprint], entry.fingerprint in asked)
-        for entry in board.entries
-        if entry.furthest == FINAL
-    )
+    return tuple(_finalist(entry, twins[entry.fingerprint]) for entry in board.entries if entry.furthest == FINAL)
 
 
-def _finalist(entry: Entry, twin: str, proposed: bool) -> Finalist:
+def _finalist(entry: Entry, twin: str) -> Finalist:
     known, swish = shape(entry.expression), entry.against.get("swish")
     return Finalist(
         fingerprint=entry.fingerprint,
         twin=twin,
         expression=entry.expression,
         names=entry.names,
-        proposed=proposed,
+        proposed=entry.proposed,
         place=entry.place,
         ranks=entry.ranks,
         losses=tuple(entry.losses().values()),

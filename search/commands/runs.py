@@ -88,7 +88,7 @@ def top(run: Path, count: int, found: bool, as_json: bool) -> None:
     from actsearch.search.show import entry_tables
 
     board = _board(run)
-    shown = [entry for entry in board.entries if not (found and entry.baseline)][:count]
+    shown = [entry for entry in board.entries if entry.found or not found][:count]
     if as_json:
         print_json([entry_tables.entry_facts(entry) for entry in shown])
     elif board.entries:

@@ -19,12 +19,14 @@ class Rung:
         task: data, child and steps.
         seeds: children of each behaviour.
         test: whether the test split is looked at as well; nothing that still chooses does.
+        key: what its seeds are made of, where that is not the name: prose may be reworded.
     """
 
     name: str
     task: TaskSettings
     seeds: int
     test: bool
+    key: str = ""
 
     def __post_init__(self) -> None:
         """A name can be printed."""
@@ -32,7 +34,7 @@ class Rung:
 
     def seed(self, run_seed: int, fingerprint: str, repeat: int) -> int:
         """Return a child's seed: in the search of its own, later the same for everybody, so that losses are paired."""
-        return child_seed(run_seed, fingerprint if self.name == SEARCH else self.name, repeat)
+        return child_seed(run_seed, fingerprint if self.name == SEARCH else self.key or self.name, repeat)
 
 
 @dataclass(frozen=True)
@@ -55,17 +57,26 @@ class Record:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What is trained under one fingerprint; ``twin`` is shared by symmetric functions."""
+    """What was met under one fingerprint: proposed, a baseline, or both.
+
+    Args:
+        fingerprint: its identity.
+        expression: the first text that behaved so.
+        baseline: whether the run added it for comparison.
+        twin: shared by what the layers around an activation make equal.
+        trained_as: the fingerprint whose outcomes it has: its own, or that of the twin that came first.
+    """
 
     fingerprint: str
     expression: str
     baseline: bool
     twin: str
+    trained_as: str
 
     @property
-    def row(self) -> tuple[str, str, int, str]:
+    def row(self) -> tuple[str, str, int, str, str]:
         """Return its row in the store."""
-        return self.fingerprint, self.expression, int(self.baseline), self.twin
+        return self.fingerprint, self.expression, int(self.baseline), self.twin, self.trained_as
 
 
 @dataclass(frozen=True)

@@ -21,67 +21,16 @@ from actsearch.evaluators.printable import printable
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.fault import UserFault
 from actsearch.search.memory.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
+from actsearch.search.memory.schema import BEFORE, SCHEMA, SCHEMA_VERSION, migrate
 
-SCHEMA_VERSION = 3
 FILE_NAME = "run.sqlite"
-
-_SCHEMA = """
-CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
-CREATE TABLE behaviours (
-    fingerprint TEXT PRIMARY KEY,
-    expression TEXT NOT NULL,             -- the first text that behaved so: this one is trained
-    baseline INTEGER NOT NULL,            -- 1 where the run added it for comparison
-    twin TEXT NOT NULL                    -- shared by what the layers around an activation make equal
-) STRICT;
-CREATE TABLE proposals (
-    number INTEGER PRIMARY KEY,           -- in the order of asking, from 1
-    batch INTEGER NOT NULL,
-    tokens TEXT NOT NULL,                 -- JSON list
-    expression TEXT NOT NULL,
-    fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint)
-) STRICT;
-CREATE TABLE rungs (
-    place INTEGER PRIMARY KEY,            -- 1 the search, then the ladder up to the final one, then other tasks
-    name TEXT NOT NULL UNIQUE,
-    task TEXT NOT NULL,                   -- JSON object: its settings, steps included
-    seeds INTEGER NOT NULL,
-    test INTEGER NOT NULL                 -- 1 where the test split is looked at
-) STRICT;
-CREATE TABLE outcomes (
-    fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint),
-    rung TEXT NOT NULL REFERENCES rungs (name),
-    repeat INTEGER NOT NULL,              -- which of the rung's seeds, from 0
-    seed INTEGER NOT NULL,
-    steps INTEGER NOT NULL,
-    status TEXT NOT NULL,
-    score REAL,
-    reason TEXT NOT NULL,
-    seconds REAL NOT NULL,
-    metrics TEXT NOT NULL,                -- JSON object: numbers by name
-    diagnostics TEXT NOT NULL,            -- JSON object: lists of numbers by name, a number a layer
-    finished TEXT NOT NULL,               -- UTC, ISO 8601
-    PRIMARY KEY (fingerprint, rung, repeat)
-) STRICT;
-CREATE TABLE costs (
-    fingerprint TEXT PRIMARY KEY REFERENCES behaviours (fingerprint),
-    forward REAL NOT NULL,                -- nanoseconds an element
-    backward REAL NOT NULL,
-    against_relu REAL NOT NULL            -- both together, as a multiple of ReLU's
-) STRICT;
-CREATE TABLE updates (batch INTEGER PRIMARY KEY, metrics TEXT NOT NULL) STRICT;
-CREATE TABLE proposer (
-    only INTEGER PRIMARY KEY CHECK (only = 0),
-    state BLOB NOT NULL                   -- after the last proposal or update
-) STRICT;
-"""
-
 
 # an outcome stays, but for one that may have been the machine's fault
 _FORGET_PASSING = (
     "DELETE FROM outcomes WHERE fingerprint = ? AND rung = ? AND repeat = ? "
     f"AND json_extract(metrics, '$.{WORKER_DEATHS}') IS NOT NULL"
 )
-_ADD_BEHAVIOUR = "INSERT OR IGNORE INTO behaviours VALUES (?, ?, ?, ?)"
+_ADD_BEHAVIOUR = "INSERT OR IGNORE INTO behaviours VALUES (?, ?, ?, ?, ?)"
 
 
 class StoreError(UserFault):
@@ -124,7 +73,13 @@ class Store:
             self._connection = stack.enter_context(closing(connection))
             if create:
                 self._create()
-            self._check_version()
+            version = self._version()
+            if version == BEFORE and not create:  # read as it would be; the file stays as it is
+                self._connection = stack.enter_context(closing(sqlite3.connect(":memory:", isolation_level=None)))
+                connection.backup(self._connection)
+                connection.close()
+            if version == BEFORE:
+                migrate(self._connection)
             stack.pop_all()  # it stays open
 
     def _may_change(self) -> bool:
@@ -138,19 +93,29 @@ class Store:
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA foreign_keys = ON")
         if not execute("SELECT name FROM sqlite_master").fetchall():
-            self._connection.executescript(
-                f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
+            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
-    def _check_version(self) -> None:
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
+    def _version(self) -> int:
+        """Return the schema's version, which can be read.
+
+        Raises:
+            StoreError: it cannot.
+        """
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
         if version == 0:
             raise StoreError(f"'{self.path.parent}' holds no run yet: {FILE_NAME} is still empty")
-        if version != SCHEMA_VERSION:
+        if version > SCHEMA_VERSION:
             raise StoreError(
-                f"'{self.path}' has schema version {version}, this program reads {SCHEMA_VERSION}: "
-                "use the program that wrote it, or start a new run"
+                f"'{self.path}' has schema version {version}, this program reads {BEFORE} and {SCHEMA_VERSION}: "
+                "it was written by a newer actsearch, update this one"
             )
+        if version < BEFORE:
+            commit = self.fact("commit") or "unknown"
+            raise StoreError(
+                f"'{self.path}' has schema version {version}, this program reads {BEFORE} and {SCHEMA_VERSION}: "
+                f"open it with the actsearch that wrote it (commit {printable(commit)}), or start a new run"
+            )
+        return version
 
     def close(self) -> None:
         """Close the file."""
@@ -179,15 +144,16 @@ class Store:
 
     def add_rungs(self, rungs: Iterable[Rung]) -> None:
         """Add ways of training; of one that is there already, the larger number of seeds is kept."""
-        rows = [(r.name, json.dumps(dataclasses.asdict(r.task)), r.seeds, int(r.test)) for r in rungs]
+        rows = [(r.name, json.dumps(dataclasses.asdict(r.task)), r.seeds, int(r.test), r.key or r.name) for r in rungs]
         kept = "ON CONFLICT (name) DO UPDATE SET seeds = max(seeds, excluded.seeds)"
-        self._transaction([(f"INSERT INTO rungs (name, task, seeds, test) VALUES (?, ?, ?, ?) {kept}", rows)])
+        self._transaction([(f"INSERT INTO rungs (name, task, seeds, test, key) VALUES (?, ?, ?, ?, ?) {kept}", rows)])
 
     def rungs(self) -> list[Rung]:
         """Return every way of training in the order of the ladder, other tasks behind it."""
-        query = "SELECT name, task, seeds, test FROM rungs ORDER BY place"
+        query = "SELECT name, task, seeds, test, key FROM rungs ORDER BY place"
         task = TypeAdapter(TaskSettings).validate_json
-        return [Rung(n, task(t), s, bool(test)) for n, t, s, test in self._connection.execute(query)]
+        rows = self._connection.execute(query)
+        return [Rung(n, task(t), s, bool(test), key if key != n else "") for n, t, s, test, key in rows]
 
     def add_costs(self, costs: Mapping[str, Cost]) -> None:
         """Keep what functions cost, by fingerprint; what was measured once stays."""
@@ -216,11 +182,11 @@ class Store:
         asked = (key.fingerprint, key.rung, key.repeat, request.seed, request.steps)
         found = (outcome.status.value, outcome.score, outcome.reason, outcome.seconds)
         details = (json.dumps(outcome.metrics), json.dumps(outcome.diagnostics))
-        row = (*asked, *found, *details, finished)
+        row = (*asked, *found, *details, finished, outcome.trained_by)
         self._transaction(
             [
                 (_FORGET_PASSING, [asked[:3]]),
-                ("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row]),
+                ("INSERT INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [row]),
             ]
         )
 
@@ -253,9 +219,17 @@ class Store:
 
     def behaviours(self) -> list[Behaviour]:
         """Return everything that was or will be trained, in the order of its coming."""
-        query = "SELECT fingerprint, expression, baseline, twin FROM behaviours ORDER BY rowid"
+        query = "SELECT fingerprint, expression, baseline, twin, trained_as FROM behaviours ORDER BY rowid"
         rows = self._connection.execute(query)
-        return [Behaviour(printable(f), printable(e), bool(b), t) for f, e, b, t in rows]
+        return [Behaviour(printable(f), printable(e), bool(b), t, printable(a)) for f, e, b, t, a in rows]
+
+    def proposed(self) -> list[str]:
+        """Return the behaviours that proposals were trained as, in the order in which they were first asked for."""
+        query = (
+            "SELECT trained_as FROM proposals JOIN behaviours USING (fingerprint) "
+            "GROUP BY trained_as ORDER BY min(number)"
+        )
+        return [printable(name) for (name,) in self._connection.execute(query)]
 
     def moments(self, rung: str) -> list[str]:
         """Return when each outcome of a rung was kept, UTC, ISO 8601."""
@@ -265,7 +239,7 @@ class Store:
         """Return every outcome."""
         query = (
             "SELECT o.fingerprint, rung, repeat, expression, seed, steps, status, score, reason, seconds, metrics, "
-            "diagnostics, baseline, test "
+            "diagnostics, trained_by, baseline, test "
             "FROM outcomes AS o JOIN behaviours USING (fingerprint) JOIN rungs ON rungs.name = rung"
         )
         records = (self._record(*row) for row in self._connection.execute(query))
@@ -274,10 +248,13 @@ class Store:
     @staticmethod
     def _record(
         fingerprint: str, rung: str, repeat: int, text: str, seed: int, steps: int, status: str, score: float | None,
-        reason: str, seconds: float, metrics: str, diagnostics: str, baseline: int, test: int,
+        reason: str, seconds: float, metrics: str, diagnostics: str, trained_by: str, baseline: int,
+        test: int,
     ) -> Record:  # fmt: skip
         request = Request(printable(text), seed, steps, test=bool(test), patient=rung != SEARCH or bool(baseline))
-        outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics), json.loads(diagnostics))
+        outcome = Outcome(
+            Status(status), score, reason, seconds, json.loads(metrics), json.loads(diagnostics), trained_by
+        )
         return Record(Key(printable(fingerprint), printable(rung), repeat), request, outcome)
 
     def _transaction(self, steps: Sequence[tuple[str, Sequence[Sequence[object]]]]) -> None:

@@ -49,7 +49,7 @@ def _by_place(entries: Sequence[Entry], text: str) -> Entry | None:
 
 
 def _found(entries: Sequence[Entry], text: str) -> Entry:
-    own = [entry for entry in entries if not entry.baseline]
+    own = [entry for entry in entries if entry.found]
     number = text.partition(":")[2] or "1"
     if not number.isdecimal() or not 1 <= int(number) <= len(own):
         raise NotFound(f"no '{text}': the search found {len(own)}, expected found or found:1 to found:{len(own)}")

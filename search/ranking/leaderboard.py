@@ -46,6 +46,7 @@ class Entry:
         expression: the text that was trained.
         names: known activations that behave so.
         baseline: whether the run added it for comparison.
+        proposed: whether the proposer asked for it, or for a twin that was trained as it.
         records: rung -> a record a seed, in the order of the ladder; other tasks behind it.
         twins: expressions of the run that layers around make equal to it: ``space.share_twins``.
         size: nodes of the expression, its complexity; None for a layer or a primitive that is not built in.
@@ -61,6 +62,7 @@ class Entry:
     expression: str
     names: tuple[str, ...]
     baseline: bool
+    proposed: bool
     records: Mapping[str, tuple[Record, ...]]
     twins: tuple[str, ...] = ()
     size: int | None = None
@@ -69,6 +71,11 @@ class Entry:
     against: Mapping[str, Comparison] = field(default_factory=dict)
     across: Mapping[str, Tally] = field(default_factory=dict)
     fronts: tuple[str, ...] = ()
+
+    @property
+    def found(self) -> bool:
+        """Whether the search found it: proposed, and nothing that it was given to compare with."""
+        return self.proposed and not self.baseline
 
     @property
     def furthest(self) -> str:
@@ -162,7 +169,7 @@ def _entries(store: Store, rungs: Sequence[str]) -> list[Entry]:
     twins: dict[str, list[Behaviour]] = {}
     for behaviour in store.behaviours():
         twins.setdefault(behaviour.twin, []).append(behaviour)
-    names, costs = names_by_fingerprint(), store.costs()
+    names, costs, proposed = names_by_fingerprint(), store.costs(), set(store.proposed())
     return [
         Entry(
             place=0,
@@ -170,6 +177,7 @@ def _entries(store: Store, rungs: Sequence[str]) -> list[Entry]:
             expression=behaviour.expression,
             names=names.get(behaviour.fingerprint, ()),
             baseline=behaviour.baseline,
+            proposed=behaviour.fingerprint in proposed,
             records={
                 rung: tuple(sorted(found[rung], key=lambda record: record.key.repeat))
                 for rung in rungs

@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.grammar.behaviour.fingerprint import behaviour, digest, fingerprint, twin_key
+from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.rows.known import read
 from actsearch.search.benchmark.replay import file_of, load_table
 from actsearch.search.ladder import FinalSettings, rungs, transfer_rung
-from actsearch.search.memory.records import FINAL, Behaviour, Key, Record
+from actsearch.search.memory.behaviours import Behaviours
+from actsearch.search.memory.records import FINAL, Key, Record
 from actsearch.search.memory.store import Store
 from actsearch.search.settings.reading import load_settings
 from scripts.studies.challengers import Challenge, challenge_of
@@ -46,16 +48,17 @@ def found(tmp_path: Path, losses: dict[str, dict[str, np.ndarray]]) -> Challenge
     with Store(tmp_path, create=True) as store:
         store.add_rungs([*ladder, away])
         store.describe({"settings": json.dumps({"seed": 7})})
-        rows = [Behaviour(digest(n), t, True, twin_key(n)) for t in TEXTS.values() for n in [behaviour(read(t))]]
-        stranger = behaviour(read("sin(x)"))
+        met = Behaviours((), "none")
+        rows = [met.meet(BUILT_IN.read(text), baseline=True) for text in TEXTS.values()]
         store.add_baselines([*rows])
-        store.add_proposals([Behaviour(digest(stranger), "sin(x)", False, twin_key(stranger))], [], b"")
+        stranger = met.propose(BUILT_IN.read("sin(x)"))
+        store.add_proposals([stranger], [], b"")
         for rung, task in ((FINAL, HOME), (away.name, AWAY)):
             for (name, text), row in zip(TEXTS.items(), rows, strict=True):
                 for repeat, loss in enumerate(losses[task][name].tolist()):
                     failed = (name, task, repeat) == ("tanh", AWAY, 4)
                     store.add_outcome(_record(row.fingerprint, text, rung, repeat, None if failed else loss))
-            store.add_outcome(_record(digest(stranger), "sin(x)", rung, 0, 0.0))
+            store.add_outcome(_record(stranger.fingerprint, "sin(x)", rung, 0, 0.0))
         return challenge_of(store)
 
 

@@ -10,12 +10,14 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.grammar.behaviour.fingerprint import behaviour, digest, fingerprint, twin_key
+from actsearch.grammar.behaviour.fingerprint import behaviour, fingerprint, twin_key
 from actsearch.grammar.rows.known import read
 from actsearch.search.ladder import FinalSettings, RungSettings, rungs, transfer_rung
+from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.finding import NotFound, find
@@ -54,7 +56,7 @@ def _store(directory: Path, *texts: str, baselines: tuple[str, ...] = ()) -> Sto
     store = Store(directory, create=True)
     OPENED.append(store)
     store.add_rungs(LADDER)
-    rows = [Behaviour(digest(n), t, t in baselines, twin_key(n)) for t in texts for n in [behaviour(read(t))]]
+    rows = [Behaviours((), "all").meet(BUILT_IN.read(text), baseline=text in baselines) for text in texts]
     store.add_proposals(rows, [StoredProposal(1, (0,), row.expression, row.fingerprint) for row in rows], b"")
     return store
 
@@ -178,7 +180,7 @@ def test_when_every_candidate_fails_it_is_said_with_the_commonest_reason(tmp_pat
 
 def test_rungs_say_what_they_trained_and_refused_and_what_failed(store: Store) -> None:
     refused = Outcome(Status.REJECTED, reason="linear")
-    store.add_baselines([Behaviour("neg", "neg(x)", False, "neg")])
+    store.add_baselines([Behaviour("neg", "neg(x)", False, "neg", "neg")])
     store.add_outcome(Record(Key("neg", SEARCH, 0), Request("neg(x)", 0, 2), refused))
     assert [(f.rung.name, f.behaviours, f.rejected, f.failed) for f in facts(_board(store))] == [
         (SEARCH, 7, 1, 1), ("rung 1", 4, 0, 0), (FINAL, 3, 0, 1)
@@ -220,7 +222,8 @@ def test_an_entry_is_found_by_place_id_name_and_any_equal_expression(store: Stor
 def test_a_twin_with_a_primitive_that_is_not_named_hides_nobody(tmp_path: Path) -> None:
     store = _store(tmp_path, "relu(x)", "tanh(x)")
     key = twin_key(behaviour(read("tanh(x)")))
-    store.add_baselines([Behaviour("own", "mine(x)", False, key), Behaviour("neg", "neg(tanh(x))", False, key)])
+    twins = (("own", "mine(x)"), ("neg", "neg(tanh(x))"))
+    store.add_baselines([Behaviour(name, text, False, key, fingerprint(read("tanh(x)"))) for name, text in twins])
     _keep(store, "relu(x)", SEARCH, [0.5])
     _keep(store, "tanh(x)", SEARCH, [0.4])
     entries = _board(store).entries

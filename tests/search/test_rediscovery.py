@@ -10,14 +10,16 @@ import pytest
 from pydantic import RootModel
 from scipy.stats import kendalltau
 
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.grammar.behaviour.fingerprint import behaviour, digest, fingerprint, twin_key
+from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.rows.known import read
 from actsearch.search.benchmark.replay import Table
 from actsearch.search.ladder import FinalSettings, rungs
-from actsearch.search.memory.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
+from actsearch.search.memory.behaviours import Behaviours
+from actsearch.search.memory.records import FINAL, SEARCH, Key, Record, StoredProposal
 from actsearch.search.memory.store import Store
 from scripts.studies.rediscovery_searches import (
     PAPER,
@@ -50,7 +52,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
     found.add_rungs(rungs(resolve(TaskSettings()).settings, [], FinalSettings(2, SEEDS, 8)))
     found.describe({"settings": json.dumps({"seed": 3, "space": {"units": 1}})})
     texts = ["relu(x)", "div(x,x)", *SEARCH_LOSSES]
-    rows = {t: Behaviour(digest(n), t, t == "relu(x)", twin_key(n)) for t in texts for n in [behaviour(read(t))]}
+    met = Behaviours((), "none")
+    rows = {text: met.meet(BUILT_IN.read(text), baseline=text == "relu(x)") for text in texts}
     asked = [StoredProposal(1, (0,), text, rows[text].fingerprint) for text in texts if text != "relu(x)"]
     found.add_baselines([rows["relu(x)"]])
     found.add_proposals(list(rows.values()), [*asked, asked[-1]], b"")

@@ -14,11 +14,12 @@ from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.ladder import transfer_rung
 from actsearch.search.memory.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
-from actsearch.search.memory.store import FILE_NAME, SCHEMA_VERSION, Store, StoreError
+from actsearch.search.memory.schema import SCHEMA_VERSION
+from actsearch.search.memory.store import FILE_NAME, Store, StoreError
 
 PROPOSAL = StoredProposal(1, (0, 0, 1, 2, 30), "add(x,neg(x))", "f1")
 RUNG = Rung(SEARCH, resolve(TaskSettings()).settings, 1, test=False)
-FIRST, SECOND = Behaviour("f0", "relu(x)", True, "t0"), Behaviour("f1", "add(x,neg(x))", False, "t1")
+FIRST, SECOND = Behaviour("f0", "relu(x)", True, "t0", "f0"), Behaviour("f1", "add(x,neg(x))", False, "t1", "f1")
 RECORD = Record(Key("f1", SEARCH, 0), Request("add(x,neg(x))", 5, 3), Outcome(Status.SCORED, 0.5, metrics={"a": 1.0}))
 
 
@@ -99,7 +100,7 @@ def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match="schema version 99, this program reads 3"):
+    with pytest.raises(StoreError, match="schema version 99, this program reads 3 and 4: it was written by a newer"):
         Store(tmp_path)
 
 
