@@ -7,7 +7,7 @@ RUN ?= runs/quickstart
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search rediscover test lint bench clean
+.PHONY: help setup search rediscover test lint api bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ rediscover: $(READY)  ## is Swish rediscovered? search, ladder, confirmation, ov
 
 test: $(READY)  ## run the tests, two at a time
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
+api: $(READY)  ## the public API as HTML, in build/api
+	$(BIN)/python -m scripts.render_api
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

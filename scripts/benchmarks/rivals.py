@@ -33,7 +33,7 @@ def plain_child(text: str, seed: int, steps: int) -> float:
     for chosen in batches(len(data.train.labels), task.batch, steps, generator):
         loss = nn.functional.cross_entropy(network(data.train.inputs[chosen]), data.train.labels[chosen])
         optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(network.parameters(), task.clip)
         optimiser.step()
         schedule.step()

@@ -6,6 +6,7 @@ meanwhile. A quarter of an hour on two cores; the table and the picture are kept
 
 import argparse
 import json
+import logging
 import math
 import os
 import platform
@@ -16,14 +17,14 @@ from pathlib import Path
 
 import ray
 import torch
-from benchmark_rivals import bare_loop_seconds, tune_seconds
-from study_proxy import sample
 
 from actsearch.evaluators.outcome import Request, child_seed
-from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.pools.pool import Pool, PoolSettings
 from actsearch.evaluators.pools.ray_pool import RayPool
-from actsearch.evaluators.registry import resolve
+from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import TaskSettings
+from scripts.benchmarks.rivals import bare_loop_seconds, tune_seconds
+from scripts.studies.proxy import sample
 
 RIVAL_TEXTS = ("relu", "swish", "gelu", "cos_minus_x")
 TEXTS = ("relu", "silu", "gelu", "swish", "tanh", "cos_minus_x", "max_sigmoid", "elu")
@@ -33,7 +34,7 @@ FORWARD_PRODUCTS = 93_440  # multiplications of one example in convolutions and 
 Numbers = dict[str, float]
 
 
-def pool_seconds(pool: RayPool, texts: Sequence[str], steps: int, repeats: int = 1) -> tuple[float, float]:
+def pool_seconds(pool: Pool, texts: Sequence[str], steps: int, repeats: int = 1) -> tuple[float, float]:
     """Return wall-clock seconds, and the seconds within the workers' trainings."""
     requests = [Request(t, child_seed(n, t, 0), steps) for n in range(repeats) for t in texts]
     started = time.perf_counter()
@@ -123,7 +124,7 @@ def agreement(functions: int = 30, seeds: int = 4) -> Numbers:
     requests = [Request(text, child_seed(0, text, seed), STEPS) for text in texts for seed in range(seeds)]
     native = _scores(requests, "native")
     plain = {seeds * place: score for place, score in _scores(requests[::seeds], "torch").items()}
-    chance = resolve(TaskSettings()).chance
+    chance = resolve_network(TaskSettings()).chance
     learned = [
         place
         for place in range(0, len(requests), seeds)
@@ -187,7 +188,7 @@ def main() -> None:
     facts: dict[str, object] = {
         "machine": f"{cpu}, {os.cpu_count()} cores, torch {torch.__version__}, ray {ray.__version__}"
     }
-    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level="ERROR",
+    ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
              object_store_memory=150 * 2**20)  # fmt: skip
     facts |= {**ratios(words.rounds), **matmul_share(), **agreement(), **cost(1)}
     ray.shutdown()

@@ -210,8 +210,8 @@ def report(rows: list[Row]) -> None:
     shared = set.intersection(*map(set, means))
     everyone = {text: sum(mean[text] for mean in means) / len(means) for text in shared}
     for label in (USUAL, *INITS):
-        own = mean_by_function([row for row in rows if row.label == label and row.repeat == 0], "loss")
-        found = agreement(own, everyone, share=1.0)
+        short = mean_by_function([row for row in rows if row.label == label and row.repeat == 0], "loss")
+        found = agreement(short, everyone, share=1.0)
         print(f"| {'he' if label == USUAL else label} | {_interval(found.best, found.best_interval)} |")
     print(
         "\n| stopped after | when the training loss exceeds | stopped | steps saved | best 1 % lost | best 10 % lost |"

@@ -38,8 +38,8 @@ def examine_fingerprint() -> None:
         values = [compile_expression(member, held=False)(fresh.expand(len(beta), -1), beta) for member in members]
         for value, member in zip(values[1:], members[1:], strict=True):
             both = value.isfinite() & values[0].isfinite()
-            gap = (value - values[0]).abs()[both] / (1 + values[0].abs()[both])
-            merged.append((float(gap.max()), str(members[0]), str(member)))
+            gaps = (value - values[0]).abs()[both] / (1 + values[0].abs()[both])
+            merged.append((float(gaps.max()), str(members[0]), str(member)))
     merged.sort(reverse=True)
     print(f"{len(groups)} classes; {len(merged)} merged strings; the least alike on fresh points and betas:")
     for gap, first, second in merged[:5]:

@@ -121,9 +121,11 @@ def main() -> None:
         ),
         run_config=tune.RunConfig(verbose=0, stop={"seeds": SEEDS}, checkpoint_config=NOTHING_KEPT),
     )
-    rows = [{**{name: result.config[name] for name in SPACE}, "seeds": result.metrics["seeds"],
-             "log_trainings": round(result.metrics["log_trainings"], 4)}
-            for result in tuner.fit() if result.metrics and "seeds" in result.metrics]  # fmt: skip
+    found = tuner.fit()
+    metrics = [(found[place].config or {}, found[place].metrics or {}) for place in range(len(found))]
+    rows = [{**{name: config[name] for name in SPACE}, "seeds": told["seeds"],
+             "log_trainings": round(told["log_trainings"], 4)}
+            for config, told in metrics if "seeds" in told]  # fmt: skip
     rows.sort(key=lambda row: (-row["seeds"], row["log_trainings"]))
     with words.results.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*SPACE, "seeds", "log_trainings"], lineterminator="\n")

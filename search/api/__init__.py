@@ -1,5 +1,75 @@
-"""An activation search engine: this is what ``import actsearch`` gives."""
+"""An activation search engine: this is what ``import actsearch`` gives.
 
+Each name is loaded when it is first used, so that importing takes no time. What is not named here may change without
+notice. The command line does the same jobs.
+"""
+
+import importlib
 from importlib import metadata
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from actsearch.evaluators.activation import Activation, Vocabulary
+    from actsearch.evaluators.settings import TaskSettings
+    from actsearch.grammar.expression import Expression
+    from actsearch.grammar.fault import Failed, UserFault
+    from actsearch.grammar.primitive import Primitive
+    from actsearch.jobs import describe, evaluate, export, launch, load, open_run, read
+    from actsearch.search.ranking.leaderboard import Entry, Leaderboard
+    from actsearch.search.settings.classes import SearchSettings
 
 __version__ = metadata.version("actsearch")
+
+_HOMES = {
+    "Activation": "evaluators.activation",
+    "Entry": "search.ranking.leaderboard",
+    "Expression": "grammar.expression",
+    "Failed": "grammar.fault",
+    "Leaderboard": "search.ranking.leaderboard",
+    "Primitive": "grammar.primitive",
+    "SearchSettings": "search.settings.classes",
+    "TaskSettings": "evaluators.settings",
+    "UserFault": "grammar.fault",
+    "Vocabulary": "evaluators.activation",
+    "describe": "jobs",
+    "evaluate": "jobs",
+    "export": "jobs",
+    "launch": "jobs",
+    "load": "jobs",
+    "open_run": "jobs",
+    "read": "jobs",
+}
+
+__all__ = [
+    "Activation",
+    "Entry",
+    "Expression",
+    "Failed",
+    "Leaderboard",
+    "Primitive",
+    "SearchSettings",
+    "TaskSettings",
+    "UserFault",
+    "Vocabulary",
+    "__version__",
+    "describe",
+    "evaluate",
+    "export",
+    "launch",
+    "load",
+    "open_run",
+    "read",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name from where it stands."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'actsearch' has no attribute '{name}'; it has {', '.join(__all__)}")
+    found = globals()[name] = getattr(importlib.import_module(f"actsearch.{_HOMES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return [*__all__]

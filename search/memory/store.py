@@ -1,7 +1,7 @@
 """The store: everything a run asked and learned, in one SQLite file that others may read while it is written.
 
-The only door to sqlite. Every method is one transaction, so the file is whole whenever the driver is killed. Not here:
-what the numbers mean (``leaderboard``) and the order of the search (``run``).
+The door to sqlite, with ``schema`` beside it. Every method is one transaction, so the file is whole whenever the
+driver is killed. Not here: what the numbers mean (``leaderboard``) and the order of the search (``run``).
 """
 
 import dataclasses

@@ -19,6 +19,7 @@ def test_each_channel_has_its_own_beta_in_whichever_dimension() -> None:
     for dimension, channels in ((1, 3), (-1, 5)):
         layer = BUILT_IN.read("scale(x)").make(channels, dimension)
         assert isinstance(layer, ActivationLayer)
+        assert layer.beta is not None
         with torch.no_grad():
             layer.beta.copy_(torch.arange(channels) + 1.0)
         ratio = (layer(X) / X).movedim(dimension, 0).flatten(1)

@@ -5,7 +5,7 @@ import torch
 
 from actsearch.evaluators.data import mnist1d
 from actsearch.evaluators.outcome import Request, Status, child_seed
-from actsearch.evaluators.registry import TASKS, resolve
+from actsearch.evaluators.registry import TASKS, resolve, resolve_network
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population
 
@@ -38,12 +38,8 @@ def test_the_same_seed_gives_the_same_score_and_another_seed_another(name: str) 
 @pytest.mark.parametrize("kernel", ["auto", "torch"])
 @pytest.mark.parametrize("text", ["swish", "rrelu"])
 def test_looking_at_the_layers_does_not_change_the_score(kernel: str, text: str) -> None:
-    found = [
-        train_population([Request(text, 4, 6)], resolve(TaskSettings(batch=32, kernel=kernel, diagnostics=looked)))[
-            0
-        ].score  # type: ignore[arg-type]
-        for looked in (True, False)
-    ]
+    tasks = [TaskSettings(batch=32, kernel=kernel, diagnostics=looked) for looked in (True, False)]  # type: ignore[arg-type]
+    found = [train_population([Request(text, 4, 6)], resolve(task))[0].score for task in tasks]
     assert found[0] == found[1]
 
 
@@ -87,7 +83,7 @@ def test_relu_learns_mnist1d_in_the_steps_of_the_task() -> None:
     (outcome,) = train_population([Request("relu", child_seed(0, "relu", 0), steps)], resolve(TaskSettings()))
     assert outcome.metrics["validation_accuracy"] > 0.9
     assert outcome.score is not None
-    assert outcome.score < 0.3 < resolve(TaskSettings()).chance
+    assert outcome.score < 0.3 < resolve_network(TaskSettings()).chance
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ def _idx(array: np.ndarray[Any, Any]) -> bytes:
 
 
 def _fashion(folder: Path, side: int = 28, labels: int = 10) -> dict[str, np.ndarray[Any, Any]]:
-    made = {}
+    made: dict[str, np.ndarray[Any, Any]] = {}
     for part, count in (("train", 60), ("t10k", 20)):
         images = RANDOM.integers(0, 256, (count, side, side), dtype=np.uint8)
         classes = (np.arange(count) % labels).astype(np.uint8)

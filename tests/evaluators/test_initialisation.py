@@ -54,7 +54,9 @@ def test_a_network_starts_with_those_deviations_and_its_last_layer_with_gain_one
         network = nn.Sequential(nn.Linear(400, 300), nn.Conv1d(200, 250, 3), nn.Linear(500, 200))
     initialise(network, scheme, _function("relu"), torch.Generator().manual_seed(0))
     for layer, used in zip(network, (scheme, scheme, "lecun"), strict=True):
-        expected = deviation(layer.weight, used, math.sqrt(2))  # type: ignore[arg-type]
+        assert isinstance(layer, nn.Linear | nn.Conv1d)
+        assert layer.bias is not None
+        expected = deviation(layer.weight, used, math.sqrt(2))
         assert float(layer.weight.detach().std()) == pytest.approx(expected, rel=0.02)
         assert not bool(layer.bias.any())
 

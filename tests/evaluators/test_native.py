@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -214,7 +215,7 @@ def _fresh_compiler() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_fresh_compiler")
 def test_without_a_compiler_torch_trains_the_child(monkeypatch: pytest.MonkeyPatch, tiny_task: TaskSettings) -> None:
-    monkeypatch.setattr(compiler.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     assert not is_available()
     with pytest.raises(NotNativeError, match="no C compiler found"):
         library()

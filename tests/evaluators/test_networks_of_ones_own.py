@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -176,7 +177,7 @@ def test_data_and_weights_from_every_global_generator_are_the_same_each_time(wri
     )
     weights += "\n            self.first.bias.fill_(random.random())"
     source = source.replace("self.relu2 = nn.ReLU(), nn.ReLU()", f"self.relu2 = nn.ReLU(), nn.ReLU(){weights}")
-    found = []
+    found: list[Any] = []
     for comment in ("# one\n", "# two\n"):  # two files are imported each for itself, as by two workers
         np_state_matters = torch.rand(3, generator=torch.Generator().manual_seed(len(found)))
         assert np_state_matters.shape == (3,)

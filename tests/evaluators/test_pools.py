@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import ray
@@ -133,10 +134,10 @@ class TestRayPool(PoolContract):
     ) -> None:
         get, evictions = ray.get, iter([True])
 
-        def evicting(reference: object) -> object:
+        def evicting(reference: Any) -> object:
             found = get(reference)
             if isinstance(found, list) and next(evictions, False):
-                raise ray.exceptions.OutOfMemoryError("evicted")
+                raise ray.exceptions.OutOfMemoryError("evicted")  # type: ignore[no-untyped-call]
             return found
 
         monkeypatch.setattr(ray, "get", evicting)

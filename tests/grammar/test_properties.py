@@ -1,6 +1,7 @@
 """Properties against closed forms and textbook facts; formulas against SymPy's answers, in bounded time."""
 
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -226,7 +227,7 @@ def test_a_sympy_that_was_killed_is_started_again_and_one_that_dies_again_is_no_
     running.wait()
     assert symbolic.evaluate_formula("a**2", {"a": 4.0}) == 16.0
     symbolic._PROCESS.end()
-    monkeypatch.setattr(symbolic.sys, "executable", "/bin/false")
+    monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(symbolic.SymPyDied, match="ended with code 1"):
         symbolic.evaluate_formula("a**2", {"a": 5.0})
 

@@ -12,6 +12,7 @@ import torch
 
 from actsearch.evaluators.activation import BASELINES
 from actsearch.evaluators.registry import TASKS
+from actsearch.grammar.module_file import module_source
 from actsearch.grammar.rows.known import KNOWN, read
 from actsearch.search import export as export_module
 from actsearch.search.command_line import main
@@ -155,7 +156,7 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
 
 
 def test_a_file_that_differs_is_not_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    true_source = export_module.module_source(read("silu"))
+    true_source = module_source(read("silu"))
     monkeypatch.setattr(export_module, "module_source", lambda *_, **__: true_source.replace("sigmoid", "tanh"))
     with pytest.raises(ExportFailed, match="differs from 'mul"):
         export(read("silu"), tmp_path / "f.py")

@@ -1,6 +1,7 @@
 """What a run is made of stays the same from its first child to its last, or the run is not gone on with."""
 
 import json
+import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_a_run_begun_with_the_kernel_is_not_gone_on_with_by_torch(
     with Store(tmp_path) as store:
         assert store.fact(KERNEL) == "native"
     _unfinish(tmp_path)
-    monkeypatch.setattr(compiler.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     compiler._attempt.cache_clear()
     with pytest.raises(NotTheSame, match=r"begun with the kernel.*cc, gcc, clang.*--set task.kernel=torch"):
         launch(_children(3), tmp_path)
@@ -59,7 +60,7 @@ def test_a_run_begun_with_the_kernel_is_not_gone_on_with_by_torch(
 def test_a_run_begun_by_torch_is_gone_on_with_by_torch_also_where_a_compiler_came(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compiler.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     assert _said(tmp_path, TaskSettings())[0].kernel == "torch"
     monkeypatch.undo()
     compiler._attempt.cache_clear()

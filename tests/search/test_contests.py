@@ -21,7 +21,7 @@ NAMES = sorted(distinct_expressions(SMALL))
 
 @pytest.fixture(autouse=True)
 def _a_small_table(monkeypatch: pytest.MonkeyPatch) -> None:
-    losses = {name: (0.1 * place,) for place, name in enumerate(NAMES, start=1)}
+    losses: dict[str, tuple[float | None, ...]] = {name: (0.1 * place,) for place, name in enumerate(NAMES, start=1)}
     table = Table(losses, dict.fromkeys(NAMES, "x"), frozenset(), dict.fromkeys(NAMES, 1.0), math.log(10))
     numbers = np.random.default_rng(0).normal(size=(contest.LOOKS, len(NAMES), 5)).astype(np.float32)
     looks = Looks({name: place for place, name in enumerate(NAMES)}, numbers)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from actsearch.grammar.module_file import module_source
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.known import read
 from actsearch.search import export as export_module
@@ -47,7 +48,7 @@ def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing(tmp_path: Path, m
 def test_a_file_is_compared_far_out_where_the_row_inside_overflows(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true_source = export_module.module_source(read(text))
+    true_source = module_source(read(text))
     assert "hardtanh" in true_source
     assert export(read(text), tmp_path / "f.py") == 0.0
     monkeypatch.setattr(export_module, "module_source", lambda *_, **__: true_source.replace("69.0", "700.0"))

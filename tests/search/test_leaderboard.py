@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -30,10 +30,12 @@ TASK = resolve(TaskSettings()).settings
 LADDER = rungs(TASK, [RungSettings(0.5, 4, 1)], FinalSettings(3, 2, 8))
 
 
-def _keep(store: Store, text: str, rung: str, losses: list[float | None], first: int = 0) -> None:
+def _keep(store: Store, text: str, rung: str, losses: Sequence[float | None], first: int = 0) -> None:
     name = fingerprint(read(text))
     for repeat, loss in enumerate(losses, start=first):
-        test = {} if rung in (SEARCH, "rung 1") else {"test_loss": loss, "test_accuracy": 0.5}
+        test: dict[str, float] = {}
+        if rung not in (SEARCH, "rung 1") and loss is not None:
+            test = {"test_loss": loss, "test_accuracy": 0.5}
         outcome = (
             Outcome(Status.DIVERGED, reason="validation_loss is not finite after 2 steps")
             if loss is None

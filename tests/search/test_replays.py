@@ -32,7 +32,9 @@ REFUSED = frozenset({fingerprint(SMALL.decode(SMALL.string(0)))})  # x + x is a 
 
 
 def table(seconds: float = 1.0) -> Table:
-    losses = {name: (0.1 * place, 0.1 * place + 0.02) for place, name in enumerate(NAMES, start=1)}
+    losses: dict[str, tuple[float | None, ...]] = {
+        name: (0.1 * place, 0.1 * place + 0.02) for place, name in enumerate(NAMES, start=1)
+    }
     return Table(losses, dict.fromkeys(NAMES, "x"), REFUSED, dict.fromkeys(NAMES, seconds), math.log(10))
 
 

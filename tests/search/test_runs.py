@@ -195,7 +195,7 @@ def test_the_best_share_of_each_rung_climbs_and_every_baseline_with_it(tmp_path:
 def test_progress_only_grows_and_ends_at_its_goal(tmp_path: Path) -> None:
     seen: list[Progress] = []
     with Store(tmp_path, create=True) as store:
-        Search(SMALL, store, FakePool(), seen.append).run()
+        Search(SMALL, store, FakePool(), seen.append).run()  # type: ignore[arg-type]  # its parameter has no name
     assert [p.steps for p in seen] == sorted(p.steps for p in seen)
     assert seen[-1].steps == seen[-1].steps_goal
     assert [p.best_score for p in seen] == sorted((p.best_score for p in seen), reverse=True)

@@ -1,0 +1,124 @@
+"""The jobs of the command line, from Python. Reached as ``actsearch.launch`` and so on.
+
+Not here: how they are done (``search.jobs``).
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from actsearch.evaluators.activation import BUILT_IN, Activation
+from actsearch.grammar import description
+from actsearch.search import export as exporting
+from actsearch.search import jobs
+from actsearch.search.jobs import Evaluation
+from actsearch.search.memory.store import Store
+from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.reading import settings_of
+from actsearch.search.settings.space import vocabulary_of
+
+
+def read(text: str) -> Activation:
+    """Return the activation that a known name or an expression stands for.
+
+    Args:
+        text: ``gelu`` or ``mul(x,sigmoid(x))``. For primitives of your own, see ``Vocabulary``.
+
+    Returns:
+        The activation; ``read("gelu").make(channels=64)`` is a layer for inputs ``(B, 64, ...)``,
+        ``make(64, -1)`` one for ``(B, T, 64)``.
+
+    Raises:
+        UserFault: neither a name nor an expression; the message has the nearest.
+    """
+    return BUILT_IN.read(text)
+
+
+def describe(text: str) -> dict[str, Any]:
+    """Return what is known of a function: forms, limits, shape, moments, gain, distance to Swish, by name.
+
+    Raises:
+        UserFault: it is no expression.
+    """
+    return dict(description.describe(read(text).as_expression()))
+
+
+def load(config: str | Path | None = None, *changes: str) -> SearchSettings:
+    """Return the settings of a YAML file, or the default ones.
+
+    Args:
+        config: the file.
+        changes: ``section.key=value``, as behind ``--set``.
+
+    Raises:
+        UserFault: the file or a change cannot be used.
+    """
+    return settings_of(None if config is None else Path(config), changes)
+
+
+def launch(settings: SearchSettings, run: str | Path) -> Leaderboard:
+    """Search in a directory, or go on with the run that is there; what was trained is not trained again.
+
+    Args:
+        settings: of the search; a run that is gone on with must have the same.
+        run: the directory.
+
+    Returns:
+        The ranking, once everything is trained.
+
+    Raises:
+        UserFault: something cannot be used; nothing was trained.
+        Failed: it was tried and did not succeed; whatever was trained is kept.
+    """
+    jobs.launch(settings, Path(run))
+    return open_run(run)
+
+
+def open_run(run: str | Path) -> Leaderboard:
+    """Return the ranking of a run, also while it is searched in.
+
+    Raises:
+        UserFault: there is no run.
+    """
+    with Store(Path(run)) as store:
+        return leaderboard(store)
+
+
+def evaluate(
+    texts: Sequence[str], settings: SearchSettings | None = None, *, seeds: int = 3, seed: int = 0
+) -> list[Evaluation]:
+    """Train activations without a search, with as many seeds each.
+
+    Args:
+        texts: known names or expressions.
+        settings: whose task, pool and primitives are used; the default ones.
+        seeds: children of each.
+        seed: that their seeds are made of.
+
+    Returns:
+        One evaluation a text, in their order; a score is a loss, in nats for the tasks of this engine, lower is better.
+
+    Raises:
+        UserFault: a text or a setting cannot be used.
+    """
+    used = load() if settings is None else settings
+    return jobs.evaluate(texts, used.task, used.pool, seeds, seed, vocabulary_of(used.space))
+
+
+def export(activation: str | Activation, target: str | Path) -> float:
+    """Write an activation as a Python file with a module that needs torch alone, checked in a fresh interpreter.
+
+    Args:
+        activation: or its text.
+        target: the file; one that is there is replaced.
+
+    Returns:
+        The largest relative difference between the file's and the trained function, in value and gradient.
+
+    Raises:
+        UserFault: it is no expression, or the file cannot be written.
+        Failed: the file differs from what was trained; nothing was written.
+    """
+    found = read(activation) if isinstance(activation, str) else activation
+    return exporting.export(found.as_expression(), Path(target))
