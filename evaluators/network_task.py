@@ -45,6 +45,7 @@ class Kind:
         purpose: what it is good for, one line for people.
         steps, batch, learning_rate, width, init: see ``TaskSettings``.
         large: whether a GPU pays.
+        files: whether it reads files of the user's, ``task.directory``.
     """
 
     load: Callable[[TaskSettings], DataSet]
@@ -56,6 +57,7 @@ class Kind:
     width: int = 0
     init: str = "he"
     large: bool = False
+    files: bool = False
 
 
 @dataclass(frozen=True)
@@ -178,10 +180,13 @@ class NetworkTask(Task):
             raise BadTask(
                 f"key 'task.augment': only images can be shifted and mirrored, task '{settings.name}' has none"
             )
+        said = []
+        if settings.directory and not self.kind.files:
+            said.append(f"task.directory does nothing here: the task '{settings.name}' reads no files of yours")
         if settings.own.build:
             if settings.kernel == "native":
                 raise BadTask("key 'task.kernel': the kernel knows the default child alone; use auto or torch")
-            return check(settings, data)
+            return [*said, *check(settings, data)]
         swish = BUILT_IN.read("swish")
         try:
             with torch.random.fork_rng(devices=[]):
@@ -192,7 +197,7 @@ class NetworkTask(Task):
             raise
         except (RuntimeError, ValueError) as fault:
             raise BadTask(f"task '{settings.name}': {fault}") from fault
-        return []
+        return said
 
     def train(self, request: Request, activation: Activation) -> Outcome:
         """Train, stop early what is hopeless, and score."""

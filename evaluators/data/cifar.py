@@ -7,6 +7,7 @@ rest. The only door to pickle. Not here: the child.
 
 import io
 import pickle
+import pickletools
 from pathlib import Path
 from typing import Any
 
@@ -106,13 +107,23 @@ def load(directory: str, classes: int) -> DataSet:
     )
 
 
+def _check_memo(content: bytes) -> None:
+    """Refuse a memo larger than the file could fill: nine bytes may ask for eight gigabytes."""
+    for code, argument, _ in pickletools.genops(content):
+        if "PUT" in code.name and isinstance(argument, int) and argument > len(content):
+            raise pickle.UnpicklingError(f"it counts {argument} parts in {len(content)} bytes")
+
+
 def _read(path: Path, key: str, classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     try:
-        found = _Reader(io.BytesIO(path.read_bytes()), encoding="latin1").load()
+        content = path.read_bytes()
+        _check_memo(content)
+        found = _Reader(io.BytesIO(content), encoding="latin1").load()
     except OSError as fault:
         raise BadData(f"'{path}' cannot be read: {fault.strerror}") from fault
     except Exception as fault:  # a damaged pickle raises anything
-        raise BadData(f"'{path}' is not one of CIFAR's pickles: {fault}") from fault
+        hint = "; take the file as it was published, not one that was pickled again"
+        raise BadData(f"'{path}' is not one of CIFAR's pickles: {fault}{hint}") from fault
     if not isinstance(found, dict) or "data" not in found or key not in found:
         raise BadData(f"'{path}' is not one of CIFAR's pickles: expected 'data' and '{key}' in it")
     labels = found[key].numbers.tolist() if isinstance(found[key], _Array) else found[key]

@@ -17,7 +17,9 @@ from actsearch.evaluators.data.dataset import BadData, DataSet, Split, find_dire
 UNSIGNED_BYTE = 0x08
 VALIDATION = 10_000  # the last of the 60,000 training images
 FASHION_DIRECTORIES = ("/usr/share/datasets/fashion-mnist",)  # of Debian's package dataset-fashion-mnist
+TORCHVISIONS = ("FashionMNIST/raw", "raw")  # where torchvision unpacks them, from its root on
 CLASSES = 10
+MOST_DIMENSIONS = 3
 LEAST = 6  # images of a part: a sixth of those for training is held out
 
 
@@ -28,6 +30,8 @@ def load(directory: str) -> DataSet:
         BadData: a file is missing, of another kind, or broken.
     """
     folder = find_directory(directory, FASHION_DIRECTORIES, "the IDX files of Fashion-MNIST")
+    within = (folder / name for name in TORCHVISIONS)
+    folder = next((place for place in within if place.is_dir()), folder)
     parts: dict[str, Split] = {}
     for part in ("train", "t10k"):
         images, labels = (
@@ -73,17 +77,22 @@ def read(path: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
             f"'{path}' holds values of type {content[2]:#04x}, expected unsigned bytes ({UNSIGNED_BYTE:#04x})"
         )
     dimensions = content[3]
+    if not 1 <= dimensions <= MOST_DIMENSIONS:
+        raise BadData(f"'{path}' has {dimensions} dimensions, expected 1 (labels) or 3 (images)")
     start = 4 + 4 * dimensions
     shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, start, 4))
     if len(content) != start + math.prod(shape):
         raise BadData(
             f"'{path}' is truncated or damaged: {shape} needs {start + math.prod(shape)} bytes, found {len(content)}"
         )
+    if 0 in shape[1:]:
+        raise BadData(f"'{path}' is empty: its dimensions are {shape}")
     return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def _file(folder: Path, name: str) -> Path:
-    for path in (folder / name, folder / f"{name}.gz"):
+    dotted = name.replace("-idx", ".idx")  # as some mirrors have it
+    for path in (folder / f"{stem}{ending}" for stem in (name, dotted) for ending in ("", ".gz")):
         if path.is_file():
             return path
-    raise BadData(f"'{folder}' has no file {name} (or {name}.gz)")
+    raise BadData(f"'{folder}' has no file {name} (or {dotted}, or one of them with .gz behind)")

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from actsearch.evaluators.data.dataset import Split
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.native.compiler import NotNativeError, library
+from actsearch.evaluators.native.layout import MOST_BATCH, STAGES, WIDE, WIDEST, Child, Plan
 from actsearch.evaluators.native.tape import tape_of
-from actsearch.evaluators.networks.resnet1d import STAGES, ResNet1d
+from actsearch.evaluators.networks.resnet1d import ResNet1d
 from actsearch.evaluators.schedule import course
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.render import Function
@@ -21,21 +22,6 @@ from actsearch.grammar.render import Function
 ALIGNMENT = 16
 """Every parameter starts at a multiple of 16 floats, a cache line and a vector."""
 PARAMETERS = 32  # that resnet1d.c lays out, a beta of every activation layer among them
-MOST_CHANNELS, MOST_BATCH = 128, 1024  # WIDEST of layers.h; what score() has room for
-
-
-class _Plan(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_int) for name in ("width", "positions", "batch", "classes")),
-        ("weight_decay", ctypes.c_float),
-        ("clip", ctypes.c_float),
-        ("places", ctypes.POINTER(ctypes.c_int)),
-        ("size", ctypes.c_int),
-    ]
-
-
-class _Child(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_void_p) for name in ("flat", "moment", "square", "running")]
 
 
 class NativeChild:
@@ -56,10 +42,10 @@ class NativeChild:
         width, positions, batch = network.stem.out_channels, train.inputs.shape[1], order.shape[1]
         if settings.optimiser != "adamw" or train.inputs.device.type != "cpu" or settings.augment:
             raise NotNativeError("the kernel trains with AdamW on a CPU")
-        if batch % 32 or batch > MOST_BATCH or width % 8 or width * 2 ** (STAGES - 1) > MOST_CHANNELS or positions % 4:
+        if batch % WIDE or batch > MOST_BATCH or width % 8 or width * 2 ** (STAGES - 1) > WIDEST or positions % 4:
             raise NotNativeError(
-                f"the kernel takes batches in multiples of 32, widths in multiples of 8 and up to "
-                f"{MOST_CHANNELS // 2 ** (STAGES - 1)}, positions in multiples of 4: "
+                f"the kernel takes batches in multiples of {WIDE}, widths in multiples of 8 and up to "
+                f"{WIDEST // 2 ** (STAGES - 1)}, positions in multiples of 4: "
                 f"found {batch}, {width} and {positions}"
             )
         self._library, self._tape = library(), tape_of(function)
@@ -77,12 +63,12 @@ class NativeChild:
         ]
         self._running = torch.cat([torch.as_tensor(part) for part in self._statistics])
         self._places = (ctypes.c_int * len(places))(*places)
-        self._plan = _Plan(
+        self._plan = Plan(
             width, positions, batch, network.linear.out_features, settings.weight_decay, settings.clip, self._places,
             len(self._flat),
         )  # fmt: skip
         half = self._moments.data_ptr() + 4 * len(self._flat)
-        self._child = _Child(self._flat.data_ptr(), self._moments.data_ptr(), half, self._running.data_ptr())
+        self._child = Child(self._flat.data_ptr(), self._moments.data_ptr(), half, self._running.data_ptr())
         self._curve = torch.zeros(2, len(order))  # loss and gradient norm of every step
 
     def advance(self, step: int) -> None:

@@ -15,8 +15,9 @@ import tempfile
 from pathlib import Path
 
 from actsearch.evaluators.data.dataset import cache_directory
+from actsearch.evaluators.native.layout import declare
 
-SOURCES = ("tape.c", "layers.c", "resnet1d.c", "training.c")
+SOURCES = ("tape.c", "layers.c", "resnet1d.c", "training.c", "layout.c")
 HEADERS = ("tape.h", "layers.h", "resnet1d.h")
 # math functions set no errno and raise no signals, so that they may be vectorised; nothing that changes a result
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11", "-fPIC", "-shared")
@@ -46,7 +47,7 @@ def _attempt() -> ctypes.CDLL | str:
     try:
         compiler = _compiler()
         directory, key = cache_directory(), _key(compiler)
-        return ctypes.CDLL(str(_kept(directory, key) or _compile(compiler, directory, key)))
+        return declare(ctypes.CDLL(str(_kept(directory, key) or _compile(compiler, directory, key))))
     except NotNativeError as fault:
         return str(fault)
     except OSError as fault:

@@ -93,7 +93,7 @@ void gather(Net *net, const float *inputs, const int *chosen, int count) {
     }
 }
 
-void forward(Net *net, const Tape *tape, int training) {
+void forward_net(Net *net, const Tape *tape, int training) {
     const int tiles = net->tiles;
     Site *sites = net->sites, *last = &sites[SITES - 1];
     convolve(net->input, sites[0].x, net->stem_weight, net->stem, tiles, 0, net->packed);
@@ -155,7 +155,7 @@ float cross_entropy(Net *net, int n, int label, int *guess) {
     return logf(sum) + most - own;
 }
 
-void backward(Net *net, const Tape *tape) {
+void backward_net(Net *net, const Tape *tape) {
     const int tiles = net->tiles, classes = net->plan->classes;
     Site *last = &net->sites[SITES - 1];
     const int width = last->channels * WIDE, all = tiles * width;

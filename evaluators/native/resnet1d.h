@@ -5,6 +5,7 @@
 #include "layers.h"
 
 #define STAGES 3
+#define MOST_BATCH 1024 /* examples a step */
 #define SITES (2 * STAGES + 1)
 
 typedef struct {
@@ -45,10 +46,10 @@ void open_net(Net *net, const Plan *plan, const Child *child, int training);
 void close_net(Net *net);
 /* Take the chosen of inputs (N, positions); beyond count examples are zeros. */
 void gather(Net *net, const float *inputs, const int *chosen, int count);
-void forward(Net *net, const Tape *tape, int training);
+void forward_net(Net *net, const Tape *tape, int training);
 /* The cross-entropy of example n in nats; its class of largest logit; logits become probabilities. */
 float cross_entropy(Net *net, int n, int label, int *guess);
 /* From the gradients of the logits (where the logits were) to every gradient. */
-void backward(Net *net, const Tape *tape);
+void backward_net(Net *net, const Tape *tape);
 
 #endif

@@ -23,10 +23,8 @@ VECTOR float powf(float, float);
 #endif
 #endif
 
-enum { /* tape.py reads the names from here */
-    CONSTANT, COPY, ADD, SUB, MUL, DIV, NEG, ABS, SQRT, EXP, LOG, LOG1P, EXPM1, SIN, COS, SINH, COSH, TANH, ATAN, ERF, ERFC,
-    SIGMOID, SOFTPLUS, RELU, THRESHOLD, SLOPED, ELU, CLIP, COPYSIGN, GREATER, LESS, LERP, POW
-};
+#define AS_NUMBER(name) name,
+enum { OPERATIONS(AS_NUMBER) };
 
 #define EACH(expression)                \
     for (int i = 0; i < BLOCK; i++) {   \
@@ -34,7 +32,7 @@ enum { /* tape.py reads the names from here */
     }                                   \
     break
 
-static void forward(const Instruction *step, Register *r, float *v) {
+static void evaluate_step(const Instruction *step, Register *r, float *v) {
     const float *a = r[step->a], *b = r[step->b], *c = r[step->c];
     const float k = step->k, l = step->l;
     switch (step->op) {
@@ -84,7 +82,7 @@ static void forward(const Instruction *step, Register *r, float *v) {
 #define BOTH(first, second) INTO(step->to_a, da, first) INTO(step->to_b, db, second) break
 
 /* Carry the gradient g of the instruction's value v to those of its arguments. */
-static void backward(const Instruction *step, Register *r, const float *v, const float *g, Register *grads) {
+static void derive_step(const Instruction *step, Register *r, const float *v, const float *g, Register *grads) {
     const float *a = r[step->a], *b = r[step->b], *c = r[step->c];
     float *da = grads[step->a], *db = grads[step->b];
     const float k = step->k, l = step->l;
@@ -124,7 +122,7 @@ static void backward(const Instruction *step, Register *r, const float *v, const
 void run_tape(const Tape *tape, Work *work, float *y, float *dx, float *db) {
     Register *values = work->values, *grads = work->grads;
     for (int i = 0; i < tape->length; i++) {
-        forward(&tape->code[i], values, values[i + 2]);
+        evaluate_step(&tape->code[i], values, values[i + 2]);
     }
     memcpy(y, values[tape->result], sizeof(Register));
     if (!dx) {
@@ -135,7 +133,7 @@ void run_tape(const Tape *tape, Work *work, float *y, float *dx, float *db) {
     }
     for (int i = tape->length - 1; i >= 0; i--) {
         if (tape->code[i].to_a || tape->code[i].to_b) {
-            backward(&tape->code[i], values, values[i + 2], grads[i + 2], grads);
+            derive_step(&tape->code[i], values, values[i + 2], grads[i + 2], grads);
         }
     }
     if (tape->by_x) {

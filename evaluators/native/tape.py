@@ -4,12 +4,9 @@ So the one description of an activation stays its row. A function with an operat
 torch trains it. Not here: what the instructions compute (``tape.c``, held to torch by the tests).
 """
 
-import ctypes
 import math
 import operator
-import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,34 +14,13 @@ from torch.fx import Node, symbolic_trace
 from torch.nn import functional
 
 from actsearch.evaluators.native.compiler import NotNativeError
+from actsearch.evaluators.native.layout import OPERATIONS, REGISTERS, Instruction, Tape
 from actsearch.grammar.render import Function
 
-_SOURCE = (Path(__file__).parent / "tape.c").read_text()
-_NAMES = re.findall(r"\w+", re.sub(r"/\*.*?\*/", "", re.findall(r"enum \{(.*?)\}", _SOURCE, re.DOTALL)[0]))
-OPERATIONS = {name: number for number, name in enumerate(_NAMES)}
-MOST_INSTRUCTIONS = 62  # REGISTERS of tape.h without x and beta
+NUMBERS = {name: number for number, name in enumerate(OPERATIONS)}
+MOST_INSTRUCTIONS = REGISTERS - 2  # without x and beta
 CARRIES = {"CONSTANT": 0, "COPY": 0, "GREATER": 0, "LESS": 0, "COPYSIGN": 1}
 """How many of its first arguments an operation has a gradient for: 2 where it is not said."""
-
-
-class Instruction(ctypes.Structure):
-    """``Instruction`` of tape.h."""
-
-    _fields_ = [(name, ctypes.c_int) for name in ("op", "a", "b", "c", "to_a", "to_b")] + [
-        (name, ctypes.c_float) for name in ("k", "l")
-    ]
-
-
-class Tape(ctypes.Structure):
-    """``Tape`` of tape.h; it keeps its instructions alive."""
-
-    _fields_ = [
-        ("length", ctypes.c_int),
-        ("result", ctypes.c_int),
-        ("by_x", ctypes.c_int),
-        ("by_beta", ctypes.c_int),
-        ("code", ctypes.POINTER(Instruction)),
-    ]
 
 
 class _Writer:
@@ -59,7 +35,7 @@ class _Writer:
         a, b, c = (*map(self.register, arguments), 0, 0, 0)[:3]
         count = min(len(arguments), CARRIES.get(name, 2))
         wanted = [n < count and (a, b)[n] in self.live for n in (0, 1)]
-        self.code.append(Instruction(OPERATIONS[name], a, b, c, *wanted, k, l))
+        self.code.append(Instruction(NUMBERS[name], a, b, c, *wanted, k, l))
         register = len(self.code) + 1
         if any(wanted):
             self.live.add(register)

@@ -40,7 +40,7 @@ int train(const Plan *plan, const Tape *tape, Child *child, const float *inputs,
     while (step < last) {
         const int *chosen = order + (size_t)step * (size_t)plan->batch;
         gather(&net, inputs, chosen, plan->batch);
-        forward(&net, tape, 1);
+        forward_net(&net, tape, 1);
         double sum = 0;
         for (int n = 0; n < plan->batch; n++) {
             int guess;
@@ -50,7 +50,7 @@ int train(const Plan *plan, const Tape *tape, Child *child, const float *inputs,
         for (int i = 0; i < plan->classes * plan->batch; i++) {
             net.logits[i] /= (float)plan->batch;
         }
-        backward(&net, tape);
+        backward_net(&net, tape);
         losses[step] = (float)(sum / plan->batch);
         norms[step] = update(&net, child, step, rates[step], momenta[step]);
         for (int n = 0; n < SITES && !tape->by_beta; n++) { /* a beta without a gradient does not decay, as in torch */
@@ -72,13 +72,13 @@ int score(const Plan *plan, const Tape *tape, Child *child, const float *inputs,
     int right = 0;
     *loss = 0;
     for (int start = 0; start < count; start += plan->batch) {
-        int chosen[1024];
+        int chosen[MOST_BATCH];
         const int many = count - start < plan->batch ? count - start : plan->batch;
         for (int n = 0; n < many; n++) {
             chosen[n] = start + n;
         }
         gather(&net, inputs, chosen, many);
-        forward(&net, tape, 0);
+        forward_net(&net, tape, 0);
         for (int n = 0; n < many; n++) {
             int guess;
             *loss += cross_entropy(&net, n, labels[start + n], &guess);

@@ -24,11 +24,16 @@ SHOWN = ("steps", "batch", "learning_rate", "width", "init", "purpose")  # of a 
 @click.argument("config", required=False, type=PATH)
 @set_option
 @click.option("--primitives", help="Instead of CONFIG: a set or names, separated by commas.")
-@click.option("--shape", default="", help='Instead of CONFIG: a template such as "b(u(x),u(x))".')
+@click.option("--shape", "shapes", multiple=True, help='Instead of CONFIG: a template such as "b(u(x),u(x))".')
 @click.option("--units", type=click.IntRange(1, 8), default=1, show_default=True, help="Instead of CONFIG: core units.")
 @json_option
 def space(
-    config: Path | None, changes: tuple[str, ...], primitives: str | None, shape: str, units: int, as_json: bool
+    config: Path | None,
+    changes: tuple[str, ...],
+    primitives: str | None,
+    shapes: tuple[str, ...],
+    units: int,
+    as_json: bool,
 ) -> None:
     """Count the space of CONFIG: strings, legal, finite, distinct, and which known activations lie in it."""
     from actsearch.grammar.behaviour.census import take_census
@@ -36,6 +41,9 @@ def space(
     from actsearch.search.settings.space import build_space
     from actsearch.search.show import display
 
+    if len(shapes) > 1:
+        raise click.UsageError(f"a space has one shape, found {len(shapes)}: count each by itself")
+    shape = "".join(shapes)
     if (config is None) == (primitives is None) or (config and (shape or units != 1)) or (primitives and changes):
         raise click.UsageError("name either a CONFIG (and --set) or --primitives (and --shape or --units)")
     if config is not None:

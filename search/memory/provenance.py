@@ -1,5 +1,6 @@
 """Where a run's numbers come from: versions, machine, commit. Kept in the store beside the settings."""
 
+import contextlib
 import json
 import os
 import platform
@@ -18,8 +19,18 @@ def provenance() -> dict[str, str]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions),
         "machine": f"{platform.platform()} {platform.machine()}, {os.cpu_count()} cores",
+        "processor": _processor(),
         "commit": _commit(),
     }
+
+
+def _processor() -> str:
+    """Return the processor's name, on which the last digits of a score depend."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown"
 
 
 def _commit() -> str:

@@ -61,11 +61,15 @@ class Store:
     """
 
     def __init__(self, directory: Path, *, create: bool = False) -> None:
+        if directory.name == FILE_NAME and directory.is_file():  # the file itself was named
+            directory = directory.parent
         self.path = directory / FILE_NAME
         if create:
             directory.mkdir(parents=True, exist_ok=True)
         elif not self.path.is_file():
-            raise StoreError(f"'{directory}' holds no run: expected a file {FILE_NAME} in it")
+            near = sorted(str(file.parent) for file in directory.glob(f"*/{FILE_NAME}"))[:3]
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise StoreError(f"'{directory}' holds no run: expected a file {FILE_NAME} in it{hint}")
         mode = "rwc" if create else "ro" if self._may_change() else "ro&immutable=1"
         source = f"{self.path.absolute().as_uri()}?mode={mode}"
         with _said_of(self.path), ExitStack() as stack:

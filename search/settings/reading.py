@@ -40,11 +40,13 @@ def load_settings(path: Path, changes: Iterable[str] = ()) -> SearchSettings:
     """
     try:
         found = yaml.load(path.read_text(encoding="utf-8"), _Loader)
-    except (OSError, UnicodeDecodeError) as fault:
+    except UnicodeDecodeError as fault:
+        raise BadSettings(f"cannot read the config '{path}': expected text in UTF-8, found another encoding") from fault
+    except OSError as fault:
         others = [p.name for p in path.parent.glob("*.yaml") if p != path]
         near = difflib.get_close_matches(path.name, others, n=1)
         raise BadSettings(
-            f"cannot read the config '{path}': {getattr(fault, 'strerror', fault)}"
+            f"cannot read the config '{path}': {fault.strerror}"
             + (f"; did you mean '{path.parent / near[0]}'?" if near else "")
         ) from fault
     except (yaml.YAMLError, ValueError, RecursionError) as fault:  # ValueError: a date or number that is none

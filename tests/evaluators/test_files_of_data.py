@@ -60,6 +60,8 @@ def test_fashion_mnist_itself_is_read_and_learned() -> None:
     [
         (lambda content: b"\x89PNG" + content[4:], "is not an IDX file: expected it to begin with two zero bytes"),
         (lambda content: content[:2] + b"\x0d" + content[3:], "holds values of type 0x0d, expected unsigned bytes"),
+        (lambda content: content[:3] + b"A" + content[4:], "has 65 dimensions, expected 1 (labels) or 3 (images)"),
+        (lambda content: content[:8] + bytes(4) + content[12:16], "is empty: its dimensions are (60, 0, 28)"),
         (lambda content: content[:-1], "is truncated or damaged: (60, 28, 28) needs 47056 bytes, found 47055"),
         (lambda content: b"", "is not an IDX file"),
     ],
@@ -79,7 +81,7 @@ def test_a_truncated_gzip_missing_files_and_labels_out_of_range_are_refused(tmp_
         BadData, match=r"key 'task.directory': expected the directory of the IDX files .*nowhere' is not"
     ):
         idx.load(str(tmp_path / "nowhere"))
-    with pytest.raises(BadData, match=r"has no file train-images-idx3-ubyte \(or train-images-idx3-ubyte.gz\)"):
+    with pytest.raises(BadData, match=r"has no file train-images-idx3-ubyte \(or train-images.idx3-ubyte, or"):
         idx.load(str(tmp_path))
     _fashion(tmp_path, labels=11)
     with pytest.raises(BadData, match="labels must be 0 to 9, found 10"):
@@ -236,3 +238,27 @@ def test_a_text_that_cannot_be_used_is_named(tmp_path: Path, content: bytes, com
         text.load(str(path))
     with pytest.raises(BadData, match="cannot be read: No such file"):
         text.load(str(tmp_path / "none.txt"))
+
+
+def test_the_names_of_mirrors_and_torchvisions_folder_are_read_as_well(tmp_path: Path) -> None:
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    made = _fashion(raw)
+    for file in [*raw.iterdir()]:
+        file.rename(file.with_name(file.name.replace("-idx", ".idx")))
+    for folder in (tmp_path, tmp_path / "FashionMNIST", raw):
+        data = idx.load(str(folder))
+        assert torch.cat([data.train.labels, data.validation.labels]).tolist() == made["train labels"].tolist()
+
+
+def test_nine_bytes_that_ask_for_eight_gigabytes_are_refused(tmp_path: Path) -> None:
+    _cifar(tmp_path, 10)
+    (tmp_path / "data_batch_1").write_bytes(b"\x80\x02]r\xff\xff\xff\x1f.")
+    with pytest.raises(BadData, match=r"it counts 536870911 parts in 9 bytes; take the file as it was published"):
+        cifar.load(str(tmp_path), 10)
+
+
+def test_a_directory_that_nobody_reads_is_said() -> None:
+    said = resolve(TaskSettings(name="digits", directory="somewhere")).prepare()
+    assert said == ["task.directory does nothing here: the task 'digits' reads no files of yours"]
+    assert resolve(TaskSettings(name="digits")).prepare() == []

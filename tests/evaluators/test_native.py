@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actsearch.evaluators.activation import BUILT_IN
-from actsearch.evaluators.native import compiler
+from actsearch.evaluators.native import compiler, layout
 from actsearch.evaluators.native.child import NativeChild
 from actsearch.evaluators.native.compiler import NotNativeError, is_available, library
-from actsearch.evaluators.native.tape import OPERATIONS, RULES, tape_of
-from actsearch.evaluators.networks.resnet1d import ResNet1d
+from actsearch.evaluators.native.layout import BLOCK, OPERATIONS, REGISTERS
+from actsearch.evaluators.native.tape import RULES, tape_of
+from actsearch.evaluators.networks.resnet1d import STAGES, ResNet1d
 from actsearch.evaluators.outcome import Request, Status, child_seed
 from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import TaskSettings
@@ -32,7 +33,6 @@ from tests.grammar.test_whole_functions import LEADERS
 from tests.grammar.test_whole_functions import POINTS as FAR
 
 native = pytest.mark.skipif(not is_available(), reason="no C compiler here: torch trains the children")
-BLOCK, REGISTERS = 256, 64
 NOT_NATIVE = {"i0e", "i1e"}  # Bessel functions: C's library has none of them
 
 
@@ -151,6 +151,28 @@ def test_every_operation_of_the_kernel_is_used_by_a_rule() -> None:
     source = Path("evaluators/native/tape.py").read_text()
     assert [name for name in OPERATIONS if f'"{name}"' not in source] == []
     assert len(RULES) > 30
+
+
+@native
+@pytest.mark.parametrize(
+    ("name", "value"), [("OPERATIONS", layout.OPERATIONS[::-1]), ("WIDEST", 256), ("MOST_BATCH", 2048), ("STAGES", 4)]
+)
+def test_a_kernel_that_knows_other_structures_or_limits_is_not_used(
+    name: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, name, value)
+    with pytest.raises(ValueError, match=r"the kernel and layout\.py differ"):
+        layout.declare(library())
+
+
+@native
+def test_the_kernels_functions_take_what_they_are_declared_to_take_alone() -> None:
+    with pytest.raises(ctypes.ArgumentError):
+        library().run_tape(1.5, 0, 0, 0, 0)
+
+
+def test_the_network_of_the_kernel_has_as_many_stages_as_the_modules() -> None:
+    assert layout.STAGES == STAGES
 
 
 def _scores(texts: tuple[str, ...], steps: int, **changes: str) -> list[float]:

@@ -165,3 +165,29 @@ def test_an_installed_copy_does_not_take_the_repository_around_it_for_its_own(tm
 def test_a_checkout_knows_its_commit() -> None:
     head = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
     assert provenance.provenance()["commit"].removesuffix("-dirty") == head
+
+
+def test_a_run_is_found_by_its_file_and_the_runs_of_a_directory_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "mine"
+    main(["search", "configs/quickstart.yaml", "--run", str(run), *TINY])
+    capsys.readouterr()
+    main(["top", str(run), "--json"])
+    by_directory = capsys.readouterr().out
+    main(["top", str(run / "run.sqlite"), "--json"])
+    assert capsys.readouterr().out == by_directory
+    assert f"did you mean {run}?" in _refused(capsys, "top", str(tmp_path))
+
+
+def test_a_config_in_another_encoding_is_no_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "other.yaml").write_text("seed: 1\n")
+    (tmp_path / "mine.yaml").write_bytes("# sch\u00f6n\nseed: 1\n".encode("latin1"))
+    said = _refused(capsys, "search", str(tmp_path / "mine.yaml"))
+    assert "expected text in UTF-8, found another encoding" in said
+    assert "did you mean" not in said
+
+
+def test_a_second_shape_is_refused_and_not_the_first_one_forgotten(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["space", "--primitives", "swish2017", "--shape", "u(x)", "--shape", "b(x,x)"]
+    assert "a space has one shape, found 2" in _refused(capsys, *words)
