@@ -57,7 +57,9 @@ def _imports(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=str)
 def test_imports_run_one_way(path: Path) -> None:
-    rooms = {name.split(".")[1] for name in _imported(path) if name.startswith("actsearch.")}
+    public = {file.stem for file in Path("search/api").glob("*.py")}  # what stands in search/api is `actsearch` itself
+    seconds = [name.split(".")[1] for name in _imported(path) if name.startswith("actsearch.")]
+    rooms = {"search" if name in public else name for name in seconds}
     assert rooms | _imports(path) & set(ROOMS) <= MAY_IMPORT[path.parts[0]]
 
 

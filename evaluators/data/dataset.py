@@ -124,11 +124,20 @@ def load_or_generate(name: str, generate: Callable[[], Arrays], directory: Path 
         name: file name without ending.
         generate: makes ``{split}_inputs`` and ``{split}_labels`` for every split.
         directory: where to keep it, by default the user's cache.
+
+    Raises:
+        BadData: it cannot be kept there.
     """
     directory = directory or cache_directory()
     data, record = directory / f"{name}.npz", directory / f"{name}.json"
     if not _is_intact(data, record):
-        _keep(generate(), data, record)
+        try:
+            _keep(generate(), data, record)
+        except OSError as fault:
+            raise BadData(
+                f"the generated data of '{name}' cannot be kept in '{directory}': {fault.strerror}; "
+                "the environment's ACTSEARCH_CACHE names another directory"
+            ) from fault
     with np.load(data, allow_pickle=False) as arrays:
         splits = [
             Split(

@@ -122,7 +122,7 @@ class Pool(ABC):
 
 
 class SerialPool(Pool):
-    """Trains in this process, one population after the other."""
+    """Trains in this process, one child after the other."""
 
     def __init__(self, task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
         self.task, self.settings, self.vocabulary = resolve(task), settings, vocabulary
@@ -130,8 +130,8 @@ class SerialPool(Pool):
         self.task.warm_up()
 
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
-        """Train population by population; what a training raises becomes a crashed outcome of the child that raises."""
-        waiting = in_populations(requests, self.settings.population)
+        """Train one by one; what a training raises becomes a crashed outcome of the child that raises."""
+        waiting = in_populations(requests, 1)  # each is told as soon as it is there
         while waiting:
             work = waiting.popleft()
             try:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from actsearch.evaluators.data import cifar, digits, idx, text
+from actsearch.evaluators.data import cifar, digits, idx, mnist1d, text
 from actsearch.evaluators.data.dataset import BadData
 from actsearch.evaluators.outcome import Request, Status
 from actsearch.evaluators.registry import resolve
@@ -262,3 +262,11 @@ def test_a_directory_that_nobody_reads_is_said() -> None:
     said = resolve(TaskSettings(name="digits", directory="somewhere")).prepare()
     assert said == ["task.directory does nothing here: the task 'digits' reads no files of yours"]
     assert resolve(TaskSettings(name="digits")).prepare() == []
+
+
+def test_a_cache_that_cannot_be_written_is_named_with_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACTSEARCH_CACHE", "/proc/nowhere")
+    with pytest.raises(BadData, match=r"cannot be kept in '/proc/nowhere'.*ACTSEARCH_CACHE names another directory"):
+        mnist1d.load()
