@@ -22,6 +22,7 @@ from actsearch.grammar.formula import CONSTANTS, FUNCTIONS, Reader
 
 VARIABLES = ("x", "beta", "a", "b")
 MEMORY = 4 * 2**30  # bytes; some formulas would take all there is
+MOST_LETTERS = 2_000  # of a formula; a longer one would take every limit there is, nine times
 SECONDS = 5.0  # of one call, where nothing else is said; SymPy's own import is not counted
 
 
@@ -36,11 +37,13 @@ class _Process:
         self.running: subprocess.Popen[str] | None = None
 
     def ask(self, question: dict[str, Any], seconds: float | None) -> Any:
-        """Return the answer, None if it is late.
+        """Return the answer, None if it is late, or would be: the formula is too long.
 
         Raises:
             SymPyDied: the process ended, and once more when it was asked again.
         """
+        if len(question["formula"]) > MOST_LETTERS:
+            return None
         try:
             return self._ask(question, seconds)
         except SymPyDied:  # somebody may have killed it

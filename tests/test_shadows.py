@@ -46,8 +46,11 @@ def test_a_function_is_described_with_what_sympy_knows(crowded: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("pool", ["serial", "ray"])
-@pytest.mark.parametrize("config", [[], ["--config", "actsearch.yaml"]], ids=["ours", "own"])
+@pytest.mark.parametrize(
+    ("pool", "config"),
+    [("serial", []), ("ray", ["--config", "actsearch.yaml"])],
+    ids=["our task, serial", "own task, Ray"],
+)
 def test_children_are_trained_in_this_process_and_in_a_worker(crowded: Path, pool: str, config: list[str]) -> None:
     words = ["evaluate", "relu", "--pool", pool, "--steps", "40", "--json", "--set", "pool.workers=1", *config]
     (row,) = json.loads(_answer(crowded, *words))

@@ -236,3 +236,11 @@ def test_a_formula_that_doubles_with_every_level_stays_as_it_is_written() -> Non
     deep = parse("mish(" * 60 + "x" + ")" * 60, VOCABULARY)
     assert len(deep.formula) < 40_000
     assert "(mish(mish(mish(" in deep.formula
+
+
+def test_a_formula_that_nobody_could_read_is_not_given_to_sympy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(symbolic._PROCESS, "_ask", lambda *_: pytest.fail("SymPy was asked"))
+    expression = parse("mish(" * 7 + "x" + ")" * 7, VOCABULARY)
+    assert len(expression.formula) > symbolic.MOST_LETTERS
+    facts = describe(expression)
+    assert all(facts[name] is None for name in ("latex", "derivative", "simplified"))
