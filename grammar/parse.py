@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from actsearch.grammar.expression import IDENTITY, Expression, X, apply
 from actsearch.grammar.fault import UserFault
-from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.primitive import Primitive, call
 
 WRITTEN = {"+": "add(x,x)", "-": "sub(x,x) or neg(x)", "*": "mul(x,sigmoid(x))", "/": "div(x,x)", "^": "square(x)"}
 DEEPEST = 100  # brackets within brackets
@@ -93,8 +93,7 @@ class _Reader:
 
     def _check_count(self, name: str, arity: int, found: int, start: int) -> None:
         if found != arity:
-            written = f"{name}({','.join('x' * arity)})" if arity else name
-            said = f"'{name}' takes {arity} argument{'s' * (arity != 1)}, found {found}: write {written}"
+            said = f"'{name}' takes {arity} argument{'s' * (arity != 1)}, found {found}: write {call(name, arity)}"
             raise self._fault(said, None, start, found=False)
 
     def _arguments(self) -> tuple[Expression, ...]:

@@ -19,6 +19,11 @@ OPERANDS = ("a", "b")
 _ORDINARY = (-3.0, -1.7, -1.0, -0.3, 0.0, 0.2, 1.0, 1.9, 2.6)
 
 
+def call(name: str, arity: int) -> str:
+    """Return how a row of that name is written, over x alone: ``gate(x,x)``; ``beta`` takes nothing."""
+    return f"{name}({','.join('x' * arity)})" if arity else name
+
+
 class BadPrimitive(UserFault):
     """A row that does not hold what it promises; the message names the row and the broken promise."""
 

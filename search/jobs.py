@@ -247,9 +247,9 @@ def evaluate(
     Raises:
         BadExpression: a text is neither a known activation nor an expression.
     """
-    activations = [vocabulary.read(text) for text in texts]
+    activations, steps = [vocabulary.read(text) for text in texts], resolve(task).settings.steps
     requests = [
-        Request(one.text, child_seed(run_seed, one.identity, repeat), resolve(task).settings.steps, patient=True)
+        Request(one.text, child_seed(run_seed, one.identity, repeat), steps, patient=True)
         for one in activations
         for repeat in range(seeds)
     ]

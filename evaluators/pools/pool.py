@@ -35,7 +35,7 @@ class PoolSettings:
         kind: ``ray`` trains on workers in processes of their own, ``serial`` in this process.
         workers: number of Ray workers, one core each; 0 takes every core.
         address: a Ray cluster's address; empty starts Ray on this machine alone.
-        population: children that a worker gets in one call; fewer keep all workers busy to the end.
+        population: children that a worker gets in one call; fewer keep all workers busy to the end. Ray only.
         seconds: wall-clock limit of one child; its population's limit is the sum. Ray only.
         memory: GB that a worker's data may take, so that a training that leaks ends itself, not the machine. Ray only.
     """

@@ -9,7 +9,6 @@ import json
 import logging
 import math
 import os
-import platform
 import statistics
 import time
 from collections.abc import Sequence
@@ -23,6 +22,7 @@ from actsearch.evaluators.pools.pool import Pool, PoolSettings
 from actsearch.evaluators.pools.ray_pool import RayPool
 from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.search.memory.provenance import processor
 from scripts.benchmarks.rivals import bare_loop_seconds, tune_seconds
 from scripts.studies.proxy import sample
 
@@ -183,10 +183,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object and keep nothing")
     parser.add_argument("--rounds", type=int, default=3, help="of each measurement")
     words = parser.parse_args()
-    cpu = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                if line.startswith("model name")), platform.processor())  # fmt: skip
     facts: dict[str, object] = {
-        "machine": f"{cpu}, {os.cpu_count()} cores, torch {torch.__version__}, ray {ray.__version__}"
+        "machine": f"{processor()}, {os.cpu_count()} cores, torch {torch.__version__}, ray {ray.__version__}"
     }
     ray.init(address="local", include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR,
              object_store_memory=150 * 2**20)  # fmt: skip

@@ -94,13 +94,14 @@ def tasks(as_json: bool) -> None:
 @json_option
 def primitives(as_json: bool) -> None:
     """List the primitives that expressions are made of: how each is written, what it computes, its sets."""
+    from actsearch.grammar.primitive import call
     from actsearch.grammar.rows.sets import SETS, VOCABULARY
     from actsearch.search.show import display
 
     rows = [
         {
             "name": row.name,
-            "written": f"{row.name}({','.join('x' * row.arity)})" if row.arity else row.name,
+            "written": call(row.name, row.arity),
             "formula": row.formula,
             "sets": ", ".join(name for name, members in SETS.items() if row in members),
             "note": row.note,

@@ -19,12 +19,12 @@ def provenance() -> dict[str, str]:
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": json.dumps(versions),
         "machine": f"{platform.platform()} {platform.machine()}, {os.cpu_count()} cores",
-        "processor": _processor(),
+        "processor": processor(),
         "commit": _commit(),
     }
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's name, on which the last digits of a score depend."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
