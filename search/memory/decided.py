@@ -25,6 +25,11 @@ def unsaid(sentence: str) -> None:
 
 
 UNSEEN = {"steps", "device", "kernel", "diagnostics", "stop_after", "stop_above"}
+CHANGING = {
+    "torch": "last digits may differ from now on",
+    "actsearch": "its changelog says which scores differ from now on",
+}
+"""Packages on which scores depend, and what it means for a run that another version began."""
 KERNEL_KEY = "kernel key"  # the fact of which kernel it was: sources, compiler, processor
 KERNEL = "kernel"  # the fact of a run: native or torch
 
@@ -52,7 +57,7 @@ def decided(store: Store, settings: TaskSettings, say: Say) -> TaskSettings:
         NotTheSame: the run was begun with the kernel and there is none now, or with other data.
     """
     task = resolve(settings)
-    _same_torch(store, say)
+    _same_versions(store, say)
     _same_data(store, task)
     if not task.takes_kernel:
         return task.settings
@@ -90,7 +95,9 @@ def _same_data(store: Store, resolved: Task) -> None:
         )
 
 
-def _same_torch(store: Store, say: Say) -> None:
-    began, here = json.loads(store.fact("versions") or "{}").get("torch"), metadata.version("torch")
-    if began and began != here:
-        say(f"this run was begun with torch {began}, here is {here}: last digits may differ from now on")
+def _same_versions(store: Store, say: Say) -> None:
+    began = json.loads(store.fact("versions") or "{}")
+    for package, so in CHANGING.items():
+        before, here = began.get(package), metadata.version(package)
+        if before and before != here:
+            say(f"this run was begun with {package} {before}, here is {here}: {so}")

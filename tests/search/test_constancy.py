@@ -4,6 +4,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,15 @@ def test_another_torch_than_the_run_was_begun_with_is_said(tmp_path: Path) -> No
     task, sentences = _said(tmp_path, TaskSettings(name="digits"))
     assert task.name == "digits"
     assert sentences[0].startswith("this run was begun with torch 1.0, here is ")
+
+
+def test_a_run_that_another_version_of_this_program_began_says_so(tmp_path: Path) -> None:
+    for version, count in (("0.1.0", 1), (metadata.version("actsearch"), 0)):
+        with Store(tmp_path / version, create=True) as store:
+            store.describe({"versions": json.dumps({"actsearch": version})})
+        _, sentences = _said(tmp_path / version, TaskSettings(name="digits"))
+        assert len(sentences) == count
+        assert all(said.endswith(": its changelog says which scores differ from now on") for said in sentences)
 
 
 class _Dying(FakePool):
