@@ -26,7 +26,7 @@ from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.own.check import check
 from actsearch.evaluators.own.trial import first_of
 from actsearch.evaluators.schedule import batches
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings, Init, TaskSettings
 from actsearch.evaluators.task import BadTask, Task
 from actsearch.evaluators.torch_child import TorchChild
 
@@ -54,8 +54,8 @@ class Kind:
     steps: int
     batch: int
     learning_rate: float
-    width: int = 0
-    init: str = "he"
+    width: int | None = None
+    init: Init = "he"
     large: bool = False
     files: bool = False
 
@@ -85,11 +85,11 @@ class NetworkTask(Task):
     """Children are networks, trained on data by this engine; the user's own network and data included.
 
     Args:
-        settings: complete.
+        settings: with every value.
         kind: which network and data.
     """
 
-    settings: TaskSettings
+    settings: CompleteSettings
     kind: Kind
 
     @property
@@ -150,7 +150,7 @@ class NetworkTask(Task):
 
         generator = torch.Generator().manual_seed(seed)
         network = self.kind.network(self.settings, self.data, make)
-        initialise(network, self.settings.init or "he", activation.function, generator)
+        initialise(network, self.settings.init, activation.function, generator)
         return Untrained(network.to(self.data.train.inputs.device), layers, generator)
 
     def child(self, untrained: Untrained, activation: Activation, steps: int) -> Child:

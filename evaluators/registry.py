@@ -18,7 +18,7 @@ from actsearch.evaluators.networks.transformer import CharacterModel, SequenceCl
 from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own import places
 from actsearch.evaluators.own.whole import WholeTraining
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings, TaskSettings
 from actsearch.evaluators.task import BadTask, Task
 
 
@@ -26,52 +26,57 @@ def _shape(data: DataSet) -> tuple[int, ...]:
     return tuple(data.train.inputs.shape[1:])
 
 
+def _width(settings: TaskSettings) -> int:
+    assert settings.width is not None  # each kind of this engine has its own
+    return settings.width
+
+
 TASKS: dict[str, Kind] = {
     "mnist1d": Kind(
         lambda settings: mnist1d.load(),
-        lambda settings, data, make: ResNet1d(data.classes, make, settings.width),
+        lambda settings, data, make: ResNet1d(data.classes, make, _width(settings)),
         "a small 1-D ResNet on MNIST-1D: under a second a child, ranks like the paper's CIFAR-10 (the default)",
         steps=500, batch=32, learning_rate=5e-3, width=WIDTH,
     ),
     "mnist1d_mlp": Kind(
         lambda settings: mnist1d.load(),
-        lambda settings, data, make: MLP(_shape(data), data.classes, make, settings.width),
+        lambda settings, data, make: MLP(_shape(data), data.classes, make, _width(settings)),
         "a multilayer perceptron on MNIST-1D: functions for networks without convolutions; reaches 65 %",
         steps=500, batch=128, learning_rate=5e-3, width=MLP_WIDTH,
     ),
     "mnist1d_transformer": Kind(
         lambda settings: mnist1d.load(),
-        lambda settings, data, make: SequenceClassifier(data.train.inputs.shape[1], data.classes, make, settings.width),
+        lambda settings, data, make: SequenceClassifier(_shape(data)[0], data.classes, make, _width(settings)),
         "a small transformer on MNIST-1D: functions for feed-forward blocks behind layer normalisation",
         steps=500, batch=128, learning_rate=3e-3, width=STREAM_WIDTH, init="lecun",
     ),
     "digits": Kind(
         lambda settings: digits.load(),
-        lambda settings, data, make: MLP(_shape(data), data.classes, make, settings.width),
+        lambda settings, data, make: MLP(_shape(data), data.classes, make, _width(settings)),
         "a perceptron on scikit-learn's digits: the smoke test; too easy to rank anything (sin wins)",
         steps=60, batch=64, learning_rate=5e-3, width=32,
     ),
     "fashion_mnist": Kind(
         lambda settings: idx.load(settings.directory),
-        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, settings.width, blocks=1),
+        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, _width(settings), blocks=1),
         "a small 2-D ResNet on Fashion-MNIST: real images; agrees with the default task at a higher price",
         steps=400, batch=128, learning_rate=5e-3, width=8, large=True, files=True,
     ),
     "cifar10": Kind(
         lambda settings: cifar.load(settings.directory, 10),
-        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, settings.width, blocks=3),
+        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, _width(settings), blocks=3),
         "ResNet-20 on CIFAR-10 as in the paper: hours a child on a CPU, minutes on a GPU",
         steps=10_000, batch=128, learning_rate=5e-3, width=16, large=True, files=True,
     ),
     "cifar100": Kind(
         lambda settings: cifar.load(settings.directory, 100),
-        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, settings.width, blocks=3),
+        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, _width(settings), blocks=3),
         "ResNet-20 on CIFAR-100: as cifar10, with finer classes",
         steps=10_000, batch=128, learning_rate=5e-3, width=16, large=True, files=True,
     ),
     "text": Kind(
         lambda settings: text.load(settings.directory),
-        lambda settings, data, make: CharacterModel(text.WINDOW, data.classes, make, settings.width),
+        lambda settings, data, make: CharacterModel(text.WINDOW, data.classes, make, _width(settings)),
         "a character-level transformer on any text, by default Python's own library: functions for language models",
         steps=300, batch=32, learning_rate=3e-3, width=STREAM_WIDTH, init="lecun", large=True, files=True,
     ),
@@ -94,7 +99,7 @@ def resolve(settings: TaskSettings) -> Task:
         near = difflib.get_close_matches(settings.name, TASKS, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(TASKS)}"
         raise BadTask(f"key 'task.name': unknown task '{settings.name}'; {hint}")
-    theirs = settings.own.build or settings.own.score
+    theirs = settings.own.function
     if settings.name == "own" and not theirs:
         raise BadTask(
             "key 'task.own': the task 'own' is a function of yours: name it, task.own.build or task.own.score"
@@ -104,9 +109,9 @@ def resolve(settings: TaskSettings) -> Task:
             f"key 'task.name': '{settings.name}' contradicts '{theirs}' of task.own: the name own goes with it"
         )
     kind = TASKS[settings.name]
-    open_ones = ("steps", "batch", "learning_rate", "width", "init")
-    values = {name: getattr(settings, name) or getattr(kind, name) for name in open_ones}
-    complete = dataclasses.replace(settings, **values)
+    values = {part.name: getattr(settings, part.name) for part in dataclasses.fields(TaskSettings)}
+    own_values = {name: getattr(kind, name) for name in ("steps", "batch", "learning_rate", "width", "init")}
+    complete = CompleteSettings(**values | {name: own for name, own in own_values.items() if values[name] is None})
     return WholeTraining(complete) if settings.own.score else NetworkTask(complete, kind)
 
 

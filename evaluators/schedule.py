@@ -5,7 +5,7 @@ import functools
 import torch
 from torch import Tensor, nn
 
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings
 
 SGD_MOMENTUM = 0.9  # He et al. 2015, section 4.2
 
@@ -19,7 +19,7 @@ def batches(examples: int, batch: int, steps: int, generator: torch.Generator) -
     return torch.cat(orders).view(-1, batch)[:steps]
 
 
-def optimiser_of(parameters: list[nn.Parameter], settings: TaskSettings) -> torch.optim.Optimizer:
+def optimiser_of(parameters: list[nn.Parameter], settings: CompleteSettings) -> torch.optim.Optimizer:
     """Return the optimiser of a child."""
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
@@ -29,7 +29,7 @@ def optimiser_of(parameters: list[nn.Parameter], settings: TaskSettings) -> torc
 
 
 def one_cycle(
-    optimiser: torch.optim.Optimizer, settings: TaskSettings, steps: int
+    optimiser: torch.optim.Optimizer, settings: CompleteSettings, steps: int
 ) -> torch.optim.lr_scheduler.LRScheduler:
     """Return the one-cycle schedule (Smith & Topin 2019): up for the first 30 % of the steps, then down to nearly 0."""
     return torch.optim.lr_scheduler.OneCycleLR(
@@ -38,7 +38,7 @@ def one_cycle(
 
 
 @functools.lru_cache(maxsize=8)
-def course(settings: TaskSettings, steps: int) -> tuple[Tensor, Tensor]:
+def course(settings: CompleteSettings, steps: int) -> tuple[Tensor, Tensor]:
     """Return the learning rate and AdamW's first momentum of every step, ``(steps,) float32`` each."""
     optimiser = optimiser_of([nn.Parameter(torch.zeros(1))], settings)
     schedule, group = one_cycle(optimiser, settings, steps), optimiser.param_groups[0]

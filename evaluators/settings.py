@@ -9,6 +9,10 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+Steps = Annotated[int, Field(ge=1)]
+Batch = Annotated[int, Field(ge=1)]
+LearningRate = Annotated[float, Field(gt=0)]
+Init = Literal["he", "glorot", "lecun", "matched", "network"]
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -28,22 +32,27 @@ class OwnSettings:
             by the scores of the baselines.
     """
 
-    build: str = ""
+    build: str | None = None
     replace: tuple[str, ...] = ("torch.nn.ReLU",)
     dimension: int | None = None
-    score: str = ""
+    score: str | None = None
     chance: float | None = None
+
+    @property
+    def function(self) -> str:
+        """The user's function as it is named, empty if there is none."""
+        return self.build or self.score or ""
 
     @property
     def file(self) -> str:
         """The user's file or module, empty if there is none."""
-        return (self.build or self.score).partition(":")[0]
+        return self.function.partition(":")[0]
 
     def __post_init__(self) -> None:
         """One of the two, written as it must be."""
         for name in ("build", "score"):
             text = getattr(self, name)
-            if text and text.count(":") != 1:
+            if text is not None and text.count(":") != 1:
                 raise ValueError(f"key 'task.own.{name}': expected module:function or file.py:function, found '{text}'")
         if self.build and self.score:
             raise ValueError("keys 'task.own.build' and 'task.own.score' exclude each other: name one of them")
@@ -51,7 +60,7 @@ class OwnSettings:
 
 @dataclass(frozen=True, config=_STRICT)
 class TaskSettings:
-    """What a child is trained on and how. A 0 or an empty text stands for the task's own value (``registry.TASKS``).
+    """What a child is trained on and how. null stands for the task's own value (``registry.TASKS``).
 
     Args:
         name: one of ``registry.TASKS``.
@@ -63,8 +72,8 @@ class TaskSettings:
         optimiser: ``adamw``, or ``sgd`` with momentum.
         init: how weights start, see ``initialisation.Scheme``.
         width: of the child: channels of its first stage, units of a layer, or the stream's.
-        examples: how many of the training examples are used; 0 is all.
-        directory: where the task's files are (Fashion-MNIST, CIFAR), or the text file of ``text``.
+        examples: how many of the training examples are used; null is all.
+        directory: where the task's files are (Fashion-MNIST, CIFAR), or the text file of ``text``, if it reads any.
         augment: shift and mirror training images at random (He et al. 2015, section 4.2).
         device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one and the child is large enough to gain.
         kernel: ``native`` trains the default child in C, ``torch`` as ordinary modules, ``auto`` natively where it can.
@@ -75,16 +84,16 @@ class TaskSettings:
     """
 
     name: str = "mnist1d"
-    steps: Annotated[int, Field(ge=0)] = 0
-    batch: Annotated[int, Field(ge=0)] = 0
-    learning_rate: Annotated[float, Field(ge=0)] = 0.0
+    steps: Steps | None = None
+    batch: Batch | None = None
+    learning_rate: LearningRate | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     clip: Annotated[float, Field(gt=0)] = 1.0
     optimiser: Literal["adamw", "sgd"] = "adamw"
-    init: Literal["", "he", "glorot", "lecun", "matched", "network"] = ""
-    width: Annotated[int, Field(ge=0)] = 0
-    examples: Annotated[int, Field(ge=0)] = 0
-    directory: str = ""
+    init: Init | None = None
+    width: Annotated[int, Field(ge=1)] | None = None
+    examples: Annotated[int, Field(ge=1)] | None = None
+    directory: str | None = None
     augment: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     kernel: Literal["auto", "native", "torch"] = "auto"
@@ -92,3 +101,13 @@ class TaskSettings:
     stop_after: Annotated[float, Field(ge=0, lt=1)] = 0.0
     stop_above: Annotated[float, Field(gt=0)] = 1.0
     own: OwnSettings = field(default_factory=OwnSettings)
+
+
+@dataclass(frozen=True, config=_STRICT, kw_only=True)
+class CompleteSettings(TaskSettings):
+    """Those of a resolved task: nothing that every child needs is left open. Made by ``registry.resolve``."""
+
+    steps: Steps
+    batch: Batch
+    learning_rate: LearningRate
+    init: Init

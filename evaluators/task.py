@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.outcome import Outcome, Request
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
 
 
@@ -19,8 +19,8 @@ class BadTask(UserFault):
 class Task(ABC):
     """What children are trained on, resolved: every setting has its value. Made by ``registry.resolve``."""
 
-    settings: TaskSettings
-    """Complete."""
+    settings: CompleteSettings
+    """With every value."""
 
     @property
     @abstractmethod

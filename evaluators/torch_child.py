@@ -12,7 +12,7 @@ from torch.nn import functional
 from actsearch.evaluators.augmentation import shifted_and_mirrored
 from actsearch.evaluators.data.dataset import Split
 from actsearch.evaluators.schedule import one_cycle, optimiser_of
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings
 
 EVALUATION_BATCH = 250  # examples a forward pass when scoring: large enough to be fast, small enough to stay in cache
 
@@ -29,7 +29,7 @@ class TorchChild:
     """
 
     def __init__(
-        self, network: nn.Module, train: Split, order: Tensor, settings: TaskSettings, generator: torch.Generator
+        self, network: nn.Module, train: Split, order: Tensor, settings: CompleteSettings, generator: torch.Generator
     ) -> None:
         self.network, self.settings, self.generator = network.to(train.inputs.device), settings, generator
         self.data, self.order = train, order.to(train.inputs.device)

@@ -155,7 +155,7 @@ def _transfer(
     rung = transfer_rung(settings.task, settings.seeds)
     finalists = [entry for entry in leaderboard(store).entries if FINAL in entry.records]
     candidates = [entry for entry in finalists if entry.found]
-    chosen = [*candidates[: settings.top or None], *(entry for entry in finalists if entry.baseline)]
+    chosen = [*candidates[: settings.top], *(entry for entry in finalists if entry.baseline)]
     meter = Meter({rung.name: Goal(len(chosen) * rung.seeds, rung.task.steps)}, listener)
     done = [[r for r in entry.records.get(rung.name, ()) if not r.outcome.may_be_tried_again] for entry in chosen]
     if all(len(records) >= rung.seeds for records in done):
@@ -198,7 +198,7 @@ def _is_idle(line: str, settings: dict[str, Any]) -> bool:
     section, is_own, key = line.partition(":")[0].partition(".own.")
     for step in section.split(".") if is_own else ():
         settings = settings[int(step)] if isinstance(settings, list) else settings.get(step, {})
-    return bool(is_own) and (settings.get("name") != "own" or (key == "chance" and not settings["own"]["score"]))
+    return bool(is_own) and (settings.get("name") != "own" or (key == "chance" and settings["own"]["score"] is None))
 
 
 def _as_options(changed: list[str], old: dict[str, Any]) -> str:

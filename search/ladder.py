@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from actsearch.evaluators.registry import resolve
-from actsearch.evaluators.settings import OwnSettings, TaskSettings
+from actsearch.evaluators.settings import CompleteSettings, OwnSettings, Steps, TaskSettings
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
 
 RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
@@ -31,12 +31,12 @@ class RungSettings:
 
     Args:
         share: of those with a score on the rung below, the best of which go on.
-        steps: optimiser steps of each child; 0 is twice those of the search.
+        steps: optimiser steps of each child; null is twice those of the search.
         seeds: children of each, fresh ones on every rung.
     """
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.1
-    steps: Annotated[int, Field(ge=0)] = 0
+    steps: Steps | None = None
     seeds: Annotated[int, Field(ge=1)] = 2
 
 
@@ -47,13 +47,13 @@ class FinalSettings:
     Args:
         top: how many candidates are trained again, beside the baselines.
         seeds: fresh seeds for each, never used for choosing; a test of 10 functions pair by pair needs 11.
-        steps: optimiser steps of each; longer than the search's, since short runs favour fast starters; 0 is four times
-            those of the search.
+        steps: optimiser steps of each; longer than the search's, since short runs favour fast starters; null is four
+            times those of the search.
     """
 
     top: Annotated[int, Field(ge=1)] = 6
     seeds: Annotated[int, Field(ge=1)] = 11
-    steps: Annotated[int, Field(ge=0)] = 0
+    steps: Steps | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -63,12 +63,12 @@ class TransferSettings:
     Args:
         task: another task, or another child for the same data; what is left open is the task's own.
         seeds: fresh seeds for each.
-        top: how many of the finalists; 0 is all.
+        top: how many of the finalists; null is all.
     """
 
     task: TaskSettings = field(default_factory=TaskSettings)
     seeds: Annotated[int, Field(ge=1)] = 5
-    top: Annotated[int, Field(ge=0)] = 0
+    top: Annotated[int, Field(ge=1)] | None = None
 
     def __post_init__(self) -> None:
         """The task must be one; its open settings stay open."""
@@ -76,32 +76,38 @@ class TransferSettings:
 
 
 def completed(
-    task: TaskSettings, ladder: Sequence[RungSettings], final: FinalSettings
+    task: CompleteSettings, ladder: Sequence[RungSettings], final: FinalSettings
 ) -> tuple[tuple[RungSettings, ...], FinalSettings]:
     """Return ladder and final rung with steps in the task's own units where they were left open."""
-    between = tuple(dataclasses.replace(rung, steps=rung.steps or RUNG_STEPS * task.steps) for rung in ladder)
-    return between, dataclasses.replace(final, steps=final.steps or FINAL_STEPS * task.steps)
+    between = tuple(dataclasses.replace(rung, steps=_steps(rung, task)) for rung in ladder)
+    return between, dataclasses.replace(final, steps=_steps(final, task))
+
+
+def _steps(rung: RungSettings | FinalSettings, task: CompleteSettings) -> int:
+    times = FINAL_STEPS if isinstance(rung, FinalSettings) else RUNG_STEPS
+    return times * task.steps if rung.steps is None else rung.steps
 
 
 def rungs(task: TaskSettings, ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:
     """Return the rungs of a run from the search to the final one."""
+    whole = resolve(task).settings
     between = [
-        Rung(f"rung {number}", dataclasses.replace(task, steps=step.steps), step.seeds, test=False)
+        Rung(f"rung {number}", dataclasses.replace(whole, steps=_steps(step, whole)), step.seeds, test=False)
         for number, step in enumerate(ladder, start=1)
     ]
-    last = Rung(FINAL, dataclasses.replace(task, steps=final.steps), final.seeds, test=True)
-    return [Rung(SEARCH, task, 1, test=False), *between, last]
+    last = Rung(FINAL, dataclasses.replace(whole, steps=_steps(final, whole)), final.seeds, test=True)
+    return [Rung(SEARCH, whole, 1, test=False), *between, last]
 
 
 def transfer_rung(task: TaskSettings, seeds: int) -> Rung:
     """Return the rung of another task, named by what tells it from others: ``digits, 60 steps, width 64``."""
-    task, usual = resolve(task).settings, resolve(TaskSettings(name=task.name, own=task.own)).settings
-    names = [task.name, task.own.build or task.own.score]
+    whole, usual = resolve(task).settings, resolve(TaskSettings(name=task.name, own=task.own)).settings
+    names = [whole.name, whole.own.function]
     silent = {"name", "steps", "own", *UNTELLING}
-    parts = [*_changed(task, usual, silent), *_changed(task.own, OwnSettings(), {"build", "score"})]
-    label = ", ".join([*filter(None, names), f"{task.steps} steps", *parts])
-    telling = {key: value for key, value in dataclasses.asdict(task).items() if key not in {*UNTELLING, "directory"}}
-    return Rung(label, task, seeds, test=True, key=f"transfer {_digest(telling)}")
+    parts = [*_changed(whole, usual, silent), *_changed(whole.own, OwnSettings(), {"build", "score"})]
+    label = ", ".join([*filter(None, names), f"{whole.steps} steps", *parts])
+    telling = {key: value for key, value in dataclasses.asdict(whole).items() if key not in {*UNTELLING, "directory"}}
+    return Rung(label, whole, seeds, test=True, key=f"transfer {_digest(telling)}")
 
 
 def _digest(value: object) -> str:

@@ -78,7 +78,7 @@ class _Reader(pickle.Unpickler):
         return STAND_INS[module, name]
 
 
-def load(directory: str, classes: int) -> DataSet:
+def load(directory: str | None, classes: int) -> DataSet:
     """Read the batches of a directory, ``(N, 3, 32, 32)``, each channel with mean 0 and deviation 1 over the training.
 
     Args:

@@ -86,9 +86,9 @@ class DataSet:
         )
         return DataSet(train, validation, test, self.classes)
 
-    def shortened(self, examples: int) -> "DataSet":
-        """Return the data with the first so many training examples; 0 leaves all."""
-        train = Split(self.train.inputs[: examples or None], self.train.labels[: examples or None])
+    def shortened(self, examples: int | None) -> "DataSet":
+        """Return the data with the first so many training examples; None leaves all."""
+        train = Split(self.train.inputs[:examples], self.train.labels[:examples])
         return DataSet(train, self.validation, self.test, self.classes)
 
 
@@ -100,7 +100,7 @@ def cache_directory() -> Path:
     return Path(os.environ.get("ACTSEARCH_CACHE") or platformdirs.user_cache_dir("actsearch"))
 
 
-def find_directory(directory: str, usual: tuple[str, ...], what: str) -> Path:
+def find_directory(directory: str | None, usual: tuple[str, ...], what: str) -> Path:
     """Return the directory that the user named, or the first usual one that is there.
 
     Raises:

@@ -23,7 +23,7 @@ MOST_DIMENSIONS = 3
 LEAST = 6  # images of a part: a sixth of those for training is held out
 
 
-def load(directory: str) -> DataSet:
+def load(directory: str | None) -> DataSet:
     """Read the four files of a directory; a sixth of the training images become the validation split.
 
     Raises:

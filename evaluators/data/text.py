@@ -19,11 +19,11 @@ MOST = 500_000  # characters that are read: more would make scoring longer than 
 SHARES = (0.8, 0.9)  # the text's beginning trains, then validation, then test: windows do not overlap between splits
 
 
-def load(path: str) -> DataSet:
+def load(path: str | None) -> DataSet:
     """Return windows ``(N, 64) int64`` and their successors, of the same shape.
 
     Args:
-        path: of a text file; empty for the standard library.
+        path: of a text file; None for the standard library.
 
     Raises:
         BadData: the file cannot be read or is too short.

@@ -16,7 +16,7 @@ from actsearch.evaluators.native.layout import MOST_BATCH, STAGES, WIDE, WIDEST,
 from actsearch.evaluators.native.tape import tape_of
 from actsearch.evaluators.networks.resnet1d import ResNet1d
 from actsearch.evaluators.schedule import course
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.render import Function
 
 ALIGNMENT = 16
@@ -35,7 +35,7 @@ class NativeChild:
     """
 
     def __init__(
-        self, network: nn.Module, function: Function | None, train: Split, order: Tensor, settings: TaskSettings
+        self, network: nn.Module, function: Function | None, train: Split, order: Tensor, settings: CompleteSettings
     ) -> None:
         if not isinstance(network, ResNet1d) or function is None:
             raise NotNativeError("only the 1-D ResNet with an expression is native")

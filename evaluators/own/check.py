@@ -20,7 +20,7 @@ from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.own.places import network
 from actsearch.evaluators.own.trial import EXAMPLES, first_of, loss_of
 from actsearch.evaluators.own.twice import check_builds, check_repeats
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings
 
 DRAWS = 64  # at most, of a network that leaves layers out at random in training
 KINDS = ("relu", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "mish", "hardswish", "relu6", "rrelu", "softplus")
@@ -68,7 +68,7 @@ class _Calls(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def check(settings: TaskSettings, data: DataSet) -> list[str]:
+def check(settings: CompleteSettings, data: DataSet) -> list[str]:
     """Try the user's network on its data.
 
     Args:
@@ -101,9 +101,9 @@ def check(settings: TaskSettings, data: DataSet) -> list[str]:
     except BadOwnTask:
         raise
     except Exited as fault:
-        raise BadOwnTask(f"'{settings.own.build}': {fault}") from fault
+        raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
     except Exception as fault:  # whatever the user's network raises where nobody foresaw it
-        raise BadOwnTask(f"'{settings.own.build}' cannot be tried: {type(fault).__name__}: {fault}") from fault
+        raise BadOwnTask(f"'{settings.own.function}' cannot be tried: {type(fault).__name__}: {fault}") from fault
 
 
 def _check_training(model: nn.Module, batch: Split, names: dict[_Probe, str]) -> None:
@@ -134,7 +134,7 @@ def _has_effect(probe: _Probe) -> bool:
 
 
 @torch.no_grad()
-def _check_scoring(settings: TaskSettings, model: nn.Module, data: DataSet, names: dict[_Probe, str]) -> None:
+def _check_scoring(settings: CompleteSettings, model: nn.Module, data: DataSet, names: dict[_Probe, str]) -> None:
     model.eval()
     for split in SPLITS:
         labels = getattr(data, split).labels

@@ -85,7 +85,7 @@ def load(settings: TaskSettings) -> DataSet:
         with contained(0, settings.own.file):
             return data_set(built(settings)[1], settings)
     except Exited as fault:
-        raise BadOwnTask(f"'{settings.own.build}': {fault}") from fault
+        raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
 
 
 def data_set(data: Any, settings: TaskSettings) -> DataSet:
@@ -97,21 +97,23 @@ def data_set(data: Any, settings: TaskSettings) -> DataSet:
     if isinstance(data, DataSet):
         return data
     if not isinstance(data, Mapping) or set(data) != set(SPLITS):
-        raise BadOwnTask(f"'{settings.own.build}' must return (model, data), data a dictionary of {', '.join(SPLITS)}")
+        raise BadOwnTask(
+            f"'{settings.own.function}' must return (model, data), data a dictionary of {', '.join(SPLITS)}"
+        )
     for name, pair in data.items():
         if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
-            raise BadOwnTask(f"'{settings.own.build}': data['{name}'] must be a pair of tensors (inputs, labels)")
+            raise BadOwnTask(f"'{settings.own.function}': data['{name}'] must be a pair of tensors (inputs, labels)")
         if any(part.layout is not torch.strided for part in pair):
-            raise BadOwnTask(f"'{settings.own.build}': the tensors of data['{name}'] must be dense (to_dense)")
+            raise BadOwnTask(f"'{settings.own.function}': the tensors of data['{name}'] must be dense (to_dense)")
         if pair[1].is_floating_point() or pair[1].is_complex():
             raise BadOwnTask(
-                f"'{settings.own.build}': labels must be whole numbers, those of '{name}' are {pair[1].dtype}"
+                f"'{settings.own.function}': labels must be whole numbers, those of '{name}' are {pair[1].dtype}"
             )
     try:
         splits = {name: Split(pair[0].detach().clone(), pair[1].long().clone()) for name, pair in data.items()}
         return DataSet(**splits, classes=1 + max(int(split.labels.max()) for split in splits.values()))
     except BadData as fault:
-        raise BadOwnTask(f"'{settings.own.build}': {fault}") from fault
+        raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
 
 
 def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -> float:
@@ -120,17 +122,19 @@ def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -
     Raises:
         BadOwnTask: it returns something else.
     """
-    found = find(settings.own.score)(make, seed, steps)
+    found = find(settings.own.function)(make, seed, steps)
     is_one_number = (isinstance(found, Tensor) and found.numel() == 1) or (
         isinstance(found, (np.generic, np.ndarray)) and found.size == 1
     )
     number = found.item() if is_one_number else found
     if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise BadOwnTask(f"'{settings.own.score}' must return a number, lower is better, found {type(found).__name__}")
+        raise BadOwnTask(
+            f"'{settings.own.function}' must return a number, lower is better, found {type(found).__name__}"
+        )
     try:
         return float(number)
     except OverflowError as fault:
-        raise BadOwnTask(f"'{settings.own.score}' returned a whole number that is too large for a float") from fault
+        raise BadOwnTask(f"'{settings.own.function}' returned a whole number that is too large for a float") from fault
 
 
 def rehearse(settings: TaskSettings, make: MakeActivation) -> None:
@@ -140,7 +144,7 @@ def rehearse(settings: TaskSettings, make: MakeActivation) -> None:
     from here on, for the first child too.
     """
     with contextlib.suppress(Exception), contained(0, settings.own.file), Freshness() as freshness:
-        find(settings.own.score)(lambda *where, **named: freshness.watch(make(*where, **named)), 0, 1)
+        find(settings.own.function)(lambda *where, **named: freshness.watch(make(*where, **named)), 0, 1)
 
 
 def built(settings: TaskSettings) -> tuple[nn.Module, Any]:
@@ -149,11 +153,11 @@ def built(settings: TaskSettings) -> tuple[nn.Module, Any]:
     Raises:
         BadOwnTask: it raises, or returns something else.
     """
-    build = find(settings.own.build)
+    build = find(settings.own.function)
     try:
         found = build(settings)
     except Exception as fault:  # whatever the user's function raises; an end of the program is ``Exited`` further out
-        raise BadOwnTask(f"'{settings.own.build}' raised {type(fault).__name__}: {fault}") from fault
+        raise BadOwnTask(f"'{settings.own.function}' raised {type(fault).__name__}: {fault}") from fault
     if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], nn.Module)):
-        raise BadOwnTask(f"'{settings.own.build}' must return (model, data), found {type(found).__name__}")
+        raise BadOwnTask(f"'{settings.own.function}' must return (model, data), found {type(found).__name__}")
     return found

@@ -13,12 +13,12 @@ from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.own.functions import BadOwnTask, built, data_set
 from actsearch.evaluators.own.places import network
 from actsearch.evaluators.own.trial import EXAMPLES, first_of, loss_of
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings
 
 STEPS = 2  # of a training that must come out the same twice
 
 
-def check_builds(settings: TaskSettings) -> None:
+def check_builds(settings: CompleteSettings) -> None:
     """Two calls must return two networks that start alike under one seed, and the same data."""
     found = []
     for _ in range(2):
@@ -29,25 +29,25 @@ def check_builds(settings: TaskSettings) -> None:
     shared = _shared(first, second)
     if shared:
         raise BadOwnTask(
-            f"'{settings.own.build}' returns {shared} again when it is called a second time: the next child would go "
-            "on from this one. Make the whole network anew inside the function, or return a copy.deepcopy of it"
+            f"'{settings.own.function}' returns {shared} again when it is called a second time: the next child would "
+            "go on from this one. Make the whole network anew inside the function, or return a copy.deepcopy of it"
         )
     theirs = second.state_dict()
     for name, value in first.state_dict().items():
         if isinstance(value, Tensor) and not is_lazy(value) and not (name in theirs and _equal(value, theirs[name])):
             raise BadOwnTask(
-                f"'{settings.own.build}': '{name}' starts differently in a second call with the same seed, so no score "
-                "would come twice: draw from the generators of torch, numpy.random or random, which are seeded, or "
-                "seed your own"
+                f"'{settings.own.function}': '{name}' starts differently in a second call with the same seed, so no "
+                "score would come twice: draw from the generators of torch, numpy.random or random, which are "
+                "seeded, or seed your own"
             )
     if first_data != second_data:
         raise BadOwnTask(
-            f"'{settings.own.build}': the data differ in a second call with the same seed: build them once "
+            f"'{settings.own.function}': the data differ in a second call with the same seed: build them once "
             "(functools.cache), without a generator that nobody seeded and without changing them in place"
         )
 
 
-def check_repeats(settings: TaskSettings, data: DataSet, make: MakeActivation) -> None:
+def check_repeats(settings: CompleteSettings, data: DataSet, make: MakeActivation) -> None:
     """Two short trainings from one seed must come to the same losses, whatever the network keeps or draws."""
     found = []
     for _ in range(2):
@@ -69,7 +69,7 @@ def check_repeats(settings: TaskSettings, data: DataSet, make: MakeActivation) -
     exact = data.train.inputs.device.type == "cpu"
     if not torch.allclose(found[0], found[1], rtol=0 if exact else 1e-3, atol=0, equal_nan=True):
         raise BadOwnTask(
-            f"'{settings.own.build}': two trainings with the same seed come to other losses, so no score would come "
+            f"'{settings.own.function}': two trainings with the same seed come to other losses, so no score would come "
             "twice: the network draws from a generator that nobody seeds (numpy.random.default_rng, torch.Generator), "
             "or keeps something from one network to the next"
         )

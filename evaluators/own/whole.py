@@ -12,7 +12,7 @@ from actsearch.evaluators.device import device_of
 from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
 from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own.freshness import Freshness
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings
 from actsearch.evaluators.task import Task
 
 
@@ -21,10 +21,10 @@ class WholeTraining(Task):
     """A training of the user's own, which cannot be tried in part.
 
     Args:
-        settings: complete.
+        settings: with every value.
     """
 
-    settings: TaskSettings
+    settings: CompleteSettings
 
     @property
     def chance(self) -> float | None:
@@ -47,12 +47,12 @@ class WholeTraining(Task):
 
     def prepare(self) -> list[str]:
         """Find the function."""
-        own.find(self.settings.own.score)
+        own.find(self.settings.own.function)
         return []
 
     def warm_up(self) -> None:
         """Call the function once, so that it starts alike in every worker."""
-        own.find(self.settings.own.score)
+        own.find(self.settings.own.function)
         own.rehearse(self.settings, BUILT_IN.read("swish").make)
 
     def train(self, request: Request, activation: Activation) -> Outcome:
@@ -67,7 +67,7 @@ class WholeTraining(Task):
             )
         seconds = time.perf_counter() - started
         if not math.isfinite(found):
-            reason = f"'{self.settings.own.score}' returned {found}"
+            reason = f"'{self.settings.own.function}' returned {found}"
             return Outcome(Status.DIVERGED, reason=reason, seconds=seconds, trained_by="own")
         metrics = {"validation_loss": found} | ({"test_loss": found} if request.test else {})
         metrics |= {NO_PART: 1.0} if freshness.had_no_part else {}

@@ -33,16 +33,16 @@ class PoolSettings:
 
     Args:
         kind: ``ray`` trains on workers in processes of their own, ``serial`` in this process.
-        workers: number of Ray workers, one core each; 0 takes every core.
-        address: a Ray cluster's address; empty starts Ray on this machine alone.
+        workers: number of Ray workers, one core each; null takes every core.
+        address: a Ray cluster's address; null starts Ray on this machine alone.
         population: children that a worker gets in one call; fewer keep all workers busy to the end. Ray only.
         seconds: wall-clock limit of one child; its population's limit is the sum. Ray only.
         memory: GB that a worker's data may take, so that a training that leaks ends itself, not the machine. Ray only.
     """
 
     kind: Literal["ray", "serial"] = "ray"
-    workers: Annotated[int, Field(ge=0)] = 0
-    address: str = ""
+    workers: Annotated[int, Field(ge=1)] | None = None
+    address: str | None = None
     population: Annotated[int, Field(ge=1)] = 4
     seconds: Annotated[float, Field(gt=0)] = 120.0
     memory: Annotated[float, Field(gt=0)] = 8.0

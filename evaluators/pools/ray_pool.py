@@ -54,7 +54,7 @@ class _Worker:
         except (BadTask, BadData, BadOwnTask) as fault:
             return str(fault)
         if found != digest:
-            name = self.task.settings.own.build or self.task.settings.name
+            name = self.task.settings.own.function or self.task.settings.name
             return (
                 f"the data of the task '{name}' differ between two processes: draw "
                 "them with a seed of your own, or from the generators of torch, numpy.random or random"
@@ -214,5 +214,5 @@ def _start(settings: PoolSettings) -> None:
         log_to_driver=False,
         logging_level=logging.ERROR,
         object_store_memory=OBJECT_STORE_BYTES,
-        num_cpus=max(settings.workers, os.cpu_count() or 1),
+        num_cpus=max(settings.workers or 1, os.cpu_count() or 1),
     )

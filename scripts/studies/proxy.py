@@ -137,7 +137,7 @@ def grid(functions: list[str]) -> list[tuple[str, TaskSettings, int, range]]:
     ]
 
 
-def run(path: Path, count: int, workers: int) -> None:
+def run(path: Path, count: int, workers: int | None) -> None:
     """Train whatever is missing."""
     functions = sample(count)
     pool = PoolSettings(workers=workers)
@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("job", choices=["run", "time", "report"])
     parser.add_argument("--results", type=Path, default=RESULTS, help="the CSV file")
     parser.add_argument("--functions", type=int, default=300, help="random functions beside the known ones")
-    parser.add_argument("--workers", type=int, default=0, help="0 takes every core")
+    parser.add_argument("--workers", type=int, help="one core each [default: every core]")
     words = parser.parse_args()
     if words.job == "run":
         run(words.results, words.functions, words.workers)

@@ -14,6 +14,7 @@ from scipy.spatial.distance import cdist
 
 from actsearch.evaluators.outcome import Request, child_seed
 from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.grammar.behaviour.fingerprint import behaviour, fingerprint
@@ -86,7 +87,7 @@ def examine_screen(train: int, seed: int) -> None:
 
 
 def _train(expressions: list[Expression]) -> dict[Expression, float]:
-    task = TaskSettings()
+    task = resolve(TaskSettings()).settings
     requests = [Request(str(e), child_seed(0, fingerprint(e), 0), task.steps) for e in expressions]
     losses = {}
     with open_pool(task, PoolSettings()) as pool:

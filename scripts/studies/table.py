@@ -20,7 +20,7 @@ import numpy as np
 
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.registry import resolve
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings, TaskSettings
 from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.search.benchmark.replay import file_of
 from actsearch.search.benchmark.tabulation import Cell, Row, rows_of, tabulate
@@ -105,7 +105,7 @@ def best(path: Path, count: int, repeats: range) -> list[str]:
     return sorted(means, key=lambda text: (means[text], text))[:count]
 
 
-def run(path: Path, task: TaskSettings, workers: int) -> None:
+def run(path: Path, task: CompleteSettings, workers: int | None) -> None:
     """Train whatever is missing, and keep what it was trained with."""
     everything, started = behaviours(), time.monotonic()
     facts = {"task": dataclasses.asdict(task), "chance": resolve(task).chance, **provenance()}
@@ -146,9 +146,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", choices=["run", "report"])
     parser.add_argument("--task", default="mnist1d", help="what children are trained on")
-    parser.add_argument("--steps", type=int, default=0, help="optimiser steps of a child; 0 takes the task's own")
+    parser.add_argument("--steps", type=int, help="optimiser steps of a child [default: the task's own]")
     parser.add_argument("--results", type=Path, help="the CSV file [default: search/benchmark/, by task]")
-    parser.add_argument("--workers", type=int, default=0, help="0 takes every core")
+    parser.add_argument("--workers", type=int, help="one core each [default: every core]")
     words = parser.parse_args()
     path = words.results or file_of(words.task)
     if words.job == "run":

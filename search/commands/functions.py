@@ -43,8 +43,9 @@ def space(
 
     if len(shapes) > 1:
         raise click.UsageError(f"a space has one shape, found {len(shapes)}: count each by itself")
-    shape = "".join(shapes)
-    if (config is None) == (primitives is None) or (config and (shape or units != 1)) or (primitives and changes):
+    shape = next(iter(shapes), None)
+    of_config, of_words = config is not None, primitives is not None
+    if of_config == of_words or (of_config and (shapes or units != 1)) or (of_words and changes):
         raise click.UsageError("name either a CONFIG (and --set) or --primitives (and --shape or --units)")
     if config is not None:
         settings = load_settings(config, changes).space

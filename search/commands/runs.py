@@ -230,7 +230,7 @@ def transfer(
         )
     further = [f"{key}={value}" for key, value in words.items() if value is not None]
     settings = settings_of(config, [*further, *changes])
-    wanted = TransferSettings(settings.task, seeds, count or 0)
+    wanted = TransferSettings(settings.task, seeds, count)
     console = display.console()
     jobs.transfer(run, wanted, settings.pool, vocabulary_of(settings.space), display.ProgressLine(console), say)
     console.print()

@@ -5,16 +5,16 @@ not gone on with. Not here: the settings, which must be the same as well (``jobs
 """
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable
 from importlib import metadata
 
 from actsearch.evaluators.native.compiler import is_available, kernel_key
 from actsearch.evaluators.registry import resolve
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings, TaskSettings
 from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import UserFault
+from actsearch.search.memory.schema import data_fact
 from actsearch.search.memory.store import Store
 
 Say = Callable[[str], None]
@@ -24,7 +24,6 @@ def unsaid(sentence: str) -> None:
     """Tell nobody."""
 
 
-UNSEEN = {"steps", "device", "kernel", "diagnostics", "stop_after", "stop_above"}
 CHANGING = {
     "torch": "last digits may differ from now on",
     "actsearch": "its changelog says which scores differ from now on",
@@ -38,14 +37,14 @@ class NotTheSame(UserFault):
     """A run cannot be gone on with here; the message says what differs and what to do."""
 
 
-def settled(settings: TaskSettings) -> TaskSettings:
+def settled(settings: TaskSettings) -> CompleteSettings:
     """Return the task with the kernel ruled out where there is none; else every worker must have it."""
     task = resolve(settings)
     without = task.takes_kernel and not is_available()
     return dataclasses.replace(task.settings, kernel="torch") if without else task.settings
 
 
-def decided(store: Store, settings: TaskSettings, say: Say) -> TaskSettings:
+def decided(store: Store, settings: TaskSettings, say: Say) -> CompleteSettings:
     """Return the task as this run trains it, from its first child to its last.
 
     Args:
@@ -82,16 +81,13 @@ def _same_data(store: Store, resolved: Task) -> None:
     task, found = resolved.settings, resolved.digest()
     if not found:
         return
-    seen = {
-        key: value for key, value in dataclasses.asdict(task).items() if key not in UNSEEN
-    }  # by what builds the data
-    name = f"data of {task.own.build or task.name} {hashlib.sha256(json.dumps(seen).encode()).hexdigest()[:8]}"
+    name = data_fact(dataclasses.asdict(task))
     store.describe({name: found})
     if store.fact(name) != found:
         hint = "seed the generator that draws them" if task.own.build else "key 'task.directory' names other files"
         raise NotTheSame(
             f"the run in '{store.path.parent}' was begun with other data of the task "
-            f"'{task.own.build or task.name}': {hint}, or start another run (--run)"
+            f"'{task.own.function or task.name}': {hint}, or start another run (--run)"
         )
 
 

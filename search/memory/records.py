@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from actsearch.evaluators.outcome import Outcome, Request, child_seed
 from actsearch.evaluators.printable import printable
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings
 
 SEARCH, FINAL = "search", "final"
 """The first rung and the last of the ladder; those between are ``rung 1`` and on, later ones are other tasks."""
@@ -23,7 +23,7 @@ class Rung:
     """
 
     name: str
-    task: TaskSettings
+    task: CompleteSettings
     seeds: int
     test: bool
     key: str = ""

@@ -1,13 +1,16 @@
-"""The tables of a store, and how those of the version before become these.
+"""The tables of a store, and how those of earlier versions become these.
 
 Not here: what is written and read (``store``).
 """
 
+import hashlib
 import json
 import sqlite3
+from collections.abc import Mapping
+from typing import Any
 
-SCHEMA_VERSION = 4
-BEFORE = 3  # the one version that is migrated
+SCHEMA_VERSION = 5
+OLDEST = 3  # versions from here on are migrated
 
 SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -62,32 +65,90 @@ CREATE TABLE proposer (
 ) STRICT;
 """
 
-_MIGRATION = """
+_COLUMNS_OF_4 = """
 ALTER TABLE behaviours ADD COLUMN trained_as TEXT NOT NULL DEFAULT '';
 ALTER TABLE rungs ADD COLUMN key TEXT NOT NULL DEFAULT '';
 UPDATE rungs SET key = name;
 ALTER TABLE outcomes ADD COLUMN trained_by TEXT NOT NULL DEFAULT '';
 """
+UNSEEN = {"steps", "device", "kernel", "diagnostics", "stop_after", "stop_above"}  # of a task: they make no other data
+
+
+def data_fact(task: Mapping[str, Any]) -> str:
+    """Return the name of the fact that keeps the digest of a task's data.
+
+    Args:
+        task: its settings, by name.
+    """
+    seen = json.dumps({key: value for key, value in task.items() if key not in UNSEEN})  # by what builds the data
+    name = task["own"]["build"] or task["own"]["score"] or task["name"]
+    return f"data of {name} {hashlib.sha256(seen.encode()).hexdigest()[:8]}"
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Give a store of the version before the tables of this one, in one transaction; nothing is lost.
-
-    As which twin a behaviour was trained was decided anew by whoever read the store; now it is decided once.
-    """
+    """Give a store of an earlier version the tables of this one, in one transaction; nothing is lost."""
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version >= SCHEMA_VERSION:
+        return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for statement in filter(None, map(str.strip, _MIGRATION.split(";"))):
-            connection.execute(statement)
-        settings = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
-        shared = json.loads(settings[0] if settings else "{}").get("space", {}).get("share_twins", "signs") != "none"
-        first: dict[str, str] = {}
-        rows = connection.execute("SELECT fingerprint, twin FROM behaviours ORDER BY rowid").fetchall()
-        for fingerprint, twin in rows:
-            trained_as = first.setdefault(twin, fingerprint) if shared else fingerprint
-            connection.execute("UPDATE behaviours SET trained_as = ? WHERE fingerprint = ?", (trained_as, fingerprint))
+        for step in (_to_4, _to_5)[version - OLDEST :]:
+            step(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+def _to_4(connection: sqlite3.Connection) -> None:
+    """As which twin a behaviour was trained was decided anew by whoever read the store; now it is decided once."""
+    for statement in filter(None, map(str.strip, _COLUMNS_OF_4.split(";"))):
+        connection.execute(statement)
+    shared = _settings(connection).get("space", {}).get("share_twins", "signs") != "none"
+    first: dict[str, str] = {}
+    rows = connection.execute("SELECT fingerprint, twin FROM behaviours ORDER BY rowid").fetchall()
+    for fingerprint, twin in rows:
+        trained_as = first.setdefault(twin, fingerprint) if shared else fingerprint
+        connection.execute("UPDATE behaviours SET trained_as = ? WHERE fingerprint = ?", (trained_as, fingerprint))
+
+
+def _to_5(connection: sqlite3.Connection) -> None:
+    """What a setting left open was 0 or an empty text; now it is null."""
+    settings = _settings(connection)
+    for section in (settings, *settings.get("transfer", ())):
+        if "task" in section:
+            section["task"] = _task_of_5(section["task"])
+    for section in (*settings.get("ladder", ()), settings.get("final", {})):
+        _open(section, "steps")
+    for section in settings.get("transfer", ()):
+        _open(section, "top")
+    _open(settings.get("space", {}), "shape")
+    _open(settings.get("pool", {}), "workers", "address")
+    if settings:
+        kept = json.dumps(settings, sort_keys=True)
+        connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (kept,))
+    for place, text in connection.execute("SELECT place, task FROM rungs").fetchall():
+        before = json.loads(text)
+        after = _task_of_5(before)
+        connection.execute("UPDATE rungs SET task = ? WHERE place = ?", (json.dumps(after), place))
+        renamed = (data_fact(after), data_fact(before))
+        connection.execute("UPDATE OR IGNORE run SET key = ? WHERE key = ?", renamed)
+
+
+def _settings(connection: sqlite3.Connection) -> dict[str, Any]:
+    found = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
+    return dict(json.loads(found[0])) if found else {}
+
+
+def _task_of_5(task: Mapping[str, Any]) -> dict[str, Any]:
+    task = {**task, "own": {**task.get("own", {})}}
+    _open(task, "steps", "batch", "learning_rate", "init", "width", "examples", "directory")
+    _open(task["own"], "build", "score")
+    return task
+
+
+def _open(section: dict[str, Any], *keys: str) -> None:
+    for key in keys:
+        if not section.get(key, True):
+            section[key] = None

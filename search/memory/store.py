@@ -18,10 +18,10 @@ from pydantic import TypeAdapter
 from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.printable import printable
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
 from actsearch.search.memory.records import SEARCH, Behaviour, Key, Record, Rung, StoredProposal
-from actsearch.search.memory.schema import BEFORE, SCHEMA, SCHEMA_VERSION, migrate
+from actsearch.search.memory.schema import OLDEST, SCHEMA, SCHEMA_VERSION, migrate
 
 FILE_NAME = "run.sqlite"
 
@@ -78,12 +78,11 @@ class Store:
             if create:
                 self._create()
             version = self._version()
-            if version == BEFORE and not create:  # read as it would be; the file stays as it is
+            if version < SCHEMA_VERSION and not create:  # read as it would be; the file stays as it is
                 self._connection = stack.enter_context(closing(sqlite3.connect(":memory:", isolation_level=None)))
                 connection.backup(self._connection)
                 connection.close()
-            if version == BEFORE:
-                migrate(self._connection)
+            migrate(self._connection)
             stack.pop_all()  # it stays open
 
     def _may_change(self) -> bool:
@@ -110,13 +109,13 @@ class Store:
             raise StoreError(f"'{self.path.parent}' holds no run yet: {FILE_NAME} is still empty")
         if version > SCHEMA_VERSION:
             raise StoreError(
-                f"'{self.path}' has schema version {version}, this program reads {BEFORE} and {SCHEMA_VERSION}: "
+                f"'{self.path}' has schema version {version}, this program reads {OLDEST} to {SCHEMA_VERSION}: "
                 "it was written by a newer actsearch, update this one"
             )
-        if version < BEFORE:
+        if version < OLDEST:
             commit = self.fact("commit") or "unknown"
             raise StoreError(
-                f"'{self.path}' has schema version {version}, this program reads {BEFORE} and {SCHEMA_VERSION}: "
+                f"'{self.path}' has schema version {version}, this program reads {OLDEST} to {SCHEMA_VERSION}: "
                 f"open it with the actsearch that wrote it (commit {printable(commit)}), or start a new run"
             )
         return version
@@ -155,7 +154,7 @@ class Store:
     def rungs(self) -> list[Rung]:
         """Return every way of training in the order of the ladder, other tasks behind it."""
         query = "SELECT name, task, seeds, test, key FROM rungs ORDER BY place"
-        task = TypeAdapter(TaskSettings).validate_json
+        task = TypeAdapter(CompleteSettings).validate_json
         rows = self._connection.execute(query)
         return [Rung(n, task(t), s, bool(test), key if key != n else "") for n, t, s, test, key in rows]
 

@@ -58,7 +58,7 @@ def sentence_of(error: ErrorDetails) -> str:
         return message if message.startswith("key '") or not where else f"key '{where}': {message}"
     if error["type"].startswith("dataclass"):
         return f"key '{where}': expected a section of keys, found {json.dumps(error['input'])}"
-    hint = _near_choice(error) or _written_out(error["input"])
+    hint = _near_choice(error) or _written_out(error["input"]) or _left_open(error)
     return f"key '{where}': {message}, found {json.dumps(error['input'])}{hint}"
 
 
@@ -81,8 +81,19 @@ def _written_out(found: object) -> str:
     return f"; YAML reads {found} as text, write {int(number) if number.is_integer() else found.replace('e', '.0e')}"
 
 
+def _left_open(error: ErrorDetails) -> str:
+    """Return how to leave a value open, where that is what a 0 or an empty text was meant for."""
+    path = tuple(step for step in error["loc"] if not _is_type(step))
+    default = next(part.default for part in _fields_beside(path) if part.name == path[-1])
+    return "; null leaves it open" if default is None and not error["input"] else ""
+
+
 def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
+    return [part.name for part in _fields_beside(path)]
+
+
+def _fields_beside(path: tuple[int | str, ...]) -> tuple[dataclasses.Field[Any], ...]:
     section: Any = SearchSettings
     for step in path[:-1]:
         section = get_args(section)[0] if isinstance(step, int) else get_type_hints(section)[step]
-    return [part.name for part in dataclasses.fields(section)]
+    return dataclasses.fields(section)

@@ -88,7 +88,7 @@ class SpaceSettings:
         primitives: a set (swish2017, aquasurf2023), or a list of names of sets and primitives.
         own: further primitives of the user's own.
         units: number of core units (Ramachandran et al. 2017, section 2).
-        shape: a template such as ``b(u(x),u(x))`` instead of core units; empty for core units.
+        shape: a template such as ``b(u(x),u(x))`` instead of core units; null for core units.
         constraints: what must hold of every expression.
         share_twins: train one of several functions that the layers around make equal, and give its outcome to all:
             ``signs``, those that differ in the sign of input or output; ``all``, also those that differ by a constant,
@@ -98,7 +98,7 @@ class SpaceSettings:
     primitives: str | tuple[str, ...] = "swish2017"
     own: tuple[OwnPrimitive, ...] = ()
     units: Annotated[int, Field(ge=1, le=8)] = 1
-    shape: str = ""
+    shape: str | None = None
     constraints: ConstraintSettings = field(default_factory=ConstraintSettings)
     share_twins: Literal["none", "signs", "all"] = "signs"
 
@@ -128,6 +128,6 @@ def build_space(settings: SpaceSettings) -> Space:
         UnknownPrimitive, BadPrimitive, BadShape, EmptySpace: each with one sentence.
     """
     rows = choose(settings.primitives, vocabulary_of(settings).own)
-    shape: Shape = template(settings.shape) if settings.shape else core_units(settings.units)
+    shape: Shape = core_units(settings.units) if settings.shape is None else template(settings.shape)
     unary, binary = (tuple(row for row in rows if (row.arity == 2) == is_binary) for is_binary in (False, True))
     return Space(shape, unary, binary, settings.constraints.constraints())

@@ -20,17 +20,16 @@ def settings_text(settings: Any) -> str:
     Args:
         settings: an instance of a dataclass, sections of it dataclasses too.
     """
-    return "\n".join(_lines(settings, "")) + "\n"
+    return "\n".join(_lines(settings, type(settings), "")) + "\n"
 
 
-def _lines(section: Any, indent: str) -> Iterator[str]:
-    kind = type(section)
+def _lines(section: Any, kind: type, indent: str) -> Iterator[str]:
     meanings, hints = meanings_of(kind), get_type_hints(kind)
-    for part in dataclasses.fields(section):
+    for part in dataclasses.fields(kind):
         value = getattr(section, part.name)
         if dataclasses.is_dataclass(value):
-            yield from _commented(f"{indent}{part.name}:", (inspect.getdoc(type(value)) or "").partition("\n")[0])
-            yield from _lines(value, indent + "  ")
+            yield from _commented(f"{indent}{part.name}:", (inspect.getdoc(hints[part.name]) or "").partition("\n")[0])
+            yield from _lines(value, hints[part.name], indent + "  ")
         else:
             said = meanings.get(part.name, "") + _of_each(hints[part.name])
             yield from _commented(f"{indent}{part.name}: {_plain(value)}", said)

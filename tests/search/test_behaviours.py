@@ -35,6 +35,7 @@ TEXTS = (
     "sin(x)",
     "maxout",
 )
+DATA = "data of digits ef49ea07"  # the fact of the stored run, by its settings as they are written now
 MIRRORED = "add(neg(x),relu(x))"  # of the stored run: relu(-x), which was proposed and trained as its baseline
 
 
@@ -96,11 +97,13 @@ def test_a_run_of_the_schema_before_is_read_as_it_is(old_run: Path) -> None:
 def test_a_run_of_the_schema_before_is_gone_on_with_and_nothing_is_trained_again(old_run: Path) -> None:
     with Store(old_run) as store:
         settings, before = json.loads(store.fact("settings") or ""), store.outcomes()
-        proposals = store.proposals()
+        proposals, data = store.proposals(), store.fact(DATA)
+        assert data
     jobs.launch(from_tree(settings), old_run)
     assert _version(old_run) == SCHEMA_VERSION
     with Store(old_run) as store:
         after = store.outcomes()
+        assert store.fact(DATA) == data
         assert store.proposals()[: len(proposals)] == proposals
         assert before.items() <= after.items()
         assert {record.outcome.trained_by for key, record in after.items() if key not in before} == {"torch"}
