@@ -156,7 +156,9 @@ def _transfer(
     finalists = [entry for entry in leaderboard(store).entries if FINAL in entry.records]
     candidates = [entry for entry in finalists if entry.found]
     chosen = [*candidates[: settings.top], *(entry for entry in finalists if entry.baseline)]
-    meter = Meter({rung.name: Goal(len(chosen) * rung.seeds, rung.task.steps)}, listener)
+    known = sum(entry.baseline for entry in chosen)
+    goal = Goal(len(chosen) * rung.seeds, rung.task.steps, known * rung.seeds)
+    meter = Meter({rung.name: goal}, listener)
     done = [[r for r in entry.records.get(rung.name, ()) if not r.outcome.may_be_tried_again] for entry in chosen]
     if all(len(records) >= rung.seeds for records in done):
         return  # nothing is left to train: no worker needs to start

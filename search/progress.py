@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from actsearch.evaluators.outcome import Outcome, Status
@@ -10,10 +10,11 @@ from actsearch.evaluators.outcome import Outcome, Status
 
 @dataclass(frozen=True)
 class Goal:
-    """How much a stage will train: children, and optimiser steps each."""
+    """How much a stage will train: children, optimiser steps each, and how many of the children are baselines."""
 
     children: int
     steps: int
+    baselines: int = 0
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Progress:
         stage: of the last outcome.
         children: trained so far in this stage.
         children_goal: to be trained in this stage.
+        baselines: how many of these are of baselines.
         steps: optimiser steps behind, over all stages.
         steps_goal: optimiser steps in all.
         best: the leading expression of the first stage, empty before the first score.
@@ -33,6 +35,7 @@ class Progress:
     stage: str
     children: int
     children_goal: int
+    baselines: int
     steps: int
     steps_goal: int
     best: str
@@ -76,7 +79,7 @@ class Meter:
 
     def expect(self, stage: str, children: int) -> None:
         """Correct how many children a stage will train, when it is known."""
-        self.goals[stage] = Goal(children, self.goals[stage].steps)
+        self.goals[stage] = replace(self.goals[stage], children=children)
 
     def count(self, stage: str, expression: str, outcome: Outcome, *, tell: bool = True) -> None:
         """Take an outcome into account; a refused expression cost no training and does not count.
@@ -98,6 +101,7 @@ class Meter:
                 stage=stage,
                 children=self.done[stage],
                 children_goal=expected[stage],
+                baselines=self.goals[stage].baselines,
                 steps=sum(self.done[name] * goal.steps for name, goal in self.goals.items()),
                 steps_goal=sum(expected[name] * goal.steps for name, goal in self.goals.items()),
                 best=self.best,

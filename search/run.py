@@ -54,11 +54,11 @@ class Search:
 
     def _goals(self) -> dict[str, Goal]:
         """Return how many children each rung will train, if all that are searched get a score."""
-        going, goals = self.settings.budget.children, {}
+        going, goals, known = self.settings.budget.children, {}, len(self.settings.baselines)
         for place, rung in enumerate(self.rungs):
             if place:
                 going = climbing(self.settings.ladder, self.settings.final, place, going)
-            goals[rung.name] = Goal((going + len(self.settings.baselines)) * rung.seeds, rung.task.steps)
+            goals[rung.name] = Goal((going + known) * rung.seeds, rung.task.steps, known * rung.seeds)
         return goals
 
     def run(self) -> None:

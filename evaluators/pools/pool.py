@@ -35,7 +35,8 @@ class PoolSettings:
         kind: ``ray`` trains on workers in processes of their own, ``serial`` in this process.
         workers: number of Ray workers, one core each; null takes every core.
         address: a Ray cluster's address; null starts Ray on this machine alone.
-        population: children that a worker gets in one call; fewer keep all workers busy to the end. Ray only.
+        population: children that a worker gets in one call; with one, each is told of as soon as it is trained. Ray
+            only.
         seconds: wall-clock limit of one child; its population's limit is the sum. Ray only.
         memory: GB that a worker's data may take, so that a training that leaks ends itself, not the machine. Ray only.
     """
@@ -43,7 +44,7 @@ class PoolSettings:
     kind: Literal["ray", "serial"] = "ray"
     workers: Annotated[int, Field(ge=1)] | None = None
     address: str | None = None
-    population: Annotated[int, Field(ge=1)] = 4
+    population: Annotated[int, Field(ge=1)] = 1
     seconds: Annotated[float, Field(gt=0)] = 120.0
     memory: Annotated[float, Field(gt=0)] = 8.0
 

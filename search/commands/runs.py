@@ -59,7 +59,7 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     _print_ranking(
         board,
         [entry for entry in board.entries if FINAL in entry.records],
-        f"{directory}: {len(board.entries)} behaviours",
+        f"{directory}: {board.counted}",
     )
     check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
     run_name = shlex.quote(str(directory))
@@ -92,7 +92,7 @@ def top(run: Path, count: int, found: bool, as_json: bool) -> None:
     if as_json:
         print_json([entry_tables.entry_facts(entry) for entry in shown])
     elif board.entries:
-        _print_ranking(board, shown, f"{run}: {len(board.entries)} behaviours")
+        _print_ranking(board, shown, f"{run}: {board.counted}")
     else:
         print(NOTHING_YET)
 

@@ -78,6 +78,12 @@ class Entry:
         return self.proposed and not self.baseline
 
     @property
+    def is_refused(self) -> bool:
+        """Whether it was not trained at all."""
+        every = (record.outcome.status for records in self.records.values() for record in records)
+        return all(status is Status.REJECTED for status in every)
+
+    @property
     def furthest(self) -> str:
         """Return the highest rung of the ladder that it was trained on; other tasks are none."""
         return FINAL if FINAL in self.records else [*self.records][-1]
@@ -117,6 +123,14 @@ class Leaderboard:
     entries: list[Entry]
     rungs: list[Rung]
     missing: str
+
+    @property
+    def counted(self) -> str:
+        """Return how many there are, in words: what the search trained, what it is compared with, what was refused."""
+        refused = sum(entry.is_refused for entry in self.entries)
+        baselines = sum(entry.baseline for entry in self.entries)
+        trained = len(self.entries) - baselines - refused
+        return f"{trained} behaviours trained, {baselines} baselines" + f", {refused} refused untrained" * bool(refused)
 
 
 def fair_means(entries: Iterable[Entry], rung: str) -> dict[str, float]:

@@ -18,6 +18,7 @@ from actsearch.search.jobs import Evaluation
 from actsearch.search.progress import Progress
 
 PAGE_WIDTH = 170
+ENOUGH = 4  # reports before a time is estimated
 LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal
 
 
@@ -34,14 +35,20 @@ class ProgressLine:
         self.console = console
         self.started = self.printed = 0.0
         self.first: Progress | None = None
+        self.last = 0.0  # when the last report came
         self.steps = 0  # of the last report
+        self.reports = 0
+        self.pause = (0.0, 0)  # the longest one between two reports, with the steps it brought
 
     def __call__(self, progress: Progress) -> None:
         """Show it, unless the last line is too fresh."""
         now = time.monotonic()
         if self.first is None or progress.steps < self.steps:  # another job's first outcome
-            self.first, self.started = progress, now
-        self.steps = progress.steps
+            self.first, self.started, self.last, self.pause, self.reports = progress, now, now, (0.0, 0), 0
+        else:
+            self.pause = max(self.pause, (now - self.last, progress.steps - self.steps))
+            self.reports += 1
+        self.last, self.steps = now, progress.steps
         last = progress.steps >= progress.steps_goal
         if now - self.printed < (0.2 if self.console.is_terminal else LINE_SECONDS) and not last:
             return
@@ -54,13 +61,16 @@ class ProgressLine:
 
     def _line(self, progress: Progress, now: float) -> str:
         best = f"best {progress.best_score:.3f} {progress.best}" if progress.best else "no score yet"
-        behind = progress.steps - (self.first.steps if self.first else 0)
-        if behind:
-            seconds = (now - self.started) * (progress.steps_goal - progress.steps) / behind
+        # without the longest pause, in which the controller warmed up or workers started: it does not come again
+        behind = progress.steps - (self.first.steps if self.first else 0) - self.pause[1]
+        if behind > 0 and self.reports >= ENOUGH:
+            took = now - self.started - self.pause[0]
+            seconds = took * (progress.steps_goal - progress.steps) / behind
             left = f"{seconds / 60:.1f} min left" if seconds > 90 else f"{seconds:.0f} s left"
         else:
             left = "estimating time"
-        return f"{progress.stage}: {progress.children}/{progress.children_goal} trained · {left} · {best}"
+        goal = f"{progress.children_goal} ({progress.baselines} of baselines)"
+        return f"{progress.stage}: {progress.children}/{goal} trained · {left} · {best}"
 
 
 def evaluation_facts(evaluation: Evaluation) -> dict[str, Any]:

@@ -172,6 +172,22 @@ class TestRayPool(PoolContract):
         assert statuses == [Status.SCORED, Status.SCORED, Status.TIMED_OUT, Status.SCORED]
         assert outcomes[2].reason == "not finished after 8 s"
 
+    def test_each_child_is_told_of_before_its_worker_has_trained_the_next(self, tmp_path: Path) -> None:
+        path = tmp_path / "waits.py"
+        path.write_text(
+            "import pathlib, time\n"
+            "def score(make, seed, budget):\n"
+            f"    while budget > 1 and not pathlib.Path('{tmp_path}', f'told {{seed - 1}}').exists():\n"
+            "        time.sleep(0.01)\n"
+            "    return float(seed)\n"
+        )
+        task = TaskSettings(name="own", own=OwnSettings(score=f"{path}:score"))
+        (tmp_path / "told 0").touch()
+        with RayPool(task, PoolSettings(workers=1, seconds=30.0)) as pool:
+            for _, outcome in pool.evaluate([Request("relu", seed, 2) for seed in (1, 2, 3)]):
+                assert outcome.status is Status.SCORED
+                (tmp_path / f"told {outcome.score:.0f}").touch()
+
     def test_a_child_that_ends_its_program_is_an_outcome_and_its_worker_lives(self, tmp_path: Path) -> None:
         path = tmp_path / "ends.py"
         path.write_text(

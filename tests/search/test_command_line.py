@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,28 @@ def test_an_interrupted_search_says_how_to_go_on(
         main(["search", "configs/quickstart.yaml", "--run", str(tmp_path), *RUN])
     assert exit_.value.code == 130
     assert "the same command goes on" in capsys.readouterr().err
+
+
+def test_a_first_ctrl_c_may_be_swallowed_and_one_more_at_the_end_disturbs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def swallow(_: Search) -> None:
+        with contextlib.suppress(KeyboardInterrupt):  # as a library does that calls back
+            signal.raise_signal(signal.SIGINT)
+        with contextlib.suppress(RuntimeError):
+            raise RuntimeError("it goes on")
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(Search, "run", swallow)
+    try:
+        with pytest.raises(SystemExit) as exit_:
+            main(["search", "configs/quickstart.yaml", "--run", str(tmp_path), *RUN])
+        signal.raise_signal(signal.SIGINT)  # while the process ends
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert exit_.value.code == 130
+    assert capsys.readouterr().err.count("the same command goes on") == 1
 
 
 def test_evaluate_scores_known_names_and_expressions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,11 +16,15 @@ def test_the_time_left_is_estimated_anew_for_each_job(monkeypatch: pytest.Monkey
 
     def tell(second: float, stage: str, children: int, goal: int) -> str:
         clock[0] = 100 + second
-        line(Progress(stage, children, goal, 500 * children, 500 * goal, "relu(x)", 0.5))
+        line(Progress(stage, children, goal, 4, 500 * children, 500 * goal, "relu(x)", 0.5))
         return shown.getvalue().splitlines()[-1]
 
     assert "estimating time" in tell(0, "search", 1, 101)
-    assert "80 s left" in tell(20, "search", 21, 101)
-    tell(100, "search", 101, 101)
-    assert "estimating time" in tell(120, "digits", 1, 41)  # nothing is known of it yet: workers start, data is made
-    assert "digits: 11/41 trained · 30 s left · best 0.500 relu(x)" in tell(130, "digits", 11, 41)
+    for second in (10, 20, 30):
+        assert "estimating time" in tell(second, "search", 1 + second // 10, 101)
+    assert "search: 5/101 (4 of baselines) trained · 16.0 min left" in tell(40, "search", 5, 101)
+    assert "15.8 min left" in tell(140, "search", 6, 101)  # the controller warmed up meanwhile: it does so once
+    tell(200, "search", 101, 101)
+    for second in (300, 320, 330, 340):  # nothing is known of it yet: workers start, data is made
+        assert "estimating time" in tell(second, "digits", second // 10 - 29, 41)
+    assert "digits: 21/41 (4 of baselines) trained · 33 s left · best 0.500 relu(x)" in tell(350, "digits", 21, 41)
