@@ -167,7 +167,7 @@ class NetworkTask(Task):
             except NotNativeError as fault:
                 if settings.kernel == "native":
                     raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
-        return TorchChild(untrained.network, data.train, order, settings, untrained.generator)
+        return TorchChild(untrained.network, data.train, order, settings, untrained.generator, untrained.layers)
 
     def prepare(self) -> list[str]:
         """Make the data, one child and the kernel."""

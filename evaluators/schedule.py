@@ -1,6 +1,8 @@
 """What every child shares, however it is trained: the order of its examples, and the course of its learning rate."""
 
 import functools
+from collections.abc import Collection, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,13 +21,27 @@ def batches(examples: int, batch: int, steps: int, generator: torch.Generator) -
     return torch.cat(orders).view(-1, batch)[:steps]
 
 
-def optimiser_of(parameters: list[nn.Parameter], settings: CompleteSettings) -> torch.optim.Optimizer:
-    """Return the optimiser of a child."""
+def optimiser_of(
+    parameters: Sequence[nn.Parameter], settings: CompleteSettings, betas: Collection[nn.Parameter] = ()
+) -> torch.optim.Optimizer:
+    """Return the optimiser of a child.
+
+    Args:
+        parameters: all that are trained.
+        settings: of the optimiser.
+        betas: those of the candidate, to which ``beta_decay`` applies.
+    """
+    groups: list[Any] = [*parameters]
+    if settings.beta_decay is not None:
+        theirs = {*map(id, betas)}
+        split = [[p for p in parameters if (id(p) in theirs) is among] for among in (False, True)]
+        decays = (settings.weight_decay, settings.beta_decay)
+        groups = [{"params": g, "weight_decay": d} for g, d in zip(split, decays, strict=True) if g]
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
-            parameters, settings.learning_rate, SGD_MOMENTUM, weight_decay=settings.weight_decay, nesterov=True
+            groups, settings.learning_rate, SGD_MOMENTUM, weight_decay=settings.weight_decay, nesterov=True
         )
-    return torch.optim.AdamW(parameters, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    return torch.optim.AdamW(groups, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
 
 
 def one_cycle(

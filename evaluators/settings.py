@@ -3,8 +3,10 @@
 Not here: which tasks there are (``registry``) and how a child is trained (``network_task``).
 """
 
+import dataclasses
+from collections.abc import Mapping
 from dataclasses import field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
@@ -68,6 +70,7 @@ class TaskSettings:
         batch: examples a step.
         learning_rate: peak of the one-cycle schedule (Smith & Topin 2019).
         weight_decay: AdamW's, decoupled (Loshchilov & Hutter 2019); with sgd the usual one.
+        beta_decay: that of the candidates' own parameters, which it pulls towards 0; null is that of all others.
         clip: largest gradient norm of one child.
         optimiser: ``adamw``, or ``sgd`` with momentum.
         init: how weights start, see ``initialisation.Scheme``.
@@ -88,6 +91,7 @@ class TaskSettings:
     batch: Batch | None = None
     learning_rate: LearningRate | None = None
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
+    beta_decay: Annotated[float, Field(ge=0)] | None = None
     clip: Annotated[float, Field(gt=0)] = 1.0
     optimiser: Literal["adamw", "sgd"] = "adamw"
     init: Init | None = None
@@ -111,3 +115,15 @@ class CompleteSettings(TaskSettings):
     batch: Batch
     learning_rate: LearningRate
     init: Init
+
+
+def unusual(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a task's settings is not the default: stays the same when a later version has more settings.
+
+    Args:
+        task: settings by name, as ``dataclasses.asdict`` gives them.
+    """
+    usual = dataclasses.asdict(TaskSettings())
+    own = {key: value for key, value in task["own"].items() if value != usual["own"].get(key)}
+    told = {key: value for key, value in task.items() if key != "own" and value != usual.get(key)}
+    return told | ({"own": own} if own else {})

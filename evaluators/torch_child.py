@@ -3,6 +3,7 @@
 Not here: where its network and data come from (``network_task``).
 """
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import torch
@@ -26,15 +27,17 @@ class TorchChild:
         order: which of them make each batch, ``(steps, batch) int64``.
         settings: of the optimiser.
         generator: of what augmentation draws.
+        layers: the candidate's, whose parameters are its betas.
     """
 
     def __init__(
-        self, network: nn.Module, train: Split, order: Tensor, settings: CompleteSettings, generator: torch.Generator
-    ) -> None:
+        self, network: nn.Module, train: Split, order: Tensor, settings: CompleteSettings, generator: torch.Generator,
+        layers: Iterable[nn.Module] = (),
+    ) -> None:  # fmt: skip
         self.network, self.settings, self.generator = network.to(train.inputs.device), settings, generator
         self.data, self.order = train, order.to(train.inputs.device)
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimiser = optimiser_of(self.parameters, settings)
+        self.optimiser = optimiser_of(self.parameters, settings, [p for layer in layers for p in layer.parameters()])
         self.schedule = one_cycle(self.optimiser, settings, len(order))
         self.losses: list[float] = []  # of every step done
 

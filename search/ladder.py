@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from actsearch.evaluators.registry import resolve
-from actsearch.evaluators.settings import CompleteSettings, OwnSettings, Steps, TaskSettings
+from actsearch.evaluators.settings import CompleteSettings, OwnSettings, Steps, TaskSettings, unusual
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
 
 RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
@@ -106,7 +106,8 @@ def transfer_rung(task: TaskSettings, seeds: int) -> Rung:
     silent = {"name", "steps", "own", *UNTELLING}
     parts = [*_changed(whole, usual, silent), *_changed(whole.own, OwnSettings(), {"build", "score"})]
     label = ", ".join([*filter(None, names), f"{whole.steps} steps", *parts])
-    telling = {key: value for key, value in dataclasses.asdict(whole).items() if key not in {*UNTELLING, "directory"}}
+    told = unusual(dataclasses.asdict(whole))
+    telling = {key: value for key, value in told.items() if key not in {*UNTELLING, "directory"}}
     return Rung(label, whole, seeds, test=True, key=f"transfer {_digest(telling)}")
 
 

@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
+from actsearch.evaluators.settings import unusual
+
 SCHEMA_VERSION = 5
 OLDEST = 3  # versions from here on are migrated
 
@@ -80,7 +82,11 @@ def data_fact(task: Mapping[str, Any]) -> str:
     Args:
         task: its settings, by name.
     """
-    seen = json.dumps({key: value for key, value in task.items() if key not in UNSEEN})  # by what builds the data
+    return _named(task, unusual(task))
+
+
+def _named(task: Mapping[str, Any], telling: Mapping[str, Any]) -> str:
+    seen = json.dumps({key: value for key, value in telling.items() if key not in UNSEEN})  # by what builds the data
     name = task["own"]["build"] or task["own"]["score"] or task["name"]
     return f"data of {name} {hashlib.sha256(seen.encode()).hexdigest()[:8]}"
 
@@ -132,7 +138,7 @@ def _to_5(connection: sqlite3.Connection) -> None:
         before = json.loads(text)
         after = _task_of_5(before)
         connection.execute("UPDATE rungs SET task = ? WHERE place = ?", (json.dumps(after), place))
-        renamed = (data_fact(after), data_fact(before))
+        renamed = (data_fact(after), _named(before, before))
         connection.execute("UPDATE OR IGNORE run SET key = ? WHERE key = ?", renamed)
 
 

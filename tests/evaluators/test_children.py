@@ -2,10 +2,13 @@
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from actsearch.evaluators.data import mnist1d
 from actsearch.evaluators.outcome import Request, Status, child_seed
 from actsearch.evaluators.registry import TASKS, resolve, resolve_network
+from actsearch.evaluators.schedule import SGD_MOMENTUM, optimiser_of
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population
 
@@ -51,6 +54,20 @@ def test_a_diverging_child_is_a_result_and_harms_nobody(kernel: str) -> None:
     assert [o.status for o in outcomes] == [Status.SCORED, Status.DIVERGED, Status.SCORED]
     assert "the training loss is not finite at step 1" in outcomes[1].reason
     assert outcomes[2].metrics == train_population(requests[2:], resolve(task))[0].metrics
+
+
+@given(st.floats(0.01, 0.5), st.floats(0.01, 0.5), st.sampled_from(["adamw", "sgd"]))
+def test_betas_are_pulled_by_their_own_decay_and_all_else_by_the_other(decay: float, of_beta: float, name: str) -> None:
+    task = TaskSettings(weight_decay=decay, beta_decay=of_beta, optimiser=name)  # type: ignore[arg-type]
+    weight, beta = (torch.nn.Parameter(torch.ones(3)) for _ in range(2))
+    for parameter in (weight, beta):
+        parameter.grad = torch.zeros(3)
+    optimiser = optimiser_of([weight, beta], settings := resolve(task).settings, [beta])
+    optimiser.step()
+    gain = 1.0 + SGD_MOMENTUM * (name == "sgd")  # Nesterov's first step
+    for parameter, share in ((weight, decay), (beta, of_beta)):
+        expected = torch.full((3,), 1.0 - settings.learning_rate * share * gain)
+        torch.testing.assert_close(parameter.detach(), expected)
 
 
 @pytest.mark.parametrize("kernel", ["auto", "torch"])

@@ -210,7 +210,9 @@ def test_the_kernel_follows_the_settings_as_torch_does(changes: dict[str, int]) 
 
 
 @pytest.mark.parametrize(
-    "changes", [{"batch": 20}, {"width": 12}, {"width": 64}, {"optimiser": "sgd"}, {"name": "digits"}], ids=str
+    "changes",
+    [{"batch": 20}, {"width": 12}, {"width": 64}, {"optimiser": "sgd"}, {"name": "digits"}, {"beta_decay": 0.0}],
+    ids=str,
 )
 def test_what_the_kernel_cannot_do_torch_does_and_asking_for_the_kernel_says_why(changes: dict[str, int]) -> None:
     task = TaskSettings(**changes)  # type: ignore[arg-type]
