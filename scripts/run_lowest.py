@@ -1,0 +1,53 @@
+"""Run the quick tests with the lowest versions that pyproject.toml admits, in a clean clone.
+
+torch and Ray alone are those of constraints.txt: older ones would be downloads of gigabytes. What old packages say of
+newer ones that they use (warnings of deprecation) is not ours. Needs git, a bare Python and a registry.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from scripts.newcomer import ROOT, clone_into, environment
+
+AS_USUAL = ("torch", "ray")
+FOR_GPUS = re.compile(r"(nvidia|cuda|triton)")  # what torch's build for GPUs needs, and this one does not
+
+
+def lowest(uv: Path, scratch: Path) -> str:
+    """Return constraints: the lowest version of whatever pyproject.toml names, one line each."""
+    usual = {
+        line.partition("==")[0]: line for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line
+    }
+    given = scratch / "given.txt"
+    given.write_text("\n".join(usual[name] for name in AS_USUAL) + "\n")
+    command = [str(uv), "pip", "compile", "--quiet", "--no-annotate", "--no-header", "--resolution=lowest-direct"]
+    command += ["--extra=dev", f"--override={given}", "--python", sys.executable, "pyproject.toml"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return "".join(line for line in found.splitlines(keepends=True) if not FOR_GPUS.match(line))
+
+
+def main() -> int:
+    """Resolve, install, test; return the exit code of the tests."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="actsearch-lowest-", ignore_cleanup_errors=True) as directory:
+        scratch = Path(directory)
+        clone, variables = clone_into(scratch / "clone"), environment(scratch / "home")
+        for name, wanted in (("tools", ["uv"]), ("venv", ["--constraint", "lowest.txt", "--editable", "clone[dev]"])):
+            python = str(scratch / name / "bin" / "python")
+            subprocess.run([sys.executable, "-m", "venv", str(scratch / name)], check=True)
+            pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *wanted]
+            subprocess.run(pip, cwd=scratch, env=variables, check=True)
+            if name == "tools":
+                (scratch / "lowest.txt").write_text(lowest(scratch / "tools" / "bin" / "uv", scratch))
+        tests = ["-m", "pytest", "-q", "-n2", "--dist=worksteal", "-m", "not slow", "-W", "ignore::DeprecationWarning"]
+        code = subprocess.run([python, *tests], cwd=clone, env=variables, check=False).returncode
+    print(f"lowest versions: {'good' if code == 0 else 'FAILED'} after {(time.monotonic() - started) / 60:.1f} minutes")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
