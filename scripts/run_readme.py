@@ -3,7 +3,7 @@
 The front door comes first, then the manuals. The files that they show (blocks whose first line names one, ``#
 my_task.py``) are written before, then all ``bash`` blocks are given to one shell, in the clone's directory, with an
 empty home and a terminal of 80 columns. Needs git, make and a bare Python. With --newest, the newest Python that is to
-be had is used.
+be had is used, for the front door alone.
 """
 
 import argparse
@@ -68,7 +68,9 @@ def main() -> int:
     """Clone, write the files, run the commands; return the shell's exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--python", default=sys.executable, help="which Python the clone is installed with")
-    parser.add_argument("--newest", action="store_true", help="the newest Python that is to be had instead")
+    parser.add_argument(
+        "--newest", action="store_true", help="the front door alone, with the newest Python that is to be had"
+    )
     options = parser.parse_args()
     python = newest() if options.newest else shutil.which(options.python) or options.python
     if options.newest and Path(python).name == f"python3.{sys.version_info.minor}":
@@ -81,7 +83,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="actsearch-readme-", ignore_cleanup_errors=True) as scratch:
         clone = Path(scratch) / "clone"
         clone_into(clone)
-        readme = "\n".join((clone / name).read_text(encoding="utf-8") for name in READMES)
+        readme = "\n".join(
+            (clone / name).read_text(encoding="utf-8") for name in (READMES[:1] if options.newest else READMES)
+        )
         for block in [*blocks(readme, "python"), *blocks(readme, "yaml")]:
             if name := FILE.match(block):
                 (clone / name[1]).write_text(block, encoding="utf-8")
