@@ -31,7 +31,7 @@ from actsearch.search.progress import Goal, Listener, Meter, silent
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
-from actsearch.search.settings.reading import from_tree, to_json
+from actsearch.search.settings.reading import to_json
 from actsearch.search.settings.sentences import BadSettings, differences
 from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trainings import Trainings
@@ -103,8 +103,7 @@ def launch(
     directory.mkdir(parents=True, exist_ok=True)
     with _alone_in(directory), Store(directory, create=True) as store:
         store.describe({"settings": to_json(settings), **provenance()})
-        before = from_tree(json.loads(store.fact("settings") or "{}"))  # a later version's settings at their defaults
-        _check_same(json.loads(to_json(before)), json.loads(to_json(settings)), directory)
+        _check_same(json.loads(store.fact("settings") or "{}"), json.loads(to_json(settings)), directory)
         ours = {rung.name for rung in rungs(settings.task, settings.ladder, settings.final)}
         ours |= {transfer_rung(further.task, further.seeds).name for further in settings.transfer}
         again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())

@@ -127,7 +127,7 @@ class Leaderboard:
     @property
     def counted(self) -> str:
         """Return how many there are, in words: what the search trained, what it is compared with, what was refused."""
-        refused = sum(entry.is_refused for entry in self.entries)
+        refused = sum(entry.is_refused and not entry.baseline for entry in self.entries)
         baselines = sum(entry.baseline for entry in self.entries)
         trained = len(self.entries) - baselines - refused
         return f"{trained} behaviours trained, {baselines} baselines" + f", {refused} refused untrained" * bool(refused)

@@ -7,7 +7,7 @@ import dataclasses
 import difflib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args, get_type_hints
 
 from pydantic_core import ErrorDetails
@@ -23,10 +23,11 @@ class BadSettings(UserFault):
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
-    """List every key that differs, as ``key: old -> new``."""
+    """List every key that differs, as ``key: old -> new``; what the old ones do not have yet was at its default."""
     found = []
     for key in sorted({*old, *new}):
-        before, after = _numbered(old.get(key)), _numbered(new.get(key))
+        before = _numbered(old[key] if key in old else _default(tuple(f"{path}{key}".split("."))))
+        after = _numbered(new.get(key))
         if isinstance(before, Mapping) and isinstance(after, Mapping):
             found += differences(before, after, f"{path}{key}.")
         elif before != after:
@@ -84,16 +85,26 @@ def _written_out(found: object) -> str:
 def _left_open(error: ErrorDetails) -> str:
     """Return how to leave a value open, where that is what a 0 or an empty text was meant for."""
     path = tuple(step for step in error["loc"] if not _is_type(step))
-    default = next(part.default for part in _fields_beside(path) if part.name == path[-1])
-    return "; null leaves it open" if default is None and not error["input"] else ""
+    return "; null leaves it open" if not error["input"] and _default(path, missing="none") is None else ""
 
 
-def _keys_beside(path: tuple[int | str, ...]) -> list[str]:
+def _default(path: Sequence[int | str], missing: object = None) -> Any:
+    """Return the default of a key as JSON has it, or what stands for a key that has none, as a part of a list."""
+    part = next((part for part in _fields_beside(path) if part.name == path[-1]), None)
+    if part is None or (part.default, part.default_factory) == (dataclasses.MISSING, dataclasses.MISSING):
+        return missing
+    made = part.default if part.default_factory is dataclasses.MISSING else part.default_factory()
+    return json.loads(json.dumps(made, default=dataclasses.asdict))
+
+
+def _keys_beside(path: Sequence[int | str]) -> list[str]:
     return [part.name for part in _fields_beside(path)]
 
 
-def _fields_beside(path: tuple[int | str, ...]) -> tuple[dataclasses.Field[Any], ...]:
+def _fields_beside(path: Sequence[int | str]) -> tuple[dataclasses.Field[Any], ...]:
+    """Return the keys of the section that a path leads into; none where it leads into a list of values."""
     section: Any = SearchSettings
     for step in path[:-1]:
-        section = get_args(section)[0] if isinstance(step, int) else get_type_hints(section)[step]
-    return dataclasses.fields(section)
+        is_place = str(step).isdecimal()
+        section = get_args(section)[0] if is_place else get_type_hints(section).get(str(step))
+    return dataclasses.fields(section) if dataclasses.is_dataclass(section) else ()

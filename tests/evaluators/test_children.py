@@ -1,5 +1,7 @@
 """A child's score depends on its seed and its expression alone; and what becomes of one that cannot be scored."""
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given
@@ -68,6 +70,15 @@ def test_betas_are_pulled_by_their_own_decay_and_all_else_by_the_other(decay: fl
     for parameter, share in ((weight, decay), (beta, of_beta)):
         expected = torch.full((3,), 1.0 - settings.learning_rate * share * gain)
         torch.testing.assert_close(parameter.detach(), expected)
+
+
+def test_the_decay_of_betas_is_felt_by_candidates_that_have_some(tiny_task: TaskSettings) -> None:
+    requests = [Request(text, 3, 20) for text in ("swish", "relu")]
+    usual = dataclasses.replace(tiny_task, kernel="torch")
+    tasks = resolve(dataclasses.replace(usual, beta_decay=30.0)), resolve(usual)
+    (swish, relu), (plain, same) = (train_population(requests, task) for task in tasks)
+    assert swish.score != plain.score
+    assert relu.metrics == same.metrics
 
 
 @pytest.mark.parametrize("kernel", ["auto", "torch"])

@@ -17,7 +17,8 @@ from actsearch.search import export as export_module
 from actsearch.search.command_line import main
 from actsearch.search.export import ExportFailed, export
 from actsearch.search.memory import provenance
-from actsearch.search.settings.reading import load_settings, settings_of
+from actsearch.search.memory.store import Store
+from actsearch.search.settings.reading import load_settings, settings_of, to_json
 from actsearch.search.settings.sentences import BadSettings
 from tests.test_tiny import TINY
 
@@ -77,6 +78,19 @@ def test_a_wrong_setting_is_told_before_it_is_compared_with_what_a_run_was_start
     said = _refused(capsys, *words, "--set", "space.primitives=[swish207]")
     assert said == "actsearch: unknown set or primitive 'swish207', did you mean 'swish2017'?\n"
     assert "was started with other settings (seed: 0 -> 5)" in _refused(capsys, *words, "--set", "seed=5")
+
+
+def test_code_that_stands_in_a_store_is_compared_and_not_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = json.loads(to_json(load_settings(Path("configs/quickstart.yaml"))))
+    code = f"a if open('{tmp_path}/ran', 'w') else a"
+    kept["space"]["own"] = [{"name": "mine", "arity": 1, "code": code, "formula": "a"}]
+    with Store(tmp_path / "run", create=True) as store:
+        store.describe({"settings": json.dumps(kept)})
+    said = _refused(capsys, "search", "configs/quickstart.yaml", "--run", str(tmp_path / "run"))
+    assert "was started with other settings (space.own" in said
+    assert not (tmp_path / "ran").exists()
 
 
 @pytest.mark.parametrize(

@@ -245,6 +245,16 @@ def test_what_the_search_found_is_counted_without_the_baselines(tmp_path: Path) 
             find(entries, which)
 
 
+def test_a_list_counts_what_was_trained_apart_from_baselines_and_from_what_was_refused(tmp_path: Path) -> None:
+    store = _store(tmp_path, "relu(x)", "neg(x)", "tanh(x)", "x", "sin(x)", baselines=("relu(x)", "neg(x)"))
+    for text, loss in (("relu(x)", 0.1), ("tanh(x)", 0.2), ("sin(x)", None)):
+        _keep(store, text, SEARCH, [loss])
+    for text in ("neg(x)", "x"):
+        refused = Outcome(Status.REJECTED, reason="linear")
+        store.add_outcome(Record(Key(fingerprint(read(text)), SEARCH, 0), Request(text, 0, 2), refused))
+    assert _board(store).counted == "2 behaviours trained, 2 baselines, 1 refused untrained"
+
+
 @pytest.mark.parametrize(
     ("which", "complaint"),
     [

@@ -60,6 +60,9 @@ def test_the_list_of_all_settings_says_what_each_means_and_can_be_read_back(
         ({"task": {"steps": True}}, "key 'task.steps': expected a valid integer, found true"),
         ({"task": {"steps": -1}}, "key 'task.steps': expected greater than or equal to 1, found -1"),
         ({"pool": {"workers": 0}}, "expected greater than or equal to 1, found 0; null leaves it open"),
+        ({"baselines": [0]}, "key 'baselines.0': expected a valid string, found 0"),
+        ({"task": {"own": {"replace": [""], "dimension": "x"}}}, "key 'task.own.dimension': expected a valid integer"),
+        ({"task": {"own": {"replace": [0]}}}, "key 'task.own.replace.0': expected a valid string, found 0"),
         ({"task": {"init": ""}}, 'found ""; null leaves it open'),
         ({"task": {"learning_rate": -1}}, "key 'task.learning_rate': expected greater than 0, found -1"),
         ({"task": {"name": "mnist1"}}, "key 'task.name': unknown task 'mnist1'; did you mean 'mnist1d'?"),
@@ -141,6 +144,17 @@ def test_in_lists_of_sections_only_the_keys_that_changed_are_named() -> None:
     (added,) = differences(json.loads(to_json(from_tree({}))), new)
     assert added.startswith("transfer: [] -> ")
     assert len(added) < 100
+
+
+def test_a_setting_that_a_stored_run_does_not_know_yet_was_at_its_default() -> None:
+    changes = {"transfer": [{"task": {"name": "digits"}}], "seed": 3}
+    old, new = (json.loads(to_json(from_tree(changes))) for _ in range(2))
+    for section, key in ((old["task"], "beta_decay"), (old["transfer"][0]["task"], "clip"), (old, "baselines")):
+        del section[key]
+    assert differences(old, new) == []
+    new["transfer"][0]["task"]["clip"] = 2.0
+    del old["proposer"]
+    assert differences(old, new) == ["transfer.0.task.clip: 1.0 -> 2.0"]
 
 
 def test_differences_are_listed_by_key() -> None:
