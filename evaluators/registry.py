@@ -110,8 +110,8 @@ def resolve(settings: TaskSettings) -> Task:
         )
     kind = TASKS[settings.name]
     values = {part.name: getattr(settings, part.name) for part in dataclasses.fields(TaskSettings)}
-    own_values = {name: getattr(kind, name) for name in ("steps", "batch", "learning_rate", "width", "init")}
-    complete = CompleteSettings(**values | {name: own for name, own in own_values.items() if values[name] is None})
+    usual = {name: getattr(kind, name) for name in ("steps", "batch", "learning_rate", "width", "init")}
+    complete = CompleteSettings(**values | {name: value for name, value in usual.items() if values[name] is None})
     return WholeTraining(complete) if settings.own.score else NetworkTask(complete, kind)
 
 

@@ -1,11 +1,12 @@
 """A place as somebody new has it: a clean clone, an empty home, a terminal of 80 columns.
 
 What pip downloaded before, and where it finds packages, is the machine's. Not here: what is done there (``run_readme``,
-``run_wheel``).
+``run_wheel``, ``run_lowest``).
 """
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,6 +16,12 @@ def clone_into(directory: Path) -> Path:
     """Return a clean clone of what is committed."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(directory)], check=True)
     return directory
+
+
+def new_pip(place: Path, variables: dict[str, str]) -> list[str]:
+    """Make a virtual environment and return how its pip is called; its programs are in ``bin``."""
+    subprocess.run([sys.executable, "-m", "venv", str(place)], env=variables, check=True)
+    return [str(place / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 
 def environment(home: Path) -> dict[str, str]:

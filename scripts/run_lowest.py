@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts.newcomer import ROOT, clone_into, environment
+from scripts.newcomer import ROOT, clone_into, environment, new_pip
 
 AS_USUAL = ("torch", "ray")
 FOR_GPUS = re.compile(r"(nvidia|cuda|triton)")  # what torch's build for GPUs needs, and this one does not
@@ -36,15 +36,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="actsearch-lowest-", ignore_cleanup_errors=True) as directory:
         scratch = Path(directory)
         clone, variables = clone_into(scratch / "clone"), environment(scratch / "home")
-        for name, wanted in (("tools", ["uv"]), ("venv", ["--constraint", "lowest.txt", "--editable", "clone[dev]"])):
-            python = str(scratch / name / "bin" / "python")
-            subprocess.run([sys.executable, "-m", "venv", str(scratch / name)], check=True)
-            pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install", *wanted]
-            subprocess.run(pip, cwd=scratch, env=variables, check=True)
-            if name == "tools":
-                (scratch / "lowest.txt").write_text(lowest(scratch / "tools" / "bin" / "uv", scratch))
-        tests = ["-m", "pytest", "-q", "-n2", "--dist=worksteal", "-m", "not slow", "-W", "ignore::DeprecationWarning"]
-        code = subprocess.run([python, *tests], cwd=clone, env=variables, check=False).returncode
+        tools, pip = new_pip(scratch / "tools", variables), new_pip(scratch / "venv", variables)
+        subprocess.run([*tools, "install", "uv"], env=variables, check=True)
+        constraints = scratch / "lowest.txt"
+        constraints.write_text(lowest(scratch / "tools" / "bin" / "uv", scratch))
+        wanted = ["--constraint", str(constraints), "--editable", f"{clone}[dev]"]
+        subprocess.run([*pip, "install", *wanted], env=variables, check=True)
+        tests = ["-q", "-n2", "--dist=worksteal", "-m", "not slow", "-W", "ignore::DeprecationWarning"]
+        code = subprocess.run(
+            [str(scratch / "venv" / "bin" / "pytest"), *tests], cwd=clone, env=variables, check=False
+        ).returncode
     print(f"lowest versions: {'good' if code == 0 else 'FAILED'} after {(time.monotonic() - started) / 60:.1f} minutes")
     return code
 

@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from scripts.newcomer import clone_into, environment
+from scripts.newcomer import clone_into, environment, new_pip
 
 JOBS = """set -eo pipefail
 actsearch --version
@@ -34,14 +34,9 @@ def main() -> int:
         here, clone, variables = Path(scratch) / "away", Path(scratch) / "clone", environment(Path(scratch) / "home")
         here.mkdir()
         clone_into(clone)
-        pip = [str(here / "venv" / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        for command in (
-            [sys.executable, "-m", "venv", str(here / "venv")],
-            [*pip, "wheel", "--no-deps", "--wheel-dir", scratch, str(clone)],
-        ):
-            subprocess.run(command, env=variables, check=True)
+        pip, constraints = new_pip(here / "venv", variables), ["--constraint", str(clone / "constraints.txt")]
+        subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", scratch, str(clone)], env=variables, check=True)
         (wheel,) = Path(scratch).glob("*.whl")
-        constraints = ["--constraint", str(clone / "constraints.txt")]
         subprocess.run([*pip, "install", *constraints, str(wheel)], env=variables, check=True)
         variables["PATH"] = f"{here / 'venv' / 'bin'}{os.pathsep}{variables.get('PATH', '')}"
         code = subprocess.run(["bash", "-xc", JOBS], cwd=here, env=variables, check=False).returncode

@@ -20,7 +20,6 @@ from actsearch.search.commands.shared import answers_alone_on_stdout
 
 WRONG_INPUT, INTERRUPTED = 2, 130
 PATIENCE = 2  # interrupts, after which the program ends without more ado
-STOPPED = "interrupted; everything trained is kept, the same command goes on"
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -43,13 +42,8 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line: 0 done, 1 a fault of ours, 2 wrong input, 130 interrupted."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
-    with _interruptible() as interrupts:
-        _run(words, debug, interrupts)
-
-
-def _run(words: list[str], debug: bool, interrupts: list[int]) -> None:
     try:
-        with answers_alone_on_stdout() if "--json" in words else contextlib.nullcontext():
+        with _interruptible(), answers_alone_on_stdout() if "--json" in words else contextlib.nullcontext():
             app([word for word in words if word != "--debug"], prog_name="actsearch", standalone_mode=False)
     except click.ClickException as fault:
         shown = io.StringIO()
@@ -57,9 +51,7 @@ def _run(words: list[str], debug: bool, interrupts: list[int]) -> None:
         print("\n".join(map(printable, shown.getvalue().rstrip().split("\n"))), file=sys.stderr)
         sys.exit(fault.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        if interrupts:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-        _stop(STOPPED, INTERRUPTED, debug)
+        _stop("interrupted; everything trained is kept, the same command goes on", INTERRUPTED, debug)
     except UserFault as fault:
         _stop(str(fault), WRONG_INPUT, debug)
     except OSError as fault:  # a path that cannot be written, a cluster that does not answer
@@ -69,17 +61,15 @@ def _run(words: list[str], debug: bool, interrupts: list[int]) -> None:
     except Failed as fault:
         _stop(str(fault), 1, debug)
     except Exception as fault:  # the last line of defence: a sentence instead of a traceback
-        if interrupts:  # what was interrupted may raise what it likes
-            _stop(STOPPED, INTERRUPTED, debug)
         _stop(f"a fault of actsearch itself: {type(fault).__name__}: {fault} (--debug shows where)", 1, debug)
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[list[int]]:
+def _interruptible() -> Iterator[None]:
     """Let Ctrl-C end the work in good order, and the third one at once, whatever swallows the others.
 
-    Yields:
-        The interrupts so far.
+    Raises:
+        KeyboardInterrupt: it was interrupted, whatever that made the work raise.
     """
     interrupts: list[int] = []
 
@@ -90,13 +80,18 @@ def _interruptible() -> Iterator[list[int]]:
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
-        yield interrupts
+        yield
         return
-    before = signal.signal(signal.SIGINT, interrupt)
+    after = signal.signal(signal.SIGINT, interrupt)
     try:
-        yield interrupts
-    finally:  # what was interrupted once ends with the process, and further ones do not disturb that
-        signal.signal(signal.SIGINT, signal.SIG_IGN if interrupts else before)
+        yield
+    except BaseException as fault:
+        if not interrupts:
+            raise
+        after = signal.SIG_IGN  # it ends with the process, and further ones do not disturb that
+        raise KeyboardInterrupt from fault
+    finally:
+        signal.signal(signal.SIGINT, after)
 
 
 def _stop(message: str, code: int, debug: bool) -> None:

@@ -15,7 +15,6 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from actsearch.evaluators.activation import BUILT_IN
-from actsearch.evaluators.outcome import Status
 from actsearch.grammar.behaviour.fingerprint import beta_role, fingerprint
 from actsearch.grammar.behaviour.properties import Properties, properties
 from actsearch.grammar.rows.known import read
@@ -133,7 +132,7 @@ def search_of(store: Store) -> Search:
     board = leaderboard(store)
     entries = {entry.fingerprint: entry for entry in board.entries}
     asked = [entries[name] for name in store.proposed() if name in entries]
-    trained = [entry for entry in asked if entry.records[SEARCH][0].outcome.status is not Status.REJECTED]
+    trained = [entry for entry in asked if not entry.is_refused]
     alike = [is_swish_like(entry.expression) for entry in trained]
     relu = next((mean for entry in board.entries if "relu" in entry.names and (mean := entry.mean(SEARCH))), 0.0)
     better = [(mean := entry.mean(SEARCH)) is not None and mean < relu for entry in trained]

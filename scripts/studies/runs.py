@@ -10,7 +10,6 @@ from pathlib import Path
 from rich.table import Table
 
 from actsearch.evaluators.activation import BUILT_IN
-from actsearch.evaluators.outcome import Status
 from actsearch.grammar.behaviour.properties import properties
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store, StoreError
@@ -27,11 +26,7 @@ def row(directory: Path) -> list[str]:
         proposals = len(store.proposals())
         proposed = {proposal.fingerprint for proposal in store.proposals()}
         moments = [datetime.fromisoformat(moment) for moment in store.moments(SEARCH)]
-    trained = [
-        entry
-        for entry in entries
-        if entry.fingerprint in proposed and entry.records[SEARCH][0].outcome.status is not Status.REJECTED
-    ]
+    trained = [entry for entry in entries if entry.fingerprint in proposed and not entry.is_refused]
     minutes = (max(moments) - min(moments)).total_seconds() / 60
     losses = sorted(loss for entry in trained if (loss := entry.mean(SEARCH)) is not None)
     by_search = sorted(trained, key=_search_loss)

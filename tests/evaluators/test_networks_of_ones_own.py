@@ -60,7 +60,8 @@ def write(tmp_path: Path) -> Write:
 
 
 def _train(task: TaskSettings, *texts: str, seed: int = 1) -> list[Outcome]:
-    return train_population([Request(text, seed, task.steps or 0, test=True) for text in texts], resolve(task))
+    whole = resolve(task)
+    return train_population([Request(text, seed, whole.settings.steps, test=True) for text in texts], whole)
 
 
 def test_a_good_network_is_trained_and_nothing_is_said(write: Write) -> None:

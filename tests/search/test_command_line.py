@@ -119,9 +119,10 @@ def test_a_first_ctrl_c_may_be_swallowed_and_one_more_at_the_end_disturbs_nothin
     def swallow(_: Search) -> None:
         with contextlib.suppress(KeyboardInterrupt):  # as a library does that calls back
             signal.raise_signal(signal.SIGINT)
-        with contextlib.suppress(RuntimeError):
-            raise RuntimeError("it goes on")
-        signal.raise_signal(signal.SIGINT)
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt as interrupted:  # and then says it in its own way
+            raise ConnectionError("the workers are gone") from interrupted
 
     before = signal.getsignal(signal.SIGINT)
     monkeypatch.setattr(Search, "run", swallow)
