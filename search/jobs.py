@@ -28,6 +28,7 @@ from actsearch.search.memory.provenance import provenance
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.progress import Goal, Listener, Meter, silent
+from actsearch.search.proposers.surrogate import check_installed
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
@@ -88,6 +89,7 @@ def launch(
 
     Raises:
         BadSettings: the directory's run has other settings, or it is a file.
+        NotInstalled: what the proposer needs is not installed.
         NotTheSame: the run cannot be gone on with here.
         BadTask, BadData, BadOwnTask: a task, one that the finalists are transferred to included, cannot be trained.
         Busy: another process works on it.
@@ -95,6 +97,7 @@ def launch(
     settings, say = settings.completed(), functools.cache(say)
     if directory.exists() and not directory.is_dir():
         raise BadSettings(f"'{directory}' is a file; expected a directory for the run (--run)")
+    check_installed(settings.proposer.surrogate)
     build_space(settings.space)  # what is wrong is said before it is compared with what a run was started with
     if not (directory / FILE_NAME).exists():  # and before a run, and its settings, are kept
         for task in (settings.task, *(further.task for further in settings.transfer)):

@@ -6,15 +6,23 @@ Too easy to rank activations (sin wins). Not here: the child.
 import numpy as np
 import torch
 
-from actsearch.evaluators.data.dataset import DataSet, Split
+from actsearch.evaluators.data.dataset import BadData, DataSet, Split
 
 TRAIN, VALIDATION = 1197, 300  # 300 remain for the test
 SHUFFLE_SEED = 0  # the file is ordered by writer: a split must not be
 
 
 def load() -> DataSet:
-    """Return the images, ``(N, 1, 8, 8)`` in [0, 1]."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415  a second that other tasks save
+    """Return the images, ``(N, 1, 8, 8)`` in [0, 1].
+
+    Raises:
+        BadData: scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits  # noqa: PLC0415  a second that other tasks save
+    except ModuleNotFoundError as fault:
+        message = "the digits come with scikit-learn, which is not installed; pip install 'actsearch[surrogate]'"
+        raise BadData(message) from fault
 
     found = load_digits()
     order = np.random.default_rng(SHUFFLE_SEED).permutation(len(found.target))

@@ -4,13 +4,12 @@ Its parameters are fixed: a dozen outcomes cannot choose them. Not here: who ask
 """
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sklearn.gaussian_process import GaussianProcessRegressor
-from sklearn.gaussian_process.kernels import Matern, WhiteKernel
-from sklearn.preprocessing import StandardScaler
-from threadpoolctl import ThreadpoolController
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 FARTHEST = 4.0  # standard deviations: what lies beyond says no more
@@ -52,6 +51,10 @@ def choose(
 
 def predict(told: Array, rewards: Array, wanted: Array, length: float, noise: float) -> tuple[Array, Array]:
     """Return mean and standard deviation of the rewards of ``wanted``, each ``(m,)``, in units of a reward."""
+    from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: PLC0415  an extra: a plain install lacks it
+    from sklearn.gaussian_process.kernels import Matern, WhiteKernel  # noqa: PLC0415
+    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
+
     scaler = StandardScaler().fit(np.concatenate([told, wanted]))
     known, asked = (np.clip(scaler.transform(part), -FARTHEST, FARTHEST) for part in (told, wanted))
     size = max(float(rewards.std()), 1e-6)
@@ -63,6 +66,8 @@ def predict(told: Array, rewards: Array, wanted: Array, length: float, noise: fl
 
 
 @functools.cache
-def _pools() -> ThreadpoolController:
+def _pools() -> "ThreadpoolController":
     """Look for the libraries that start threads, once: it takes longer than a prediction."""
+    from threadpoolctl import ThreadpoolController  # noqa: PLC0415  as scikit-learn
+
     return ThreadpoolController()

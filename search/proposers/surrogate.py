@@ -4,6 +4,7 @@ A model learns rewards from what is known of a function without training it. Can
 chosen now may be chosen later. Not here: what is known (``knowledge``) and the model (``gaussian_process``).
 """
 
+import importlib.util
 import math
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
@@ -13,9 +14,14 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from actsearch.grammar.fault import UserFault
 from actsearch.search.proposers.drawing import DrawingProposer
 from actsearch.search.proposers.gaussian_process import choose, predict
 from actsearch.search.proposers.proposer import Describe, Metrics, Proposal, Tokens
+
+
+class NotInstalled(UserFault):
+    """What a surrogate needs is not installed: a plain install is lean."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
@@ -39,6 +45,19 @@ class SurrogateSettings:
     optimism: Annotated[float, Field(ge=0)] = 1.0
     length: Annotated[float, Field(gt=0)] = 0.7
     noise: Annotated[float, Field(gt=0)] = 0.05
+
+
+def check_installed(settings: SurrogateSettings) -> None:
+    """Say what is missing before anything is trained; a plain install goes without scikit-learn.
+
+    Raises:
+        NotInstalled: a surrogate is wanted, and its model is not there.
+    """
+    if settings.use and importlib.util.find_spec("sklearn") is None:
+        raise NotInstalled(
+            "a surrogate (proposer.surrogate.use) needs scikit-learn, which is not installed; "
+            "install it with: pip install 'actsearch[surrogate]'"
+        )
 
 
 class Surrogate:

@@ -1,8 +1,10 @@
 """The learning proposers learn, each in its own way, and the controller is the distribution it says it is."""
 
+import importlib.util
 import statistics
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +14,7 @@ from actsearch.grammar.rows.known import read
 from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
+from actsearch.search.jobs import launch
 from actsearch.search.proposers.baseline import Baseline
 from actsearch.search.proposers.chance import RandomProposer
 from actsearch.search.proposers.controller import Controller
@@ -21,7 +24,8 @@ from actsearch.search.proposers.ppo import PPO, PPOSettings
 from actsearch.search.proposers.proposer import Proposal, Proposer, Tokens
 from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
 from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
-from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
+from actsearch.search.proposers.surrogate import NotInstalled, Surrogate, SurrogateSettings
+from actsearch.search.settings.reading import settings_of
 
 ONE, TWO = (Space(core_units(units), UNARY, BINARY) for units in (1, 2))
 PLANTED = ONE.encode(read("gate(atan(x),sinc(x))"))  # no other string behaves so
@@ -199,3 +203,16 @@ def test_a_surrogate_trains_the_most_promising_first_and_then_what_its_model_exp
     assert all(len(str(p.expression)) % 2 == 1 for p in second)
     logged = proposer.tell(second, [1.0] * 8)
     assert logged["prediction_error"] < 0.3
+
+
+def test_a_search_behind_a_surrogate_says_what_it_lacks_before_it_makes_a_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *more: None if name == "sklearn" else find(name, *more)
+    )
+    settings = settings_of(None, ["proposer.surrogate.use=true"])
+    with pytest.raises(NotInstalled, match=r"pip install 'actsearch\[surrogate\]'"):
+        launch(settings, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
