@@ -93,7 +93,8 @@ class Layouts(TorchFunctionMode):
             return min(1, made.ndim - 1)
         given = next((a for a in self._tensors(args, kwargs) if self.of(a) is not None), None)
         if name in MIXES:  # with a weight (inputs, outputs), as a linear layer
-            return made.ndim - 1 if name in {"matmul", "__matmul__", "mm"} and _tensor_at(args, 1) == 2 else None
+            with_weight = name == "addmm" or (name in {"matmul", "__matmul__", "mm"} and _tensor_at(args, 1) == 2)
+            return made.ndim - 1 if with_weight else None
         if given is None:
             return None
         place = self.of(given)

@@ -4,33 +4,38 @@ A child's numbers depend on its activation and its seed alone. Not here: which n
 (``registry``) and what trains them, step by step (``torch_child``, ``native.child``).
 """
 
+import dataclasses
 import functools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from actsearch.evaluators.activation import BUILT_IN, Activation
-from actsearch.evaluators.data.dataset import BadData, DataSet
+from actsearch.evaluators.data.dataset import DataSet
+from actsearch.evaluators.data.examples import BadData, Split
 from actsearch.evaluators.device import device_of
 from actsearch.evaluators.initialisation import initialise
 from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.looks.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
 from actsearch.evaluators.native.child import NativeChild
 from actsearch.evaluators.native.compiler import NotNativeError, is_available
+from actsearch.evaluators.objective import CrossEntropy, Objective
 from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.own import problem as own
 from actsearch.evaluators.own.check import check
-from actsearch.evaluators.own.trial import first_of
+from actsearch.evaluators.own.course import course_of
 from actsearch.evaluators.schedule import batches
 from actsearch.evaluators.settings import CompleteSettings, Init, TaskSettings
 from actsearch.evaluators.task import BadTask, Task
 from actsearch.evaluators.torch_child import TorchChild
 
 RECENT = 20  # steps whose mean loss says whether a child is hopeless
+CROSS_ENTROPY = CrossEntropy()
 Child = NativeChild | TorchChild
 Seen = TypeVar("Seen", list[float], Facts)
 
@@ -48,8 +53,8 @@ class Kind:
         files: whether it reads files of the user's, ``task.directory``.
     """
 
-    load: Callable[[TaskSettings], DataSet]
-    network: Callable[[TaskSettings, DataSet, MakeActivation], nn.Module]
+    load: Callable[[TaskSettings], DataSet[Any]]
+    network: Callable[[TaskSettings, DataSet[Any], MakeActivation], nn.Module]
     purpose: str
     steps: int
     batch: int
@@ -76,8 +81,9 @@ class Untrained:
 
 
 @functools.lru_cache(maxsize=2)
-def _data_of(settings: TaskSettings, kind: Kind) -> DataSet:
-    return kind.load(settings).shortened(settings.examples).to(device_of(settings, large=kind.large))
+def _data_of(settings: TaskSettings, kind: Kind) -> DataSet[Any]:
+    dtype = torch.float64 if settings.precision == "float64" else None
+    return kind.load(settings).shortened(settings.examples).to(device_of(settings, large=kind.large), dtype)
 
 
 @dataclass(frozen=True)
@@ -93,7 +99,7 @@ class NetworkTask(Task):
     kind: Kind
 
     @property
-    def data(self) -> DataSet:
+    def data(self) -> DataSet[Any]:
         """Loaded once a process and kept on the task's device.
 
         Raises:
@@ -102,14 +108,19 @@ class NetworkTask(Task):
         return _data_of(self.settings, self.kind)
 
     @property
-    def chance(self) -> float:
-        """Cross-entropy of who knows nothing but how frequent each class is."""
+    def objective(self) -> Objective:
+        """Its loss: cross-entropy, but for the user's own."""
+        return own.problem(self.settings).objective if self.settings.own.build else CROSS_ENTROPY
+
+    @property
+    def chance(self) -> float | None:
+        """Cross-entropy of who takes every class for equally likely; of the user's own, that of the best constant."""
         return self.data.chance
 
     @property
-    def is_cross_entropy(self) -> bool:
-        """It is."""
-        return True
+    def unit(self) -> str:
+        """As the loss says."""
+        return self.objective.unit
 
     @property
     def device(self) -> str:
@@ -151,7 +162,9 @@ class NetworkTask(Task):
         generator = torch.Generator().manual_seed(seed)
         network = self.kind.network(self.settings, self.data, make)
         initialise(network, self.settings.init, activation.function, generator)
-        return Untrained(network.to(self.data.train.inputs.device), layers, generator)
+        if self.settings.precision == "float64":
+            network.double()
+        return Untrained(network.to(self.data.train.device), layers, generator)
 
     def child(self, untrained: Untrained, activation: Activation, steps: int) -> Child:
         """Return the child that trains a network for so many steps, natively where the kernel can.
@@ -159,15 +172,23 @@ class NetworkTask(Task):
         Raises:
             BadTask: the kernel is asked for and cannot.
         """
-        data, settings = self.data, self.settings
-        order = batches(len(data.train.labels), settings.batch, steps, untrained.generator)
+        train, settings = self.data.train, self.settings
+        needed = steps * settings.own.accumulate
+        if not isinstance(train, Split):
+            return self._of_torch(untrained, train.stream(settings.batch, needed, untrained.generator), steps)
+        order = batches(len(train), settings.batch, needed, untrained.generator)
         if settings.kernel != "torch":
             try:
-                return NativeChild(untrained.network, activation.function, data.train, order, settings)
+                return NativeChild(untrained.network, activation.function, train, order, settings)
             except NotNativeError as fault:
                 if settings.kernel == "native":
                     raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
-        return TorchChild(untrained.network, data.train, order, settings, untrained.generator, untrained.layers)
+        return self._of_torch(untrained, map(train.take, order.to(train.device)), steps)
+
+    def _of_torch(self, untrained: Untrained, stream: Iterator[Split], steps: int) -> TorchChild:
+        network, settings, layers = untrained.network, self.settings, untrained.layers
+        course = course_of(network, settings, steps, layers, self.data.train) if settings.own.build else None
+        return TorchChild(network, self.objective, stream, steps, settings, untrained.generator, layers, course)
 
     def prepare(self) -> list[str]:
         """Make the data, one child and the kernel."""
@@ -176,7 +197,8 @@ class NetworkTask(Task):
             is_available()  # compiled once, not by each worker
         if settings.batch < 2:
             raise BadTask(f"key 'task.batch': at least 2 examples are needed, found {settings.batch}")
-        if settings.augment and data.train.inputs.ndim != 4:
+        inputs = data.train.first(2).inputs
+        if settings.augment and not (isinstance(inputs, Tensor) and inputs.ndim == 4):
             raise BadTask(
                 f"key 'task.augment': only images can be shifted and mirrored, task '{settings.name}' has none"
             )
@@ -186,12 +208,12 @@ class NetworkTask(Task):
         if settings.own.build:
             if settings.kernel == "native":
                 raise BadTask("key 'task.kernel': the kernel knows the default child alone; use auto or torch")
-            return [*said, *check(settings, data)]
+            return [*said, *check(settings, dataclasses.replace(own.problem(settings), data=data))]
         swish = BUILT_IN.read("swish")
         try:
             with torch.random.fork_rng(devices=[]):
                 untrained = self.build(swish, seed=0)
-                untrained.network.eval()(data.train.inputs[:2])
+                self.objective.output(untrained.network.eval(), data.train.first(2))
             self.child(untrained, swish, steps=1)
         except (BadData, BadTask):
             raise
@@ -215,7 +237,7 @@ class NetworkTask(Task):
         if stop >= RECENT and not request.patient:
             child.advance(stop)
             recent = sum(child.losses[-RECENT:]) / RECENT
-            if math.isfinite(child.losses[-1]) and recent > self.settings.stop_above * self.chance:
+            if math.isfinite(child.losses[-1]) and recent > self.settings.stop_above * (self.chance or math.inf):
                 reason = f"stopped after {stop} steps: training loss {recent:.3f}"
                 return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started)
         if not child.losses or math.isfinite(child.losses[-1]):
@@ -231,23 +253,25 @@ class NetworkTask(Task):
             return Outcome(Status.DIVERGED, reason=reason, seconds=time.perf_counter() - started)
         metrics = {"train_loss": child.losses[-1]}
         for name in ("validation", "test") if request.test else ("validation",):
-            metrics[f"{name}_loss"], metrics[f"{name}_accuracy"] = child.score(getattr(self.data, name))
-        broken = next((name for name, value in metrics.items() if not math.isfinite(value)), None)
+            if split := self.data.splits.get(name):
+                metrics |= {f"{name}_{key}": value for key, value in child.score(split).items()}
+        broken = next((n for n, value in metrics.items() if n.endswith("_loss") and not math.isfinite(value)), None)
         if broken:
             reason = f"{broken} is not finite after {steps} steps"
             return Outcome(Status.DIVERGED, reason=reason, seconds=time.perf_counter() - started)
+        metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
         facts: Facts = {}
         if start_norms is not None:
             network = child.trained_network()
             end_norms = self._seen(lambda: self._gradient_norms(network))
-            seen = self._seen(lambda: look_at(network, layers, first_of(self.data.train, EXAMPLES)))
+            seen = self._seen(lambda: look_at(network, layers, self.data.train.first(EXAMPLES), self.objective))
             if end_norms is not None and seen is not None:
                 facts = {"learning_curve": learning_curve(child.losses), "gradient_norm_start": start_norms}
                 facts |= {"gradient_norm_end": end_norms} | seen
         return Outcome(Status.SCORED, metrics["validation_loss"], "", time.perf_counter() - started, metrics, facts)
 
     def _gradient_norms(self, network: nn.Module) -> list[float]:
-        return gradient_norms(network, first_of(self.data.train, EXAMPLES))
+        return gradient_norms(network, self.data.train.first(EXAMPLES), self.objective)
 
     def _seen(self, look: Callable[[], Seen]) -> Seen | None:
         """Return what is seen of a network; None where nobody looks, or the user's cannot be looked at."""

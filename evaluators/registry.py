@@ -5,6 +5,7 @@ Not here: what a task is (``task``, ``network_task``, ``own.whole``).
 
 import dataclasses
 import difflib
+from typing import Any
 
 from actsearch.evaluators.data import cifar, digits, idx, mnist1d, text
 from actsearch.evaluators.data.dataset import DataSet
@@ -15,15 +16,15 @@ from actsearch.evaluators.networks.resnet1d import WIDTH, ResNet1d
 from actsearch.evaluators.networks.resnet2d import ResNet2d
 from actsearch.evaluators.networks.transformer import WIDTH as STREAM_WIDTH
 from actsearch.evaluators.networks.transformer import CharacterModel, SequenceClassifier
-from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own import places
+from actsearch.evaluators.own.problem import load
 from actsearch.evaluators.own.whole import WholeTraining
 from actsearch.evaluators.settings import CompleteSettings, TaskSettings
 from actsearch.evaluators.task import BadTask, Task
 
 
-def _shape(data: DataSet) -> tuple[int, ...]:
-    return tuple(data.train.inputs.shape[1:])
+def _shape(data: DataSet[Any]) -> tuple[int, ...]:
+    return tuple(data.train.first(1).inputs.shape[1:])
 
 
 def _width(settings: TaskSettings) -> int:
@@ -34,54 +35,54 @@ def _width(settings: TaskSettings) -> int:
 TASKS: dict[str, Kind] = {
     "mnist1d": Kind(
         lambda settings: mnist1d.load(),
-        lambda settings, data, make: ResNet1d(data.classes, make, _width(settings)),
+        lambda settings, data, make: ResNet1d(data.class_count, make, _width(settings)),
         "a small 1-D ResNet on MNIST-1D: under a second a child, ranks like the paper's CIFAR-10 (the default)",
         steps=500, batch=32, learning_rate=5e-3, width=WIDTH,
     ),
     "mnist1d_mlp": Kind(
         lambda settings: mnist1d.load(),
-        lambda settings, data, make: MLP(_shape(data), data.classes, make, _width(settings)),
+        lambda settings, data, make: MLP(_shape(data), data.class_count, make, _width(settings)),
         "a multilayer perceptron on MNIST-1D: functions for networks without convolutions; reaches 65 %",
         steps=500, batch=128, learning_rate=5e-3, width=MLP_WIDTH,
     ),
     "mnist1d_transformer": Kind(
         lambda settings: mnist1d.load(),
-        lambda settings, data, make: SequenceClassifier(_shape(data)[0], data.classes, make, _width(settings)),
+        lambda settings, data, make: SequenceClassifier(_shape(data)[0], data.class_count, make, _width(settings)),
         "a small transformer on MNIST-1D: functions for feed-forward blocks behind layer normalisation",
         steps=500, batch=128, learning_rate=3e-3, width=STREAM_WIDTH, init="lecun",
     ),
     "digits": Kind(
         lambda settings: digits.load(),
-        lambda settings, data, make: MLP(_shape(data), data.classes, make, _width(settings)),
+        lambda settings, data, make: MLP(_shape(data), data.class_count, make, _width(settings)),
         "a perceptron on scikit-learn's digits: the smoke test; too easy to rank anything (sin wins)",
         steps=60, batch=64, learning_rate=5e-3, width=32,
     ),
     "fashion_mnist": Kind(
         lambda settings: idx.load(settings.directory),
-        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, _width(settings), blocks=1),
+        lambda settings, data, make: ResNet2d(_shape(data), data.class_count, make, _width(settings), blocks=1),
         "a small 2-D ResNet on Fashion-MNIST: real images; agrees with the default task at a higher price",
         steps=400, batch=128, learning_rate=5e-3, width=8, large=True, files=True,
     ),
     "cifar10": Kind(
         lambda settings: cifar.load(settings.directory, 10),
-        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, _width(settings), blocks=3),
+        lambda settings, data, make: ResNet2d(_shape(data), data.class_count, make, _width(settings), blocks=3),
         "ResNet-20 on CIFAR-10 as in the paper: hours a child on a CPU, minutes on a GPU",
         steps=10_000, batch=128, learning_rate=5e-3, width=16, large=True, files=True,
     ),
     "cifar100": Kind(
         lambda settings: cifar.load(settings.directory, 100),
-        lambda settings, data, make: ResNet2d(_shape(data), data.classes, make, _width(settings), blocks=3),
+        lambda settings, data, make: ResNet2d(_shape(data), data.class_count, make, _width(settings), blocks=3),
         "ResNet-20 on CIFAR-100: as cifar10, with finer classes",
         steps=10_000, batch=128, learning_rate=5e-3, width=16, large=True, files=True,
     ),
     "text": Kind(
         lambda settings: text.load(settings.directory),
-        lambda settings, data, make: CharacterModel(text.WINDOW, data.classes, make, _width(settings)),
+        lambda settings, data, make: CharacterModel(text.WINDOW, data.class_count, make, _width(settings)),
         "a character-level transformer on any text, by default Python's own library: functions for language models",
         steps=300, batch=32, learning_rate=3e-3, width=STREAM_WIDTH, init="lecun", large=True, files=True,
     ),
     "own": Kind(
-        own.load,
+        load,
         places.network,
         "your network and your data, or your whole training (task.own)",
         steps=250, batch=128, learning_rate=5e-3, init="network", large=True,

@@ -1,7 +1,8 @@
 """What every child shares, however it is trained: the order of its examples, and the course of its learning rate."""
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,6 +11,14 @@ from torch import Tensor, nn
 from actsearch.evaluators.settings import CompleteSettings
 
 SGD_MOMENTUM = 0.9  # He et al. 2015, section 4.2
+
+
+@dataclass(frozen=True)
+class Course:
+    """An optimiser, and what is called after each of its steps: the next learning rate."""
+
+    optimiser: torch.optim.Optimizer
+    after_step: Callable[[], object]
 
 
 def batches(examples: int, batch: int, steps: int, generator: torch.Generator) -> Tensor:

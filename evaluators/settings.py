@@ -24,8 +24,20 @@ class OwnSettings:
 
     Args:
         build: ``module:function`` or ``file.py:function``, called with the task's settings; returns the network and its
-            data, a dictionary of ``train``, ``validation`` and ``test``, each a pair (inputs, labels) of tensors.
-        replace: types (``torch.nn.ReLU``) or names of layers (``blocks.0.act``) that the candidate takes the place of.
+            data, a dictionary of ``train``, ``validation`` and, if something is held out, ``test``; a loss may follow.
+        loss: one of ``own.losses.LOSSES``, ``model`` (the network returns it), ``step`` (it has a training_step), or
+            ``file.py:function``, called with (output, labels); null tells it by network and labels.
+        ignore_index: a label that cross_entropy leaves out.
+        label_smoothing: of cross_entropy, in training; scores are taken without.
+        classes: the dimension of the classes in a network's output, where both would fit.
+        metrics: beside the loss: accuracy, mae, rmse, r2, or ``file.py:function maximise`` (or ``minimise``), called
+            with the (outputs, labels) of a whole split.
+        optimiser: ``file.py:function``, called with (network, steps); returns an optimizer, or it and a schedule.
+        accumulate: batches whose gradients make one step.
+        replace: what the candidate takes the place of: types (``torch.nn.ReLU``) or names of layers (``blocks.0.act``),
+            or functions (``F.relu``, which is also torch.relu(x) and x.relu()); null is every rectifier, layer or call.
+        shared: a layer that is used several times has one set of betas as a ``layer`` (a single one where its widths
+            differ), or a set for each ``use``.
         dimension: where the channels of those layers are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``; null finds them
             for each by the layer in front.
         score: instead of ``build``, a function called with (make_activation, seed, budget) that trains as it likes and
@@ -35,7 +47,15 @@ class OwnSettings:
     """
 
     build: str | None = None
-    replace: tuple[str, ...] = ("torch.nn.ReLU",)
+    loss: str | None = None
+    ignore_index: int = -100
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    classes: Literal[1, -1] | None = None
+    metrics: tuple[str, ...] = ()
+    optimiser: str | None = None
+    accumulate: Annotated[int, Field(ge=1)] = 1
+    replace: tuple[str, ...] | None = None
+    shared: Literal["layer", "use"] = "layer"
     dimension: int | None = None
     score: str | None = None
     chance: float | None = None
@@ -72,6 +92,7 @@ class TaskSettings:
         weight_decay: AdamW's, decoupled (Loshchilov & Hutter 2019); with sgd the usual one.
         beta_decay: that of the candidates' own parameters, which it pulls towards 0; null is that of all others.
         clip: largest gradient norm of one child.
+        precision: numbers of a child that torch trains: ``float32``, ``float64``, or ``bfloat16`` by autocast.
         optimiser: ``adamw``, or ``sgd`` with momentum.
         init: how weights start, see ``initialisation.Scheme``.
         width: of the child: channels of its first stage, units of a layer, or the stream's.
@@ -93,6 +114,7 @@ class TaskSettings:
     weight_decay: Annotated[float, Field(ge=0)] = 1e-2
     beta_decay: Annotated[float, Field(ge=0)] | None = None
     clip: Annotated[float, Field(gt=0)] = 1.0
+    precision: Literal["float32", "float64", "bfloat16"] = "float32"
     optimiser: Literal["adamw", "sgd"] = "adamw"
     init: Init | None = None
     width: Annotated[int, Field(ge=1)] | None = None

@@ -29,8 +29,8 @@ class Task(ABC):
 
     @property
     @abstractmethod
-    def is_cross_entropy(self) -> bool:
-        """Whether a score is a cross-entropy in nats."""
+    def unit(self) -> str:
+        """What a score is in, for people: ``nats``, or empty where nobody knows."""
 
     @property
     @abstractmethod

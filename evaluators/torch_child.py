@@ -1,21 +1,22 @@
 """A child of ordinary torch modules: any network, any device. The reference for the kernel that is faster.
 
-Not here: where its network and data come from (``network_task``).
+Not here: where its network and data come from (``network_task``), and what its loss is (``objective``).
 """
 
-from collections.abc import Iterable
-from itertools import pairwise
+import contextlib
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from actsearch.evaluators.augmentation import shifted_and_mirrored
-from actsearch.evaluators.data.dataset import Split
-from actsearch.evaluators.schedule import one_cycle, optimiser_of
+from actsearch.evaluators.data.examples import Examples, Split
+from actsearch.evaluators.objective import Objective
+from actsearch.evaluators.schedule import Course, one_cycle, optimiser_of
 from actsearch.evaluators.settings import CompleteSettings
 
-EVALUATION_BATCH = 250  # examples a forward pass when scoring: large enough to be fast, small enough to stay in cache
+LOOK_EVERY = 50  # steps on a GPU: whoever looks at a loss waits for all that was computed before it
 
 
 class TorchChild:
@@ -23,57 +24,73 @@ class TorchChild:
 
     Args:
         network: with its weights drawn; trained in place.
-        train: the examples.
-        order: which of them make each batch, ``(steps, batch) int64``.
+        objective: its loss.
+        batches: one a step; with ``own.accumulate`` so many.
+        steps: how many.
         settings: of the optimiser.
         generator: of what augmentation draws.
         layers: the candidate's, whose parameters are its betas.
+        course: optimiser and schedule of the user's own; None makes the task's.
     """
 
     def __init__(
-        self, network: nn.Module, train: Split, order: Tensor, settings: CompleteSettings, generator: torch.Generator,
-        layers: Iterable[nn.Module] = (),
+        self, network: nn.Module, objective: Objective, batches: Iterator[Split], steps: int,
+        settings: CompleteSettings, generator: torch.Generator, layers: Iterable[nn.Module] = (),
+        course: Course | None = None,
     ) -> None:  # fmt: skip
-        self.network, self.settings, self.generator = network.to(train.inputs.device), settings, generator
-        self.data, self.order = train, order.to(train.inputs.device)
+        self.network, self.objective, self.settings, self.generator = network, objective, settings, generator
+        self.batches = batches
         self.parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        self.optimiser = optimiser_of(self.parameters, settings, [p for layer in layers for p in layer.parameters()])
-        self.schedule = one_cycle(self.optimiser, settings, len(order))
+        if course is None:
+            betas = [p for layer in layers for p in layer.parameters()]
+            optimiser = optimiser_of(self.parameters, settings, betas)
+            course = Course(optimiser, one_cycle(optimiser, settings, steps).step)
+        self.course = course
+        on_gpu = any(parameter.device.type != "cpu" for parameter in self.parameters)
+        self.look_every, self.device = LOOK_EVERY if on_gpu else 1, "cuda" if on_gpu else "cpu"
         self.losses: list[float] = []  # of every step done
 
     def advance(self, step: int) -> None:
         """Train until so many steps are done, or until the loss leaves the finite numbers."""
         self.network.train()
+        waiting: list[Tensor] = []
         for number in range(len(self.losses), step):
-            chosen = self.order[number]
-            inputs = self.data.inputs[chosen]
-            if self.settings.augment:
-                inputs = shifted_and_mirrored(inputs, self.generator)
-            loss = functional.cross_entropy(self.network(inputs), self.data.labels[chosen])
-            self.optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
-            self.optimiser.step()
-            self.schedule.step()
-            self.losses.append(float(loss.detach()))
-            if not torch.isfinite(loss):
-                return
+            waiting.append(self._step())
+            if len(waiting) == self.look_every or number == step - 1:
+                found = torch.stack(waiting).tolist() if len(waiting) > 1 else [float(waiting[0])]
+                waiting.clear()
+                finite = next((place for place, loss in enumerate(found) if loss - loss != 0), len(found) - 1)
+                self.losses += found[: finite + 1]  # what came behind it was trained in vain
+                if self.losses[-1] - self.losses[-1] != 0:
+                    return
 
-    @torch.no_grad()
-    def score(self, split: Split) -> tuple[float, float]:
-        """Return mean loss (nats) and accuracy (0 to 1)."""
-        self.network.eval()
-        loss, right = 0.0, 0
-        count = len(split.labels)
-        # one example left over is scored with those before it: a normalisation by the batch cannot do with one
-        starts = [start for start in range(0, count, EVALUATION_BATCH) if start == 0 or count - start > 1]
-        for start, end in pairwise([*starts, count]):
-            labels = split.labels[start:end]
-            # a network that changes its input in place must not change the data of all others
-            logits = self.network(split.inputs[start:end].clone())
-            loss += float(functional.cross_entropy(logits, labels, reduction="none").double().sum())
-            right += int((logits.argmax(1) == labels).sum())
-        return loss / split.labels.numel(), right / split.labels.numel()
+    def _step(self) -> Tensor:
+        parts = self.settings.own.accumulate
+        self.course.optimiser.zero_grad()
+        whole: Tensor | None = None
+        for _ in range(parts):
+            batch = next(self.batches)
+            if self.settings.augment:
+                batch = Split(shifted_and_mirrored(batch.inputs, self.generator), batch.labels)
+            with self._precision():
+                loss = self.objective.loss(self.objective.output(self.network, batch), batch)
+            (loss / parts if parts > 1 else loss).backward()  # type: ignore[no-untyped-call]
+            whole = loss.detach() if whole is None else whole + loss.detach()
+        nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
+        self.course.optimiser.step()
+        self.course.after_step()
+        assert whole is not None  # one part at least
+        return whole / parts if parts > 1 else whole
+
+    def _precision(self) -> AbstractContextManager[object]:
+        if self.settings.precision != "bfloat16":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device, torch.bfloat16)
+
+    def score(self, split: Examples) -> dict[str, float]:
+        """Return ``loss`` and further metrics by name, such as ``accuracy`` (0 to 1)."""
+        with self._precision():
+            return self.objective.metrics(self.network, split)
 
     def trained_network(self) -> nn.Module:
         """Return the network with the weights of now."""

@@ -120,7 +120,7 @@ class Search:
         """Return what scores are measured by; the baselines have theirs before anything is asked for."""
         outcomes = [self.trainings.outcomes[Key(name, self.rungs[0].name, 0)] for name in self.behaviours.baselines]
         scores = [outcome.score for outcome in outcomes]
-        return scale_of(self.task.chance, scores, is_cross_entropy=self.task.is_cross_entropy)
+        return scale_of(self.task.chance, scores, is_cross_entropy=not self.settings.task.own.function)
 
     def _add_baselines(self) -> None:
         read = map(self.vocabulary.read, self.settings.baselines)

@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from actsearch.evaluators.data.dataset import BadData, DataSet, Split, find_directory
+from actsearch.evaluators.data.dataset import DataSet, find_directory
+from actsearch.evaluators.data.examples import BadData, Split
 
 VALIDATION = 5_000  # the last of the 50,000 training images
 SIDE = 32
@@ -78,7 +79,7 @@ class _Reader(pickle.Unpickler):
         return STAND_INS[module, name]
 
 
-def load(directory: str | None, classes: int) -> DataSet:
+def load(directory: str | None, classes: int) -> DataSet[Split]:
     """Read the batches of a directory, ``(N, 3, 32, 32)``, each channel with mean 0 and deviation 1 over the training.
 
     Args:

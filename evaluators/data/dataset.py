@@ -9,51 +9,45 @@ import math
 import os
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import platformdirs
 import torch
-from torch import Tensor
 
-from actsearch.grammar.fault import UserFault
+from actsearch.evaluators.data.examples import BadData, Examples, Split
 
+E_co = TypeVar("E_co", bound=Examples, covariant=True)
 SPLITS = ("train", "validation", "test")
 
 
-class BadData(UserFault):
-    """Data cannot be used; the message says which file, what was expected and what was found."""
-
-
 @dataclass(frozen=True)
-class Split:
-    """Examples ``inputs (N, ...)`` with ``labels (N,) int64``, or ``(N, T) int64`` where every position has one."""
+class DataSet(Generic[E_co]):
+    """``train`` trains the child, ``validation`` scores the search, ``test`` is for finalists only.
 
-    inputs: Tensor
-    labels: Tensor
+    Args:
+        train, validation: examples.
+        test: the same; None if nothing is held out.
+        classes: how many the labels name; None where they are no classes.
+        known_chance: the loss of a child that knows nothing, where it is not that of ``classes`` equally likely ones.
+    """
 
-    def __post_init__(self) -> None:
-        """As many labels as inputs, and at least one."""
-        if len(self.inputs) != len(self.labels) or len(self.labels) == 0:
-            raise BadData(f"a split needs as many labels as inputs, found {len(self.labels)} and {len(self.inputs)}")
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """``train`` trains the child, ``validation`` scores the search, ``test`` is for finalists only."""
-
-    train: Split
-    validation: Split
-    test: Split
-    classes: int
+    train: E_co
+    validation: E_co
+    test: E_co | None
+    classes: int | None = None
+    known_chance: float | None = None
 
     def __post_init__(self) -> None:
         """Labels are classes, of which there are at least two."""
+        if self.classes is None:
+            return
         if self.classes < 2:
             raise BadData(f"labels must be of at least 2 classes, found {self.classes}")
-        for name in SPLITS:
-            labels = getattr(self, name).labels
+        for name, split in self.splits.items():
+            labels = split.labels if isinstance(split, Split) else torch.zeros(1)
             if int(labels.min()) < 0 or int(labels.max()) >= self.classes:
                 raise BadData(
                     f"labels of the {name} split must be 0 to {self.classes - 1}, "
@@ -61,35 +55,44 @@ class DataSet:
                 )
 
     @property
-    def chance(self) -> float:
-        """The loss of a child that knows nothing, in nats: where rewards begin."""
-        return math.log(self.classes)
+    def splits(self) -> dict[str, E_co]:
+        """Those that there are, by name."""
+        found = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in found.items() if split is not None}
+
+    @property
+    def class_count(self) -> int:
+        """How many classes the labels name.
+
+        Raises:
+            BadData: they are no classes.
+        """
+        if self.classes is None:
+            raise BadData("the labels are no classes")
+        return self.classes
+
+    @property
+    def chance(self) -> float | None:
+        """The loss of a child that knows nothing: where rewards begin; None where nobody knows it."""
+        return math.log(self.classes) if self.known_chance is None and self.classes else self.known_chance
 
     @property
     def digest(self) -> str:
         """A name for the contents: 16 hexadecimal digits, equal for equal data."""
         found = hashlib.sha256()
-        for name in SPLITS:
-            split = getattr(self, name)
-            for part in (split.inputs, split.labels):
-                found.update(f"{part.dtype}{tuple(part.shape)}".encode())
-                plain = torch.view_as_real(part) if part.is_complex() else part
-                flat = plain.detach().cpu().flatten().clone(memory_format=torch.contiguous_format)
-                found.update(flat.view(torch.uint8).numpy().data)
+        for split in self.splits.values():
+            split.update(found)
         return found.hexdigest()[:16]
 
-    def to(self, device: str) -> "DataSet":
-        """Return the data on a device."""
-        train, validation, test = (
-            Split(split.inputs.to(device), split.labels.to(device))
-            for split in (self.train, self.validation, self.test)
-        )
-        return DataSet(train, validation, test, self.classes)
+    def to(self, device: str, dtype: torch.dtype | None = None) -> "DataSet[Any]":
+        """Return the data on a device, numbers with a point in another type if one is named."""
+        moved: dict[str, Any] = {name: split.to(device, dtype) for name, split in self.splits.items()}
+        return replace(self, **moved)
 
-    def shortened(self, examples: int | None) -> "DataSet":
+    def shortened(self, examples: int | None) -> "DataSet[Any]":
         """Return the data with the first so many training examples; None leaves all."""
-        train = Split(self.train.inputs[:examples], self.train.labels[:examples])
-        return DataSet(train, self.validation, self.test, self.classes)
+        train: Any = self.train.shortened(examples)
+        return replace(self, train=train)
 
 
 Arrays = dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]
@@ -117,7 +120,7 @@ def find_directory(directory: str | None, usual: tuple[str, ...], what: str) -> 
     raise BadData(f"key 'task.directory': expected the directory of {what}; {sought}")
 
 
-def load_or_generate(name: str, generate: Callable[[], Arrays], directory: Path | None = None) -> DataSet:
+def load_or_generate(name: str, generate: Callable[[], Arrays], directory: Path | None = None) -> DataSet[Split]:
     """Return the data set of that name; generate and keep it when it is absent or does not match its hash.
 
     Args:

@@ -6,13 +6,14 @@ Too easy to rank activations (sin wins). Not here: the child.
 import numpy as np
 import torch
 
-from actsearch.evaluators.data.dataset import BadData, DataSet, Split
+from actsearch.evaluators.data.dataset import DataSet
+from actsearch.evaluators.data.examples import BadData, Split
 
 TRAIN, VALIDATION = 1197, 300  # 300 remain for the test
 SHUFFLE_SEED = 0  # the file is ordered by writer: a split must not be
 
 
-def load() -> DataSet:
+def load() -> DataSet[Split]:
     """Return the images, ``(N, 1, 8, 8)`` in [0, 1].
 
     Raises:

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from actsearch.evaluators.data.dataset import BadData, DataSet, Split, find_directory
+from actsearch.evaluators.data.dataset import DataSet, find_directory
+from actsearch.evaluators.data.examples import BadData, Split
 
 UNSIGNED_BYTE = 0x08
 VALIDATION = 10_000  # the last of the 60,000 training images
@@ -23,7 +24,7 @@ MOST_DIMENSIONS = 3
 LEAST = 6  # images of a part: a sixth of those for training is held out
 
 
-def load(directory: str | None) -> DataSet:
+def load(directory: str | None) -> DataSet[Split]:
     """Read the four files of a directory; a sixth of the training images become the validation split.
 
     Raises:

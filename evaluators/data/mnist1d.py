@@ -9,12 +9,13 @@ import random
 import numpy as np
 
 from actsearch.evaluators.data.dataset import Arrays, DataSet, load_or_generate
+from actsearch.evaluators.data.examples import Split
 
 EXAMPLES, TRAIN, VALIDATION = 6000, 4000, 1000
 CLASSES = 10
 
 
-def load() -> DataSet:
+def load() -> DataSet[Split]:
     """Return the data set from the cache, or generate it (about two seconds)."""
     return load_or_generate(f"mnist1d-{EXAMPLES}", _generate)
 

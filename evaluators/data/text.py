@@ -11,7 +11,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from actsearch.evaluators.data.dataset import BadData, DataSet, Split
+from actsearch.evaluators.data.dataset import DataSet
+from actsearch.evaluators.data.examples import BadData, Split
 
 WINDOW = 64  # characters of an example
 KEPT = 95  # the most frequent characters; the others become one
@@ -19,7 +20,7 @@ MOST = 500_000  # characters that are read: more would make scoring longer than 
 SHARES = (0.8, 0.9)  # the text's beginning trains, then validation, then test: windows do not overlap between splits
 
 
-def load(path: str | None) -> DataSet:
+def load(path: str | None) -> DataSet[Split]:
     """Return windows ``(N, 64) int64`` and their successors, of the same shape.
 
     Args:

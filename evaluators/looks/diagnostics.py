@@ -8,10 +8,10 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.layers import ActivationLayer
+from actsearch.evaluators.objective import Objective
 
 EXAMPLES = 64  # enough for shares of a percent over a layer, cheap against the training
 ZERO, FLAT = 1e-6, 1e-2
@@ -29,27 +29,28 @@ def learning_curve(losses: Sequence[float]) -> list[float]:
     return [_short(sum(losses[a:b]) / (b - a)) for a, b in pairwise(bounds)]
 
 
-def gradient_norms(network: nn.Module, batch: Split) -> list[float]:
+def gradient_norms(network: nn.Module, batch: Split, objective: Objective) -> list[float]:
     """Return the norm of the loss's gradient by each trained weight matrix or kernel, in the order of the network."""
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1 and parameter.requires_grad]
     if not weights:
         return []
     kept = [(buffer, buffer.clone()) for buffer in network.buffers()]
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # looking must not change what follows
-        loss = functional.cross_entropy(network.train()(batch.inputs), batch.labels)
+        loss = objective.loss(objective.output(network.train(), batch), batch)
     found = torch.autograd.grad(loss, weights, allow_unused=True)
     for buffer, before in kept:
         buffer.copy_(before)
     return [0.0 if grad is None else _short(float(grad.norm())) for grad in found]
 
 
-def look_at(network: nn.Module, layers: Sequence[nn.Module], batch: Split) -> Facts:
+def look_at(network: nn.Module, layers: Sequence[nn.Module], batch: Split, objective: Objective) -> Facts:
     """Return the facts of every activation layer, in the order of the network.
 
     Args:
         network: in its state of now; left in evaluation mode.
         layers: its activation layers.
         batch: what goes in.
+        objective: calls the network.
     """
     seen: dict[nn.Module, Tensor] = {}
     hooks = [
@@ -59,7 +60,7 @@ def look_at(network: nn.Module, layers: Sequence[nn.Module], batch: Split) -> Fa
     network.eval()
     try:
         with torch.no_grad():
-            network(batch.inputs)
+            objective.output(network, batch)
     finally:
         for hook in hooks:
             hook.remove()

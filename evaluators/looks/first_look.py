@@ -12,11 +12,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cosine_similarity, cross_entropy, one_hot
+from torch.nn.functional import cosine_similarity
 
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.contained import contained
+from actsearch.evaluators.data.examples import Split, tensors_of
 from actsearch.evaluators.network_task import NetworkTask
+from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.outcome import noise_seed
 
 LABELS = 256  # of the training examples that are looked at, in two halves
@@ -36,6 +38,7 @@ class FirstLook:
         agreement: cosine between the loss's gradients of two halves of the examples, by weight; -1 to 1.
         gradient_norm: its log, by weight.
         output_mean, output_variance: of each activation layer: asinh and log.
+        is_read: whether there is a readout: not where targets are no numbers, or no last linear layer tells them.
     """
 
     readout: float
@@ -43,6 +46,7 @@ class FirstLook:
     gradient_norm: tuple[float, ...]
     output_mean: tuple[float, ...]
     output_variance: tuple[float, ...]
+    is_read: bool = True
 
     def numbers(self) -> list[float]:
         """Return all of it in one row, the readout first."""
@@ -73,9 +77,9 @@ def first_look(activation: Activation, task: NetworkTask, seed: int) -> FirstLoo
     Raises:
         CannotLook: the network does not run with this activation; its training will say why.
     """
-    data = task.data
-    count = max(LEAST_EXAMPLES, LABELS // data.train.labels[0].numel())
-    inputs, labels = data.train.inputs[:count].clone(), data.train.labels[:count]
+    data, objective = task.data, task.objective
+    one = tensors_of(data.train.first(1).labels)
+    batch = data.train.first(max(LEAST_EXAMPLES, LABELS // max(1, one[0][0].numel())) if one else LEAST_EXAMPLES)
     seen: dict[nn.Module, Tensor] = {}
     with _looking(seed, task.settings.own.file):
         untrained = task.build(activation, seed)
@@ -85,18 +89,19 @@ def first_look(activation: Activation, task: NetworkTask, seed: int) -> FirstLoo
             layer.register_forward_hook(lambda layer, _, output: seen.update({layer: output.detach()}))
         if last is not None:
             last.register_forward_pre_hook(lambda layer, given: seen.update({layer: given[0].detach()}))
-        losses = cross_entropy(network(inputs), labels, reduction="none").flatten()
+        losses = _halves(objective, network, batch)
         weights = [p for p in network.parameters() if p.ndim > 1 and p.requires_grad]
-        half = len(losses) // 2
         first, second = (
-            torch.autograd.grad(part.mean(), weights, retain_graph=True, allow_unused=True, materialize_grads=True)
-            for part in (losses[:half], losses[half:])
+            torch.autograd.grad(half, weights, retain_graph=True, allow_unused=True, materialize_grads=True)
+            for half in losses
         )
-        readout = _readout(seen[last], labels) if last in seen else 0.0
+        targets = objective.targets(batch)
+        readout = None if last not in seen or targets is None else _readout(seen[last], targets)
     pairs = list(zip(first, second, strict=True))
     outputs = [seen[layer] for layer in made if layer in seen]
     return FirstLook(
-        readout=readout,
+        readout=0.0 if readout is None else readout,
+        is_read=readout is not None,
         agreement=tuple(_finite(float(cosine_similarity(a.flatten(), b.flatten(), dim=0))) for a, b in pairs),
         gradient_norm=tuple(_log(float((a + b).norm() / 2)) for a, b in pairs),
         output_mean=tuple(math.asinh(_finite(float(output.mean()))) for output in outputs),
@@ -104,13 +109,24 @@ def first_look(activation: Activation, task: NetworkTask, seed: int) -> FirstLoo
     )
 
 
-def _readout(features: Tensor, labels: Tensor) -> float:
+def _halves(objective: Objective, network: nn.Module, batch: Split) -> tuple[Tensor, Tensor]:
+    """Return the losses of both halves of a batch, of one forward pass where they can be told apart."""
+    output = objective.output(network, batch)
+    found = objective.halves(output, batch)
+    if found is not None:
+        return found
+    half = len(batch) // 2
+    parts = batch.take(slice(half)), batch.take(slice(half, None))
+    first, second = (objective.loss(objective.output(network, part), part) for part in parts)
+    return first, second
+
+
+def _readout(features: Tensor, target: Tensor) -> float | None:
     """Return the share of variance that ridge regression predicts, leaving one out (Golub, Heath & Wahba 1979)."""
-    rows, wanted = features.flatten(0, -2).double(), labels.flatten()
-    if len(rows) != len(wanted):  # the last linear layer registered is not the one that tells the classes apart
-        return 0.0
+    rows = features.flatten(0, -2).double()
+    if len(rows) != len(target):  # the last linear layer registered is not the one that tells the targets
+        return None
     rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-6) / math.sqrt(rows.shape[1])
-    target = one_hot(wanted).double()
     target = target - target.mean(0)
     moment = rows.T @ rows + RIDGE * torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)
     try:

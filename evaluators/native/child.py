@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.data.examples import Examples, Split
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.native.compiler import NotNativeError, library
 from actsearch.evaluators.native.layout import MOST_BATCH, STAGES, WIDE, WIDEST, Child, Plan
@@ -82,15 +82,16 @@ class NativeChild:
         )  # fmt: skip
         self.losses = losses[:done].tolist()
 
-    def score(self, split: Split) -> tuple[float, float]:
-        """Return mean loss (nats) and accuracy (0 to 1)."""
+    def score(self, split: Examples) -> dict[str, float]:
+        """Return mean ``loss`` (nats) and ``accuracy`` (0 to 1)."""
+        assert isinstance(split, Split)  # the tasks of this engine have tensors
         loss, count = ctypes.c_double(), len(split.labels)
         inputs, labels = split.inputs.contiguous(), split.labels.int().contiguous()
         right = self._library.score(
             ctypes.byref(self._plan), ctypes.byref(self._tape), ctypes.byref(self._child), _pointer(inputs),
             _pointer(labels), count, ctypes.byref(loss),
         )  # fmt: skip
-        return loss.value / count, right / count
+        return {"loss": loss.value / count, "accuracy": right / count}
 
     def trained_network(self) -> nn.Module:
         """Return the network with the weights of now."""

@@ -7,24 +7,27 @@ user's as a whole (``own.score``), which cannot be tried in part.
 """
 
 import collections
-from collections.abc import Iterator, Mapping
+import contextlib
+import hashlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from actsearch.evaluators.contained import Exited, contained
-from actsearch.evaluators.data.dataset import SPLITS, DataSet, Split
+from actsearch.evaluators.data.examples import Split, update
+from actsearch.evaluators.data.streams import Loaded
+from actsearch.evaluators.objective import Objective
+from actsearch.evaluators.own.calls import KINDS, Calls, Site
 from actsearch.evaluators.own.functions import BadOwnTask
-from actsearch.evaluators.own.places import network
-from actsearch.evaluators.own.trial import EXAMPLES, first_of, loss_of
+from actsearch.evaluators.own.places import Owned, network
+from actsearch.evaluators.own.problem import Problem
+from actsearch.evaluators.own.trial import EXAMPLES, loss_of
 from actsearch.evaluators.own.twice import check_builds, check_repeats
 from actsearch.evaluators.settings import CompleteSettings
 
 DRAWS = 64  # at most, of a network that leaves layers out at random in training
-KINDS = ("relu", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "mish", "hardswish", "relu6", "rrelu", "softplus")
-"""Activations whose call as a function is told from a layer's; sigmoid and tanh are gates as often."""
 
 
 class _Probe(nn.Module):
@@ -46,34 +49,12 @@ class _Probe(nn.Module):
         return value
 
 
-class _Calls(TorchFunctionMode):
-    """Counts the activations that are called as functions, outside of layers of torch, while it is entered."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.counts: collections.Counter[str] = collections.Counter()
-        self.depth = 0  # in layers of torch
-
-    def enter_layer(self, *_: object) -> None:
-        self.depth += 1
-
-    def leave_layer(self, *_: object) -> None:
-        self.depth -= 1
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:
-        name = getattr(func, "__name__", "").rstrip("_")
-        self.counts.update([name] if name in KINDS and not self.depth else [])
-        return func(*args, **(kwargs or {}))
-
-
-def check(settings: CompleteSettings, data: DataSet) -> list[str]:
+def check(settings: CompleteSettings, given: Problem) -> list[str]:
     """Try the user's network on its data.
 
     Args:
         settings: complete, of the task ``own`` with ``build``.
-        data: of the task, on the device it is trained on.
+        given: the problem, its data on the device it is trained on.
 
     Returns:
         What the user should know, a sentence each; nothing of it stands in the way.
@@ -90,13 +71,14 @@ def check(settings: CompleteSettings, data: DataSet) -> list[str]:
                 probes.append(_Probe())
                 return probes[-1]
 
-            model = network(settings, data, make).to(data.train.inputs.device)
-            names = {layer: name for name, layer in model.named_modules() if isinstance(layer, _Probe)}
-            batch = first_of(data.train, min(settings.batch, EXAMPLES))
-            _check_training(model, batch, names)
-            _check_scoring(settings, model, data, names)
-            said = list(_calls_of_its_own(model, batch))
-            check_repeats(settings, data, make)
+            data = given.data
+            model = network(settings, data, make).to(data.train.device)
+            names = {probe: model.name_of(probe) for probe in probes}
+            batch = data.train.first(min(settings.batch, EXAMPLES))
+            _check_training(given.objective, model, batch, names)
+            _check_scoring(settings, given, model, names)
+            said = [*_of_the_data(settings, given), *_calls_of_its_own(given, model, batch)]
+            check_repeats(settings, given, make)
             return said
     except BadOwnTask:
         raise
@@ -106,26 +88,34 @@ def check(settings: CompleteSettings, data: DataSet) -> list[str]:
         raise BadOwnTask(f"'{settings.own.function}' cannot be tried: {type(fault).__name__}: {fault}") from fault
 
 
-def _check_training(model: nn.Module, batch: Split, names: dict[_Probe, str]) -> None:
+def _check_training(objective: Objective, model: Owned, batch: Split, names: dict[_Probe, str]) -> None:
     model.train()
     betas = {probe.beta for probe in names}
     if not [part for part in model.parameters() if part.requires_grad and part not in betas]:
         raise BadOwnTask("the network has no weights to train")
     for _ in range(DRAWS):
-        _, loss = loss_of(model, Split(batch.inputs.clone(), batch.labels), "in training")
+        _, loss = loss_of(objective, model, batch.copy(), "in training")
         try:
             loss.backward()  # type: ignore[no-untyped-call]
         except Exception as fault:
             raise BadOwnTask(f"the loss has no gradient: {type(fault).__name__}: {fault}") from fault
         if all(probe.calls and (not probe.outputs or _has_effect(probe)) for probe in names):
-            return
+            break
+    for path, part in model.model.named_parameters():
+        if part.grad is not None and part.grad.is_sparse:
+            raise BadOwnTask(
+                f"the gradient of '{path}' is sparse, which neither AdamW nor the largest gradient norm (task.clip) "
+                "takes: make the embedding with sparse=False"
+            )
     for probe, name in names.items():
         if not probe.calls:
-            raise BadOwnTask(f"layer '{name}' of the network is not used in training; choose others (task.own.replace)")
+            raise BadOwnTask(f"{name} of the network is not used in training; choose others (task.own.replace)")
         if probe.outputs and not _has_effect(probe):
+            named = name.removeprefix("layer ").strip("'").rpartition(".")[2]
+            hint = f"Did you mean h = self.{named}(h)? " if name.startswith("layer") else "Did you mean h = F.relu(h)? "
             raise BadOwnTask(
-                f"layer '{name}' of the network has no effect in training: nothing is made of what it returns. Did you "
-                f"mean h = self.{name.rpartition('.')[2]}(h)? Else choose others (task.own.replace)"
+                f"{name} of the network has no effect in training: nothing is made of what it returns. {hint}Else "
+                "choose others (task.own.replace)"
             )
 
 
@@ -134,53 +124,89 @@ def _has_effect(probe: _Probe) -> bool:
 
 
 @torch.no_grad()
-def _check_scoring(settings: CompleteSettings, model: nn.Module, data: DataSet, names: dict[_Probe, str]) -> None:
+def _check_scoring(settings: CompleteSettings, given: Problem, model: Owned, names: dict[_Probe, str]) -> None:
     model.eval()
-    for split in SPLITS:
-        labels = getattr(data, split).labels
-        batch = first_of(getattr(data, split), EXAMPLES)
-        batch.labels.flatten()[0] = labels.max()  # the largest label must have its logit
+    objective, data = given.objective, given.data
+    for split, examples in data.splits.items():
+        batch = examples.first(EXAMPLES)
+        labels = examples.labels if isinstance(examples, Split) else None
+        if isinstance(labels, Tensor) and not labels.is_floating_point():
+            batch.labels.flatten()[0] = labels.max()  # the largest label must have its logit
         for probe in names:
             probe.calls = 0
-        loss_of(model, batch, f"on the {split} split in evaluation")
+        loss_of(objective, model, batch, f"on the {split} split in evaluation")
     for part in model.parameters():  # a head or a branch may start at zero, and let nothing through as yet
         if part.is_floating_point():
             part.add_(0.1 * torch.randn_like(part))
-    batch = first_of(data.validation, EXAMPLES)
+    batch = data.validation.first(EXAMPLES)
     for probe, name in names.items():
         if not probe.calls:
             raise BadOwnTask(
-                f"layer '{name}' of the network is used in training but not in evaluation, where the score is taken: "
+                f"{name} of the network is used in training but not in evaluation, where the score is taken: "
                 "the candidate would not be what is scored. Choose others (task.own.replace)"
             )
         outputs = []
         for probe.disturbed in (False, True):
             with contained(2, settings.own.file):
-                outputs.append(loss_of(model, first_of(batch, EXAMPLES), "in evaluation")[0])
+                outputs.append(objective.total(loss_of(objective, model, batch.copy(), "in evaluation")[0], batch))
         probe.disturbed = False
-        if torch.equal(*outputs):
+        if outputs[0] == outputs[1]:
             raise BadOwnTask(
-                f"layer '{name}' of the network has no effect in evaluation, where the score is taken. Choose others "
+                f"{name} of the network has no effect in evaluation, where the score is taken. Choose others "
                 "(task.own.replace)"
             )
 
 
-@torch.no_grad()
-def _calls_of_its_own(model: nn.Module, batch: Split) -> Iterator[str]:
-    """Say which activations the network calls as functions: they stay what they are."""
-    calls = _Calls()
-    torchs = [m for m in model.modules() if type(m).__module__.startswith("torch.nn") and not list(m.children())]
-    hooks = [layer.register_forward_pre_hook(calls.enter_layer) for layer in torchs]
-    hooks += [layer.register_forward_hook(calls.leave_layer) for layer in torchs]
-    try:
-        with calls:
-            model.eval()(batch.inputs.clone())
-    finally:
-        for hook in hooks:
-            hook.remove()
-    for name, count in calls.counts.items():
-        times = "once" if count == 1 else f"{count} times"
+def _of_the_data(settings: CompleteSettings, given: Problem) -> Iterator[str]:
+    """Say what of the data may surprise."""
+    data, objective = given.data, given.objective
+    if data.test is None:
         yield (
-            f"the network also calls {name} {times} as a function, not as a layer: these stay what they are. To have "
-            "the candidate there too, make them layers, such as nn.ReLU()"
+            "data has no test split: nothing is held out for judging, so that the final list is by validation losses, "
+            "by which candidates were chosen too"
+        )
+    if isinstance(data.train, Loaded):
+        yield f"train is a loader: its own batches are taken, task.batch ({settings.batch}) does nothing"
+    if objective.targets(data.train.first(2)) is None:
+        yield "nothing can be read from these targets before training: the controller starts without its warm-up"
+    if data.chance is None:
+        yield (
+            f"the loss of a network that knows nothing is not known for '{objective.unit}': rewards are measured by "
+            "the baselines; task.own.chance says it"
+        )
+    digests = []
+    for _ in range(2):
+        found = hashlib.sha256()
+        for part in data.validation.parts() if not isinstance(data.validation, Split) else ():
+            update(found, (part.inputs, part.labels))
+        digests.append(found.digest())
+    if digests[0] != digests[1]:
+        raise BadOwnTask(
+            "data['validation'] differs each time that it is read, so that no two children are scored by the same: "
+            "leave out what is drawn at random there"
+        )
+
+
+@torch.no_grad()
+def _calls_of_its_own(given: Problem, model: Owned, batch: Split) -> Iterator[str]:
+    """Say which activations the network calls as functions and that are not replaced: they stay what they are."""
+    counts: collections.Counter[str] = collections.Counter()
+
+    def count(name: str) -> Callable[[Tensor, Site, Callable[[], Any]], Any]:
+        def instead(_: Tensor, __: Site, meant: Callable[[], Any]) -> Any:
+            counts.update([name])
+            return meant()
+
+        return instead
+
+    with contextlib.ExitStack() as modes:
+        for name in KINDS:
+            if name not in model.kinds:
+                modes.enter_context(Calls(frozenset({name}), model.names, count(name)))
+        given.objective.output(model.eval(), batch.copy())
+    for name, number in counts.items():
+        times = "once" if number == 1 else f"{number} times"
+        yield (
+            f"the network also calls {name} {times} as a function: these stay what they are. To have the candidate "
+            f"there too, name it: task.own.replace: [..., F.{name}]"
         )

@@ -9,16 +9,14 @@ import functools
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
-from actsearch.evaluators.contained import Exited, contained, importing
-from actsearch.evaluators.data.dataset import SPLITS, BadData, DataSet, Split
+from actsearch.evaluators.contained import contained, importing
 from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.settings import TaskSettings
@@ -72,50 +70,6 @@ def _import(where: str, run: Callable[[], Any]) -> Any:
         raise BadOwnTask(f"'{where}' cannot be imported: {type(fault).__name__}: {fault}") from fault
 
 
-@functools.lru_cache(maxsize=1)
-def load(settings: TaskSettings) -> DataSet:
-    """Return the data that the user's function builds; a label's class is its number.
-
-    What the function draws from the global generators of Python, NumPy and torch is the same on every worker.
-
-    Raises:
-        BadOwnTask: it returns something else.
-    """
-    try:
-        with contained(0, settings.own.file):
-            return data_set(built(settings)[1], settings)
-    except Exited as fault:
-        raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
-
-
-def data_set(data: Any, settings: TaskSettings) -> DataSet:
-    """Return what the user's function gave for data as a data set of its own: nothing it does later changes it.
-
-    Raises:
-        BadOwnTask: it is something else than three pairs of tensors.
-    """
-    if isinstance(data, DataSet):
-        return data
-    if not isinstance(data, Mapping) or set(data) != set(SPLITS):
-        raise BadOwnTask(
-            f"'{settings.own.function}' must return (model, data), data a dictionary of {', '.join(SPLITS)}"
-        )
-    for name, pair in data.items():
-        if not (isinstance(pair, tuple) and len(pair) == 2 and all(isinstance(part, Tensor) for part in pair)):
-            raise BadOwnTask(f"'{settings.own.function}': data['{name}'] must be a pair of tensors (inputs, labels)")
-        if any(part.layout is not torch.strided for part in pair):
-            raise BadOwnTask(f"'{settings.own.function}': the tensors of data['{name}'] must be dense (to_dense)")
-        if pair[1].is_floating_point() or pair[1].is_complex():
-            raise BadOwnTask(
-                f"'{settings.own.function}': labels must be whole numbers, those of '{name}' are {pair[1].dtype}"
-            )
-    try:
-        splits = {name: Split(pair[0].detach().clone(), pair[1].long().clone()) for name, pair in data.items()}
-        return DataSet(**splits, classes=1 + max(int(split.labels.max()) for split in splits.values()))
-    except BadData as fault:
-        raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
-
-
 def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -> float:
     """Return what the user's training returns for a candidate, lower is better; any real number.
 
@@ -147,8 +101,8 @@ def rehearse(settings: TaskSettings, make: MakeActivation) -> None:
         find(settings.own.function)(lambda *where, **named: freshness.watch(make(*where, **named)), 0, 1)
 
 
-def built(settings: TaskSettings) -> tuple[nn.Module, Any]:
-    """Return what the user's function builds: a network, and its data.
+def built(settings: TaskSettings) -> tuple[nn.Module, Any, Any]:
+    """Return what the user's function builds: a network, its data, and its loss or None.
 
     Raises:
         BadOwnTask: it raises, or returns something else.
@@ -158,6 +112,8 @@ def built(settings: TaskSettings) -> tuple[nn.Module, Any]:
         found = build(settings)
     except Exception as fault:  # whatever the user's function raises; an end of the program is ``Exited`` further out
         raise BadOwnTask(f"'{settings.own.function}' raised {type(fault).__name__}: {fault}") from fault
-    if not (isinstance(found, tuple) and len(found) == 2 and isinstance(found[0], nn.Module)):
-        raise BadOwnTask(f"'{settings.own.function}' must return (model, data), found {type(found).__name__}")
-    return found
+    if not (isinstance(found, tuple) and len(found) in {2, 3} and isinstance(found[0], nn.Module)):
+        raise BadOwnTask(
+            f"'{settings.own.function}' must return (model, data) or (model, data, loss), found {type(found).__name__}"
+        )
+    return found[0], found[1], found[2] if len(found) == 3 else None

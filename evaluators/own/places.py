@@ -1,47 +1,153 @@
-"""The candidate in the places of some layers of the user's network, with as many betas as each place has channels.
+"""The candidate in the places of some layers and calls of the user's network, with as many betas as each has channels.
 
-Not here: where the network comes from (``own``), and whether what was replaced has any effect (``check``).
+Not here: where the network comes from (``functions``), and whether what was replaced has any effect (``check``).
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.data.dataset import DataSet
+from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.layout import Layouts
+from actsearch.evaluators.objective import call
+from actsearch.evaluators.own.calls import Calls, Site, functions_of, site_of
+from actsearch.evaluators.own.choice import step_of
 from actsearch.evaluators.own.functions import BadOwnTask, built
 from actsearch.evaluators.settings import TaskSettings
 
 EXAMPLES = (2, 256)  # that are run to see the channels of each place: more where a place is not met by few
+USUAL = ("torch.nn.ReLU", "F.relu")  # what is replaced where nothing is said
+Width = tuple[int, int]  # channels and their dimension
+Uses = dict[Site, dict[Width, torch.dtype]]  # by where it is called
 
 
-def network(settings: TaskSettings, data: DataSet, make: MakeActivation) -> nn.Module:
+class Owned(nn.Module):
+    """The user's network with the candidate in it.
+
+    Args:
+        model: the network.
+        method: that is called instead of it, if it computes its own loss.
+        kinds: functions whose calls are replaced.
+    """
+
+    def __init__(self, model: nn.Module, method: str, kinds: frozenset[str]) -> None:
+        super().__init__()
+        self.model, self.method, self.kinds = model, method, kinds
+        self.calls = nn.ModuleDict()  # the candidate's, in the places of calls
+        self.sites: dict[Site, str] = {}
+        self.names = {id(layer): name for name, layer in model.named_modules()}
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the network; calls of functions that are replaced go to the candidate."""
+        run: Callable[..., Any] = getattr(self.model, self.method) if self.method else self.model
+        if not self.sites:
+            return run(*args, **kwargs)
+        with Calls(self.kinds, self.names, self._instead):
+            return run(*args, **kwargs)
+
+    def _instead(self, x: Tensor, site: Site, _: Callable[[], Any]) -> Any:
+        if site not in self.sites:
+            raise BadOwnTask(
+                f"the network calls an activation at {site}, but not when it is scored: the candidate would not be "
+                "what is scored. Choose others (task.own.replace)"
+            )
+        return self.calls[self.sites[site]](x)
+
+    def add(self, site: Site, layer: nn.Module) -> None:
+        """Put a layer in the place of a call."""
+        self.sites[site] = str(len(self.sites))
+        self.calls[self.sites[site]] = layer
+
+    def name_of(self, layer: nn.Module) -> str:
+        """Return where a layer of the candidate's is, for people: ``layer 'act'``, or a line."""
+        inside = {id(part): site for site, key in self.sites.items() for part in self.calls[key].modules()}
+        if id(layer) in inside:
+            return f"the call at {inside[id(layer)]}"
+        return next(f"layer '{name}'" for name, part in self.model.named_modules() if part is layer)
+
+
+class _Noting(nn.Module):
+    """Stands in a place while the network is run once: notes how it is used, and does what was there."""
+
+    def __init__(self, layer: nn.Module, note: Callable[[Tensor, Site], None], names: dict[int, str]) -> None:
+        super().__init__()
+        self.layer, self.note, self.names = layer, note, names
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        self.note(args[0] if args else kwargs["input"], site_of(self.names, __file__)[0])
+        return self.layer(*args, **kwargs)
+
+
+class _ByUse(nn.Module):
+    """A layer that is used in several places, with parameters of their own for each."""
+
+    def __init__(self, layers: dict[tuple[Site, Width], nn.Module], names: dict[int, str]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers.values())
+        self.numbers, self.names = {use: number for number, use in enumerate(layers)}, names
+
+    def forward(self, x: Tensor) -> Tensor:
+        site = site_of(self.names, __file__)[0]
+        for (where, (channels, dimension)), number in self.numbers.items():
+            if where == site and x.shape[dimension] == channels:
+                return self.layers[number](x)  # type: ignore[no-any-return]
+        raise BadOwnTask(f"a layer is used at {site} with an input of {tuple(x.shape)}, as it was not in evaluation")
+
+
+def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) -> Owned:
     """Return the user's network with the candidate in the places of ``own.replace``.
 
     Raises:
         BadOwnTask: no such layer, the network does not run on the data, or the channels of a place cannot be told.
     """
-    model, _ = built(settings)
+    model, *_ = built(settings)
+    replace = settings.own.replace or USUAL
     every = list(model.named_modules(remove_duplicate=False))  # one layer may stand in several places
-    places = {name: layer for name, layer in every if _is_wanted(name, layer, settings.own.replace)}
+    places = {name: layer for name, layer in every if _is_wanted(name, layer, replace)}
     for name, layer in every:
-        if isinstance(layer, torch.jit.ScriptModule) and _is_kind(layer.original_name, settings.own.replace):
+        if isinstance(layer, torch.jit.ScriptModule) and _is_kind(layer.original_name, replace):
             raise BadOwnTask(
                 f"layer '{name}' of the network is compiled (torch.jit) and cannot be replaced: leave it plain"
             )
-    if not places:
+    if settings.precision == "float64":
+        model.double()
+    owned = Owned(model, step_of(model) if settings.own.loss in {None, "step"} else "", functions_of(replace))
+    uses, calls = _uses(owned, places, data, settings.own.dimension)
+    if not uses and not calls:
         kinds = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
         raise BadOwnTask(
-            f"the network has no layer {' or '.join(settings.own.replace)} to replace (task.own.replace); "
-            f"it is made of {', '.join(kinds)}: what it calls as a function, such as torch.relu(x), is no layer"
+            f"the network has no layer {' or '.join(replace)} to replace (task.own.replace); it is made of "
+            f"{', '.join(kinds)}: what it calls as a function is named so, F.gelu"
         )
-    inputs = data.train.inputs[: max(EXAMPLES)].cpu().clone()
-    for name, (channels, dimension) in _channels(model, places, inputs, settings.own.dimension).items():
+    by_use = settings.own.shared == "use"
+    for name, mine in uses.items():
         parent, _, attribute = name.rpartition(".")
-        layer = make(channels, dimension)
-        layer.register_forward_hook(_apart)
-        setattr(model.get_submodule(parent), attribute, layer)
-    return model
+        setattr(model.get_submodule(parent), attribute, _layer(mine, make, owned.names, by_use=by_use))
+    for site, widths in calls.items():
+        owned.add(site, _layer({site: widths}, make, owned.names, by_use=by_use))
+    return owned
+
+
+def _layer(uses: Uses, make: MakeActivation, names: dict[int, str], *, by_use: bool) -> nn.Module:
+    """Return what takes a place: a layer, or one by use; where its widths differ and it stays one, with one beta."""
+    widths = {width: dtype for mine in uses.values() for width, dtype in mine.items()}
+    if len(widths) == 1 and (not by_use or len(uses) == 1):
+        (((channels, dimension), dtype),) = widths.items()
+        return _made(make, channels, dimension, dtype)
+    if by_use:
+        found = {(site, w): _made(make, *w, dtype) for site, mine in uses.items() for w, dtype in mine.items()}
+        return _ByUse(found, names)
+    return _made(make, 1, next(iter(widths))[1], next(iter(widths.values())))
+
+
+def _made(make: MakeActivation, channels: int, dimension: int, dtype: torch.dtype) -> nn.Module:
+    layer = make(channels, dimension)
+    layer.register_forward_hook(_apart)
+    return layer.to(dtype) if dtype.is_floating_point else layer
 
 
 def _apart(_: nn.Module, __: object, output: Tensor) -> Tensor | None:
@@ -69,28 +175,37 @@ def _is_kind(name: str, wanted: tuple[str, ...]) -> bool:
     return any(text.rpartition(".")[2] == name for text in wanted)
 
 
-def _channels(
-    model: nn.Module, places: dict[str, nn.Module], inputs: Tensor, named: int | None
-) -> dict[str, tuple[int, int]]:
-    """Run the network once and return the channels that each place sees, and their dimension.
+def _uses(
+    owned: Owned, places: dict[str, nn.Module], data: DataSet[Any], named: int | None
+) -> tuple[dict[str, Uses], Uses]:
+    """Run the network once and return how each place and each call is used.
 
     Raises:
-        BadOwnTask: it does not run, or a layer is used with several widths or not at all.
+        BadOwnTask: it does not run, or a layer is not used at all.
     """
-    seen: dict[nn.Module, dict[tuple[int, int], None]] = {layer: {} for layer in places.values()}
-    layouts = Layouts()
+    layouts, seen, calls = Layouts(), {name: Uses() for name in places}, Uses()
 
-    def note(layer: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-        dimension = _dimension(arguments[0], layouts.of(arguments[0]), named, names[layer])
-        seen[layer][arguments[0].shape[dimension], dimension] = None
+    def noting(uses: Uses, name: str) -> Callable[[Tensor, Site], None]:
+        def note(x: Tensor, site: Site) -> None:
+            dimension = _dimension(x, layouts.of(x), named, name or f"at {site}")
+            uses.setdefault(site, {})[x.shape[dimension], dimension] = x.dtype
 
-    names = {layer: name for name, layer in places.items()}
-    hooks = [layer.register_forward_pre_hook(note) for layer in seen]
+        return note
+
+    def instead(x: Tensor, site: Site, meant: Callable[[], Any]) -> Any:
+        noting(calls, "")(x, site)
+        return meant()
+
+    model = owned.model
+    for name, layer in places.items():
+        parent, _, attribute = name.rpartition(".")
+        setattr(model.get_submodule(parent), attribute, _Noting(layer, noting(seen[name], name), owned.names))
     training = model.training
     try:
         for count in EXAMPLES:
-            with torch.no_grad(), layouts:
-                model.eval()(inputs[:count].clone())
+            with torch.no_grad(), layouts, Calls(owned.kinds, owned.names, instead):
+                run = getattr(model.eval(), owned.method) if owned.method else model.eval()
+                _run(run, data.train.first(count).to("cpu"), owned.method)
             if all(seen.values()):
                 break
     except BadOwnTask:
@@ -99,16 +214,17 @@ def _channels(
         raise BadOwnTask(f"the network does not run on its own data: {type(fault).__name__}: {fault}") from fault
     finally:
         model.train(training)
-        for hook in hooks:
-            hook.remove()
-    for name, layer in places.items():
-        if len(seen[layer]) != 1:
-            several = len({dimension for _, dimension in seen[layer]}) > 1
-            used = " and ".join(f"{n} (dimension {place})" if several else str(n) for n, place in sorted(seen[layer]))
-            several_widths = f"is used with {used} channels: give each use a layer of its own"
-            never = "is not used when it runs on its data in evaluation"
-            raise BadOwnTask(f"layer '{name}' of the network {several_widths if used else never}")
-    return {name: next(iter(seen[layer])) for name, layer in places.items()}
+    for name in places:
+        if not seen[name]:
+            raise BadOwnTask(f"layer '{name}' of the network is not used when it runs on its data in evaluation")
+    return seen, calls
+
+
+def _run(run: Any, batch: Split, method: str) -> None:
+    if method:
+        run(*((batch.inputs, 0) if method == "training_step" else (batch.inputs,)))
+    else:
+        call(run, batch.inputs)
 
 
 def _dimension(tensor: Tensor, found: int | None, named: int | None, name: str) -> int:

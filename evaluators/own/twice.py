@@ -8,12 +8,16 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from actsearch.evaluators.contained import contained
-from actsearch.evaluators.data.dataset import DataSet, Split
+from actsearch.evaluators.data.examples import BadData
 from actsearch.evaluators.layers import MakeActivation
-from actsearch.evaluators.own.functions import BadOwnTask, built, data_set
+from actsearch.evaluators.own.course import course_of
+from actsearch.evaluators.own.functions import BadOwnTask, built
+from actsearch.evaluators.own.losses import WrongOutput
 from actsearch.evaluators.own.places import network
-from actsearch.evaluators.own.trial import EXAMPLES, first_of, loss_of
+from actsearch.evaluators.own.problem import Problem, read
+from actsearch.evaluators.own.trial import EXAMPLES, loss_of
 from actsearch.evaluators.settings import CompleteSettings
+from actsearch.evaluators.torch_child import TorchChild
 
 STEPS = 2  # of a training that must come out the same twice
 
@@ -23,18 +27,21 @@ def check_builds(settings: CompleteSettings) -> None:
     found = []
     for _ in range(2):
         with contained(1, settings.own.file):
-            model, data = built(settings)
-            found.append((model, data_set(data, settings).digest))  # before the next call can change it
-    (first, first_data), (second, second_data) = found
+            model, data, loss = built(settings)
+            before = {name: part.clone() for name, part in model.state_dict().items() if isinstance(part, Tensor)
+                      and not is_lazy(part)}  # fmt: skip
+            found.append(
+                (model, before, read(settings, model, data, loss).data.digest)
+            )  # before a next call changes it
+    (first, started, first_data), (second, theirs, second_data) = found
     shared = _shared(first, second)
     if shared:
         raise BadOwnTask(
             f"'{settings.own.function}' returns {shared} again when it is called a second time: the next child would "
             "go on from this one. Make the whole network anew inside the function, or return a copy.deepcopy of it"
         )
-    theirs = second.state_dict()
-    for name, value in first.state_dict().items():
-        if isinstance(value, Tensor) and not is_lazy(value) and not (name in theirs and _equal(value, theirs[name])):
+    for name, value in started.items():
+        if not (name in theirs and _equal(value, theirs[name])):
             raise BadOwnTask(
                 f"'{settings.own.function}': '{name}' starts differently in a second call with the same seed, so no "
                 "score would come twice: draw from the generators of torch, numpy.random or random, which are "
@@ -47,32 +54,37 @@ def check_builds(settings: CompleteSettings) -> None:
         )
 
 
-def check_repeats(settings: CompleteSettings, data: DataSet, make: MakeActivation) -> None:
+def check_repeats(settings: CompleteSettings, given: Problem, make: MakeActivation) -> None:
     """Two short trainings from one seed must come to the same losses, whatever the network keeps or draws."""
-    found = []
+    found, data, objective = [], given.data, given.objective
     for _ in range(2):
         with contained(3, settings.own.file):
-            model = network(settings, data, make).to(data.train.inputs.device)
-            weights = [part for part in model.parameters() if part.requires_grad]
-            optimiser, losses = torch.optim.SGD(weights, 1e-3), list[float]()
-            for step in range(STEPS):
-                rows = slice(step * EXAMPLES, (step + 1) * EXAMPLES)
-                part = Split(data.train.inputs[rows], data.train.labels[rows]) if step else data.train
-                _, loss = loss_of(model.train(), first_of(part, min(settings.batch, EXAMPLES)), "in training")
-                optimiser.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimiser.step()
-                losses.append(float(loss.detach()))
+            model = network(settings, data, make).to(data.train.device)
+            batches = data.train.stream(min(settings.batch, EXAMPLES), STEPS * settings.own.accumulate, _generator())
+            try:
+                course = course_of(model, settings, STEPS, [*model.calls.children()], data.train)
+                child = TorchChild(model, objective, batches, STEPS, settings, _generator(), (), course)
+                child.advance(STEPS)
+            except (BadOwnTask, BadData):
+                raise
+            except WrongOutput as fault:
+                raise BadOwnTask(str(fault)) from fault
+            except Exception as fault:
+                raise BadOwnTask(f"a first step cannot be taken: {type(fault).__name__}: {fault}") from fault
             with torch.no_grad():
-                _, loss = loss_of(model.eval(), first_of(data.validation, EXAMPLES), "in evaluation")
-            found.append(torch.tensor([*losses, float(loss)]))
-    exact = data.train.inputs.device.type == "cpu"
+                _, loss = loss_of(objective, model.eval(), data.validation.first(EXAMPLES), "in evaluation")
+            found.append(torch.tensor([*child.losses, float(loss)]))
+    exact = data.train.device.type == "cpu"
     if not torch.allclose(found[0], found[1], rtol=0 if exact else 1e-3, atol=0, equal_nan=True):
         raise BadOwnTask(
             f"'{settings.own.function}': two trainings with the same seed come to other losses, so no score would come "
             "twice: the network draws from a generator that nobody seeds (numpy.random.default_rng, torch.Generator), "
             "or keeps something from one network to the next"
         )
+
+
+def _generator() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
 
 
 def _shared(first: nn.Module, second: nn.Module) -> str:

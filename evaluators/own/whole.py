@@ -32,9 +32,9 @@ class WholeTraining(Task):
         return self.settings.own.chance
 
     @property
-    def is_cross_entropy(self) -> bool:
+    def unit(self) -> str:
         """Nobody knows."""
-        return False
+        return ""
 
     @property
     def device(self) -> str:

@@ -18,7 +18,7 @@ import ray
 
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.allocator import keep_freed_memory
-from actsearch.evaluators.data.dataset import BadData
+from actsearch.evaluators.data.examples import BadData
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, Verdict, Work, WorkersCannotStartError, in_populations

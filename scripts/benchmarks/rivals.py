@@ -26,7 +26,7 @@ def plain_child(text: str, seed: int, steps: int) -> float:
     resolved = resolve_network(TaskSettings())
     task, data = resolved.settings, resolved.data
     generator = torch.Generator().manual_seed(seed)
-    network = ResNet1d(data.classes, BUILT_IN.read(text).make)
+    network = ResNet1d(data.class_count, BUILT_IN.read(text).make)
     initialise(network, "he", BUILT_IN.read(text).function, generator)
     optimiser = torch.optim.AdamW(network.parameters(), lr=task.learning_rate, weight_decay=task.weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=task.learning_rate, total_steps=steps)

@@ -124,7 +124,7 @@ def agreement(functions: int = 30, seeds: int = 4) -> Numbers:
     requests = [Request(text, child_seed(0, text, seed), STEPS) for text in texts for seed in range(seeds)]
     native = _scores(requests, "native")
     plain = {seeds * place: score for place, score in _scores(requests[::seeds], "torch").items()}
-    chance = resolve_network(TaskSettings()).chance
+    chance = resolve_network(TaskSettings()).chance or 0.0
     learned = [
         place
         for place in range(0, len(requests), seeds)

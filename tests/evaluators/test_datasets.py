@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from actsearch.evaluators.data import mnist1d
-from actsearch.evaluators.data.dataset import Arrays, Split, load_or_generate
+from actsearch.evaluators.data.dataset import Arrays, load_or_generate
+from actsearch.evaluators.data.examples import Split
 
 
 class Maker:
@@ -29,7 +30,7 @@ def test_data_is_generated_once(tmp_path: Path) -> None:
     make = Maker()
     first, second = (load_or_generate("toy", make, tmp_path) for _ in range(2))
     assert make.calls == 1
-    assert torch.equal(first.test.inputs, second.test.inputs)
+    assert torch.equal(first.splits["test"].inputs, second.splits["test"].inputs)
     assert first.classes == 3
 
 

@@ -7,21 +7,23 @@ import torch
 from torch import nn
 
 from actsearch.evaluators.activation import BUILT_IN
-from actsearch.evaluators.data.dataset import Split
+from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.looks.diagnostics import BINS, gradient_norms, learning_curve, look_at
+from actsearch.evaluators.objective import CrossEntropy
 from actsearch.evaluators.outcome import Request
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population
 
 Z = torch.randn(20_000, 4, generator=torch.Generator().manual_seed(0))
+CROSS_ENTROPY = CrossEntropy()
 BATCH = Split(Z, torch.zeros(len(Z), dtype=torch.int64))
 
 
 def _facts(text: str) -> dict[str, list[float]]:
     layer = BUILT_IN.read(text).make(4)
-    return look_at(nn.Sequential(layer), [layer], BATCH)
+    return look_at(nn.Sequential(layer), [layer], BATCH, CROSS_ENTROPY)
 
 
 def test_moments_sparsity_and_saturation_of_known_functions_on_a_normal_input() -> None:
@@ -39,7 +41,7 @@ def test_moments_sparsity_and_saturation_of_known_functions_on_a_normal_input() 
 def test_a_unit_that_never_fires_is_dead_and_its_neighbours_are_not() -> None:
     layer = BUILT_IN.read("relu").make(4)
     shifted = Split(Z - torch.tensor([100.0, 0, 0, 0]), BATCH.labels)
-    assert look_at(nn.Sequential(layer), [layer], shifted)["dead_share"] == [0.25]
+    assert look_at(nn.Sequential(layer), [layer], shifted, CROSS_ENTROPY)["dead_share"] == [0.25]
 
 
 def test_the_histogram_holds_everything_and_follows_the_normal_density() -> None:
@@ -58,20 +60,20 @@ def test_not_finite_outputs_and_learned_betas_are_told() -> None:
     assert layer.beta is not None
     with torch.no_grad():
         layer.beta.copy_(torch.tensor([0.0, 0.5, 1.0, 1.5]))
-    assert look_at(nn.Sequential(layer), [layer], BATCH)["betas"] == [0.0, 0.75, 1.5]
+    assert look_at(nn.Sequential(layer), [layer], BATCH, CROSS_ENTROPY)["betas"] == [0.0, 0.75, 1.5]
 
 
 def test_gradient_norms_are_those_of_autograd_and_looking_leaves_no_trace() -> None:
     with torch.random.fork_rng():
         network = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.Dropout(0.5), nn.Linear(5, 3))
         before, state = {k: v.clone() for k, v in network.state_dict().items()}, torch.get_rng_state()
-        found = gradient_norms(network, BATCH)
+        found = gradient_norms(network, BATCH, CROSS_ENTROPY)
         assert torch.equal(state, torch.get_rng_state())
         loss = nn.functional.cross_entropy(network(Z), BATCH.labels)
         expected = [float(g.norm()) for g in torch.autograd.grad(loss, [p for p in network.parameters() if p.ndim > 1])]
     assert found == pytest.approx(expected, rel=1e-3)
     network.load_state_dict(before)
-    gradient_norms(network, BATCH)
+    gradient_norms(network, BATCH, CROSS_ENTROPY)
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from actsearch.evaluators.data import cifar, digits, idx, mnist1d, text
-from actsearch.evaluators.data.dataset import BadData
+from actsearch.evaluators.data.examples import BadData
 from actsearch.evaluators.outcome import Request, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
@@ -39,18 +39,18 @@ def _fashion(folder: Path, side: int = 28, labels: int = 10) -> dict[str, np.nda
 
 def test_idx_files_plain_and_gzipped_come_out_as_they_went_in(tmp_path: Path) -> None:
     made, data = _fashion(tmp_path), idx.load(str(tmp_path))
-    assert [len(split.labels) for split in (data.train, data.validation, data.test)] == [50, 10, 20]
+    assert [len(split.labels) for split in data.splits.values()] == [50, 10, 20]
     pixels = torch.cat([data.train.inputs, data.validation.inputs])
     np.testing.assert_allclose(pixels[:, 0].numpy() * 255, made["train images"], atol=1e-4)
-    assert data.test.labels.tolist() == made["t10k labels"].tolist()
+    assert data.splits["test"].labels.tolist() == made["t10k labels"].tolist()
 
 
 @pytest.mark.skipif(not DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 @pytest.mark.slow
 def test_fashion_mnist_itself_is_read_and_learned() -> None:
     data = idx.load("")
-    assert [len(split.labels) for split in (data.train, data.validation, data.test)] == [50_000, 10_000, 10_000]
-    assert data.test.labels.bincount().tolist() == [1000] * 10
+    assert [len(split.labels) for split in data.splits.values()] == [50_000, 10_000, 10_000]
+    assert data.splits["test"].labels.bincount().tolist() == [1000] * 10
     (outcome,) = train_population([Request("relu", 0, 30)], resolve(TaskSettings(name="fashion_mnist", batch=64)))
     assert outcome.metrics["validation_accuracy"] > 0.5
 
@@ -205,7 +205,7 @@ def test_resnet20_is_trained_on_files_of_cifars_format(tmp_path: Path) -> None:
 
 def test_digits_are_scikit_learns() -> None:
     data = digits.load()
-    assert [len(split.labels) for split in (data.train, data.validation, data.test)] == [1197, 300, 300]
+    assert [len(split.labels) for split in data.splits.values()] == [1197, 300, 300]
     assert float(data.train.inputs.max()) == 1.0
 
 

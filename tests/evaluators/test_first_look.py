@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.linear_model import Ridge
 from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from torch.nn.functional import one_hot
 
 from actsearch.evaluators.activation import BUILT_IN, Elementwise
 from actsearch.evaluators.looks.first_look import RIDGE, _readout, first_look
@@ -26,12 +27,15 @@ def test_the_readout_is_scikit_learns_ridge_leaving_one_out() -> None:
     predicted = cross_val_predict(Ridge(RIDGE, fit_intercept=False), rows, target, cv=LeaveOneOut())
     expected = 1 - ((target - predicted) ** 2).sum() / (target**2).sum()
     assert expected > 0.1
-    assert _readout(features, labels) == pytest.approx(expected, abs=1e-6)
+    assert _readout(features, one_hot(labels).double()) == pytest.approx(expected, abs=1e-6)
 
 
 def test_features_that_know_nothing_read_out_nothing() -> None:
     generator = torch.Generator().manual_seed(1)
-    found = _readout(torch.randn(256, 8, generator=generator), torch.randint(0, 10, (256,), generator=generator))
+    found = _readout(
+        torch.randn(256, 8, generator=generator), one_hot(torch.randint(0, 10, (256,), generator=generator)).double()
+    )
+    assert found is not None
     assert -0.1 < found < 0.05
 
 

@@ -225,7 +225,7 @@ def test_what_the_kernel_cannot_do_torch_does_and_asking_for_the_kernel_says_why
 def test_a_network_with_other_layers_than_the_kernel_lays_out_is_refused_not_read_beyond_its_end() -> None:
     data, order = resolve_network(TaskSettings()).data, torch.zeros(1, 32, dtype=torch.int64)
     with torch.random.fork_rng(devices=[]):
-        network = ResNet1d(data.classes, lambda channels, dimension=None: torch.nn.ReLU())
+        network = ResNet1d(data.class_count, lambda channels, dimension=None: torch.nn.ReLU())
     with pytest.raises(NotNativeError, match="lays out 32 parameters, the network has 25"):
         NativeChild(network, BUILT_IN.read("relu").function, data.train, order, resolve(TaskSettings()).settings)
 

@@ -1,0 +1,103 @@
+"""Which loss and which metrics the user's network has: as ``build`` returns it, as settings say, or as labels tell.
+
+Not here: the losses (``losses``, ``objectives``).
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from actsearch.evaluators.data.examples import Split
+from actsearch.evaluators.objective import Further, Objective
+from actsearch.evaluators.own.functions import BadOwnTask, find
+from actsearch.evaluators.own.losses import LOSSES, METRICS, Options, like, number_of
+from actsearch.evaluators.own.objectives import FunctionObjective, LossOfOutput, NamedObjective, Step
+from actsearch.evaluators.settings import TaskSettings
+
+DIRECTIONS = ("maximise", "minimise")
+STEPS = ("training_step", "step")  # methods of a network that computes its own loss
+
+
+def step_of(model: nn.Module) -> str:
+    """Return the method with which a network computes its own loss, or nothing."""
+    return next((name for name in STEPS if callable(getattr(model, name, None))), "")
+
+
+def objective_of(settings: TaskSettings, model: nn.Module, first: Split, loss: Any, method: str) -> Objective:
+    """Return the objective: as ``build`` returns it, as the settings say, or as network and labels tell.
+
+    Raises:
+        BadOwnTask: nothing tells it, or there is no such loss.
+    """
+    own = settings.own
+    if loss is not None and own.loss is not None:
+        raise BadOwnTask(f"'{own.function}' returns a loss, and task.own.loss names one: leave one of them out")
+    chosen = own.loss if loss is None else loss
+    further = _further(settings)
+    options = Options(own.ignore_index, own.label_smoothing, own.classes)
+    if method:
+        return Step(method, takes_index=method == "training_step")
+    if chosen is None:
+        chosen = _told_by(model, first, settings)
+    if chosen == "step":
+        raise BadOwnTask("key 'task.own.loss': the network has no method training_step or step")
+    if chosen == "model":
+        return LossOfOutput(further)
+    if isinstance(chosen, str) and chosen in LOSSES:
+        return NamedObjective(LOSSES[chosen], options, further)
+    if isinstance(chosen, str) and ":" in chosen:
+        return FunctionObjective(find(chosen), chosen.rpartition(":")[2], further)
+    if callable(chosen):
+        return FunctionObjective(chosen, getattr(chosen, "__name__", type(chosen).__name__), further)
+    near = difflib.get_close_matches(str(chosen), [*LOSSES, "model", "step"], n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"expected {', '.join(LOSSES)}, model, step or file.py:function"
+    raise BadOwnTask(f"key 'task.own.loss': unknown loss '{chosen}'; {hint}")
+
+
+def _told_by(model: nn.Module, first: Split, settings: TaskSettings) -> str:
+    """Return the loss that network and labels tell: the network's own where it has one, cross-entropy for classes."""
+    labels = first.labels
+    if isinstance(first.inputs, dict):
+        with torch.no_grad():
+            found = model.eval()(**first.inputs)
+        if isinstance(getattr(found, "loss", found.get("loss") if isinstance(found, Mapping) else None), Tensor):
+            return "model"
+    if isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex():
+        return "cross_entropy"
+    what = f"labels of {labels.dtype}" if isinstance(labels, Tensor) else f"{'no' if labels is None else 'such'} labels"
+    raise BadOwnTask(
+        f"'{settings.own.function}': the loss cannot be told from {what}: classes must be whole numbers; for others "
+        f"name it, task.own.loss is one of {', '.join(LOSSES)}, model, or file.py:function"
+    )
+
+
+def _further(settings: TaskSettings) -> Further:
+    found: dict[str, Callable[[Tensor, Any], float]] = {}
+    for text in settings.own.metrics:
+        name, _, direction = text.partition(" ")
+        if ":" in name and direction not in DIRECTIONS:
+            raise BadOwnTask(f"key 'task.own.metrics': say whether '{name}' is better high or low: '{name} maximise'")
+        if ":" in name:
+            found[name.rpartition(":")[2]] = _of_users(find(name), name)
+        elif name not in METRICS:
+            near = difflib.get_close_matches(name, METRICS, n=1)
+            hint = (
+                f"did you mean '{near[0]}'?" if near else f"expected {', '.join(METRICS)} or file.py:function maximise"
+            )
+            raise BadOwnTask(f"key 'task.own.metrics': unknown metric '{name}'; {hint}")
+        elif direction not in {"", METRICS[name][0]}:
+            raise BadOwnTask(f"key 'task.own.metrics': '{name}' is to {METRICS[name][0]}, found {direction}")
+        elif name != "accuracy":  # which is told with the loss
+            found[name] = _of_numbers(METRICS[name][1])
+    return found
+
+
+def _of_users(metric: Callable[[Any, Any], Any], name: str) -> Callable[[Tensor, Any], float]:
+    return lambda outputs, labels: number_of(metric(outputs, labels), f"metric '{name}'")
+
+
+def _of_numbers(metric: Callable[[Tensor, Tensor], float]) -> Callable[[Tensor, Any], float]:
+    return lambda outputs, labels: metric(*like(outputs.double(), labels))

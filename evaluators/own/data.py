@@ -1,0 +1,137 @@
+"""What a user may give for a split, tensors, arrays, lists, a data set, a loader, is made ``Examples`` of.
+
+Not here: what is done with them (``data.examples``).
+"""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default_collate
+
+from actsearch.evaluators.data.examples import Examples, Split, Structure, tensors_of
+from actsearch.evaluators.data.streams import Listed, Loaded
+from actsearch.evaluators.own.functions import BadOwnTask
+
+LABELS = ("labels", "label", "targets", "target")  # keys of a batch that is a dictionary
+
+
+class Reader:
+    """Reads splits for one network.
+
+    Args:
+        dtype: of the network's weights: numbers that come from NumPy or Python, where 64 bits are usual, take it.
+        batch: examples of a batch, where a stream has none of its own.
+        forward: the network's: of a dictionary with labels, it is given these only where it takes them. None gives it
+            each batch as it comes, as ``training_step`` wants it.
+    """
+
+    def __init__(self, dtype: torch.dtype, batch: int, forward: Callable[..., Any] | None) -> None:
+        self.dtype, self.batch, self.forward = dtype, batch, forward
+
+    def examples(self, given: Any, name: str) -> Examples:
+        """Return the examples of a split.
+
+        Args:
+            given: by the user.
+            name: of the split, for what is said.
+
+        Raises:
+            BadOwnTask: it is something else.
+        """
+        if isinstance(given, Examples):
+            return given
+        if isinstance(given, TensorDataset):
+            given = given.tensors
+        if isinstance(given, IterableDataset):
+            given = DataLoader(given, batch_size=self.batch)
+        if isinstance(given, DataLoader):
+            return Loaded(given, self.split)
+        if isinstance(given, (tuple, Mapping, Tensor, np.ndarray)) or _is_pair(given):
+            return self._kept(self.split(given, name), name)
+        if isinstance(given, Sequence) or (_has(given, "__getitem__") and _has(given, "__len__")):
+            return Listed(given, lambda rows: self.split(default_collate([_plain(row) for row in rows])))
+        if _has(given, "__iter__") and iter(given) is not given:
+            return Loaded(given, self.split)
+        once = "can be read only once" if _has(given, "__iter__") else f"is a {type(given).__name__}"
+        raise BadOwnTask(
+            f"data['{name}'] {once}; expected a pair (inputs, labels) of tensors, arrays or lists, a dictionary of "
+            "them, a torch Dataset or a DataLoader"
+        )
+
+    def split(self, given: Any, name: str = "") -> Split:
+        """Return a batch, or a whole split, as tensors."""
+        structure = self._tensors(given)
+        if not tensors_of(structure):
+            raise BadOwnTask(f"data['{name}'] holds no numbers" if name else "a batch of the data holds no numbers")
+        if self.forward is None:
+            return Split(structure, None)
+        if isinstance(structure, dict):
+            labels = next((structure[key] for key in LABELS if key in structure), None)
+            return Split(_taken(self.forward, structure), labels)
+        if isinstance(structure, tuple):
+            *inputs, labels = structure if len(structure) > 1 else (*structure, None)
+            return Split(inputs[0] if len(inputs) == 1 else tuple(inputs), labels)
+        return Split(structure, None)
+
+    def _tensors(self, given: Any) -> Structure:
+        if isinstance(given, Tensor):
+            return given.detach()
+        if isinstance(given, Mapping):
+            found = {key: self._tensors(part) for key, part in given.items()}
+            return {key: part for key, part in found.items() if tensors_of(part)}  # texts beside the numbers
+        if isinstance(given, tuple) or _is_pair(given):
+            return tuple(self._tensors(part) for part in given)
+        if isinstance(given, (np.ndarray, np.generic, list, int, float)):
+            try:
+                array = torch.from_numpy(np.array(given))  # a copy
+            except (TypeError, ValueError):  # texts, or lists of several lengths
+                return None
+            return array.to(self.dtype) if array.is_floating_point() else array
+        return None
+
+    def _kept(self, split: Split, name: str) -> Split:
+        """Return a copy: what the user's function does to its data later changes nothing.
+
+        Raises:
+            BadOwnTask: tensors are not dense.
+        """
+        if any(part.layout is not torch.strided for part in tensors_of((split.inputs, split.labels))):
+            raise BadOwnTask(f"the tensors of data['{name}'] must be dense (to_dense)")
+        return split.copy()
+
+
+def _taken(forward: Callable[..., Any], inputs: dict[str, Any]) -> dict[str, Any]:
+    """Return the inputs without labels that a network does not take."""
+    takes = inspect.signature(forward).parameters
+    if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values()):
+        return inputs
+    return {key: part for key, part in inputs.items() if key in takes or key not in LABELS}
+
+
+def _has(given: Any, method: str) -> bool:
+    return callable(getattr(given, method, None))
+
+
+def _is_pair(given: Any) -> bool:
+    """Whether a list is a pair (inputs, labels), as some loaders yield it, and no list of examples."""
+    is_pair = isinstance(given, list) and len(given) == 2 and all(isinstance(p, (Tensor, np.ndarray)) for p in given)
+    return is_pair and all(part.ndim for part in given) and len(given[0]) == len(given[1])
+
+
+def _plain(row: Any) -> Any:
+    """Return an example without what no tensor can be made of."""
+    if isinstance(row, Mapping):
+        return {key: _plain(part) for key, part in row.items() if not isinstance(part, (str, bytes))}
+    if isinstance(row, list) and row and isinstance(row[0], (int, float)):
+        return torch.tensor(row)
+    return row
+
+
+def dtype_of(model: torch.nn.Module) -> torch.dtype:
+    """Return the type of a network's first weights that are numbers with a point."""
+    found = (part.dtype for part in model.parameters() if part.is_floating_point())
+    return next(found, torch.get_default_dtype())

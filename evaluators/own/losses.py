@@ -1,0 +1,226 @@
+"""The losses that a user may choose, by name: what they expect of an output, what they are measured in.
+
+Formulas are torch's (``torch.nn.functional``). Not here: which one a task has (``own.problem``).
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from actsearch.grammar.fault import UserFault
+
+
+class WrongOutput(UserFault):
+    """What a network returns does not fit its targets; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of the cross-entropy.
+
+    Args:
+        ignore_index: a label that counts for nothing.
+        label_smoothing: share of the target that is spread over all classes; in training alone.
+        classes: the dimension of the classes in the output, 1 or -1; None is told by the shapes.
+    """
+
+    ignore_index: int = -100
+    label_smoothing: float = 0.0
+    classes: int | None = None
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One loss.
+
+    Args:
+        unit: what it is in, for people.
+        each: returns the loss of every target (``reduction="none"``) and which of them count, None for all; called
+            with the output, the targets, the options and whether this is training.
+        right: whether each prediction is right, for those whose targets are classes.
+        batch_dimension: of the output.
+        of_classes: whether a whole-number target is one of several classes.
+    """
+
+    unit: str
+    each: Callable[[Tensor, Any, Options, bool], tuple[Tensor, Tensor | None]]
+    right: Callable[[Tensor, Any, Options], tuple[Tensor, Tensor | None]] | None = None
+    batch_dimension: int = 0
+    of_classes: bool = False
+
+    def mean(self, output: Tensor, targets: Any, options: Options, *, training: bool) -> Tensor:
+        """Return the mean over what counts."""
+        each, counts = self.each(output, targets, options, training)
+        return each.mean() if counts is None else each.sum() / counts.sum()
+
+
+def in_order(output: Tensor, labels: Tensor, options: Options) -> Tensor:
+    """Return logits as ``(n, classes, ...)``.
+
+    Raises:
+        WrongOutput: no dimension can be that of the classes, or two can.
+    """
+    wanted = tuple(labels.shape)
+    fits = [
+        place for place in (1, -1)
+        if output.ndim == labels.ndim + 1 and tuple(output.shape[:place] + output.shape[place:][1:]) == wanted
+    ]  # fmt: skip
+    if options.classes is not None:
+        fits = [place for place in fits if place % output.ndim == options.classes % output.ndim]
+    if len({place % output.ndim for place in fits}) == 2:
+        raise WrongOutput(
+            f"the network returns {tuple(output.shape)} for labels {wanted}: the classes may be in dimension 1 or in "
+            "the last one; say which with task.own.classes"
+        )
+    if not fits:
+        raise WrongOutput(
+            f"the network returns {tuple(output.shape)}; expected logits (examples, classes) for labels {wanted}"
+        )
+    return output if fits[0] == 1 else output.movedim(-1, 1)
+
+
+def like(output: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return output and targets of one shape: a last dimension of 1 may be there or not, nothing is broadcast.
+
+    Raises:
+        WrongOutput: the shapes differ otherwise.
+    """
+    if output.shape != targets.shape:
+        if tuple(output.shape) == (*targets.shape, 1):
+            output = output.squeeze(-1)
+        elif tuple(targets.shape) == (*output.shape, 1):
+            targets = targets.squeeze(-1)
+        else:
+            raise WrongOutput(
+                f"the network returns {tuple(output.shape)}; expected {tuple(targets.shape)}, the shape of the targets"
+            )
+    return output, targets.to(output.dtype)
+
+
+def _cross_entropy(output: Tensor, labels: Any, options: Options, training: bool) -> tuple[Tensor, Tensor | None]:
+    smoothing = options.label_smoothing if training else 0.0
+    if labels.is_floating_point():
+        if output.shape != labels.shape:
+            raise WrongOutput(
+                f"the network returns {tuple(output.shape)} for targets {tuple(labels.shape)}, which are numbers: "
+                "expected a probability for each class, whole-number labels, or another loss (task.own.loss)"
+            )
+        return functional.cross_entropy(output, labels, reduction="none", label_smoothing=smoothing), None
+    logits, labels = in_order(output, labels, options), labels.long()
+    counts = labels != options.ignore_index
+    _check_classes(logits, labels[counts])
+    each = functional.cross_entropy(
+        logits, labels, reduction="none", ignore_index=options.ignore_index, label_smoothing=smoothing
+    )
+    return each, counts
+
+
+def _check_classes(logits: Tensor, labels: Tensor) -> None:
+    if not labels.numel() or labels.device.type != "cpu":  # a look at what lies on a GPU would wait for it
+        return
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= logits.shape[1]:
+        raise WrongOutput(
+            f"the network tells {logits.shape[1]} classes apart, but there are labels {low} to {high}; what is to be "
+            "left out is said with task.own.ignore_index"
+        )
+
+
+def _right_class(output: Tensor, labels: Any, options: Options) -> tuple[Tensor, Tensor | None]:
+    if labels.is_floating_point():
+        return output.argmax(1) == labels.argmax(1), None
+    return in_order(output, labels, options).argmax(1) == labels, labels != options.ignore_index
+
+
+def _bce(output: Tensor, labels: Any, options: Options, training: bool) -> tuple[Tensor, Tensor | None]:
+    output, labels = like(output, labels)
+    if labels.device.type == "cpu" and not bool(((labels >= 0) & (labels <= 1)).all()):
+        raise WrongOutput(
+            f"bce_with_logits wants targets between 0 and 1, found {float(labels.min()):g} to {float(labels.max()):g}"
+        )
+    return functional.binary_cross_entropy_with_logits(output, labels, reduction="none"), None
+
+
+def _right_bit(output: Tensor, labels: Any, options: Options) -> tuple[Tensor, Tensor | None]:
+    output, labels = like(output, labels)
+    return (output > 0) == (labels > 0.5), None
+
+
+def _elementwise(function: Callable[..., Tensor]) -> Callable[[Tensor, Any, Options, bool], tuple[Tensor, None]]:
+    def each(output: Tensor, targets: Any, options: Options, training: bool) -> tuple[Tensor, None]:
+        return function(*like(output, targets), reduction="none"), None
+
+    return each
+
+
+def _ctc(output: Tensor, targets: Any, options: Options, training: bool) -> tuple[Tensor, None]:
+    if not isinstance(targets, tuple) or len(targets) != 3:
+        raise WrongOutput("ctc wants targets (labels (n, S), lengths of the outputs (n,), lengths of the labels (n,))")
+    labels, lengths, wanted = targets
+    each = functional.ctc_loss(output.log_softmax(-1), labels, lengths, wanted, reduction="none", zero_infinity=True)
+    return each / wanted.clamp(min=1), None  # as reduction="mean"
+
+
+LOSSES = {
+    "cross_entropy": Loss("nats", _cross_entropy, _right_class, of_classes=True),
+    "bce_with_logits": Loss("nats", _bce, _right_bit),
+    "mse": Loss("squared error", _elementwise(functional.mse_loss)),
+    "l1": Loss("absolute error", _elementwise(functional.l1_loss)),
+    "huber": Loss("Huber loss", _elementwise(functional.huber_loss)),
+    "poisson_nll": Loss("nats", _elementwise(functional.poisson_nll_loss)),
+    "ctc": Loss("nats a label", _ctc, batch_dimension=1),
+}
+"""By the name of ``task.own.loss``; logits of ``ctc`` are ``(T, n, classes)``, class 0 is the blank, as in torch."""
+
+
+def _r2(output: Tensor, targets: Tensor) -> float:
+    rest, whole = (output - targets).square().sum(), (targets - targets.mean(0)).square().sum()
+    return 1 - float(rest / whole) if float(whole) else math.nan
+
+
+METRICS: dict[str, tuple[str, Callable[[Tensor, Tensor], float]]] = {
+    "accuracy": ("maximise", lambda output, targets: math.nan),  # told with the loss
+    "mae": ("minimise", lambda output, targets: float((output - targets).abs().mean())),
+    "rmse": ("minimise", lambda output, targets: math.sqrt(float((output - targets).square().mean()))),
+    "r2": ("maximise", _r2),
+}
+"""Metrics by name: whether higher is better, and of outputs and targets of a whole split, in double precision."""
+
+
+def number_of(found: Any, what: str) -> float:
+    """Return a number that a user's function returned.
+
+    Raises:
+        WrongOutput: it is none.
+    """
+    value = found.item() if isinstance(found, Tensor) and found.numel() == 1 else found
+    try:
+        return float(value)
+    except (TypeError, ValueError) as fault:
+        raise WrongOutput(f"{what} must return a number, found {type(found).__name__}") from fault
+
+
+def best_constant(loss: Callable[[Tensor], Tensor], output: Tensor, dimension: int) -> Tensor:
+    """Return the constant output with the lowest loss: what a network that knows nothing can do best.
+
+    Args:
+        loss: of outputs ``(n, ...)``, over many examples.
+        output: of one batch, whose shape is kept but for the number of examples.
+        dimension: of the examples.
+    """
+    constant = torch.zeros_like(output.narrow(dimension, 0, 1)).detach().requires_grad_()
+    optimiser = torch.optim.LBFGS([constant], max_iter=200, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimiser.zero_grad()
+        found = loss(constant)
+        found.backward()  # type: ignore[no-untyped-call]
+        return found
+
+    optimiser.step(closure)  # type: ignore[no-untyped-call, arg-type, unused-ignore]
+    return constant.detach()

@@ -1,0 +1,163 @@
+"""The user's problem, read once a process: their data as a data set, and what children are trained towards.
+
+Not here: what a split may be (``data``), which loss it is (``choice``), the network (``places``).
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import functools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from actsearch.evaluators.contained import Exited, contained
+from actsearch.evaluators.data.dataset import SPLITS, DataSet
+from actsearch.evaluators.data.examples import BadData, Examples, Split
+from actsearch.evaluators.objective import Objective
+from actsearch.evaluators.own.choice import objective_of, step_of
+from actsearch.evaluators.own.data import Reader, dtype_of
+from actsearch.evaluators.own.functions import BadOwnTask, built
+from actsearch.evaluators.own.losses import best_constant
+from actsearch.evaluators.own.objectives import FunctionObjective, NamedObjective
+from actsearch.evaluators.settings import TaskSettings
+
+FIRST = 4096  # labels at most that chance is made of
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is trained on, and towards what."""
+
+    data: DataSet[Any]
+    objective: Objective
+
+
+@functools.lru_cache(maxsize=2)
+def problem(settings: TaskSettings) -> Problem:
+    """Return the user's problem; what the functions draw from the global generators is the same on every worker.
+
+    Raises:
+        BadOwnTask: something of it cannot be used.
+    """
+    try:
+        with contained(0, settings.own.file):
+            model, data, loss = built(settings)
+            return read(settings, model, data, loss)
+    except Exited as fault:
+        raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
+
+
+def load(settings: TaskSettings) -> DataSet[Any]:
+    """Return the user's data.
+
+    Raises:
+        BadOwnTask: something of the problem cannot be used.
+    """
+    return problem(settings).data
+
+
+def read(settings: TaskSettings, model: nn.Module, data: Any, loss: Any) -> Problem:
+    """Return the problem of what ``build`` returned.
+
+    Raises:
+        BadOwnTask: something of it cannot be used.
+    """
+    method = step_of(model) if loss is None and settings.own.loss in {None, "step"} else ""
+    reader = Reader(dtype_of(model), settings.batch or 1, None if method else model.forward)
+    try:
+        splits = {name: reader.examples(given, name) for name, given in _splits(settings, data).items()}
+        first = splits["train"].first(2)
+        objective = objective_of(settings, model, first, loss, method)
+    except BadData as fault:
+        raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
+    return Problem(_data_set(settings, splits, objective, model), objective)
+
+
+def _splits(settings: TaskSettings, data: Any) -> dict[str, Any]:
+    """Return what the user gave, by the name of the split.
+
+    Raises:
+        BadOwnTask: a split is missing, or there are others.
+    """
+    function = f"'{settings.own.function}'"
+    if callable(data) and not isinstance(data, (Mapping, DataSet)):
+        data = data()
+    if isinstance(data, DataSet):
+        return dict(data.splits)
+    if not isinstance(data, Mapping):
+        raise BadOwnTask(f"{function} must return (model, data), data a dictionary of {', '.join(SPLITS)}")
+    for name in ("train", "validation"):
+        if name not in data:
+            near = difflib.get_close_matches(name, [key for key in map(str, data) if key not in SPLITS], cutoff=0.4)
+            hint = f"; did you mean it by '{near[0]}'?" if near else ""
+            raise BadOwnTask(f"{function}: data lacks '{name}', found {', '.join(map(str, data)) or 'nothing'}{hint}")
+    unknown = [str(name) for name in data if name not in SPLITS]
+    if unknown and "test" not in data:
+        raise BadOwnTask(
+            f"{function}: data has '{unknown[0]}', which is none of {', '.join(SPLITS)}; leave 'test' out if nothing "
+            "is held out for judging"
+        )
+    return {name: data[name] for name in SPLITS if name in data and data[name] is not None}
+
+
+def _data_set(
+    settings: TaskSettings, splits: dict[str, Examples], objective: Objective, model: nn.Module
+) -> DataSet[Any]:
+    if isinstance(objective, NamedObjective) and objective.formula.of_classes:
+        _check_classes(settings, splits)
+    data = DataSet(splits["train"], splits["validation"], splits.get("test"))
+    chance = settings.own.chance
+    return dataclasses.replace(data, known_chance=_chance(objective, data, model) if chance is None else chance)
+
+
+def _check_classes(settings: TaskSettings, splits: Mapping[str, Examples]) -> None:
+    """Labels that are classes begin at 0, and there are two at least.
+
+    Raises:
+        BadOwnTask: they do not.
+    """
+    every = {name: part.labels for name, part in splits.items() if isinstance(part, Split)}
+    classes = {
+        name: labels[labels != settings.own.ignore_index]
+        for name, labels in every.items()
+        if isinstance(labels, Tensor) and not labels.is_floating_point()
+    }
+    count = 1 + max((int(labels.max()) for labels in classes.values() if labels.numel()), default=1)
+    if count < 2:
+        raise BadOwnTask(f"'{settings.own.function}': labels must be of at least 2 classes, found {count}")
+    for name, labels in classes.items():
+        if labels.numel() and int(labels.min()) < 0:
+            raise BadOwnTask(
+                f"'{settings.own.function}': labels of the {name} split must be 0 to {count - 1}, found "
+                f"{int(labels.min())} to {int(labels.max())}"
+            )
+
+
+def _chance(objective: Objective, data: DataSet[Any], model: nn.Module) -> float | None:
+    """Return the loss, on the validation split, of the constant output that is best on the training split.
+
+    None where it cannot be told: the network makes its own loss, or its outputs are of no one shape.
+    """
+    if not isinstance(objective, (NamedObjective, FunctionObjective)):
+        return None
+    dimension = objective.formula.batch_dimension if isinstance(objective, NamedObjective) else 0
+    with contextlib.suppress(Exception):  # whatever a loss of the user's raises for outputs that are none
+        train, validation = (split.targets(FIRST) for split in (data.train, data.validation))
+        with torch.no_grad():
+            output = objective.numbers(objective.output(model.eval(), data.train.first(2)))
+        shape = list(output.shape)
+
+        def spread(constant: Tensor, count: int) -> Tensor:
+            shape[dimension] = count
+            return constant.expand(shape)
+
+        constant = best_constant(lambda one: objective.loss(spread(one, len(train)), train), output, dimension)
+        with torch.no_grad():
+            summed, number = objective.total(spread(constant, len(validation)), validation)
+        return summed / number if math.isfinite(summed) else None
+    return None
