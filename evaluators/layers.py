@@ -65,9 +65,7 @@ class ActivationLayer(nn.Module):
     def _check(self, x: Tensor) -> None:
         made, here = f"an activation was made for {self.channels} channels", f"the input is {tuple(x.shape)}"
         if not -x.ndim <= self.dimension < x.ndim or x.shape[self.dimension] != self.channels:
-            fitting = [
-                place if place < x.ndim - 1 else -1 for place in range(1, x.ndim) if x.shape[place] == self.channels
-            ]
+            fitting = [axis if axis < x.ndim - 1 else -1 for axis in range(1, x.ndim) if x.shape[axis] == self.channels]
             say = f"make(channels={self.channels}, dimension={fitting[-1]})" if fitting else "make(channels, dimension)"
             raise WrongChannels(f"{made} in dimension {self.dimension}, {here}: say where they are, {say}")
         if not self.is_named and x.ndim > 2 and x.shape[-1] == self.channels and x.grad_fn is not None:

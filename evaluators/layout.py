@@ -76,14 +76,14 @@ class Layouts(TorchFunctionMode):
         found = func(*args, **(kwargs or {}))
         for tensor in found if isinstance(found, (tuple, list)) else (found,):
             if isinstance(tensor, Tensor):
-                place = self._place(func, args, dict(kwargs or {}), tensor)
-                if place is not None:
-                    self._known[id(tensor)] = (tensor, place)
+                axis = self._axis(func, args, dict(kwargs or {}), tensor)
+                if axis is not None:
+                    self._known[id(tensor)] = (tensor, axis)
                 elif id(tensor) in self._known:
                     del self._known[id(tensor)]
         return found
 
-    def _place(  # noqa: PLR0911  one return a kind of operation
+    def _axis(  # noqa: PLR0911  one return a kind of operation
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], made: Tensor
     ) -> int | None:
         name = getattr(func, "__name__", "")
@@ -97,14 +97,14 @@ class Layouts(TorchFunctionMode):
             return made.ndim - 1 if with_weight else None
         if given is None:
             return None
-        place = self.of(given)
-        assert place is not None
+        axis = self.of(given)
+        assert axis is not None
         if name in MOVES:
-            return _moved(func, args, kwargs, given, place)
+            return _moved(func, args, kwargs, given, axis)
         if name in {"reshape", "view", "unflatten", "contiguous"} and made.shape != given.shape:
-            is_last = place == given.ndim - 1 and made.ndim > 0 and made.shape[-1] == given.shape[-1]
+            is_last = axis == given.ndim - 1 and made.ndim > 0 and made.shape[-1] == given.shape[-1]
             return made.ndim - 1 if is_last else None
-        return place if made.ndim == given.ndim else None  # elementwise, pooled, padded, joined, a part of it
+        return axis if made.ndim == given.ndim else None  # elementwise, pooled, padded, joined, a part of it
 
     @staticmethod
     def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
@@ -116,21 +116,21 @@ class Layouts(TorchFunctionMode):
         return [part for part in flat if isinstance(part, Tensor)]
 
 
-def _tensor_at(args: tuple[Any, ...], place: int) -> int:
+def _tensor_at(args: tuple[Any, ...], axis: int) -> int:
     """Return how many dimensions an argument has, 0 if it is no tensor."""
-    found = args[place] if len(args) > place else None
+    found = args[axis] if len(args) > axis else None
     return found.ndim if isinstance(found, Tensor) else 0
 
 
-def _moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: Tensor, place: int) -> int | None:
+def _moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: Tensor, axis: int) -> int | None:
     """Do to a stand-in of telling sizes what is done to the tensor, and look where its channels went."""
     if given.ndim > len(_PRIMES):
         return None
     sizes = [1 if size == 1 else prime for size, prime in zip(given.shape, _PRIMES, strict=False)]
-    sizes[place] = _PRIMES[place]
+    sizes[axis] = _PRIMES[axis]
     stand_in = torch.empty(sizes, device="meta")
     try:
         shape = list(func(*(stand_in if a is given else a for a in args), **kwargs).shape)
     except (RuntimeError, TypeError, IndexError, AttributeError):
         return None
-    return shape.index(_PRIMES[place]) if shape.count(_PRIMES[place]) == 1 else None
+    return shape.index(_PRIMES[axis]) if shape.count(_PRIMES[axis]) == 1 else None

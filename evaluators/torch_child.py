@@ -59,7 +59,7 @@ class TorchChild:
             if len(waiting) == self.look_every or number == step - 1:
                 found = torch.stack(waiting).tolist() if len(waiting) > 1 else [float(waiting[0])]
                 waiting.clear()
-                finite = next((place for place, loss in enumerate(found) if loss - loss != 0), len(found) - 1)
+                finite = next((index for index, loss in enumerate(found) if loss - loss != 0), len(found) - 1)
                 self.losses += found[: finite + 1]  # what came behind it was trained in vain
                 if self.losses[-1] - self.losses[-1] != 0:
                     return

@@ -54,7 +54,7 @@ class Shape:
         """Something must be chosen, and only what is already there can be read."""
         if not self.positions:
             raise BadShape(f"shape '{self.text}' leaves nothing to choose: use u for a unary and b for a binary place")
-        if any(max(position.reads) > place for place, position in enumerate(self.positions)):
+        if any(max(position.reads) > index for index, position in enumerate(self.positions)):
             raise BadShape(f"shape '{self.text}' reads what is not yet chosen")
 
 

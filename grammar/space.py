@@ -1,4 +1,4 @@
-"""Which expressions may be written: rows in the places of a shape, within constraints; tokens <-> expression.
+"""Which expressions may be written: rows in the positions of a shape, within constraints; tokens <-> expression.
 
 All kinds share one vocabulary of tokens: inputs first, then unary, then binary rows. The mask leaves only tokens after
 which the string can still be finished legally. Not here: how behaviour is compared (``fingerprint``) and what the
@@ -36,12 +36,12 @@ class Space:
 
     Args:
         shape: what is chosen in which order.
-        unary: rows for the unary places; those of arity 0 ignore their argument.
+        unary: rows for the unary positions; those of arity 0 ignore their argument.
         binary: rows for the binary places.
         constraints: what must hold of every expression.
 
     Raises:
-        EmptySpace: there is no row for a place of the shape, or no string that keeps the constraints.
+        EmptySpace: there is no row for a position of the shape, or no string that keeps the constraints.
     """
 
     shape: Shape
@@ -53,7 +53,9 @@ class Space:
         """Something can be written."""
         for kind, rows in ((Kind.UNARY, self.unary), (Kind.BINARY, self.binary)):
             if not rows and any(position.kind is kind for position in self.shape.positions):
-                raise EmptySpace(f"shape '{self.shape.text}' has a {kind} place, and the set has no {kind} primitive")
+                raise EmptySpace(
+                    f"shape '{self.shape.text}' has a {kind} position, and the set has no {kind} primitive"
+                )
         if not self.count(()):
             names = ", ".join(constraint.name for constraint in self.constraints)
             raise EmptySpace(f"no expression of shape '{self.shape.text}' keeps the constraints: {names}")
@@ -122,18 +124,18 @@ class Space:
     def _needed(self) -> list[set[int]]:
         """Return which registers are still read after so many choices, so that others do not divide equal cases."""
         needed = [{self.length}]
-        for place in range(self.length - 1, -1, -1):
-            needed.append((needed[-1] - {place + 1}) | set(self.shape.positions[place].reads))
+        for number in range(self.length - 1, -1, -1):
+            needed.append((needed[-1] - {number + 1}) | set(self.shape.positions[number].reads))
         return needed[::-1]
 
     def _count_from(self, registers: tuple[Values, ...]) -> int:
-        place = len(registers) - 1
-        if place == self.length:
+        number = len(registers) - 1
+        if number == self.length:
             whole = registers[-1]
             return int(all(c.accepts(value) for c, value in zip(self.constraints, whole, strict=True)))
-        key = place, tuple(values if i in self._needed[place] else None for i, values in enumerate(registers))
+        key = number, tuple(values if i in self._needed[number] else None for i, values in enumerate(registers))
         if key not in self._counts:
-            options = range(len(self.choices(self.shape.positions[place])))
+            options = range(len(self.choices(self.shape.positions[number])))
             after = (self._after(registers, choice) for choice in options)
             self._counts[key] = sum(self._count_from(found) for found in after if found is not None)
         return self._counts[key]
@@ -222,21 +224,21 @@ class Space:
             raise NotInSpace(f"'{expression}' cannot be written as {self.shape.text} over: {' '.join(self.names)}")
         return self.tokens(chosen)
 
-    def _fit(self, place: int, wanted: dict[int, Expression]) -> tuple[int, ...] | None:
-        """Find choices for the first ``place`` positions that put what is wanted into the registers."""
-        if place == 0:
+    def _fit(self, number: int, wanted: dict[int, Expression]) -> tuple[int, ...] | None:
+        """Find choices for the first ``number`` positions that put what is wanted into the registers."""
+        if number == 0:
             return () if wanted.get(0, X) == X else None
-        position, target = self.shape.positions[place - 1], wanted.get(place)
-        rest = {register: part for register, part in wanted.items() if register != place}
+        position, target = self.shape.positions[number - 1], wanted.get(number)
+        rest = {register: part for register, part in wanted.items() if register != number}
         for choice, found in enumerate(self.choices(position)):
             needs = {} if target is None else _needs(found, position, target)
             if needs is None or any(rest.get(register, part) != part for register, part in needs.items()):
                 continue
-            before = self._fit(place - 1, rest | needs)
+            before = self._fit(number - 1, rest | needs)
             if before is not None and (not self.constraints or self.count((*before, choice))):
                 return (*before, choice)
             if target is None and before is None:
-                return None  # whatever stands in an unused place, the places before it have the same trouble
+                return None  # whatever stands in an unused position, those before it have the same trouble
         return None
 
 

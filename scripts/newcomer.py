@@ -18,10 +18,10 @@ def clone_into(directory: Path) -> Path:
     return directory
 
 
-def new_pip(place: Path, variables: dict[str, str]) -> list[str]:
+def new_pip(directory: Path, variables: dict[str, str]) -> list[str]:
     """Make a virtual environment and return how its pip is called; its programs are in ``bin``."""
-    subprocess.run([sys.executable, "-m", "venv", str(place)], env=variables, check=True)
-    return [str(place / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([sys.executable, "-m", "venv", str(directory)], env=variables, check=True)
+    return [str(directory / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 
 def environment(home: Path) -> dict[str, str]:

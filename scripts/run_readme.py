@@ -34,10 +34,10 @@ def blocks(text: str, language: str) -> list[str]:
 
 def newest() -> str:
     """Return the newest Python on the path or of pyenv, as a path."""
-    places = [*map(Path, os.environ.get("PATH", "").split(os.pathsep)), *Path.home().glob(".pyenv/versions/*/bin")]
+    folders = [*map(Path, os.environ.get("PATH", "").split(os.pathsep)), *Path.home().glob(".pyenv/versions/*/bin")]
     found: dict[int, str] = {}
-    for place in places:
-        for path in place.glob("python3.*"):
+    for folder in folders:
+        for path in folder.glob("python3.*"):
             minor = path.name.removeprefix("python3.")
             if minor.isdecimal() and int(minor) >= OLDEST_MINOR and _starts(path):
                 found.setdefault(int(minor), str(path))
@@ -56,7 +56,7 @@ def shell_script(readmes: str) -> str:
     lines = ["set -eo pipefail"]
     for block in blocks(readmes, "bash"):
         for line in filter(None, block.splitlines()):
-            lines += [f"printf '\\n$ %s\\n' {_quoted(line)}", line]
+            lines += [f"printf '\\n[%4d s] $ %s\\n' $SECONDS {_quoted(line)}", line]
     return "\n".join([*lines, "printf '\\nevery command of the READMEs did its job\\n'", ""])
 
 

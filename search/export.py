@@ -111,15 +111,15 @@ def weak_spot(expression: Expression) -> str:
 
 def _put(source: str, target: Path) -> None:
     """Write the whole file at once; where that fails, nothing new is left, directories included."""
-    place = target.resolve()  # of a link, the file that it leads to
-    absent = [directory for directory in place.parents if not directory.exists()]
-    fresh = place.with_name(f".actsearch-{os.getpid()}")
+    file = target.resolve()  # of a link, the file that it leads to
+    absent = [directory for directory in file.parents if not directory.exists()]
+    fresh = file.with_name(f".actsearch-{os.getpid()}")
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         fresh.write_text(source, encoding="utf-8")
-        if place.exists():
-            shutil.copymode(place, fresh)
-        fresh.replace(place)
+        if file.exists():
+            shutil.copymode(file, fresh)
+        fresh.replace(file)
     except OSError as fault:
         with contextlib.suppress(OSError):
             fresh.unlink()

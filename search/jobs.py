@@ -260,7 +260,7 @@ def evaluate(
     ]
     with open_pool(task, pool_settings, vocabulary, say) as pool:
         found = dict(pool.evaluate(requests))
-    outcomes = [found[place] for place in range(len(requests))]
+    outcomes = [found[index] for index in range(len(requests))]
     return [
         Evaluation(text, one.identity, tuple(outcomes[i * seeds : (i + 1) * seeds]))
         for i, (text, one) in enumerate(zip(texts, activations, strict=True))

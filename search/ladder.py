@@ -130,10 +130,10 @@ def _short(name: str, value: object) -> str:
 
 
 def best(means: Mapping[str, float], count: int) -> list[str]:
-    """Return the names of the lowest means, best first; equal ones by name, so that the order is always the same."""
-    return sorted(means, key=lambda name: (means[name], name))[:count]
+    """Return those of the lowest means, best first; equal ones by fingerprint, so that the order is always the same."""
+    return sorted(means, key=lambda fingerprint: (means[fingerprint], fingerprint))[:count]
 
 
-def climbing(settings: Sequence[RungSettings], final: FinalSettings, place: int, scored: int) -> int:
-    """Return how many candidates reach rung ``place`` (1 is the first above the search) of ``scored`` ones below it."""
-    return min(scored, final.top) if place > len(settings) else math.ceil(settings[place - 1].share * scored)
+def climbing(settings: Sequence[RungSettings], final: FinalSettings, height: int, scored: int) -> int:
+    """Return how many candidates reach rung ``height`` (1 is the first above the search) of ``scored`` below."""
+    return min(scored, final.top) if height > len(settings) else math.ceil(settings[height - 1].share * scored)

@@ -55,9 +55,9 @@ class Search:
     def _goals(self) -> dict[str, Goal]:
         """Return how many children each rung will train, if all that are searched get a score."""
         going, goals, known = self.settings.budget.children, {}, len(self.settings.baselines)
-        for place, rung in enumerate(self.rungs):
-            if place:
-                going = climbing(self.settings.ladder, self.settings.final, place, going)
+        for height, rung in enumerate(self.rungs):
+            if height:
+                going = climbing(self.settings.ladder, self.settings.final, height, going)
             goals[rung.name] = Goal((going + known) * rung.seeds, rung.task.steps, known * rung.seeds)
         return goals
 
@@ -87,8 +87,8 @@ class Search:
             self._tell(batch, pending)
             pending = []
 
-    def _search_key(self, name: str) -> Key:
-        return Key(self.behaviours.trained_as(name), self.rungs[0].name, 0)
+    def _search_key(self, fingerprint: str) -> Key:
+        return Key(self.behaviours.trained_as(fingerprint), self.rungs[0].name, 0)
 
     def _unfinished(self, asked: int) -> bool:
         return self._trained() < self.settings.budget.children and asked < self.settings.budget.proposals
@@ -118,7 +118,10 @@ class Search:
 
     def _scale(self) -> Scale:
         """Return what scores are measured by; the baselines have theirs before anything is asked for."""
-        outcomes = [self.trainings.outcomes[Key(name, self.rungs[0].name, 0)] for name in self.behaviours.baselines]
+        outcomes = [
+            self.trainings.outcomes[Key(fingerprint, self.rungs[0].name, 0)]
+            for fingerprint in self.behaviours.baselines
+        ]
         scores = [outcome.score for outcome in outcomes]
         return scale_of(self.task.chance, scores, is_cross_entropy=not self.settings.task.own.function)
 
@@ -130,10 +133,14 @@ class Search:
     def _climb(self) -> None:
         """Train the best of each rung on the next one, and the baselines with them."""
         going = sorted(self.behaviours.proposed)
-        for place, (below, rung) in enumerate(pairwise(self.rungs), start=1):
+        for height, (below, rung) in enumerate(pairwise(self.rungs), start=1):
             self.meter.expect(below.name, self.meter.done[below.name])
-            means = {name: mean for name in going if (mean := self.trainings.mean(below, name)) is not None}
-            going = best(means, climbing(self.settings.ladder, self.settings.final, place, len(means)))
+            means = {
+                fingerprint: mean
+                for fingerprint in going
+                if (mean := self.trainings.mean(below, fingerprint)) is not None
+            }
+            going = best(means, climbing(self.settings.ladder, self.settings.final, height, len(means)))
             everybody = list(dict.fromkeys([*going, *self.behaviours.baselines]))
             self.meter.expect(rung.name, len(everybody) * rung.seeds)
             self.trainings.train(rung, everybody)

@@ -38,9 +38,13 @@ class Trainings:
         for key, outcome in self.outcomes.items():
             meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome, tell=False)
 
-    def train(self, rung: Rung, names: Sequence[str]) -> None:
+    def train(self, rung: Rung, fingerprints: Sequence[str]) -> None:
         """Make sure that each of these behaviours has an outcome for every seed of the rung."""
-        keys = [Key(name, rung.name, repeat) for repeat in range(rung.seeds) for name in dict.fromkeys(names)]
+        keys = [
+            Key(fingerprint, rung.name, repeat)
+            for repeat in range(rung.seeds)
+            for fingerprint in dict.fromkeys(fingerprints)
+        ]
         requests: dict[Key, Request] = {}
         for key in keys:
             if key not in self.outcomes:
@@ -55,18 +59,18 @@ class Trainings:
         }
         for key, reason in refused.items():
             self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=str(reason)))
-        places = list(requests)
-        for place, outcome in self.pool.evaluate(list(requests.values())):
-            self._remember(places[place], requests[places[place]], outcome)
+        keys = list(requests)
+        for index, outcome in self.pool.evaluate(list(requests.values())):
+            self._remember(keys[index], requests[keys[index]], outcome)
 
     def _remember(self, key: Key, request: Request, outcome: Outcome) -> None:
         self.store.add_outcome(Record(key, request, outcome))
         self.outcomes[key] = outcome
         self.meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome)
 
-    def mean(self, rung: Rung, name: str) -> float | None:
+    def mean(self, rung: Rung, fingerprint: str) -> float | None:
         """Return the mean validation loss over the seeds of a rung; None if one failed or is not there."""
-        keys = [Key(name, rung.name, repeat) for repeat in range(rung.seeds)]
+        keys = [Key(fingerprint, rung.name, repeat) for repeat in range(rung.seeds)]
         scores = [self.outcomes[key].score for key in keys if key in self.outcomes]
         known = [score for score in scores if score is not None]
         return statistics.fmean(known) if len(known) == rung.seeds else None

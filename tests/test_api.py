@@ -48,8 +48,8 @@ def test_a_search_is_launched_opened_and_gone_on_with(tmp_path: Path) -> None:
     board = actsearch.launch(settings, tmp_path / "run")
     assert any(entry.found for entry in board.entries)
     again = [actsearch.open_run(tmp_path / "run"), actsearch.launch(settings, str(tmp_path / "run"))]
-    records = [(entry.place, entry.records) for entry in board.entries]
-    assert all([(entry.place, entry.records) for entry in one.entries] == records for one in again)
+    records = [(entry.position, entry.records) for entry in board.entries]
+    assert all([(entry.position, entry.records) for entry in one.entries] == records for one in again)
     with pytest.raises(actsearch.UserFault, match="holds no run"):
         actsearch.open_run(tmp_path / "nowhere")
 

@@ -24,7 +24,7 @@ def test_a_search_ends_with_a_list_and_an_exported_module(tmp_path: Path, capsys
 
     main(["top", str(run), "--json"])
     ranking = json.loads(capsys.readouterr().out)
-    assert [row["place"] for row in ranking] == list(range(1, len(ranking) + 1))
+    assert [row["position"] for row in ranking] == list(range(1, len(ranking) + 1))
     assert sum(not row["baseline"] for row in ranking) >= 3
     assert any(row["names"] == ["relu"] and row["baseline"] for row in ranking)
 

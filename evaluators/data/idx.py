@@ -32,7 +32,7 @@ def load(directory: str | None) -> DataSet[Split]:
     """
     folder = find_directory(directory, FASHION_DIRECTORIES, "the IDX files of Fashion-MNIST")
     within = (folder / name for name in TORCHVISIONS)
-    folder = next((place for place in within if place.is_dir()), folder)
+    folder = next((candidate for candidate in within if candidate.is_dir()), folder)
     parts: dict[str, Split] = {}
     for part in ("train", "t10k"):
         images, labels = (

@@ -58,15 +58,15 @@ class NativeChild:
         self._tensors = list(_parameters(network))
         if len(self._tensors) != PARAMETERS:
             raise NotNativeError(f"the kernel lays out {PARAMETERS} parameters, the network has {len(self._tensors)}")
-        self._flat, places = _packed(self._tensors)
+        self._flat, offsets = _packed(self._tensors)
         self._moments = _aligned(2 * len(self._flat))
         self._statistics = [
             part for m in network.modules() if isinstance(m, nn.BatchNorm1d) for part in (m.running_mean, m.running_var)
         ]
         self._running = torch.cat([torch.as_tensor(part) for part in self._statistics])
-        self._places = (ctypes.c_int * len(places))(*places)
+        self._offsets = (ctypes.c_int * len(offsets))(*offsets)
         self._plan = Plan(
-            width, positions, batch, network.linear.out_features, settings.weight_decay, settings.clip, self._places,
+            width, positions, batch, network.linear.out_features, settings.weight_decay, settings.clip, self._offsets,
             len(self._flat),
         )  # fmt: skip
         half = self._moments.data_ptr() + 4 * len(self._flat)
@@ -96,8 +96,8 @@ class NativeChild:
     def trained_network(self) -> nn.Module:
         """Return the network with the weights of now."""
         with torch.no_grad():
-            for tensor, place in zip(self._tensors, self._places, strict=True):
-                packed = self._flat[place : place + tensor.numel()]
+            for tensor, offset in zip(self._tensors, self._offsets, strict=True):
+                packed = self._flat[offset : offset + tensor.numel()]
                 shape = tensor.shape
                 tensor.copy_(packed.view(shape[0], shape[2], shape[1]).mT if tensor.ndim == 3 else packed.view(shape))
             start = 0
@@ -127,12 +127,12 @@ def _aligned(size: int) -> Tensor:
 
 def _packed(tensors: list[nn.Parameter]) -> tuple[Tensor, list[int]]:
     """Return all parameters one behind the other, convolutions with their taps outermost, and where each starts."""
-    places, size = list[int](), 0
+    offsets, size = list[int](), 0
     for tensor in tensors:
-        places.append(size)
+        offsets.append(size)
         size += -(-tensor.numel() // ALIGNMENT) * ALIGNMENT
     flat = _aligned(size)
-    for tensor, place in zip(tensors, places, strict=True):
+    for tensor, offset in zip(tensors, offsets, strict=True):
         value = tensor.detach()
-        flat[place : place + tensor.numel()] = (value.mT if value.ndim == 3 else value).flatten()
-    return flat, places
+        flat[offset : offset + tensor.numel()] = (value.mT if value.ndim == 3 else value).flatten()
+    return flat, offsets

@@ -46,7 +46,7 @@ class Plan(ctypes.Structure):
         *((name, ctypes.c_int) for name in ("width", "positions", "batch", "classes")),
         ("weight_decay", ctypes.c_float),
         ("clip", ctypes.c_float),
-        ("places", ctypes.POINTER(ctypes.c_int)),
+        ("offsets", ctypes.POINTER(ctypes.c_int)),
         ("size", ctypes.c_int),
     ]
 
@@ -61,7 +61,7 @@ def _ours() -> list[int]:
     """Return what ``layout`` of layout.c must return."""
     return [
         ctypes.sizeof(Instruction), Instruction.k.offset, ctypes.sizeof(Tape), Tape.code.offset, ctypes.sizeof(Plan),
-        Plan.places.offset, Plan.size.offset, ctypes.sizeof(Child), Child.running.offset, BLOCK, REGISTERS, STAGES,
+        Plan.offsets.offset, Plan.size.offset, ctypes.sizeof(Child), Child.running.offset, BLOCK, REGISTERS, STAGES,
         WIDEST, WIDE, MOST_BATCH, -1,
     ]  # fmt: skip
 

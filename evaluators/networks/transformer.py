@@ -50,8 +50,8 @@ class _Stream(nn.Module):
 
     def forward(self, embedded: Tensor) -> Tensor:
         """Map ``(B, T, width)`` to the normalised stream of that shape."""
-        places = torch.arange(embedded.shape[1], device=embedded.device)
-        return self.norm(self.blocks(embedded + self.positions(places)))  # type: ignore[no-any-return]
+        indices = torch.arange(embedded.shape[1], device=embedded.device)
+        return self.norm(self.blocks(embedded + self.positions(indices)))  # type: ignore[no-any-return]
 
 
 class SequenceClassifier(nn.Module):

@@ -67,12 +67,12 @@ def in_order(output: Tensor, labels: Tensor, options: Options) -> Tensor:
     """
     wanted = tuple(labels.shape)
     fits = [
-        place for place in (1, -1)
-        if output.ndim == labels.ndim + 1 and tuple(output.shape[:place] + output.shape[place:][1:]) == wanted
+        axis for axis in (1, -1)
+        if output.ndim == labels.ndim + 1 and tuple(output.shape[:axis] + output.shape[axis:][1:]) == wanted
     ]  # fmt: skip
     if options.classes is not None:
-        fits = [place for place in fits if place % output.ndim == options.classes % output.ndim]
-    if len({place % output.ndim for place in fits}) == 2:
+        fits = [axis for axis in fits if axis % output.ndim == options.classes % output.ndim]
+    if len({axis % output.ndim for axis in fits}) == 2:
         raise WrongOutput(
             f"the network returns {tuple(output.shape)} for labels {wanted}: the classes may be in dimension 1 or in "
             "the last one; say which with task.own.classes"

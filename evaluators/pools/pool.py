@@ -51,9 +51,9 @@ class PoolSettings:
 
 @dataclass(frozen=True)
 class Work:
-    """A population on its way: which requests (by place in the call) and how often it was tried."""
+    """A population on its way: which requests (by index in the call) and how often it was tried."""
 
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
     attempts: int = 0
     deaths: int = 0  # of workers, while it was a single child and nothing else could have killed them
     excused: int = 0  # deaths that had another reason
@@ -61,12 +61,12 @@ class Work:
 
     def after_failure(self, reason: str, status: Status) -> "Verdict":
         """Return what to try next and which outcomes are final: retry, then split, then give up on a single child."""
-        again = Work(self.places, self.attempts + 1)
+        again = Work(self.indices, self.attempts + 1)
         if again.attempts < ATTEMPTS and status is Status.CRASHED:
             return [again], []
-        if len(self.places) > 1:
-            return [Work((place,)) for place in self.places], []
-        return [], [(self.places[0], Outcome(status, reason=reason))]
+        if len(self.indices) > 1:
+            return [Work((index,)) for index in self.indices], []
+        return [], [(self.indices[0], Outcome(status, reason=reason))]
 
     def after_death(self, reason: str, now: float, *, other_reason: bool) -> "Verdict":
         """Return what to try next when the worker died: somebody may have killed it, so a child is not at fault soon.
@@ -76,19 +76,19 @@ class Work:
             now: on the pool's clock.
             other_reason: whether something else died at the same time.
         """
-        if len(self.places) > 1:
+        if len(self.indices) > 1:
             return self.after_failure(reason, Status.CRASHED)
         excused = other_reason and self.excused < LONE_DEATHS
         deaths, forgiven = self.deaths + (not excused), self.excused + excused
         if deaths < LONE_DEATHS:
             pause = PAUSES[min(deaths + forgiven - 1, len(PAUSES) - 1)]
-            return [Work(self.places, self.attempts, deaths, forgiven, now + pause)], []
+            return [Work(self.indices, self.attempts, deaths, forgiven, now + pause)], []
         said = f"{reason}, {deaths} times while it trained alone; the same command tries it again"
-        return [], [(self.places[0], Outcome(Status.CRASHED, reason=said, metrics={WORKER_DEATHS: float(deaths)}))]
+        return [], [(self.indices[0], Outcome(Status.CRASHED, reason=said, metrics={WORKER_DEATHS: float(deaths)}))]
 
 
 Verdict = tuple[list[Work], list[tuple[int, Outcome]]]
-"""What has to be tried (again), and which outcomes are final, each with its place."""
+"""What has to be tried (again), and which outcomes are final, each with its index."""
 
 
 def in_populations(requests: Sequence[Request], size: int, workers: int = 1) -> deque[Work]:
@@ -107,7 +107,7 @@ class Pool(ABC):
 
     @abstractmethod
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
-        """Yield ``(place in requests, outcome)`` once per request, as they are finished."""
+        """Yield ``(index in requests, outcome)`` once per request, as they are finished."""
 
     def close(self) -> None:
         """Free the workers."""
@@ -136,10 +136,10 @@ class SerialPool(Pool):
         while waiting:
             work = waiting.popleft()
             try:
-                outcomes = train_population([requests[place] for place in work.places], self.task, self.vocabulary)
+                outcomes = train_population([requests[index] for index in work.indices], self.task, self.vocabulary)
             except Exception as fault:  # whatever a child raises is its result; Ctrl-C passes through
                 more, final = work.after_failure(f"{type(fault).__name__}: {fault}", Status.CRASHED)
                 waiting.extendleft(more)
                 yield from final
             else:
-                yield from zip(work.places, outcomes, strict=True)
+                yield from zip(work.indices, outcomes, strict=True)

@@ -96,7 +96,7 @@ class RayPool(Pool):
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
         """Keep every worker busy; yield outcomes as populations come back."""
         waiting = in_populations(requests, self.settings.population, self.workers)
-        self._deaths.clear()  # their places were of other requests
+        self._deaths.clear()  # their indices were of other requests
         try:
             self._hand_out(waiting, requests)
             while waiting or self._running:
@@ -124,8 +124,8 @@ class RayPool(Pool):
         for work in ready:
             waiting.remove(work)
             actor = self._idle.popleft()
-            deadline = now() + self.settings.seconds * len(work.places)
-            self._running[actor.train.remote([requests[place] for place in work.places])] = (actor, work, deadline)
+            deadline = now() + self.settings.seconds * len(work.indices)
+            self._running[actor.train.remote([requests[index] for index in work.indices])] = (actor, work, deadline)
 
     def _receive(self, reference: Any) -> Verdict:
         if reference in self._starting:
@@ -140,7 +140,7 @@ class RayPool(Pool):
             actor, work, _ = self._running.pop(reference)
             self._replace(actor)
             yield work.after_failure(
-                f"not finished after {self.settings.seconds * len(work.places):g} s", Status.TIMED_OUT
+                f"not finished after {self.settings.seconds * len(work.indices):g} s", Status.TIMED_OUT
             )
 
     def close(self) -> None:
@@ -191,12 +191,12 @@ class RayPool(Pool):
             return work.after_failure(reason, Status.CRASHED)
         except ray.exceptions.RayError as fault:  # the worker died, was evicted for its memory, or lost its node
             self._replace(actor)
-            others = any(now() - when < NEAR and not set(places) & set(work.places) for when, places in self._deaths)
-            self._deaths.append((now(), work.places))
+            others = any(now() - when < NEAR and not set(indices) & set(work.indices) for when, indices in self._deaths)
+            self._deaths.append((now(), work.indices))
             reason = f"the worker died while it trained this child ({type(fault).__name__})"
             return work.after_death(reason, now(), other_reason=others)
         self._idle.append(actor)
-        return [], list(zip(work.places, outcomes, strict=True))
+        return [], list(zip(work.indices, outcomes, strict=True))
 
 
 def _resources() -> dict[str, float]:

@@ -222,8 +222,8 @@ def _smooth(curve: _Curve, x: Array) -> bool:
     for kind, numbers in enumerate((value, slope)):
         change = np.abs(np.diff(numbers))
         usual = np.minimum(np.roll(change, 2), np.roll(change, -2)) + 1e-9 * (1 + change.max())
-        for place in np.argsort(change / usual)[-8:]:  # against the change near by: steep is not yet a kink
-            left, right = points[place], points[place + 1]
+        for index in np.argsort(change / usual)[-8:]:  # against the change near by: steep is not yet a kink
+            left, right = points[index], points[index + 1]
             for _ in range(4):  # each round looks at 32 parts of the interval, down to a hundred millionth
                 parts = np.linspace(left, right, 33)
                 inner = curve(parts)[kind]

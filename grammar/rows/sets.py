@@ -109,11 +109,11 @@ def check(row: Primitive) -> None:
     found = row(*arguments, beta=beta).expand(len(a))
     if found.dtype != torch.float64:
         raise BadPrimitive(f"primitive '{row.name}': must give numbers of its input's type, gave {found.dtype}")
-    for place in range(len(a)):
-        inputs = {"a": float(a[place]), "b": float(b[place]), "beta": float(beta)}
+    for index in range(len(a)):
+        inputs = {"a": float(a[index]), "b": float(b[index]), "beta": float(beta)}
         at = ", ".join(f"{name}={value:g}" for name, value in inputs.items() if name in row.formula)
-        value = float(found[place].detach())
-        alone = float(row(*(argument[place].detach() for argument in arguments), beta=beta))
+        value = float(found[index].detach())
+        alone = float(row(*(argument[index].detach() for argument in arguments), beta=beta))
         if abs(value - alone) > 1e-9 * max(1.0, abs(alone)):
             raise BadPrimitive(f"primitive '{row.name}': not elementwise, at {at} it gives {value:g}, alone {alone:g}")
         expected = evaluate_formula(row.formula, inputs)

@@ -123,17 +123,17 @@ def agreement(functions: int = 30, seeds: int = 4) -> Numbers:
     texts = sample(functions)[:functions]
     requests = [Request(text, child_seed(0, text, seed), STEPS) for text in texts for seed in range(seeds)]
     native = _scores(requests, "native")
-    plain = {seeds * place: score for place, score in _scores(requests[::seeds], "torch").items()}
+    plain = {seeds * index: score for index, score in _scores(requests[::seeds], "torch").items()}
     chance = resolve_network(TaskSettings()).chance or 0.0
     learned = [
-        place
-        for place in range(0, len(requests), seeds)
-        if all(native.get(place + seed, math.inf) < chance for seed in range(seeds)) and place in plain
+        index
+        for index in range(0, len(requests), seeds)
+        if all(native.get(index + seed, math.inf) < chance for seed in range(seeds)) and index in plain
     ]
-    differences = [math.log(native[place]) - math.log(plain[place]) for place in learned]
-    noise = [statistics.variance(math.log(native[place + seed]) for seed in range(seeds)) for place in learned]
+    differences = [math.log(native[index]) - math.log(plain[index]) for index in learned]
+    noise = [statistics.variance(math.log(native[index + seed]) for seed in range(seeds)) for index in learned]
     rms, spread = (math.sqrt(statistics.fmean(v)) for v in ([d * d for d in differences], noise))
-    disagreements = {place for place in native if place % seeds == 0} ^ set(plain)
+    disagreements = {index for index in native if index % seeds == 0} ^ set(plain)
     return {
         "score_agreement": rms / spread, "difference_of_log_loss": rms, "seed_noise_of_log_loss": spread,
         "functions": len(differences), "status_disagreements": len(disagreements),
@@ -143,7 +143,7 @@ def agreement(functions: int = 30, seeds: int = 4) -> Numbers:
 def _scores(requests: list[Request], kernel: str) -> dict[int, float]:
     task = TaskSettings(kernel=kernel, diagnostics=False)  # type: ignore[arg-type]  # one of the three
     with RayPool(task, PoolSettings()) as pool:
-        return {place: o.score for place, o in pool.evaluate(requests) if o.score is not None}
+        return {index: o.score for index, o in pool.evaluate(requests) if o.score is not None}
 
 
 def draw(table: dict[str, Numbers], path: Path) -> None:

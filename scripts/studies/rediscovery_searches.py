@@ -161,7 +161,7 @@ def _finalist(entry: Entry, twin: str) -> Finalist:
         expression=entry.expression,
         names=entry.names,
         proposed=entry.proposed,
-        place=entry.place,
+        place=entry.position,
         ranks=entry.ranks,
         losses=tuple(entry.losses().values()),
         swish_like=is_swish_like(entry.expression),

@@ -91,8 +91,8 @@ def _train(expressions: list[Expression]) -> dict[Expression, float]:
     requests = [Request(str(e), child_seed(0, fingerprint(e), 0), task.steps) for e in expressions]
     losses = {}
     with open_pool(task, PoolSettings()) as pool:
-        for place, outcome in pool.evaluate(requests):
-            losses[expressions[place]] = float("inf") if outcome.score is None else outcome.score
+        for index, outcome in pool.evaluate(requests):
+            losses[expressions[index]] = float("inf") if outcome.score is None else outcome.score
     return losses
 
 

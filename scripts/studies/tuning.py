@@ -122,7 +122,7 @@ def main() -> None:
         run_config=tune.RunConfig(verbose=0, stop={"seeds": SEEDS}, checkpoint_config=NOTHING_KEPT),
     )
     found = tuner.fit()
-    metrics = [(found[place].config or {}, found[place].metrics or {}) for place in range(len(found))]
+    metrics = [(found[index].config or {}, found[index].metrics or {}) for index in range(len(found))]
     rows = [{**{name: config[name] for name in SPACE}, "seeds": told["seeds"],
              "log_trainings": round(told["log_trainings"], 4)}
             for config, told in metrics if "seeds" in told]  # fmt: skip

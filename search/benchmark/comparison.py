@@ -49,12 +49,12 @@ def targets_of(table: Table) -> dict[str, frozenset[str]]:
 
 def trainings_to(trained: Sequence[Trained], wanted: frozenset[str]) -> float:
     """Return how many trainings it took until one of the wanted was trained, or inf."""
-    return next((float(n) for n, one in enumerate(trained, start=1) if one.name in wanted), NEVER)
+    return next((float(n) for n, one in enumerate(trained, start=1) if one.identity in wanted), NEVER)
 
 
 def seconds_to(trained: Sequence[Trained], wanted: frozenset[str]) -> float:
     """Return when the first of the wanted was finished on the simulated clock, or inf."""
-    return min((one.second for one in trained if one.name in wanted), default=NEVER)
+    return min((one.second for one in trained if one.identity in wanted), default=NEVER)
 
 
 def finding(needed: Sequence[float], by_random: Sequence[float], ended: int) -> Finding:
@@ -87,7 +87,7 @@ def best_so_far(trained: Sequence[Trained], table: Table, trainings: int) -> np.
 
     What failed with some seed counts as chance. A search that ended earlier keeps its best.
     """
-    losses = [min(table.means[one.name], table.chance) for one in trained[:trainings]]
+    losses = [min(table.means[one.identity], table.chance) for one in trained[:trainings]]
     losses += [table.chance] * (trainings - len(losses))
     return np.minimum.accumulate(np.array(losses))
 

@@ -68,16 +68,16 @@ class Looks:
     """What is known of every function of a table without training it, by draw of the untrained weights.
 
     Args:
-        places: fingerprint -> row.
+        rows: fingerprint -> row.
         numbers: ``(draws, functions, d) float32``.
     """
 
-    places: dict[str, int]
+    rows: dict[str, int]
     numbers: np.ndarray
 
     def describe(self, expression: Expression, draw: int) -> list[float]:
         """Return what one draw shows of an expression."""
-        found: list[float] = self.numbers[draw, self.places[fingerprint(expression)]].tolist()
+        found: list[float] = self.numbers[draw, self.rows[fingerprint(expression)]].tolist()
         return found
 
 
@@ -97,7 +97,7 @@ def looks_for(task: str) -> Looks:
         print(f"looking at {len(names)} functions of {task} without training them, {LOOKS} times", file=sys.stderr)
         found = joblib.Parallel(n_jobs=-1)(joblib.delayed(_look)(task, names, draw) for draw in range(LOOKS))
         np.save(path, np.array(found, dtype=np.float32))
-    return Looks({name: place for place, name in enumerate(names)}, np.load(path))
+    return Looks({name: row for row, name in enumerate(names)}, np.load(path))
 
 
 def _look(task: str, names: Sequence[str], draw: int) -> list[Sequence[float]]:

@@ -45,23 +45,23 @@ class Table:
     def means(self) -> dict[str, float]:
         """Return the mean loss of every behaviour that may be trained, over all its seeds; inf where one failed."""
         return {
-            name: math.inf if None in found else statistics.fmean(loss for loss in found if loss is not None)
-            for name, found in self.losses.items()
-            if name not in self.refused
+            identity: math.inf if None in found else statistics.fmean(loss for loss in found if loss is not None)
+            for identity, found in self.losses.items()
+            if identity not in self.refused
         }
 
     @cached_property
     def ranking(self) -> list[str]:
         """Return the behaviours that may be trained, best first."""
-        return sorted(self.means, key=lambda name: (self.means[name], name))
+        return sorted(self.means, key=lambda identity: (self.means[identity], identity))
 
     def best(self, count: int) -> frozenset[str]:
         """Return the true best ones."""
         return frozenset(self.ranking[:count])
 
-    def told(self, name: str, draw: random.Random) -> float:
+    def told(self, identity: str, draw: random.Random) -> float:
         """Return the reward of one seed of a behaviour, drawn evenly."""
-        return reward_of_loss(draw.choice(self.losses[name]), Scale(self.chance))
+        return reward_of_loss(draw.choice(self.losses[identity]), Scale(self.chance))
 
 
 def file_of(task: str) -> Path:
@@ -79,22 +79,22 @@ def table_of(rows: Sequence[Row], chance: float) -> Table:
     losses: dict[str, list[float | None]] = {}
     seconds: dict[str, list[float]] = {}
     texts: dict[str, str] = {}
-    names: dict[str, str] = {}
+    identities: dict[str, str] = {}
     for row in rows:
-        name = names.setdefault(row.expression, fingerprint(read(row.expression)))
-        texts.setdefault(name, row.expression)
-        losses.setdefault(name, []).append(row.loss)
-        seconds.setdefault(name, []).append(row.seconds)
-    refused = frozenset(name for name, text in texts.items() if refusal(read(text)) is not None)
-    means = {name: statistics.fmean(found) for name, found in seconds.items()}
-    return Table({name: tuple(found) for name, found in losses.items()}, texts, refused, means, chance)
+        identity = identities.setdefault(row.expression, fingerprint(read(row.expression)))
+        texts.setdefault(identity, row.expression)
+        losses.setdefault(identity, []).append(row.loss)
+        seconds.setdefault(identity, []).append(row.seconds)
+    refused = frozenset(identity for identity, text in texts.items() if refusal(read(text)) is not None)
+    means = {identity: statistics.fmean(found) for identity, found in seconds.items()}
+    return Table({identity: tuple(found) for identity, found in losses.items()}, texts, refused, means, chance)
 
 
 @dataclass(frozen=True)
 class Trained:
     """A behaviour that was trained, and when its child was finished on the simulated clock."""
 
-    name: str
+    identity: str
     second: float
 
 
@@ -127,11 +127,11 @@ def replay(
     while len(trained) < trainings and not _met(trained, until) and (proposals := proposer.ask(batch)):
         free = [now] * workers
         for proposal in proposals:
-            name = fingerprint(proposal.expression)
-            if name not in table.refused:
-                finished = heapq.heappop(free) + table.seconds[name]
+            identity = fingerprint(proposal.expression)
+            if identity not in table.refused:
+                finished = heapq.heappop(free) + table.seconds[identity]
                 heapq.heappush(free, finished)
-                trained.append(Trained(name, finished))
+                trained.append(Trained(identity, finished))
         now = max(free)
         proposer.tell(proposals, [_reward(proposal, table, draw) for proposal in proposals])
     return trained
@@ -167,17 +167,19 @@ def replay_asynchronously(
     trained: list[Trained] = []
     waiting: list[Proposal] = []
     now, number = 0.0, 0
-    while len(trained) < trainings and not (trained and trained[-1].name in until):
+    while len(trained) < trainings and not (trained and trained[-1].identity in until):
         free = workers - len(busy)
         for proposal in proposer.ask(free) if free >= together else []:
-            name, number = fingerprint(proposal.expression), number + 1
-            heapq.heappush(busy, (now + (0.0 if name in table.refused else table.seconds[name]), number, proposal))
+            identity, number = fingerprint(proposal.expression), number + 1
+            heapq.heappush(
+                busy, (now + (0.0 if identity in table.refused else table.seconds[identity]), number, proposal)
+            )
         if not busy:
             break
         now, _, proposal = heapq.heappop(busy)
         waiting.append(proposal)
-        if (name := fingerprint(proposal.expression)) not in table.refused:
-            trained.append(Trained(name, now))
+        if (identity := fingerprint(proposal.expression)) not in table.refused:
+            trained.append(Trained(identity, now))
         if len(waiting) >= batch or not busy:
             proposer.tell(waiting, [_reward(proposal, table, draw) for proposal in waiting])
             waiting = []
@@ -185,9 +187,9 @@ def replay_asynchronously(
 
 
 def _met(trained: list[Trained], until: frozenset[str]) -> bool:
-    return bool(until) and any(one.name in until for one in trained)
+    return bool(until) and any(one.identity in until for one in trained)
 
 
 def _reward(proposal: Proposal, table: Table, draw: random.Random) -> float:
-    name = fingerprint(proposal.expression)
-    return 0.0 if name in table.refused else table.told(name, draw)
+    identity = fingerprint(proposal.expression)
+    return 0.0 if identity in table.refused else table.told(identity, draw)

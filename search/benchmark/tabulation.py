@@ -116,8 +116,8 @@ def tabulate(
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:
             writer.writerow(COLUMNS)
-        for done, (place, outcome) in enumerate(workers.evaluate(requests), start=1):
-            writer.writerow(_line(missing[place], outcome))
+        for done, (index, outcome) in enumerate(workers.evaluate(requests), start=1):
+            writer.writerow(_line(missing[index], outcome))
             file.flush()
             os.fsync(file.fileno())
             tell(done, len(missing))

@@ -103,7 +103,7 @@ def top(run: Path, count: int, found: bool, as_json: bool) -> None:
 @config_option
 @json_option
 def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
-    """Show candidate WHICH (place, found, id, known name or expression): its formula and what every seed gave."""
+    """Show candidate WHICH (position, found, id, known name or expression): its formula and what every seed gave."""
     from actsearch.search.ranking.finding import find
     from actsearch.search.show import display, entry_tables
 
@@ -114,7 +114,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
         return
     console = display.console()
     known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
-    console.print(f"place {entry.place}  id {entry.fingerprint}\n{entry.expression}{known}")
+    console.print(f"position {entry.position}  id {entry.fingerprint}\n{entry.expression}{known}")
     activation = _read_of_run(entry, vocabulary)
     console.print(f"f(x) = {activation.formula}", markup=False)
     if entry.twins:
@@ -134,7 +134,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
 @click.option("-o", "--output", required=True, type=PATH, help="The Python file to write.")
 @config_option
 def export_command(run: Path, which: str, output: Path, config: Path | None) -> None:
-    """Write candidate WHICH (place, found, id, name or expression) as a module of torch alone, and check it."""
+    """Write candidate WHICH (position, found, id, name or expression) as a module of torch alone, and check it."""
     from actsearch.search.export import export, weak_spot
     from actsearch.search.ranking.finding import find
 

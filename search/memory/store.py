@@ -160,12 +160,14 @@ class Store:
 
     def add_costs(self, costs: Mapping[str, Cost]) -> None:
         """Keep what functions cost, by fingerprint; what was measured once stays."""
-        rows = [(name, *dataclasses.astuple(cost)) for name, cost in costs.items()]
+        rows = [(fingerprint, *dataclasses.astuple(cost)) for fingerprint, cost in costs.items()]
         self._transaction([("INSERT OR IGNORE INTO costs VALUES (?, ?, ?, ?)", rows)])
 
     def costs(self) -> dict[str, Cost]:
         """Return what was measured, by fingerprint."""
-        return {name: Cost(*numbers) for name, *numbers in self._connection.execute("SELECT * FROM costs")}
+        return {
+            fingerprint: Cost(*numbers) for fingerprint, *numbers in self._connection.execute("SELECT * FROM costs")
+        }
 
     def add_proposals(self, behaviours: Sequence[Behaviour], proposals: Sequence[StoredProposal], state: bytes) -> None:
         """Keep a batch, the behaviours it brought (known ones stay as they are), and the proposer's state after it."""
@@ -232,7 +234,7 @@ class Store:
             "SELECT trained_as FROM proposals JOIN behaviours USING (fingerprint) "
             "GROUP BY trained_as ORDER BY min(number)"
         )
-        return [printable(name) for (name,) in self._connection.execute(query)]
+        return [printable(fingerprint) for (fingerprint,) in self._connection.execute(query)]
 
     def moments(self, rung: str) -> list[str]:
         """Return when each outcome of a rung was kept, UTC, ISO 8601."""

@@ -44,16 +44,16 @@ class Evolution(DrawingProposer):
             yield from uniform(self.space, count, self.generator)
         while True:
             drawn = torch.randint(len(self.living), (self.settings.tournament,), generator=self.generator)
-            _, parent = max(self.living[place] for place in drawn.tolist())
+            _, parent = max(self.living[index] for index in drawn.tolist())
             yield self._mutated(parent)
 
     def _mutated(self, parent: Tokens) -> Tokens:
         """Change one token to another that is legal there; a string that allows none is returned as it is."""
-        for place in torch.randperm(len(parent), generator=self.generator).tolist():
+        for index in torch.randperm(len(parent), generator=self.generator).tolist():
             legal = [
                 tokens
-                for other in self.space.mask(torch.tensor([parent[:place]], dtype=torch.int64))[0].nonzero().flatten()
-                if (tokens := (*parent[:place], int(other), *parent[place + 1 :])) != parent
+                for other in self.space.mask(torch.tensor([parent[:index]], dtype=torch.int64))[0].nonzero().flatten()
+                if (tokens := (*parent[:index], int(other), *parent[index + 1 :])) != parent
                 and self.space.is_legal(tokens)
             ]
             if legal:

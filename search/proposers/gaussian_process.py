@@ -20,7 +20,7 @@ REFITS = 4  # for one batch
 def choose(
     told: Array, rewards: Array, candidates: Array, count: int, *, optimism: float, length: float, noise: float
 ) -> list[tuple[int, float]]:
-    """Return places of the best candidates, with the rewards expected of them, the best first.
+    """Return indices of the best candidates, with the rewards expected of them, the best first.
 
     Each is chosen as if those before it had come as expected (the believer of Ginsbourger et al. 2010, section 4.2), so
     that a batch does not crowd in one place; of a larger batch, a quarter is chosen at a time.
@@ -38,14 +38,14 @@ def choose(
     left = list(range(len(candidates)))
     at_once = max(1, count // REFITS)
     while left and len(chosen) < count:
-        places = [place for place, _ in chosen]
+        indices = [index for index, _ in chosen]
         mean, spread = predict(
-            np.concatenate([told, candidates[places]]), np.concatenate([rewards, [reward for _, reward in chosen]]),
+            np.concatenate([told, candidates[indices]]), np.concatenate([rewards, [reward for _, reward in chosen]]),
             candidates, length, noise,
         )  # fmt: skip
-        best = sorted(left, key=lambda place: -(mean[place] + optimism * spread[place]))
-        chosen += [(place, float(mean[place])) for place in best[: min(at_once, count - len(chosen))]]
-        left = [place for place in left if place not in {done for done, _ in chosen}]
+        best = sorted(left, key=lambda index: -(mean[index] + optimism * spread[index]))
+        chosen += [(index, float(mean[index])) for index in best[: min(at_once, count - len(chosen))]]
+        left = [index for index in left if index not in {done for done, _ in chosen}]
     return chosen
 
 

@@ -79,14 +79,14 @@ class Policy:
         """Return entropy and the probability of every choice by position, means over strings, for the log."""
         entropy, probability = scores.entropy.detach().mean(0), scores.logs.detach().exp().mean(0)
         found = {"entropy": float(entropy.sum())}
-        for place, position in enumerate(self.space.shape.positions):
+        for index, position in enumerate(self.space.shape.positions):
             start, size = self.space.offset(position.kind), len(self.space.choices(position))
             if size > 1:
                 where = position.name.replace(" ", "_")  # as TensorBoard writes it
-                found[f"entropy/{where}"] = float(entropy[place])
+                found[f"entropy/{where}"] = float(entropy[index])
                 for token in range(start, start + size):
                     name = f"probability/{where}/{self.space.names[token].replace(' ', '_')}"
-                    found[name] = round(float(probability[place, token]), 5)
+                    found[name] = round(float(probability[index, token]), 5)
         return found
 
     def state(self) -> dict[str, Any]:

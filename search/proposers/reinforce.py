@@ -99,7 +99,7 @@ class Reinforce(DrawingProposer):
 
     def _recalled(self) -> list[Remembered]:
         order = torch.randperm(len(self.memory), generator=self.generator)
-        return [self.memory[place] for place in order[: self.settings.memory].tolist()]
+        return [self.memory[index] for index in order[: self.settings.memory].tolist()]
 
     def state(self) -> dict[str, Any]:
         """Return weights, optimiser, baseline and memory, too."""

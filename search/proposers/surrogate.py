@@ -83,11 +83,11 @@ class Surrogate:
         self._admit(self.inner.ask(max(count, self.settings.candidates)))
         if len(self.learned) < self.settings.first:
             mean = sum(self.learned.values()) / len(self.learned) if self.learned else 0.0
-            chosen = [(place, mean) for place in self._by_promise()[:count]]
+            chosen = [(index, mean) for index in self._by_promise()[:count]]
         else:
             chosen = self._by_model(count)
-        strings = [self.room[place] for place, _ in chosen]
-        self.expected |= {self.room[place]: reward for place, reward in chosen}
+        strings = [self.room[index] for index, _ in chosen]
+        self.expected |= {self.room[index]: reward for index, reward in chosen}
         self.room = [tokens for tokens in self.room if tokens not in self.expected]
         self._make_room()
         return self._proposals(strings)
@@ -111,14 +111,14 @@ class Surrogate:
 
     def state(self) -> dict[str, Any]:
         """Return the inner proposer's state, and who waits, is expected and was learned, each string written once."""
-        place = {tokens: number for number, tokens in enumerate(self.known)}
+        index = {tokens: number for number, tokens in enumerate(self.known)}
         return {
             "inner": self.inner.state(),
             "strings": torch.tensor(list(self.known)),
             "numbers": torch.tensor(list(self.known.values()), dtype=torch.float64),
-            "room": [place[tokens] for tokens in self.room],
-            "expected": [(place[tokens], reward) for tokens, reward in self.expected.items()],
-            "learned": [(place[tokens], reward) for tokens, reward in self.learned.items()],
+            "room": [index[tokens] for tokens in self.room],
+            "expected": [(index[tokens], reward) for tokens, reward in self.expected.items()],
+            "learned": [(index[tokens], reward) for tokens, reward in self.learned.items()],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -126,9 +126,9 @@ class Surrogate:
         self.inner.restore(state["inner"])
         strings = [tuple(row) for row in state["strings"].tolist()]
         self.known = dict(zip(strings, state["numbers"].tolist(), strict=True))
-        self.room = [strings[place] for place in state["room"]]
-        self.expected = {strings[place]: reward for place, reward in state["expected"]}
-        self.learned = {strings[place]: reward for place, reward in state["learned"]}
+        self.room = [strings[index] for index in state["room"]]
+        self.expected = {strings[index]: reward for index, reward in state["expected"]}
+        self.learned = {strings[index]: reward for index, reward in state["learned"]}
 
     def _admit(self, proposals: Iterable[Proposal]) -> None:
         for proposal in proposals:
@@ -136,11 +136,11 @@ class Surrogate:
             self.room.append(proposal.tokens)
 
     def _by_promise(self) -> list[int]:
-        """Return places in the room, the most promising at first sight first."""
-        return sorted(range(len(self.room)), key=lambda place: -self.known[self.room[place]][0])
+        """Return indices in the room, the most promising at first sight first."""
+        return sorted(range(len(self.room)), key=lambda index: -self.known[self.room[index]][0])
 
     def _by_model(self, count: int) -> list[tuple[int, float]]:
-        """Return the model's choice of places in the room, with the rewards it expects."""
+        """Return the model's choice of indices in the room, with the rewards it expects."""
         told = {**self.learned, **self.expected}  # what is under way is taken to come as expected
         settings = self.settings
         return choose(
@@ -159,7 +159,7 @@ class Surrogate:
                 numbers, rewards, self._numbers(self.room), self.settings.length, self.settings.noise
             )
             order = np.argsort(-(mean + self.settings.optimism * spread), kind="stable").tolist()
-        kept = {self.room[place] for place in order[: self.settings.room]}
+        kept = {self.room[index] for index in order[: self.settings.room]}
         dropped = [tokens for tokens in self.room if tokens not in kept]
         self.inner.forget(self._proposals(dropped))
         for tokens in dropped:

@@ -16,7 +16,7 @@ class NotFound(UserFault):
 
 
 def find(entries: list[Entry], which: str, vocabulary: Vocabulary = BUILT_IN) -> Entry:
-    """Return the entry of a place, an id (or its beginning), a known name, an expression, or ``found``.
+    """Return the entry of a position, an id (or its beginning), a known name, an expression, or ``found``.
 
     ``found`` is the first that the search itself found, ``found:2`` the second: a baseline often leads the list.
 
@@ -33,7 +33,7 @@ def find(entries: list[Entry], which: str, vocabulary: Vocabulary = BUILT_IN) ->
 
 
 def _by_place(entries: Sequence[Entry], text: str) -> Entry | None:
-    """Return the entry of a place or an id; no number is an expression."""
+    """Return the entry of a position or an id; no number is an expression."""
     if text.partition(":")[0] == "found":
         return _found(entries, text)
     if text.isdecimal() and 1 <= int(text) <= len(entries):
@@ -44,16 +44,16 @@ def _by_place(entries: Sequence[Entry], text: str) -> Entry | None:
     if len(matches) == 1:
         return matches[0]
     if text.isdecimal():
-        raise NotFound(f"no place {text}: this run has places 1 to {len(entries)}")
+        raise NotFound(f"no position {text}: this run has positions 1 to {len(entries)}")
     return None
 
 
 def _found(entries: Sequence[Entry], text: str) -> Entry:
-    own = [entry for entry in entries if entry.found]
+    found = [entry for entry in entries if entry.found]
     number = text.partition(":")[2] or "1"
-    if not number.isdecimal() or not 1 <= int(number) <= len(own):
-        raise NotFound(f"no '{text}': the search found {len(own)}, expected found or found:1 to found:{len(own)}")
-    return own[int(number) - 1]
+    if not number.isdecimal() or not 1 <= int(number) <= len(found):
+        raise NotFound(f"no '{text}': the search found {len(found)}, expected found or found:1 to found:{len(found)}")
+    return found[int(number) - 1]
 
 
 def _by_function(entries: Sequence[Entry], text: str, vocabulary: Vocabulary) -> Entry | None:
@@ -65,7 +65,7 @@ def _by_function(entries: Sequence[Entry], text: str, vocabulary: Vocabulary) ->
         key = vocabulary.read(text).identity
     except BadExpression as fault:
         message = (
-            f"'{text}' is no place in the list (1 to {len(entries)}), no id of this run and no expression: {fault}"
+            f"'{text}' is no position in the list (1 to {len(entries)}), no id of this run and no expression: {fault}"
         )
         raise NotFound(message) from fault
     equal = (entry for entry in entries if entry.fingerprint == key)

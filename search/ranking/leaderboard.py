@@ -41,7 +41,7 @@ class Entry:
     """One behaviour of a run.
 
     Args:
-        place: in the list, from 1.
+        position: in the list, from 1.
         fingerprint: its id.
         expression: the text that was trained.
         names: known activations that behave so.
@@ -57,7 +57,7 @@ class Entry:
         fronts: ``cost`` and ``size``, where no finalist is as good in both loss and that, and better in one.
     """
 
-    place: int
+    position: int
     fingerprint: str
     expression: str
     names: tuple[str, ...]
@@ -141,7 +141,7 @@ def fair_means(entries: Iterable[Entry], rung: str) -> dict[str, float]:
     """
     losses = {entry.fingerprint: mine for entry in entries if (mine := entry.losses(rung))}
     common = shared_seeds(losses.values())
-    return {name: statistics.fmean(mine[n] for n in common or mine) for name, mine in losses.items()}
+    return {fingerprint: statistics.fmean(mine[n] for n in common or mine) for fingerprint, mine in losses.items()}
 
 
 def leaderboard(store: Store) -> Leaderboard:
@@ -154,19 +154,21 @@ def leaderboard(store: Store) -> Leaderboard:
     means = {name: fair_means(entries, name) for name in names}
     points = {e.fingerprint: (e, means[FINAL][e.fingerprint]) for e in entries if e.losses()}
     fronts = {
-        "cost": front({name: (loss, e.cost.against_relu) for name, (e, loss) in points.items() if e.cost}),
-        "size": front({name: (loss, float(e.size)) for name, (e, loss) in points.items() if e.size}),
+        "cost": front(
+            {fingerprint: (loss, e.cost.against_relu) for fingerprint, (e, loss) in points.items() if e.cost}
+        ),
+        "size": front({fingerprint: (loss, float(e.size)) for fingerprint, (e, loss) in points.items() if e.size}),
     }
     done = [
         replace(
             entry,
-            place=place,
+            position=position,
             ranks=ranks.ranks.get(entry.fingerprint),
             against={name: mine[FINAL] for name, by in comparisons.items() if FINAL in (mine := _of(by, entry))},
             across={name: tally([*mine.values()]) for name, by in comparisons.items() if (mine := _of(by, entry))},
             fronts=tuple(name for name, members in fronts.items() if entry.fingerprint in members),
         )
-        for place, entry in enumerate(sorted(entries, key=lambda e: _order(e, means)), start=1)
+        for position, entry in enumerate(sorted(entries, key=lambda e: _order(e, means)), start=1)
     ]
     return Leaderboard(done, rungs, ranks.missing)
 
@@ -186,7 +188,7 @@ def _entries(store: Store, rungs: Sequence[str]) -> list[Entry]:
     names, costs, proposed = names_by_fingerprint(), store.costs(), set(store.proposed())
     return [
         Entry(
-            place=0,
+            position=0,
             fingerprint=behaviour.fingerprint,
             expression=behaviour.expression,
             names=names.get(behaviour.fingerprint, ()),

@@ -96,9 +96,9 @@ def needed_seeds(tests: int) -> int:
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return the p-values after Holm's step-down correction (1979, Scandinavian Journal of Statistics 6), in order."""
     corrected, largest = [0.0] * len(p_values), 0.0
-    for step, place in enumerate(sorted(range(len(p_values)), key=lambda place: p_values[place])):
-        largest = max(largest, min(1.0, p_values[place] * (len(p_values) - step)))
-        corrected[place] = largest
+    for step, index in enumerate(sorted(range(len(p_values)), key=lambda index: p_values[index])):
+        largest = max(largest, min(1.0, p_values[index] * (len(p_values) - step)))
+        corrected[index] = largest
     return corrected
 
 

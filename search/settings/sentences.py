@@ -38,7 +38,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") 
 def _numbered(value: Any) -> Any:
     """Return a list of sections as a section, so that the keys in it can be told apart."""
     is_list = isinstance(value, list) and any(isinstance(part, Mapping) for part in value)
-    return {str(place): part for place, part in enumerate(value)} if is_list else value
+    return {str(index): part for index, part in enumerate(value)} if is_list else value
 
 
 def _short(value: Any) -> str:

@@ -23,7 +23,7 @@ def entry_facts(entry: Entry) -> dict[str, Any]:
     """Return an entry as plain values."""
     interval = entry.interval()
     return {
-        "place": entry.place,
+        "position": entry.position,
         "rank": entry.ranks,
         "id": entry.fingerprint,
         "expression": entry.expression,

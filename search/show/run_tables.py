@@ -28,7 +28,7 @@ def ranking_table(entries: Sequence[Entry], title: str) -> Table:
     """Return the ranked list as a table."""
     table = Table(title=title, box=box.SIMPLE_HEAD, caption=CAPTION, caption_justify="left")
     for name, justify in (
-        ("place", "right"), ("rank", "right"), ("id", "left"), ("expression", "left"), ("known as", "left"),
+        ("position", "right"), ("rank", "right"), ("id", "left"), ("expression", "left"), ("known as", "left"),
         ("loss", "right"), ("accuracy", "right"), *((f"against {name}", "right") for name in REFERENCES),
         ("cost", "right"), ("size", "right"), ("search loss", "right"),
     ):  # fmt: skip
@@ -36,7 +36,7 @@ def ranking_table(entries: Sequence[Entry], title: str) -> Table:
     for entry in entries:
         accuracy = entry.mean(FINAL, "test_accuracy")
         table.add_row(
-            str(entry.place), _ranks(entry), entry.fingerprint[:8], entry.expression,
+            str(entry.position), _ranks(entry), entry.fingerprint[:8], entry.expression,
             ", ".join(entry.names) + (" (baseline)" if entry.baseline else ""), _loss(entry),
             "" if accuracy is None else f"{accuracy:.1%}", *(_against(entry.against.get(name)) for name in REFERENCES),
             "" if entry.cost is None else f"{entry.cost.against_relu:.1f}{_star(entry, 'cost')}",
@@ -111,7 +111,7 @@ def _unfinished(board: Leaderboard, finalists: Sequence[Entry]) -> list[str]:
     common = len(shared_seeds(losses for entry in finalists if (losses := entry.losses())))
     seeds = f"the {common} that all share" if common else "each one's own, as they share none yet"
     lack = f"{behind} of {len(finalists)} have fewer than {wanted} seeds"
-    return [f"the final rung is not finished: {lack}; places are by {seeds}"]
+    return [f"the final rung is not finished: {lack}; positions are by {seeds}"]
 
 
 def transfer_table(board: Leaderboard, rung: str) -> Table:

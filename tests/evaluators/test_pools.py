@@ -44,8 +44,8 @@ def _ray() -> Iterator[None]:
 @given(count=st.integers(0, 60), size=st.integers(1, 7), workers=st.integers(1, 5))
 def test_populations_hold_every_request_once_and_fill_the_workers_evenly(count: int, size: int, workers: int) -> None:
     work = in_populations([Request("relu", seed, 2) for seed in range(count)], size, workers)
-    sizes = [len(part.places) for part in work]
-    assert sorted(place for part in work for place in part.places) == list(range(count))
+    sizes = [len(part.indices) for part in work]
+    assert sorted(place for part in work for place in part.indices) == list(range(count))
     assert max(sizes, default=0) <= size
     assert max(sizes, default=0) - min(sizes, default=0) <= 1
     assert len(work) % workers == 0 or len(work) == count < workers * math.ceil(count / (size * workers))
@@ -225,9 +225,9 @@ class TestRayPool(PoolContract):
 
 def test_a_population_whose_worker_died_is_tried_again_and_then_child_by_child() -> None:
     (again,), final = Work((0, 1)).after_death("it died", 5.0, other_reason=False)
-    assert (again.places, final) == ((0, 1), [])
+    assert (again.indices, final) == ((0, 1), [])
     parts, final = again.after_death("it died", 5.0, other_reason=False)
-    assert ([part.places for part in parts], final) == ([(0,), (1,)], [])
+    assert ([part.indices for part in parts], final) == ([(0,), (1,)], [])
 
 
 def test_a_single_child_is_given_up_after_several_deaths_with_longer_and_longer_pauses() -> None:

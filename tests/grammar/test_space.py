@@ -242,8 +242,8 @@ def test_the_one_unit_space_of_2017_in_numbers() -> None:
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda: Space(core_units(1), UNARY, ()), "has a binary place, and the set has no binary primitive"),
-        (lambda: Space(template("u(x)"), (), BINARY), "has a unary place, and the set has no unary primitive"),
+        (lambda: Space(core_units(1), UNARY, ()), "has a binary position, and the set has no binary primitive"),
+        (lambda: Space(template("u(x)"), (), BINARY), "has a unary position, and the set has no unary primitive"),
         (lambda: Space(core_units(1), UNARY, BINARY, (AtMostSize(1),)), "keeps the constraints: largest_size"),
         (lambda: core_units(0), "units must be at least 1, found 0"),
         (lambda: template("b(u(x))"), "expected ',', found ')'"),

@@ -33,7 +33,7 @@ def _a_small_table(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", CONTESTANTS)
 def test_a_contestant_trains_the_whole_of_a_small_space_once(name: str) -> None:
     trained = contest.search("small", name, 1)
-    assert sorted(one.name for one in trained) == NAMES
+    assert sorted(one.identity for one in trained) == NAMES
     assert contest.search("small", name, 1) == trained
 
 

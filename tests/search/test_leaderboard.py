@@ -141,7 +141,7 @@ def test_while_the_final_rung_is_trained_losses_are_still_compared_seed_by_seed(
     assert (tanh.against["relu"].pairs, tanh.against["relu"].verdict) == (11, "better")
     assert tanh.against["relu"].difference == pytest.approx(-0.0106)
     assert remarks(board)[0] == (
-        "the final rung is not finished: 1 of 2 have fewer than 12 seeds; places are by the 11 that all share"
+        "the final rung is not finished: 1 of 2 have fewer than 12 seeds; positions are by the 11 that all share"
     )
 
 
@@ -153,7 +153,7 @@ def test_finalists_without_a_seed_in_common_are_not_compared(tmp_path: Path) -> 
     board = _board(store)
     tanh, relu = board.entries
     assert (dict(tanh.against), tanh.ranks, relu.ranks) == ({}, (1, 2), (1, 2))
-    assert remarks(board)[0].endswith("places are by each one's own, as they share none yet")
+    assert remarks(board)[0].endswith("positions are by each one's own, as they share none yet")
 
 
 def test_elsewhere_too_the_order_is_by_shared_seeds(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_a_list_counts_what_was_trained_apart_from_baselines_and_from_what_was_r
 @pytest.mark.parametrize(
     ("which", "complaint"),
     [
-        ("99", "this run has places 1 to 6"),
+        ("99", "this run has positions 1 to 6"),
         ("gelu", "was not trained in this run"),
         ("sgmoid", "did you mean 'sigmoid'?"),
         ("mul(x", "found the end of the text"),

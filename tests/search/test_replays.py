@@ -64,7 +64,7 @@ def found_of(found: Table, text: str) -> str:
 
 def test_a_replay_trains_every_behaviour_once_but_the_refused() -> None:
     trained = replay(RandomProposer(SMALL, 0), TABLE, 0, batch=4, trainings=10**6)
-    assert sorted(one.name for one in trained) == sorted(set(NAMES) - REFUSED)
+    assert sorted(one.identity for one in trained) == sorted(set(NAMES) - REFUSED)
 
 
 def test_the_same_seed_replays_the_same_search() -> None:
@@ -73,7 +73,7 @@ def test_the_same_seed_replays_the_same_search() -> None:
 
 def test_a_replay_ends_when_what_was_wanted_is_trained() -> None:
     trained = replay(ExhaustiveProposer(SMALL, 0), TABLE, 0, 1, 10**6, until=TABLE.best(1))
-    assert trained[-1].name in TABLE.best(1)
+    assert trained[-1].identity in TABLE.best(1)
     assert trainings_to(trained, TABLE.best(1)) == len(trained)
 
 
@@ -95,7 +95,7 @@ def test_workers_that_never_wait_are_always_busy() -> None:
 def test_workers_that_ask_together_wait_for_each_other_and_train_the_same_functions() -> None:
     whole = len(NAMES) - len(REFUSED)
     trained = replay_asynchronously(RandomProposer(SMALL, 0), TABLE, 0, 3, 10**6, 6, together=3)
-    assert len({one.name for one in trained}) == len(trained) == whole
+    assert len({one.identity for one in trained}) == len(trained) == whole
     assert trained[-1].second >= math.ceil(whole / 6)
 
 

@@ -249,7 +249,7 @@ def _facts(entry: Entry) -> tuple[object, ...]:
     """Everything but the seconds."""
     records = [record for rung in entry.records.values() for record in rung]
     return (
-        entry.place,
+        entry.position,
         entry.ranks,
         entry.expression,
         [(r.key, r.request, r.outcome.score, r.outcome.metrics) for r in records],

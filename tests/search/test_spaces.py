@@ -114,7 +114,7 @@ def test_json_for_programs_has_no_bare_infinity(capsys: pytest.CaptureFixture[st
         (["space"], "name either a CONFIG"),
         (["space", "--primitives", "relu,sin,mul", "--set", "space.units=2"], "name either a CONFIG"),
         (["space", "--primitives", "swish2018"], "did you mean 'swish2017'?"),
-        (["space", "--primitives", "tanh,relu"], "has a binary place, and the set has no binary primitive"),
+        (["space", "--primitives", "tanh,relu"], "has a binary position, and the set has no binary primitive"),
         (["space", "--primitives", "swish2017", "--shape", "b(u(x))"], "template 'b(u(x))': expected ','"),
         (["space", "configs/quickstart.yaml", "--set", "space.constraints.largest_size=1"], "no expression of shape"),
         (["space", "configs/quickstart.yaml", "--set", f"space.own=[{BAD_ROW}]"], "must use exactly ['a']"),
