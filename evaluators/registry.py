@@ -100,7 +100,7 @@ def resolve(settings: TaskSettings) -> Task:
         near = difflib.get_close_matches(settings.name, TASKS, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(TASKS)}"
         raise BadTask(f"key 'task.name': unknown task '{settings.name}'; {hint}")
-    theirs = settings.own.function
+    theirs = settings.own.function or ("a loop of yours" if settings.own.loop else "")
     if settings.name == "own" and not theirs:
         raise BadTask(
             "key 'task.own': the task 'own' is a function of yours: name it, task.own.build or task.own.score"
@@ -113,7 +113,9 @@ def resolve(settings: TaskSettings) -> Task:
     values = {part.name: getattr(settings, part.name) for part in dataclasses.fields(TaskSettings)}
     usual = {name: getattr(kind, name) for name in ("steps", "batch", "learning_rate", "width", "init")}
     complete = CompleteSettings(**values | {name: value for name, value in usual.items() if values[name] is None})
-    return WholeTraining(complete) if settings.own.score else NetworkTask(complete, kind)
+    if settings.own.score or settings.own.loop:
+        return WholeTraining(complete)
+    return NetworkTask(complete, kind)
 
 
 def resolve_network(settings: TaskSettings) -> NetworkTask:
@@ -124,6 +126,6 @@ def resolve_network(settings: TaskSettings) -> NetworkTask:
     """
     task = resolve(settings)
     if not isinstance(task, NetworkTask):
-        score = settings.own.score
-        raise BadTask(f"key 'task.own.score': '{score}' is a whole training, which has no network to look at")
+        score = settings.own.score or "a loop of yours"
+        raise BadTask(f"key 'task.own': '{score}' is a whole training, which has no network to look at")
     return task

@@ -41,7 +41,10 @@ class OwnSettings:
         dimension: where the channels of those layers are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``; null finds them
             for each by the layer in front.
         score: instead of ``build``, a function called with (make_activation, seed, budget) that trains as it likes and
-            returns a number, lower is better; the budget is ``task.steps``.
+            returns a number, or a mapping with ``validation``, perhaps ``test``, and metrics; the budget is
+            ``task.steps``.
+        loop: instead of both, the training is a loop of the user's around ``actsearch.Study``.
+        direction: whether a lower or a higher ``score`` is better.
         chance: with ``score``, what a network that knows nothing gets: rewards begin there; null measures rewards
             by the scores of the baselines.
     """
@@ -58,6 +61,8 @@ class OwnSettings:
     shared: Literal["layer", "use"] = "layer"
     dimension: int | None = None
     score: str | None = None
+    loop: bool = False
+    direction: Literal["minimise", "maximise"] = "minimise"
     chance: float | None = None
 
     @property
@@ -70,14 +75,23 @@ class OwnSettings:
         """The user's file or module, empty if there is none."""
         return self.function.partition(":")[0]
 
+    @property
+    def sign(self) -> int:
+        """What a number of the user's is multiplied with to be a score: lower is better."""
+        return -1 if self.direction == "maximise" else 1
+
     def __post_init__(self) -> None:
-        """One of the two, written as it must be."""
+        """One of the three, written as it must be."""
         for name in ("build", "score"):
             text = getattr(self, name)
             if text is not None and text.count(":") != 1:
                 raise ValueError(f"key 'task.own.{name}': expected module:function or file.py:function, found '{text}'")
         if self.build and self.score:
             raise ValueError("keys 'task.own.build' and 'task.own.score' exclude each other: name one of them")
+        if self.loop and self.function:
+            raise ValueError(f"key 'task.own.loop': a loop of your own excludes '{self.function}': name one of them")
+        if self.direction == "maximise" and self.build:
+            raise ValueError("key 'task.own.direction': a loss (task.own.build) is minimised; metrics may be maximised")
 
 
 @dataclass(frozen=True, config=_STRICT)

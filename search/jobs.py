@@ -37,6 +37,8 @@ from actsearch.search.settings.sentences import BadSettings, differences
 from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trainings import Trainings
 
+OpenPool = Callable[[TaskSettings, PoolSettings, Vocabulary, Say], Pool]
+
 if TYPE_CHECKING:
     from actsearch.search.show.event_files import EventFiles
 
@@ -77,6 +79,7 @@ def launch(
     listener: Listener = silent,
     say: Say = unsaid,
     begin: Callable[[], None] = lambda: None,
+    pool: "OpenPool | None" = None,
 ) -> None:
     """Run a search in a directory; a run that is already there is gone on with.
 
@@ -86,6 +89,7 @@ def launch(
         listener: is told after every outcome.
         say: is told, once each, what the user should know before anything is trained.
         begin: is called when everything was checked and something is left to train.
+        pool: opens the workers; None opens those of the settings.
 
     Raises:
         BadSettings: the directory's run has other settings, or it is a file.
@@ -116,8 +120,9 @@ def launch(
         vocabulary = vocabulary_of(settings.space)
         if again or not store.fact(CLIMBED):
             task = decided(store, settings.task, say)
-            with open_pool(task, settings.pool, vocabulary, say) as pool, closing(_events(directory, store)) as events:
-                Search(settings, store, pool, listener, events.add).run()
+            workers = (pool or open_pool)(task, settings.pool, vocabulary, say)
+            with workers, closing(_events(directory, store)) as events:
+                Search(settings, store, workers, listener, events.add).run()
             add_costs(store, vocabulary)  # while no worker is busy
             store.describe({CLIMBED: "yes"})
         for further in settings.transfer:

@@ -28,9 +28,10 @@ DOORS = {
         "scripts/benchmarks/throughput.py",
         "scripts/studies/tuning.py",  # a sweep with Ray Tune
     },
+    "pandas": {"search/show/frames.py"},
     "tensorboardX": {"search/show/event_files.py"},
     "yaml": {"search/settings/reading.py"},
-    "sqlite3": {"search/memory/store.py", "search/memory/schema.py"},
+    "sqlite3": {"search/memory/store.py", "search/memory/schema.py", "search/memory/board.py"},
     "mnist1d": {"evaluators/data/mnist1d.py"},
     "sympy": {"grammar/symbolic.py"},
     "pickle": {"evaluators/data/cifar.py"},

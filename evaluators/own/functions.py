@@ -9,7 +9,7 @@ import functools
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -70,25 +70,45 @@ def _import(where: str, run: Callable[[], Any]) -> Any:
         raise BadOwnTask(f"'{where}' cannot be imported: {type(fault).__name__}: {fault}") from fault
 
 
-def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -> float:
-    """Return what the user's training returns for a candidate, lower is better; any real number.
+def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -> dict[str, float]:
+    """Return what the user's training returns for a candidate: ``validation`` and whatever else it tells.
+
+    One number is that of the validation split: it makes no claim of a test.
 
     Raises:
         BadOwnTask: it returns something else.
     """
-    found = find(settings.own.function)(make, seed, steps)
+    found, function = find(settings.own.function)(make, seed, steps), f"'{settings.own.function}'"
+    if not isinstance(found, Mapping):
+        return {"validation": number(found, f"{function} must return")}
+    if "validation" not in found:
+        keys = ", ".join(map(str, found)) or "nothing"
+        raise BadOwnTask(
+            f"{function} must return a number, or a mapping with 'validation', found a mapping with {keys}"
+        )
+    return {str(name): number(value, f"{function}: '{name}' must be") for name, value in found.items()}
+
+
+def number(found: Any, what: str) -> float:
+    """Return a number that was told, of Python, NumPy or torch.
+
+    Args:
+        found: what was told.
+        what: who must tell it, the beginning of a sentence.
+
+    Raises:
+        BadOwnTask: it is none.
+    """
     is_one_number = (isinstance(found, Tensor) and found.numel() == 1) or (
         isinstance(found, (np.generic, np.ndarray)) and found.size == 1
     )
-    number = found.item() if is_one_number else found
-    if isinstance(number, bool) or not isinstance(number, (int, float)):
-        raise BadOwnTask(
-            f"'{settings.own.function}' must return a number, lower is better, found {type(found).__name__}"
-        )
+    value = found.item() if is_one_number else found
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise BadOwnTask(f"{what} a number, found {type(found).__name__}")
     try:
-        return float(number)
+        return float(value)
     except OverflowError as fault:
-        raise BadOwnTask(f"'{settings.own.function}' returned a whole number that is too large for a float") from fault
+        raise BadOwnTask(f"{what} a number, found a whole one that is too large for a float") from fault
 
 
 def rehearse(settings: TaskSettings, make: MakeActivation) -> None:

@@ -5,6 +5,7 @@ Not here: the function itself and what it may return (``functions``).
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from actsearch.evaluators.activation import BUILT_IN, Activation
@@ -13,7 +14,7 @@ from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
 from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.settings import CompleteSettings
-from actsearch.evaluators.task import Task
+from actsearch.evaluators.task import BadTask, Task
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,20 @@ class WholeTraining(Task):
 
     def prepare(self) -> list[str]:
         """Find the function."""
-        own.find(self.settings.own.function)
+        if not self.settings.own.loop:
+            own.find(self.settings.own.function)
         return []
 
     def warm_up(self) -> None:
-        """Call the function once, so that it starts alike in every worker."""
+        """Call the function once, so that it starts alike in every worker.
+
+        Raises:
+            BadTask: the training is a loop of the user's, which no pool can run.
+        """
+        if self.settings.own.loop:
+            raise BadTask(
+                "key 'task.own.loop': this is trained by a loop of your own: for trial in actsearch.Study(RUN).trials()"
+            )
         own.find(self.settings.own.function)
         own.rehearse(self.settings, BUILT_IN.read("swish").make)
 
@@ -65,10 +75,33 @@ class WholeTraining(Task):
                 request.seed,
                 request.steps,
             )
-        seconds = time.perf_counter() - started
-        if not math.isfinite(found):
-            reason = f"'{self.settings.own.function}' returned {found}"
-            return Outcome(Status.DIVERGED, reason=reason, seconds=seconds, trained_by="own")
-        metrics = {"validation_loss": found} | ({"test_loss": found} if request.test else {})
-        metrics |= {NO_PART: 1.0} if freshness.had_no_part else {}
-        return Outcome(Status.SCORED, found, seconds=seconds, metrics=metrics, trained_by="own")
+        seconds, sign = time.perf_counter() - started, self.settings.own.sign
+        by = f"'{self.settings.own.function}' returned"
+        return told(found, sign, seconds, test=request.test, had_no_part=freshness.had_no_part, by=by)
+
+
+def told(
+    found: Mapping[str, float], sign: int, seconds: float, *, test: bool, had_no_part: bool, by: str,
+    diagnostics: Mapping[str, list[float]] | None = None,
+) -> Outcome:  # fmt: skip
+    """Return what became of a training of the user's own.
+
+    Args:
+        found: their numbers: ``validation``, ``test`` if anything was held out, and metrics by name.
+        sign: -1 where higher is better: scores are lower where they are better.
+        seconds: that it took.
+        test: whether their test data may be looked at.
+        had_no_part: whether the candidate had none in it.
+        by: who told it, before what was told that is not finite.
+        diagnostics: what else is known of it.
+    """
+    found = {name: value for name, value in found.items() if name != "test" or test}
+    losses = {f"{name}_loss": sign * found[name] for name in ("validation", "test") if name in found}
+    metrics = losses | {name: value for name, value in found.items() if name not in {"validation", "test"}}
+    wrong = next((name for name in ("validation", "test") if not math.isfinite(found.get(name, 0.0))), None)
+    if wrong:
+        what = "" if list(found) == ["validation"] else f"{wrong} "
+        return Outcome(Status.DIVERGED, reason=f"{by} {what}{found[wrong]}", seconds=seconds, trained_by="own")
+    metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    metrics |= {NO_PART: 1.0} if had_no_part else {}
+    return Outcome(Status.SCORED, losses["validation_loss"], "", seconds, metrics, dict(diagnostics or {}), "own")

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actsearch.jobs import describe, evaluate, export, launch, load, open_run, read
     from actsearch.search.ranking.leaderboard import Entry, Leaderboard
     from actsearch.search.settings.classes import SearchSettings
+    from actsearch.study import Study, Trial
 
 __version__ = metadata.version("actsearch")
 
@@ -28,7 +29,9 @@ _HOMES = {
     "Leaderboard": "search.ranking.leaderboard",
     "Primitive": "grammar.primitive",
     "SearchSettings": "search.settings.classes",
+    "Study": "study",
     "TaskSettings": "evaluators.settings",
+    "Trial": "study",
     "UserFault": "grammar.fault",
     "Vocabulary": "evaluators.activation",
     "describe": "jobs",
@@ -48,7 +51,9 @@ __all__ = [
     "Leaderboard",
     "Primitive",
     "SearchSettings",
+    "Study",
     "TaskSettings",
+    "Trial",
     "UserFault",
     "Vocabulary",
     "__version__",

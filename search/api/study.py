@@ -1,0 +1,275 @@
+"""A search around a training loop of your own: ask for trials, train each as you like, say what came of it.
+
+Not here: how trials are asked for and shared among processes (``search.trials``).
+"""
+
+import dataclasses
+import statistics
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from torch import Tensor, nn
+
+from actsearch.evaluators.activation import Activation
+from actsearch.evaluators.contained import seed_every_generator
+from actsearch.evaluators.layers import ActivationLayer
+from actsearch.evaluators.looks.diagnostics import learning_curve
+from actsearch.evaluators.outcome import Outcome, Request, Status, noise_seed
+from actsearch.evaluators.own.freshness import Freshness
+from actsearch.evaluators.own.functions import number
+from actsearch.evaluators.own.whole import told
+from actsearch.evaluators.settings import CompleteSettings
+from actsearch.grammar.fault import UserFault
+from actsearch.search.memory.board import presence
+from actsearch.search.memory.store import FILE_NAME, Store
+from actsearch.search.ranking.finding import find
+from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.reading import settings_of
+from actsearch.search.settings.space import vocabulary_of
+from actsearch.search.trials import requests_of
+
+if TYPE_CHECKING:
+    from actsearch.search.show.frames import DataFrame
+
+RECENT = 20  # reports whose mean says whether a trial is hopeless
+
+
+class Made:
+    """An activation of a trial: called with the number of channels it returns a layer, a torch module.
+
+    ``made(64)`` is for inputs ``(B, 64, ...)``, ``made(64, dimension=-1)`` for ``(B, T, 64)``.
+    """
+
+    def __init__(self, activation: Activation, freshness: Freshness) -> None:
+        self._activation, self._freshness, self.layers = activation, freshness, list[nn.Module]()
+        self.text, self.formula = activation.text, activation.formula
+
+    def __call__(self, channels: int, dimension: int | None = None) -> nn.Module:
+        """Return a layer with trainable parameters of its own, if the function has any."""
+        layer = self._freshness.watch(self._activation.make(channels, dimension))
+        self.layers.append(layer)
+        return layer
+
+    def __repr__(self) -> str:
+        """Return the expression."""
+        return self.text
+
+
+class Trial:
+    """One training that is wanted.
+
+    Attributes:
+        activation: makes the layers; see ``Made``.
+        seed: of this training: the global generators of torch, NumPy and Python are seeded with it when it begins.
+        steps: how long to train; higher rungs want more, in units of ``Study(steps=...)``.
+        test: whether a loss on held-out test data is wanted too; on the final rung alone.
+        stopped: whether it is hopeless or has diverged, so that the rest may be saved.
+    """
+
+    def __init__(
+        self, request: Request, activation: Activation, settings: CompleteSettings, finish: Callable[[Outcome], None]
+    ) -> None:
+        self.seed, self.steps, self.test = request.seed, request.steps, request.test
+        self._freshness, self._settings, self._finish = Freshness(), settings, finish
+        self.activation = Made(activation, self._freshness)
+        self._is_patient, self._losses, self._looked = request.patient, list[Tensor | float](), 0
+        self.outcome: Outcome | None = None
+        self.stopped, self._started = False, time.perf_counter()
+
+    def report(self, step: int, loss: "Tensor | float") -> None:
+        """Tell the training loss of a step: for the learning curve, and to end what is hopeless (``stopped``).
+
+        Args:
+            step: from 0.
+            loss: may stay on a GPU; it is looked at once, when hopelessness is decided (``task.stop_after``).
+        """
+        self._losses.append(loss.detach() if isinstance(loss, Tensor) else loss)
+        chance, after = self._settings.own.chance, round(self._settings.stop_after * self.steps)
+        is_due = not self._looked and after >= RECENT and step + 1 >= after
+        if is_due and chance is not None and not self._is_patient:
+            self._looked = step + 1
+            recent = statistics.fmean(map(float, self._losses[-RECENT:]))
+            self.stopped = recent > self._settings.stop_above * chance
+
+    def done(self, validation: "Tensor | float", test: "Tensor | float | None" = None, **metrics: float) -> None:
+        """Say what came of it.
+
+        Args:
+            validation: the loss on held-out data, by which is chosen; lower is better, or higher if the study says so.
+            test: that on data which choose nothing, kept where ``trial.test`` wants it alone; without it nothing is
+                claimed of a test.
+            metrics: further numbers, which are kept beside.
+
+        Raises:
+            UserFault: something is no number, or the trial was done before.
+        """
+        if self.outcome is not None:
+            raise UserFault("this trial is done already")
+        given = {"validation": validation} | ({} if test is None else {"test": test}) | metrics
+        found = {name: number(value, f"trial.done: '{name}' must be") for name, value in given.items()}
+        seconds, by = time.perf_counter() - self._started, "trial.done was told"
+        self._end(told(
+            found, self._settings.own.sign, seconds, test=self.test, had_no_part=self._freshness.had_no_part, by=by,
+            diagnostics=self._diagnostics(),
+        ))  # fmt: skip
+
+    def failed(self, reason: str) -> None:
+        """Say that it gave no score, and why."""
+        seconds = time.perf_counter() - self._started
+        self._end(Outcome(Status.CRASHED, reason=reason, seconds=seconds, trained_by="own"))
+
+    def _end(self, outcome: Outcome) -> None:
+        """Keep what came of it, at once: whatever happens next does not lose it."""
+        self.outcome = outcome
+        self._finish(outcome)
+
+    def _diagnostics(self) -> dict[str, list[float]]:
+        betas = [layer.beta.detach() for layer in self.activation.layers if isinstance(layer, ActivationLayer)
+                 and layer.beta is not None]  # fmt: skip
+        curve = learning_curve([float(loss) for loss in self._losses])
+        told = [float(v) for beta in betas for v in (beta.min(), beta.mean(), beta.max())]
+        return ({"learning_curve": curve} if curve else {}) | ({"betas": told} if told else {})
+
+    def __enter__(self) -> "Trial":
+        """Begin: seed every generator, and watch that the network starts afresh."""
+        seed_every_generator(noise_seed(self.seed))
+        self._freshness.__enter__()
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._freshness.__exit__()
+        if self.outcome is None and self.stopped:
+            reason = f"stopped after {self._looked} steps: hopeless by its training loss"
+            seconds = time.perf_counter() - self._started
+            self._end(Outcome(Status.STOPPED, reason=reason, seconds=seconds, trained_by="own"))
+
+
+class Study:
+    """A search around your own training loop, kept in a directory; the same study goes on where it was left.
+
+    Several processes may open the same study and take trials from it; none is given out twice.
+
+    Args:
+        run: the directory.
+        config: a YAML file with further settings: space, proposer, budget, ladder, final, baselines.
+        space: a set of primitives (``space.primitives``).
+        proposer: who proposes (``proposer.name``).
+        seed: of every draw.
+        children: behaviours to train in the search (``budget.children``).
+        steps: what ``trial.steps`` is in the search; rungs above want more.
+        direction: ``maximise`` where a higher number is better.
+        chance: what a network that knows nothing gets, for positive losses; without it rewards are measured by the
+            baselines.
+        changes: further settings, ``section.key=value``, as behind ``--set``.
+
+    Raises:
+        UserFault: a setting cannot be used.
+    """
+
+    def __init__(
+        self, run: str | Path, config: str | Path | None = None, *, space: str | None = None,
+        proposer: str | None = None, seed: int | None = None, children: int | None = None, steps: int | None = None,
+        direction: Literal["minimise", "maximise"] = "minimise", chance: float | None = None,
+        changes: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self.run = Path(run)
+        wanted = {
+            "space.primitives": space, "proposer.name": proposer, "seed": seed, "budget.children": children,
+            "task.steps": steps, "task.own.chance": chance,
+        }  # fmt: skip
+        told = [f"{key}={value}" for key, value in wanted.items() if value is not None]
+        loop = ["task.name=own", "task.own.loop=true", f"task.own.direction={direction}", "pool.kind=serial"]
+        self.settings: SearchSettings = settings_of(None if config is None else Path(config), [*told, *loop, *changes])
+        if self.settings.transfer:
+            raise UserFault("key 'transfer': a loop of your own trains on what it likes; leave the section out")
+
+    def trials(self, children: int | None = None) -> Generator[Trial, None, None]:
+        """Yield what is to be trained: baselines, candidates, then the ladder up to the final rung.
+
+        Each must be told ``trial.done(validation=...)`` or ``trial.failed(reason)`` before the next one; a loop that is
+        left early, or a process that dies, leaves its trial to the next one that asks.
+
+        Args:
+            children: behaviours to train in the search, instead of the study's own number.
+
+        Raises:
+            UserFault: the run has other settings, or a trial was not told what came of it.
+        """
+        settings = self.settings
+        if children is not None:
+            self.settings = settings = _with_children(settings, children)
+        vocabulary, task = vocabulary_of(settings.space), settings.completed().task
+        assert isinstance(task, CompleteSettings)
+        self.run.mkdir(parents=True, exist_ok=True)
+        with presence(self.run) as owner, closing(requests_of(settings, self.run, owner)) as requests:
+            for request, finish in requests:
+                trial = Trial(request, vocabulary.read(request.expression), task, finish)
+                with trial:
+                    yield trial
+                if trial.outcome is None:
+                    raise UserFault(
+                        f"the trial of '{request.expression}' ended without a word: call trial.done(validation=...), "
+                        "or trial.failed(reason)"
+                    )
+
+    def leaderboard(self) -> Leaderboard:
+        """Return the ranking, also while it is searched.
+
+        Raises:
+            UserFault: nothing was trained yet.
+        """
+        with Store(self.run) as store:
+            return leaderboard(store)
+
+    def top(self, count: int | None = None) -> "DataFrame":
+        """Return the ranking as a pandas DataFrame, best first, numbers in the direction of the study.
+
+        Args:
+            count: how many rows; None is all.
+        """
+        from actsearch.search.show.frames import frame  # noqa: PLC0415  pandas takes a second
+
+        every = frame(self.leaderboard(), self.settings.task.own.sign)
+        return every if count is None else every.head(count)
+
+    def module(
+        self, which: str = "found", channels: int = 1, dimension: int | None = None, *, learned: bool = False
+    ) -> nn.Module:
+        """Return one of the ranking as a torch module.
+
+        Args:
+            which: a position, ``found``, an id, a known name or an expression.
+            channels: of its input; 1 makes one parameter for the whole layer.
+            dimension: where the channels are.
+            learned: start at the mean of what was learned in its furthest rung, instead of as in the search.
+
+        Raises:
+            UserFault: the run has no such entry.
+        """
+        vocabulary = vocabulary_of(self.settings.space)
+        entry = find(self.leaderboard().entries, which, vocabulary)
+        layer = vocabulary.read(entry.expression).make(channels, dimension)
+        if learned and isinstance(layer, ActivationLayer) and layer.beta is not None:
+            records = entry.records[entry.furthest]
+            means = [value for record in records for value in record.outcome.diagnostics.get("betas", [])[1::3]]
+            if means:
+                layer.beta.data.fill_(statistics.fmean(means))
+        return layer
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether everything was trained."""
+        if not (self.run / FILE_NAME).exists():
+            return False
+        with Store(self.run) as store:
+            return bool(store.fact("finished"))
+
+
+def _with_children(settings: SearchSettings, children: int) -> SearchSettings:
+    return dataclasses.replace(settings, budget=dataclasses.replace(settings.budget, children=children))

@@ -1,0 +1,338 @@
+"""A search around a loop of one's own: trials are asked for and told, shared among processes, resumed, judged."""
+
+import itertools
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import actsearch
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.search.memory.board import Board, presence
+from actsearch.search.memory.store import Store
+
+SMALL = ("ladder=[]", "final={top: 2, seeds: 3}", "budget.batch=2", "proposer.name=random", "baselines=[relu, swish]")
+X = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
+Y = X[:, :2].prod(1)
+
+
+def train(trial: Any, steps: int = 5) -> tuple[float, float]:
+    net = nn.Sequential(nn.Linear(4, 8), trial.activation(8), nn.Linear(8, 1))
+    optimiser = torch.optim.Adam(net.parameters(), 1e-2)
+    for step in range(steps):
+        loss = (net(X[:40]).squeeze(1) - Y[:40]).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        trial.report(step, loss)
+    with torch.no_grad():
+        errors = (net(X).squeeze(1) - Y).square()
+    return float(errors[40:52].mean()), float(errors[52:].mean())
+
+
+def study(run: Path, *changes: str, **more: Any) -> actsearch.Study:
+    return actsearch.Study(run, children=6, steps=5, changes=(*SMALL, *changes), **more)
+
+
+def finish(run: Path, *changes: str, **more: Any) -> actsearch.Study:
+    found = study(run, *changes, **more)
+    with torch.random.fork_rng(devices=[]):
+        for trial in found.trials():
+            validation, test = train(trial)
+            trial.done(validation=validation, **({"test": test} if trial.test else {}))
+    return found
+
+
+def listed(found: actsearch.Study) -> pd.DataFrame:
+    """Return the ranking without what a clock measured."""
+    return found.top().drop(columns="cost")
+
+
+def test_a_loop_of_ones_own_is_a_whole_search(tmp_path: Path) -> None:
+    found = finish(tmp_path / "run")
+    assert found.is_finished
+    top = found.top()
+    finalists = top[top["rung"] == "final"]
+    assert len(finalists) == 4  # the two best and the two baselines
+    assert (finalists["seeds"] == 3).all()
+    assert top["score"].iloc[0] == pytest.approx(found.leaderboard().entries[0].mean(), rel=1e-12)
+    assert {"relu", "swish"} <= {name for names in top["known_as"] for name in names.split(", ")}
+    assert len(top[~top["baseline"]]) >= 6
+    curve = found.leaderboard().entries[0].records["final"][0].outcome.diagnostics["learning_curve"]
+    assert len(curve) == 5
+    layer = found.module("found", channels=8)
+    assert layer(torch.zeros(2, 8)).shape == (2, 8)
+
+
+def test_what_a_trial_wants_is_said(tmp_path: Path) -> None:
+    wanted = []
+    with torch.random.fork_rng(devices=[]):
+        for trial in study(tmp_path / "run").trials():
+            validation, _ = train(trial)
+            trial.done(validation=validation)
+            wanted.append((trial.steps, trial.test))
+    assert set(wanted) == {(5, False), (20, True)}
+    assert sum(test for _, test in wanted) == 12
+
+
+def test_the_same_seed_gives_the_same_list_and_another_one_another(tmp_path: Path) -> None:
+    tops = [listed(finish(tmp_path / str(n), seed=seed)) for n, seed in enumerate((0, 0, 1))]
+    assert tops[0].equals(tops[1])
+    assert list(tops[0]["score"]) != list(tops[2]["score"])
+
+
+def test_a_loop_that_was_left_goes_on_and_repeats_nothing(tmp_path: Path) -> None:
+    whole = listed(finish(tmp_path / "whole"))
+    told = 0
+    for most in (3, 4, None):
+        with torch.random.fork_rng(devices=[]):
+            trials = study(tmp_path / "parts").trials()
+            for trial in itertools.islice(trials, most):
+                validation, test = train(trial)
+                trial.done(validation=validation, **({"test": test} if trial.test else {}))
+                told += 1
+            trials.close()
+    assert listed(study(tmp_path / "parts")).equals(whole)
+    with Store(tmp_path / "whole") as store:
+        trained = [r for r in store.outcomes().values() if r.outcome.status is not Status.REJECTED]
+    assert told == len(trained)
+    assert next(study(tmp_path / "parts").trials(), None) is None
+
+
+def test_an_exception_in_the_loop_leaves_the_trial_to_the_next_one(tmp_path: Path) -> None:
+    seen: list[tuple[int, str]] = []
+
+    def fail() -> None:
+        for first in study(tmp_path / "run").trials():
+            seen.append((first.seed, repr(first.activation)))
+            raise ZeroDivisionError
+
+    with torch.random.fork_rng(devices=[]), pytest.raises(ZeroDivisionError):
+        fail()
+    with torch.random.fork_rng(devices=[]):
+        trials = study(tmp_path / "run").trials()
+        again = next(trials)
+        assert [(again.seed, repr(again.activation))] == seen
+        again.done(validation=1.0)
+        trials.close()
+
+
+def test_a_trial_that_is_not_told_of_is_said(tmp_path: Path) -> None:
+    with (
+        torch.random.fork_rng(devices=[]),
+        pytest.raises(actsearch.UserFault, match="ended without a word: call trial"),
+    ):
+        for _ in study(tmp_path / "run").trials():
+            pass
+
+
+def test_what_diverges_or_fails_is_an_outcome(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        for number, trial in enumerate(study(tmp_path / "run").trials()):
+            if number == 2:
+                trial.done(validation=float("nan"))
+            elif number == 3:
+                trial.failed("too large")
+            else:
+                trial.done(validation=train(trial)[0])
+    with Store(tmp_path / "run") as store:
+        outcomes = [record.outcome for record in store.outcomes().values()]
+    reasons = {outcome.status: outcome.reason for outcome in outcomes if outcome.score is None}
+    assert reasons[Status.DIVERGED] == "trial.done was told nan"
+    assert reasons[Status.CRASHED] == "too large"
+
+
+def test_numbers_of_every_kind_are_taken_and_nothing_else(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        trials = study(tmp_path / "run").trials()
+        trial = next(trials)
+        for wrong in ("0.3", None, True, torch.zeros(2)):
+            with pytest.raises(actsearch.UserFault, match="'validation' must be a number, found"):
+                trial.done(validation=wrong)  # type: ignore[arg-type]
+        trial.activation(4)(torch.zeros(2, 4))
+        trial.done(validation=torch.tensor(0.25), recall=0.5)
+        assert trial.outcome is not None
+        assert (trial.outcome.score, trial.outcome.metrics["recall"]) == (0.25, 0.5)
+        with pytest.raises(actsearch.UserFault, match="done already"):
+            trial.done(validation=1.0)
+        next(trials)
+        trials.close()
+
+
+def test_a_higher_number_may_be_better(tmp_path: Path) -> None:
+    def accuracies(run: Path) -> actsearch.Study:
+        found = study(run, direction="maximise")
+        with torch.random.fork_rng(devices=[]):
+            for trial in found.trials():
+                validation, test = train(trial)
+                trial.done(validation=-validation, test=-test)
+        return found
+
+    lowest, highest = finish(tmp_path / "loss").top(), accuracies(tmp_path / "minus").top()
+    assert list(lowest["expression"]) == list(highest["expression"])
+    assert list(lowest["score"].dropna()) == pytest.approx([-score for score in highest["score"].dropna()])
+    assert list(lowest["interval_low"].dropna()) == pytest.approx([-s for s in highest["interval_high"].dropna()])
+
+
+def test_a_hopeless_trial_is_stopped_where_chance_is_known(tmp_path: Path) -> None:
+    stopped = 0
+    with torch.random.fork_rng(devices=[]):
+        found = actsearch.Study(
+            tmp_path / "run", children=4, steps=100, chance=1.0, changes=(*SMALL, "task.stop_after=0.3")
+        )
+        for trial in found.trials():
+            for step in range(40):
+                trial.report(step, torch.tensor(2.0))
+                if trial.stopped:
+                    break
+            else:
+                trial.done(validation=2.0)
+            stopped += trial.stopped
+    assert stopped >= 4  # the candidates; baselines are patient
+    with Store(tmp_path / "run") as store:
+        reasons = {r.outcome.reason for r in store.outcomes().values() if r.outcome.status is Status.STOPPED}
+    assert reasons == {"stopped after 30 steps: hopeless by its training loss"}
+
+
+def test_a_network_that_is_made_once_is_refused(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        body = nn.Linear(4, 8)
+
+    def go_on() -> None:
+        for trial in study(tmp_path / "run").trials():
+            optimiser = torch.optim.SGD(body.parameters(), 0.1)
+            trial.activation(8)(body(X)).square().mean().backward()
+            optimiser.step()
+            trial.done(validation=1.0)
+
+    with torch.random.fork_rng(devices=[]), pytest.raises(RuntimeError, match="goes on from an earlier child"):
+        go_on()
+
+
+def test_wrong_settings_are_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(actsearch.UserFault, match="did you mean 'reinforce'"):
+        actsearch.Study(tmp_path / "run", proposer="reinforc")
+    with pytest.raises(actsearch.UserFault, match="key 'transfer'"):
+        actsearch.Study(tmp_path / "run", "configs/quickstart.yaml")
+    finish(tmp_path / "run")
+    with pytest.raises(actsearch.UserFault, match="was started with other settings"):
+        next(study(tmp_path / "run", "seed=5").trials())
+
+
+def test_the_command_says_that_a_loop_trains_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from actsearch.search.command_line import main  # noqa: PLC0415
+
+    with pytest.raises(SystemExit) as ended:
+        main(["search", "configs/quickstart.yaml", "--set", "transfer=[]", "--run", str(tmp_path / "run"),
+              "--set", "task={name: own, own: {loop: true}}", "--set", "pool.kind=serial"])  # fmt: skip
+    assert ended.value.code == 2
+    assert "for trial in actsearch.Study(RUN).trials()" in capsys.readouterr().err.replace("\n", " ")
+
+
+# ---- several processes ----
+
+PROGRAM = """
+import sys
+import torch
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from tests.test_study import study, train
+
+for trial in study(Path(sys.argv[1])).trials():
+    validation, test = train(trial)
+    trial.done(validation=validation, **({{"test": test}} if trial.test else {{}}))
+    print(trial.seed, trial.activation, trial.steps, flush=True)
+"""
+
+
+def _start(run: Path) -> subprocess.Popen[str]:
+    program = PROGRAM.format(root=str(Path.cwd()))
+    return subprocess.Popen(
+        [sys.executable, "-c", program, str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_two_processes_share_a_study_and_none_trains_what_the_other_does(tmp_path: Path) -> None:
+    whole = listed(finish(tmp_path / "alone"))
+    processes = [_start(tmp_path / "run") for _ in range(2)]
+    answers = [process.communicate(timeout=300) for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], [errors for _, errors in answers]
+    said = [lines.splitlines() for lines, _ in answers]
+    assert len(set(said[0]) & set(said[1])) == 0
+    assert len(said[0]) + len(said[1]) == len({*said[0], *said[1]})
+    assert listed(study(tmp_path / "run")).equals(whole)
+
+
+def test_what_a_killed_process_had_taken_is_trained_by_another(tmp_path: Path) -> None:
+    process = _start(tmp_path / "run")
+    assert process.stdout is not None
+    process.stdout.readline()
+    process.kill()
+    process.communicate()
+    assert listed(finish(tmp_path / "run")).equals(listed(finish(tmp_path / "alone")))
+
+
+def _open(directory: Path, together: Any, told: Any) -> None:
+    together.wait()
+    try:
+        Board(directory).close()
+        told.put("")
+    except Exception as fault:  # whatever it is
+        told.put(repr(fault))
+
+
+def test_a_board_is_made_by_several_processes_at_once(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    together, told = context.Barrier(3), context.Queue()
+    processes = [context.Process(target=_open, args=(tmp_path, together, told)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    assert [told.get(timeout=120) for _ in processes] == ["", "", ""]
+    for process in processes:
+        process.join()
+
+
+def test_a_board_gives_each_request_to_one_owner(tmp_path: Path) -> None:
+    board = Board(tmp_path)
+    requests = [Request("relu", seed, 5) for seed in range(3)]
+    board.offer(requests)
+    board.offer(requests)
+    taken = [board.take(owner) for owner in ("a", "b", "a", "b")]
+    assert taken == [*requests, None]
+    board.finish(requests[0], Outcome(Status.SCORED, 0.5, metrics={"recall": 1.0}))
+    assert board.finished(requests) == {0: Outcome(Status.SCORED, 0.5, metrics={"recall": 1.0})}
+    board.give_back("a")
+    assert board.take("c") == requests[2]
+    board.forget(requests)
+    assert board.take("c") is None
+    board.close()
+
+
+def _take(directory: Path, told: Any) -> None:
+    with presence(directory) as owner:
+        board = Board(directory)
+        told.put(board.take(owner))
+        told.get()  # never comes: the process is killed
+
+
+def test_a_request_of_a_dead_process_is_offered_again_and_one_of_a_living_one_is_not(tmp_path: Path) -> None:
+    board, context = Board(tmp_path), multiprocessing.get_context("spawn")
+    board.offer([Request("relu", 0, 5)])
+    with presence(tmp_path) as mine:
+        told = context.Queue()
+        process = context.Process(target=_take, args=(tmp_path, told))
+        process.start()
+        assert told.get(timeout=120) == Request("relu", 0, 5)
+        board.recall_the_dead(mine)
+        assert board.take(mine) is None
+        process.kill()
+        process.join()
+        board.recall_the_dead(mine)
+        assert board.take(mine) == Request("relu", 0, 5)
+    board.close()
