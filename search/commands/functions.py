@@ -162,7 +162,9 @@ def evaluate(
 ) -> None:
     """Score EXPRESSIONS, such as "mul(x,sigmoid(x))" or gelu, without a search."""
     from actsearch.evaluators.activation import BASELINES
+    from actsearch.evaluators.registry import resolve
     from actsearch.search import jobs
+    from actsearch.search.ranking.measure import measure_of
     from actsearch.search.settings.reading import settings_of
     from actsearch.search.settings.space import vocabulary_of
     from actsearch.search.show import display
@@ -180,5 +182,7 @@ def evaluate(
     if as_json:
         print_json([display.evaluation_facts(evaluation) for evaluation in evaluations])
     else:
-        display.console().print(display.evaluation_table(evaluations))
+        display.console().print(
+            display.evaluation_table(evaluations, measure_of(settings.task, resolve(settings.task).unit))
+        )
     check_scored(outcome for evaluation in evaluations for outcome in evaluation.outcomes)

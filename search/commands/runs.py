@@ -41,6 +41,7 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     from actsearch.evaluators.registry import resolve
     from actsearch.search import jobs
     from actsearch.search.memory.records import FINAL
+    from actsearch.search.ranking.measure import Measure
     from actsearch.search.settings.reading import load_settings
     from actsearch.search.show import display
 
@@ -53,7 +54,7 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
         if slow := resolve(settings.task).slow_because:
             console.print(slow)
 
-    jobs.launch(settings, directory, display.ProgressLine(console), say, begin)
+    jobs.launch(settings, directory, display.ProgressLine(console, Measure(sign=settings.task.own.sign)), say, begin)
     console.print()
     board, program = _board(directory), called()
     _print_ranking(
@@ -65,7 +66,8 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     run_name = shlex.quote(str(directory))
     print(f"\nlook further:  {program} top {run_name} -n 50")
     print(f"one candidate: {program} show {run_name} 1")
-    print(f"elsewhere:     {program} transfer {run_name} --task mnist1d_mlp")
+    if settings.task.name != "own":
+        print(f"elsewhere:     {program} transfer {run_name} --task mnist1d_mlp")
     print(f"export it:     {program} export {run_name} found -o activation.py")
 
 
@@ -73,7 +75,7 @@ def _print_ranking(board: "Leaderboard", shown: "Sequence[Entry]", title: str) -
     from actsearch.search.show import display, run_tables
 
     console = display.console()
-    console.print(run_tables.ranking_table(shown, title))
+    console.print(run_tables.ranking_table(board, shown, title))
     for remark in run_tables.remarks(board):
         console.print(remark, markup=False)
 
@@ -90,7 +92,7 @@ def top(run: Path, count: int, found: bool, as_json: bool) -> None:
     board = _board(run)
     shown = [entry for entry in board.entries if entry.found or not found][:count]
     if as_json:
-        print_json([entry_tables.entry_facts(entry) for entry in shown])
+        print_json([entry_tables.entry_facts(entry, board.measure()) for entry in shown])
     elif board.entries:
         _print_ranking(board, shown, f"{run}: {board.counted}")
     else:
@@ -108,9 +110,10 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     from actsearch.search.show import display, entry_tables
 
     vocabulary = vocabulary_with(config)
-    entry = find(_board(run).entries, which, vocabulary)
+    board = _board(run)
+    entry, measure = find(board.entries, which, vocabulary), board.measure()
     if as_json:
-        print_json(entry_tables.entry_facts(entry))
+        print_json(entry_tables.entry_facts(entry, measure))
         return
     console = display.console()
     known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
@@ -120,8 +123,8 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     if entry.twins:
         console.print(f"twins: {'  '.join(entry.twins)}", markup=False)
     if entry.against:
-        console.print(entry_tables.comparison_table(entry))
-    console.print(entry_tables.outcome_table(entry))
+        console.print(entry_tables.comparison_table(entry, measure))
+    console.print(entry_tables.outcome_table(entry, measure))
     for table in entry_tables.diagnostic_tables(entry):
         console.print(table)
     if activation.expression is not None:

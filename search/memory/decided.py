@@ -14,6 +14,7 @@ from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import CompleteSettings, TaskSettings
 from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import UserFault
+from actsearch.search.memory.records import UNIT
 from actsearch.search.memory.schema import data_fact
 from actsearch.search.memory.store import Store
 
@@ -56,6 +57,8 @@ def decided(store: Store, settings: TaskSettings, say: Say) -> CompleteSettings:
         NotTheSame: the run was begun with the kernel and there is none now, or with other data.
     """
     task = resolve(settings)
+    if task.unit and store.fact(UNIT) is None:
+        store.describe({UNIT: task.unit})
     _same_versions(store, say)
     _same_data(store, task)
     if not task.takes_kernel:

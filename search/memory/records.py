@@ -7,6 +7,7 @@ from actsearch.evaluators.printable import printable
 from actsearch.evaluators.settings import CompleteSettings
 
 SEARCH, FINAL = "search", "final"
+UNIT = "unit"  # the fact of a run: what the scores of an own network are in
 """The first rung and the last of the ladder; those between are ``rung 1`` and on, later ones are other tasks."""
 
 

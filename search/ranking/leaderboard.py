@@ -14,8 +14,9 @@ from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import Outcome, Status
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.rows.known import names_by_fingerprint
-from actsearch.search.memory.records import FINAL, Behaviour, Record, Rung
+from actsearch.search.memory.records import FINAL, SEARCH, UNIT, Behaviour, Record, Rung
 from actsearch.search.memory.store import Store
+from actsearch.search.ranking.measure import NATS, Measure, measure_of
 from actsearch.search.ranking.significance import (
     Comparison,
     Tally,
@@ -118,11 +119,17 @@ class Leaderboard:
         entries: every behaviour that has an outcome, best first.
         rungs: how they were trained.
         missing: why finalists could not be told apart, where there were too few seeds for any test.
+        unit: that an own network's scores are in, as the run keeps it; None where it keeps none.
     """
 
     entries: list[Entry]
     rungs: list[Rung]
     missing: str
+    unit: str | None = None
+
+    def measure(self, rung: str = SEARCH) -> Measure:
+        """Return what the scores of a rung are, the search's where it is not named."""
+        return next((measure_of(one.task, self.unit) for one in self.rungs if one.name == rung), NATS)
 
     @property
     def counted(self) -> str:
@@ -170,7 +177,7 @@ def leaderboard(store: Store) -> Leaderboard:
         )
         for position, entry in enumerate(sorted(entries, key=lambda e: _order(e, means)), start=1)
     ]
-    return Leaderboard(done, rungs, ranks.missing)
+    return Leaderboard(done, rungs, ranks.missing, store.fact(UNIT))
 
 
 def _of(comparisons: Mapping[str, Mapping[str, Comparison]], entry: Entry) -> dict[str, Comparison]:

@@ -16,6 +16,7 @@ from rich.text import Text
 from actsearch.grammar.behaviour.census import Census
 from actsearch.search.jobs import Evaluation
 from actsearch.search.progress import Progress
+from actsearch.search.ranking.measure import NATS, Measure
 
 PAGE_WIDTH = 170
 ENOUGH = 4  # reports before a time is estimated
@@ -31,8 +32,8 @@ def console() -> Console:
 class ProgressLine:
     """Shows progress: one line that changes in a terminal, a line every few seconds elsewhere."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, measure: Measure = NATS) -> None:
+        self.console, self.measure = console, measure
         self.started = self.printed = 0.0
         self.first: Progress | None = None
         self.last = 0.0  # when the last report came
@@ -60,7 +61,9 @@ class ProgressLine:
             self.console.print(line, markup=False, soft_wrap=True)
 
     def _line(self, progress: Progress, now: float) -> str:
-        best = f"best {progress.best_score:.3f} {progress.best}" if progress.best else "no score yet"
+        best = (
+            f"best {self.measure.shown(progress.best_score):.3f} {progress.best}" if progress.best else "no score yet"
+        )
         # without the longest pause, in which the controller warmed up or workers started: it does not come again
         behind = progress.steps - (self.first.steps if self.first else 0) - self.pause[1]
         if behind > 0 and self.reports >= ENOUGH:
@@ -92,22 +95,26 @@ def evaluation_facts(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def evaluation_table(evaluations: Sequence[Evaluation]) -> Table:
+def evaluation_table(evaluations: Sequence[Evaluation], measure: Measure = NATS) -> Table:
     """Return evaluations, best first; failed ones last with their reason."""
     table = Table(
         "expression",
-        "loss",
+        measure.noun,
         "accuracy",
         "each seed",
         box=box.SIMPLE_HEAD,
-        caption="loss in nats, lower is better; ± standard error",
+        caption=f"{measure.sentence}; ± standard error",
     )
     facts = [evaluation_facts(evaluation) for evaluation in evaluations]
     for row in sorted(facts, key=lambda row: (row["loss"] is None, row["loss"] or 0.0)):
         error = "" if row["loss_error"] is None else f" ±{row['loss_error']:.4f}"
-        loss = next(filter(None, row["reasons"]), "") if row["loss"] is None else f"{row['loss']:.4f}{error}"
+        loss = (
+            next(filter(None, row["reasons"]), "")
+            if row["loss"] is None
+            else f"{measure.shown(row['loss']):.4f}{error}"
+        )
         accuracy = "" if row["accuracy"] is None else f"{row['accuracy']:.1%}"
-        seeds = " ".join("failed" if score is None else f"{score:.3f}" for score in row["scores"])
+        seeds = " ".join("failed" if score is None else f"{measure.shown(score):.3f}" for score in row["scores"])
         table.add_row(row["expression"], loss, accuracy, seeds)
     return table
 

@@ -9,8 +9,9 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from actsearch.search.memory.records import FINAL
+from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.leaderboard import Entry
+from actsearch.search.ranking.measure import NATS, Measure
 from actsearch.search.ranking.significance import Tally
 
 LAYER_FACTS = (
@@ -19,8 +20,8 @@ LAYER_FACTS = (
 TASKS = "tasks: wins, ties, losses (p)"
 
 
-def entry_facts(entry: Entry) -> dict[str, Any]:
-    """Return an entry as plain values."""
+def entry_facts(entry: Entry, measure: Measure = NATS) -> dict[str, Any]:
+    """Return an entry as plain values; losses are lower where they are better, ``score`` is the user's own number."""
     interval = entry.interval()
     return {
         "position": entry.position,
@@ -30,6 +31,9 @@ def entry_facts(entry: Entry) -> dict[str, Any]:
         "names": list(entry.names),
         "baseline": entry.baseline,
         "twins": list(entry.twins),
+        "unit": measure.unit,
+        "higher_is_better": measure.sign < 0,
+        "score": None if (mean := entry.mean()) is None else measure.shown(mean),
         "loss": entry.mean(),
         "loss_interval": interval,
         "validation_loss": entry.mean(FINAL, "validation_loss"),
@@ -59,12 +63,16 @@ def entry_facts(entry: Entry) -> dict[str, Any]:
     }
 
 
-def outcome_table(entry: Entry) -> Table:
+def outcome_table(entry: Entry, measure: Measure = NATS) -> Table:
     """Return what every seed of one entry gave."""
-    names = ("rung", "seed", "steps", "status", "loss", "accuracy", "test loss", "test accuracy", "seconds")
+    noun = measure.noun
+    names = ("rung", "seed", "steps", "status", noun, "accuracy", f"test {noun}", "test accuracy", "seconds")
     table = Table(*names, box=box.SIMPLE_HEAD)
+    ladder = {rung for rung in entry.records if rung in {SEARCH, FINAL} or rung.startswith("rung ")}
     for found in entry_facts(entry)["outcomes"]:
-        numbers = [found["score"], *map(found.get, ("validation_accuracy", "test_loss", "test_accuracy"))]
+        sign = measure.sign if found["rung"] in ladder else 1
+        losses = [None if found.get(name) is None else sign * found[name] for name in ("score", "test_loss")]
+        numbers = [losses[0], found.get("validation_accuracy"), losses[1], found.get("test_accuracy")]
         status = found["status"] + (f": {found['reason']}" if found["reason"] else "")
         cells = ["" if number is None else f"{number:.4f}" for number in numbers]
         start = (found["rung"], str(found["seed"]), str(found["steps"]), status)
@@ -72,15 +80,16 @@ def outcome_table(entry: Entry) -> Table:
     return table
 
 
-def comparison_table(entry: Entry) -> Table:
+def comparison_table(entry: Entry, measure: Measure = NATS) -> Table:
     """Return how a finalist compares with the references, on its own task and over all."""
     table = Table("against", "pairs", "difference (95 %)", "effect", "ties", "p", "p, Holm", TASKS,
                   box=box.SIMPLE_HEAD)  # fmt: skip
     for name, one in entry.against.items():
         tested = (one.missing, "") if one.p_value is None else (f"{one.p_value:.3g}", f"{one.corrected:.3g}")
+        low, high = measure.ends(one.interval)
         table.add_row(
-            name, str(one.pairs), f"{one.difference:+.4f} ({one.interval[0]:+.4f}, {one.interval[1]:+.4f})",
-            f"{one.effect:+.2f}", str(one.ties), *tested, tally_cell(entry.across.get(name)),
+            name, str(one.pairs), f"{measure.shown(one.difference):+.4f} ({low:+.4f}, {high:+.4f})",
+            f"{measure.shown(one.effect):+.2f}", str(one.ties), *tested, tally_cell(entry.across.get(name)),
         )  # fmt: skip
     return table
 
@@ -95,15 +104,17 @@ def diagnostic_tables(entry: Entry) -> list[Table]:
     found = entry.records[entry.furthest][-1].outcome.diagnostics
     if not found:
         return []
-    curve = " ".join(f"{loss:.3g}" for loss in found["learning_curve"])
+    curve = " ".join(f"{loss:.3g}" for loss in found.get("learning_curve", []))
     layers = Table("activation layer", *(name.replace("_", " ") for name in LAYER_FACTS), "beta: least, mean, most",
                    box=box.SIMPLE_HEAD, title=f"training loss: {curve}")  # fmt: skip
     betas = found.get("betas", [])
-    for number in range(len(found[LAYER_FACTS[0]])):
+    for number in range(max(len(found.get(LAYER_FACTS[0], [])), len(betas) // 3)):
         layers.add_row(
-            str(number + 1), *(f"{found[name][number]:.3g}" for name in LAYER_FACTS),
+            str(number + 1), *(f"{found[name][number]:.3g}" if name in found else "" for name in LAYER_FACTS),
             " ".join(f"{beta:.3g}" for beta in betas[3 * number : 3 * number + 3]),
         )  # fmt: skip
+    if "gradient_norm_end" not in found:  # a loop of the user's does not tell them
+        return [layers]
     columns = map(str, range(1, len(found["gradient_norm_end"]) + 1))
     gradients = Table("gradient norm by weight", *columns, box=box.SIMPLE_HEAD)
     for name in ("start", "end"):

@@ -12,37 +12,50 @@ from rich.table import Table
 
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.leaderboard import REFERENCES, Entry, Leaderboard, fair_means
+from actsearch.search.ranking.measure import Measure
 from actsearch.search.ranking.rung_facts import agreements, facts
 from actsearch.search.ranking.significance import Comparison, shared_seeds
 from actsearch.search.show.entry_tables import TASKS, tally_cell
 
 CAPTION = (
-    "losses in nats, lower is better. Finalists: mean test loss over fresh seeds, ± 95 % interval; rank: what paired\n"
-    "tests leave open; against ReLU and Swish: mean difference by seed, exact signed-rank p (Holm); cost: value and\n"
-    "gradient in torch, times ReLU's; size: nodes; *: on the Pareto front of loss and that.\n"
-    "Others: in the order of their furthest rung and their validation loss there"
+    "{}. Finalists: mean over fresh seeds on the {} split, ± 95 % interval; rank:\n"
+    "what paired tests leave open; against ReLU and Swish: mean difference by seed, exact signed-rank p (Holm); cost: value\n"
+    "and gradient in torch, times ReLU's; size: nodes; *: on the Pareto front of {} and that.\n"
+    "Others: in the order of their furthest rung and their validation {} there"
 )
 
 
-def ranking_table(entries: Sequence[Entry], title: str) -> Table:
-    """Return the ranked list as a table."""
-    table = Table(title=title, box=box.SIMPLE_HEAD, caption=CAPTION, caption_justify="left")
+def ranking_table(board: Leaderboard, entries: Sequence[Entry], title: str) -> Table:
+    """Return some of a ranked list as a table."""
+    measure = board.measure()
+    noun, judged = measure.noun, "test" if is_held_out(board) else "validation"
+    caption = CAPTION.format(measure.sentence, judged, noun, noun)
+    table = Table(title=title, box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
     for name, justify in (
         ("position", "right"), ("rank", "right"), ("id", "left"), ("expression", "left"), ("known as", "left"),
-        ("loss", "right"), ("accuracy", "right"), *((f"against {name}", "right") for name in REFERENCES),
-        ("cost", "right"), ("size", "right"), ("search loss", "right"),
+        (noun, "right"), ("accuracy", "right"), *((f"against {name}", "right") for name in REFERENCES),
+        ("cost", "right"), ("size", "right"), (f"search {noun}", "right"),
     ):  # fmt: skip
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for entry in entries:
-        accuracy = entry.mean(FINAL, "test_accuracy")
+        accuracy = entry.mean(FINAL, f"{judged}_accuracy")
         table.add_row(
             str(entry.position), _ranks(entry), entry.fingerprint[:8], entry.expression,
-            ", ".join(entry.names) + (" (baseline)" if entry.baseline else ""), _loss(entry),
-            "" if accuracy is None else f"{accuracy:.1%}", *(_against(entry.against.get(name)) for name in REFERENCES),
+            ", ".join(entry.names) + (" (baseline)" if entry.baseline else ""), _loss(entry, measure),
+            "" if accuracy is None else f"{accuracy:.1%}",
+            *(_against(entry.against.get(name), measure) for name in REFERENCES),
             "" if entry.cost is None else f"{entry.cost.against_relu:.1f}{_star(entry, 'cost')}",
-            "" if entry.size is None else f"{entry.size}{_star(entry, 'size')}", _searched(entry),
+            "" if entry.size is None else f"{entry.size}{_star(entry, 'size')}", _searched(entry, measure),
         )  # fmt: skip
     return table
+
+
+def is_held_out(board: Leaderboard) -> bool:
+    """Whether finalists are judged by test data, which chose nothing; true while there are none."""
+    outcomes = [
+        r.outcome for entry in board.entries for r in entry.records.get(FINAL, ()) if r.outcome.score is not None
+    ]
+    return not outcomes or any("test_loss" in outcome.metrics for outcome in outcomes)
 
 
 def _star(entry: Entry, front: str) -> str:
@@ -56,7 +69,7 @@ def _ranks(entry: Entry) -> str:
     return str(low) if low == high else f"{low}-{high}"
 
 
-def _loss(entry: Entry) -> str:
+def _loss(entry: Entry, measure: Measure) -> str:
     furthest = entry.furthest
     if furthest != SEARCH and entry.failures(furthest):
         return f"{entry.failures(furthest)} of {len(entry.records[furthest])} seeds failed"
@@ -64,25 +77,35 @@ def _loss(entry: Entry) -> str:
     if mean is None or furthest == SEARCH:
         return ""
     if furthest != FINAL:
-        return f"{furthest}: {mean:.4f}"
-    return f"{mean:.4f}" + (f" ±{interval[1] - mean:.4f}" if interval else "")
+        return f"{furthest}: {measure.shown(mean):.4f}"
+    return f"{measure.shown(mean):.4f}" + (f" ±{interval[1] - mean:.4f}" if interval else "")
 
 
-def _searched(entry: Entry) -> str:
+def _searched(entry: Entry, measure: Measure) -> str:
     outcome = entry.records[SEARCH][0].outcome if SEARCH in entry.records else None
-    return "" if outcome is None else outcome.status.value if outcome.score is None else f"{outcome.score:.4f}"
+    return (
+        ""
+        if outcome is None
+        else outcome.status.value
+        if outcome.score is None
+        else f"{measure.shown(outcome.score):.4f}"
+    )
 
 
-def _against(found: Comparison | None) -> str:
+def _against(found: Comparison | None, measure: Measure) -> str:
     if found is None:
         return ""
-    return f"{found.difference:+.4f}" + ("" if found.corrected is None else f" p {found.corrected:.2g}")
+    return f"{measure.shown(found.difference):+.4f}" + ("" if found.corrected is None else f" p {found.corrected:.2g}")
 
 
 def remarks(board: Leaderboard) -> list[str]:
     """Return what must be said besides the table: tests that were not possible, seeds that failed, that all failed."""
     finalists = [entry for entry in board.entries if FINAL in entry.records]
     found = _unfinished(board, finalists)
+    if finalists and not is_held_out(board):
+        found.append(
+            "nothing was held out for judging: finalists are ranked by the validation data, which chose them too"
+        )
     found += [f"ranks: {board.missing}"] if board.missing and finalists else []
     for name in REFERENCES:
         missing = {entry.against[name].missing for entry in finalists if name in entry.against} - {""}
@@ -120,15 +143,20 @@ def transfer_table(board: Leaderboard, rung: str) -> Table:
     Where seeds were added for some alone, the order is that over the seeds that all share.
     """
     trained = [entry for entry in board.entries if rung in entry.records]
-    means = fair_means(trained, rung)
-    names = ("expression", "known as", f"loss on {rung} (95 %)", "seeds", "rank at home")
+    means, measure = fair_means(trained, rung), board.measure(rung)
+    names = ("expression", "known as", f"{measure.noun} on {rung} (95 %)", "seeds", "rank at home")
     table = Table(*names, *(f"against {name}, {TASKS}" for name in REFERENCES), box=box.SIMPLE_HEAD)
     for entry in sorted(trained, key=lambda e: means.get(e.fingerprint, math.inf)):
         mean, interval = entry.mean(rung), entry.interval(rung)
-        loss = f"{entry.failures(rung)} of {len(entry.records[rung])} seeds failed" if mean is None else f"{mean:.4f}"
+        loss = (
+            f"{entry.failures(rung)} of {len(entry.records[rung])} seeds failed"
+            if mean is None
+            else f"{measure.shown(mean):.4f}"
+        )
+        ends = measure.ends(interval) if interval else None
         table.add_row(
             entry.expression, ", ".join(entry.names),
-            loss + (f" ({interval[0]:.4f}, {interval[1]:.4f})" if interval else ""), str(len(entry.records[rung])),
+            loss + (f" ({ends[0]:.4f}, {ends[1]:.4f})" if ends else ""), str(len(entry.records[rung])),
             _ranks(entry),
             *(tally_cell(entry.across.get(name)) for name in REFERENCES),
         )  # fmt: skip
