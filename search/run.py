@@ -14,7 +14,8 @@ from actsearch.search.ladder import best, climbing, rungs
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import Key, StoredProposal
 from actsearch.search.memory.store import Store
-from actsearch.search.progress import Goal, Listener, Log, Meter, silent, unlogged
+from actsearch.search.plan import goals
+from actsearch.search.progress import Listener, Log, Meter, silent, unlogged
 from actsearch.search.proposers.knowledge import knowledge_of
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
@@ -43,7 +44,7 @@ class Search:
         self.vocabulary = vocabulary_of(settings.space)
         self.rungs = rungs(settings.task, settings.ladder, settings.final)
         store.add_rungs(self.rungs)
-        self.meter = Meter(self._goals(), listener)
+        self.meter = Meter(goals(settings, self.rungs), listener)
         share = settings.space.share_twins
         self.behaviours = Behaviours(store.behaviours(), share, store.proposed())
         self.trainings = Trainings(store, pool, settings.seed, self.behaviours, self.vocabulary, self.meter)
@@ -51,15 +52,6 @@ class Search:
         self.task = resolve(settings.task)
         describe = knowledge_of(self.task, settings.seed)
         self.proposer = build_proposer(settings.proposer, self.space, settings.seed, describe)
-
-    def _goals(self) -> dict[str, Goal]:
-        """Return how many children each rung will train, if all that are searched get a score."""
-        going, goals, known = self.settings.budget.children, {}, len(self.settings.baselines)
-        for height, rung in enumerate(self.rungs):
-            if height:
-                going = climbing(self.settings.ladder, self.settings.final, height, going)
-            goals[rung.name] = Goal((going + known) * rung.seeds, rung.task.steps, known * rung.seeds)
-        return goals
 
     def run(self) -> None:
         """Search, then let the best climb the ladder; what the store already holds is passed over."""

@@ -27,6 +27,7 @@ from actsearch.evaluators.own.trial import EXAMPLES, loss_of
 from actsearch.evaluators.own.twice import check_builds, check_repeats
 from actsearch.evaluators.settings import CompleteSettings
 
+LAYERS = {kind.replace("_", "") for kind in KINDS}
 DRAWS = 64  # at most, of a network that leaves layers out at random in training
 
 
@@ -191,6 +192,13 @@ def _of_the_data(settings: CompleteSettings, given: Problem) -> Iterator[str]:
 def _calls_of_its_own(given: Problem, model: Owned, batch: Split) -> Iterator[str]:
     """Say which activations the network calls as functions and that are not replaced: they stay what they are."""
     counts: collections.Counter[str] = collections.Counter()
+    layers = collections.Counter(
+        type(layer).__name__ for layer in model.model.modules()
+        if type(layer).__module__ == "torch.nn.modules.activation" and type(layer).__name__.lower() in LAYERS
+    )  # fmt: skip
+    for name, number in layers.items():
+        kept = "a layer" if number == 1 else f"{number} layers"
+        yield f"the network keeps {kept} {name}, which task.own.replace does not name"
 
     def count(name: str) -> Callable[[Tensor, Site, Callable[[], Any]], Any]:
         def instead(_: Tensor, __: Site, meant: Callable[[], Any]) -> Any:

@@ -23,8 +23,11 @@ from actsearch.search.commands.shared import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from actsearch.evaluators.activation import Activation, Vocabulary
     from actsearch.search.ranking.leaderboard import Entry, Leaderboard
+    from actsearch.search.settings.classes import SearchSettings
 
 
 run_argument = click.argument("run", metavar="RUN", type=PATH)
@@ -35,12 +38,16 @@ NOTHING_YET = "nothing was trained yet; look again in some seconds"
 @click.command(cls=Command)
 @click.argument("config", type=PATH)
 @click.option("--run", type=PATH, help="Where to keep the run. [default: runs/NAME OF CONFIG]")
+@click.option(
+    "--dry-run", is_flag=True, help="Say where the candidate goes and what the search costs, and train nothing."
+)
 @set_option
-def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
+def search(config: Path, run: Path | None, dry_run: bool, changes: tuple[str, ...]) -> None:
     """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
     from actsearch.evaluators.registry import resolve
     from actsearch.search import jobs
     from actsearch.search.memory.records import FINAL
+    from actsearch.search.memory.store import FILE_NAME
     from actsearch.search.ranking.measure import Measure
     from actsearch.search.settings.reading import load_settings
     from actsearch.search.show import display
@@ -49,11 +56,22 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     directory = run or Path("runs") / config.stem
     console = display.console()
 
+    if dry_run:
+        for sentence in resolve(settings.task).prepare():
+            say(sentence)
+        if not print_plan(settings, console):
+            print("a training of your own is known by what it returns: its cost is told while it runs")
+        print(f"nothing was trained; without --dry-run the run is kept in {directory}")
+        return
+
     def begin() -> None:
         console.print(f"searching in {directory}; Ctrl-C stops, the same command goes on", markup=False)
         if slow := resolve(settings.task).slow_because:
             console.print(slow)
+        if settings.task.own.build and not had_begun:
+            print_plan(settings, console)
 
+    had_begun = (directory / FILE_NAME).exists()
     jobs.launch(settings, directory, display.ProgressLine(console, Measure(sign=settings.task.own.sign)), say, begin)
     console.print()
     board, program = _board(directory), called()
@@ -69,6 +87,17 @@ def search(config: Path, run: Path | None, changes: tuple[str, ...]) -> None:
     if settings.task.name != "own":
         print(f"elsewhere:     {program} transfer {run_name} --task mnist1d_mlp")
     print(f"export it:     {program} export {run_name} found -o activation.py")
+
+
+def print_plan(settings: "SearchSettings", console: "Console") -> bool:
+    """Print where the candidate goes and what the search costs; return whether that can be told."""
+    from actsearch.search.plan import plan
+    from actsearch.search.show.plan_tables import plan_parts
+
+    found = plan(settings)
+    for part in plan_parts(found) if found else ():
+        console.print(part, soft_wrap=isinstance(part, str))
+    return found is not None
 
 
 def _print_ranking(board: "Leaderboard", shown: "Sequence[Entry]", title: str) -> None:

@@ -19,8 +19,8 @@ from actsearch.search.show.entry_tables import TASKS, tally_cell
 
 CAPTION = (
     "{}. Finalists: mean over fresh seeds on the {} split, ± 95 % interval; rank:\n"
-    "what paired tests leave open; against ReLU and Swish: mean difference by seed, exact signed-rank p (Holm); cost: value\n"
-    "and gradient in torch, times ReLU's; size: nodes; *: on the Pareto front of {} and that.\n"
+    "what paired tests leave open; against ReLU and Swish: mean difference by seed, exact signed-rank p (Holm); cost:\n"
+    "value and gradient in torch, times ReLU's; size: nodes; *: on the Pareto front of {} and that.\n"
     "Others: in the order of their furthest rung and their validation {} there"
 )
 

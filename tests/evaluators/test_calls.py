@@ -125,6 +125,11 @@ def test_only_what_is_named_is_replaced(write: Write) -> None:
         resolve(write(source, replace=("F.silu",))).prepare()
 
 
+def test_layers_that_stay_are_said(write: Write) -> None:
+    notices = resolve(write(LAYERS.replace("nn.ReLU(), nn.ReLU()", "nn.ReLU(), nn.LeakyReLU()"))).prepare()
+    assert "the network keeps a layer LeakyReLU, which task.own.replace does not name" in notices
+
+
 def test_a_call_in_training_alone_is_refused(write: Write) -> None:
     source = NET.format(
         body="h = F.relu(self.first(x))\n        return self.last(F.relu(h + 1) if self.training else h)"

@@ -475,12 +475,8 @@ def test_a_dimension_that_contradicts_the_layer_in_front_is_said(write: Write, d
     task = write(LAYERED, build="build", dimension=dimension)
     with pytest.raises(BadOwnTask, match=f"key 'task.own.dimension': says {dimension}, but layer '{place}' gets"):
         resolve(task).prepare()
-    assert (
-        resolve(
-            write(LAYERED, build="build", dimension=dimension, replace=("c",) if dimension == 1 else ("b",))
-        ).prepare()
-        == []
-    )
+    fitting = write(LAYERED, build="build", dimension=dimension, replace=("c",) if dimension == 1 else ("b",))
+    assert resolve(fitting).prepare() == ["the network keeps 2 layers ReLU, which task.own.replace does not name"]
 
 
 def test_a_dimension_that_is_not_there_is_said(write: Write) -> None:

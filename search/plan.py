@@ -1,0 +1,146 @@
+"""What a search will do, told before anything is trained: where the candidate goes, and what it all costs.
+
+Not here: how it is shown (``show.plan_tables``) and what is checked (``evaluators.own.check``).
+"""
+
+import os
+import resource
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from actsearch.evaluators.activation import BUILT_IN
+from actsearch.evaluators.contained import contained
+from actsearch.evaluators.layers import ActivationLayer
+from actsearch.evaluators.network_task import NetworkTask
+from actsearch.evaluators.outcome import Request, noise_seed
+from actsearch.evaluators.own.places import Owned
+from actsearch.evaluators.registry import resolve
+from actsearch.search.ladder import climbing, rungs
+from actsearch.search.memory.records import Rung
+from actsearch.search.progress import Goal
+from actsearch.search.settings.classes import SearchSettings
+
+TRIED = (2, 12)  # steps of the two children whose difference tells what a step costs
+WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a beta, and one without
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the candidate stands.
+
+    Args:
+        where: the layer's path, or the line of a call.
+        channels: that it sees; 1 where its uses differ, or where there is a single beta.
+        dimension: where they are, 1 or -1.
+    """
+
+    where: str
+    channels: int
+    dimension: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a search will do.
+
+    Args:
+        places: of the candidate.
+        parameters: of the network with a candidate that has betas, and without.
+        start: loss of the untrained network, with Swish.
+        chance: of a network that knows nothing; None where nobody knows it.
+        unit: of both.
+        goals: by rung, how many children of how many steps.
+        child: seconds that a child of a rung takes, one core.
+        workers: that train at once.
+        memory: bytes that one process takes that trains.
+    """
+
+    places: tuple[Place, ...]
+    parameters: tuple[int, int]
+    start: float
+    chance: float | None
+    unit: str
+    goals: dict[str, Goal]
+    child: dict[str, float]
+    workers: int
+    memory: int
+
+    @property
+    def seconds(self) -> float:
+        """Of the whole search, workers side by side."""
+        return sum(goal.children * self.child[name] for name, goal in self.goals.items()) / self.workers
+
+
+def goals(settings: SearchSettings, ladder: Sequence[Rung]) -> dict[str, Goal]:
+    """Return how many children each rung will train, if all that are searched get a score."""
+    going, found, known = settings.budget.children, {}, len(settings.baselines)
+    for height, rung in enumerate(ladder):
+        if height:
+            going = climbing(settings.ladder, settings.final, height, going)
+        found[rung.name] = Goal((going + known) * rung.seeds, rung.task.steps, known * rung.seeds)
+    return found
+
+
+def plan(settings: SearchSettings) -> Plan | None:
+    """Return what a search will do; None for a training of the user's own, which cannot be tried in part.
+
+    Raises:
+        BadTask, BadData, BadOwnTask: with one sentence.
+    """
+    settings = settings.completed()
+    task = resolve(settings.task)
+    if not isinstance(task, NetworkTask):
+        return None
+    with contained(noise_seed(0), task.settings.own.file):
+        untrained = task.build(WITH, seed=0)
+        network = untrained.network
+        names = {id(layer): name for name, layer in network.named_modules()}
+        places = tuple(
+            Place(
+                network.name_of(layer) if isinstance(network, Owned) else names[id(layer)],
+                layer.channels,
+                layer.dimension,
+            )
+            for layer in untrained.layers
+            if isinstance(layer, ActivationLayer)
+        )
+        counts = [sum(part.numel() for part in task.build(one, seed=0).network.parameters()) for one in (WITH, WITHOUT)]
+        batch = task.data.validation.first(task.settings.batch)
+        with torch.no_grad():
+            start = float(task.objective.loss(task.objective.output(network.eval(), batch), batch))
+    each, step = _costs(task)
+    ladder = rungs(settings.task, settings.ladder, settings.final)
+    return Plan(
+        places, (counts[0], counts[1]), start, task.chance, task.unit, goals(settings, ladder),
+        {rung.name: each + step * rung.task.steps for rung in ladder}, workers_of(settings), _memory(),
+    )  # fmt: skip
+
+
+def _costs(task: NetworkTask) -> tuple[float, float]:
+    """Return seconds of a child beside its steps, and of a step; measured on two short ones, after a first."""
+    seconds = []
+    for steps in (TRIED[0], *TRIED):  # the first one warms up
+        with contained(noise_seed(0), task.settings.own.file):
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            seconds.append(task.train(Request(WITH.text, 0, steps, patient=True), WITH).seconds)
+            torch.set_num_threads(threads)
+    step = max(0.0, (seconds[2] - seconds[1]) / (TRIED[1] - TRIED[0]))
+    return max(0.0, seconds[1] - TRIED[0] * step), step
+
+
+def workers_of(settings: SearchSettings) -> int:
+    """Return how many children are trained at once."""
+    if settings.pool.kind == "serial":
+        return 1
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return settings.pool.workers or cores
+
+
+def _memory() -> int:
+    """Return the most memory that this process took so far, bytes."""
+    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return found if sys.platform == "darwin" else 1024 * found

@@ -1,0 +1,32 @@
+"""What a search will do, as tables. Not here: the plan itself (``search.plan``)."""
+
+from rich import box
+from rich.table import Table
+
+from actsearch.search.plan import Plan
+
+
+def plan_parts(plan: Plan) -> list[Table | str]:
+    """Return tables and the sentences that belong under them, in order."""
+    betas, without = plan.parameters
+    places = Table("the candidate takes the place of", "channels", "dimension", box=box.SIMPLE_HEAD)
+    for place in plan.places:
+        places.add_row(place.where, str(place.channels), str(place.dimension))
+    costs = Table("rung", "children", "steps", "seconds a child", box=box.SIMPLE_HEAD)
+    for name, goal in plan.goals.items():
+        costs.add_row(name, str(goal.children), str(goal.steps), f"{plan.child[name]:.3g}")
+    chance = "" if plan.chance is None else f"; who knows nothing gets {plan.chance:.4g}"
+    return [
+        places,
+        f"{without:,} parameters, {betas:,} with a candidate that has betas",
+        f"loss at the start {plan.start:.4g} {plan.unit}{chance}",
+        costs,
+        f"about {_time(plan.seconds)} here, {plan.workers} at once, {plan.memory / 1e9:.1f} GB each",
+    ]
+
+
+def _time(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds > 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
