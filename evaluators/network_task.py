@@ -202,6 +202,11 @@ class NetworkTask(Task):
             raise BadTask(
                 f"key 'task.augment': only images can be shifted and mirrored, task '{settings.name}' has none"
             )
+        if settings.stop_after and self.chance is None:
+            raise BadTask(
+                "key 'task.stop_after': what is hopeless is told by the loss of a network that knows nothing, which is "
+                "not known here; say it with task.own.chance"
+            )
         said = []
         if settings.directory and not self.kind.files:
             said.append(f"task.directory does nothing here: the task '{settings.name}' reads no files of yours")
@@ -237,7 +242,9 @@ class NetworkTask(Task):
         if stop >= RECENT and not request.patient:
             child.advance(stop)
             recent = sum(child.losses[-RECENT:]) / RECENT
-            if math.isfinite(child.losses[-1]) and recent > self.settings.stop_above * (self.chance or math.inf):
+            if math.isfinite(child.losses[-1]) and recent > self.settings.stop_above * (
+                self.chance if self.chance is not None else math.inf
+            ):
                 reason = f"stopped after {stop} steps: training loss {recent:.3f}"
                 return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started)
         if not child.losses or math.isfinite(child.losses[-1]):

@@ -47,7 +47,8 @@ class TorchChild:
             course = Course(optimiser, one_cycle(optimiser, settings, steps).step)
         self.course = course
         on_gpu = any(parameter.device.type != "cpu" for parameter in self.parameters)
-        self.look_every, self.device = LOOK_EVERY if on_gpu else 1, "cuda" if on_gpu else "cpu"
+        self.look_every = LOOK_EVERY if on_gpu else 1  # steps between two looks at the losses
+        self.device = "cuda" if on_gpu else "cpu"
         self.losses: list[float] = []  # of every step done
 
     def advance(self, step: int) -> None:

@@ -26,6 +26,7 @@ DOORS = {
         "evaluators/pools/ray_pool.py",
         "scripts/benchmarks/rivals.py",
         "scripts/benchmarks/throughput.py",
+        "scripts/benchmarks/peers.py",
         "scripts/studies/tuning.py",  # a sweep with Ray Tune
     },
     "pandas": {"search/show/frames.py"},

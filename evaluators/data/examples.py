@@ -18,6 +18,7 @@ from actsearch.evaluators.schedule import batches
 from actsearch.grammar.fault import UserFault
 
 EVALUATION_BATCH = 250  # examples a forward pass when scoring: large enough to be fast, small enough to stay in cache
+ON_GPU = 4096  # the same on a GPU, which has no such cache, and is waited for after each
 DIGESTED = 256  # examples of a loader or a data set that its digest is made of
 Structure = Any  # a tensor, None, or tuples and dictionaries of structures
 
@@ -153,10 +154,10 @@ class Split(Examples):
         return Split(None, mapped(lambda t: t[:count], self.labels))
 
     def parts(self) -> Iterator["Split"]:
-        """Yield copies of 250 examples each."""
-        count = len(self)
+        """Yield copies, in batches as large as is fast."""
+        count, size = len(self), EVALUATION_BATCH if self.device.type == "cpu" else ON_GPU
         # one example left over is scored with those before it: a normalisation by the batch cannot do with one
-        starts = [start for start in range(0, count, EVALUATION_BATCH) if start == 0 or count - start > 1]
+        starts = [start for start in range(0, count, size) if start == 0 or count - start > 1]
         for start, end in pairwise([*starts, count]):
             part = self.take(slice(start, end))
             yield Split(mapped(torch.clone, part.inputs), part.labels)

@@ -200,6 +200,9 @@ def _calls_of_its_own(given: Problem, model: Owned, batch: Split) -> Iterator[st
         kept = "a layer" if number == 1 else f"{number} layers"
         yield f"the network keeps {kept} {name}, which task.own.replace does not name"
 
+    if any(isinstance(layer, nn.RNN) and layer.nonlinearity == "relu" for layer in model.model.modules()):
+        yield "the network keeps the rectifiers within its nn.RNN, which nothing can take the place of"
+
     def count(name: str) -> Callable[[Tensor, Site, Callable[[], Any]], Any]:
         def instead(_: Tensor, __: Site, meant: Callable[[], Any]) -> Any:
             counts.update([name])

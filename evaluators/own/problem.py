@@ -48,8 +48,15 @@ def problem(settings: TaskSettings) -> Problem:
         with contained(0, settings.own.file):
             model, data, loss = built(settings)
             return read(settings, model, data, loss)
+    except BadOwnTask:
+        raise
     except Exited as fault:
         raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
+    except Exception as fault:  # whatever the user's data or network raises while they are read
+        raise BadOwnTask(
+            f"'{settings.own.function}': its data cannot be read, or its network not be run on them: "
+            f"{type(fault).__name__}: {fault}"
+        ) from fault
 
 
 def load(settings: TaskSettings) -> DataSet[Any]:

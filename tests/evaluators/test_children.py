@@ -1,17 +1,22 @@
 """A child's score depends on its seed and its expression alone; and what becomes of one that cannot be scored."""
 
 import dataclasses
+import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.data import mnist1d
 from actsearch.evaluators.outcome import Request, Status, child_seed
 from actsearch.evaluators.registry import TASKS, resolve, resolve_network
 from actsearch.evaluators.schedule import SGD_MOMENTUM, optimiser_of
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.torch_child import TorchChild
 from actsearch.evaluators.training import train_population
 
 NAMES = ("relu", "swish", "cos_minus_x", "x_asinh_square", "tanh", "i0e(x)", "rrelu", "maxout")
@@ -130,3 +135,45 @@ def test_the_three_splits_are_apart() -> None:
     rows = torch.cat([split.inputs for split in data.splits.values()])
     assert len(torch.unique(rows, dim=0)) == 6000
     assert data.classes == 10
+
+
+class _Waits(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts how often a number is fetched from a tensor: on a GPU, each waits for all that was computed before."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_step_on_a_gpu_waits_for_nothing() -> None:
+    task = resolve_network(TaskSettings(kernel="torch", steps=60))
+    losses = []
+    for look_every in (1, 20):  # as on a CPU, and as on a GPU
+        with torch.random.fork_rng(devices=[]):
+            child = task.child(task.build(BUILT_IN.read("swish"), 0), BUILT_IN.read("swish"), 60)
+        assert isinstance(child, TorchChild)
+        child.look_every = look_every
+        child.advance(1)
+        with _Waits() as waits:
+            child.advance(60)
+        assert waits.count == (59 if look_every == 1 else 0)  # several numbers are fetched at once, by tolist
+        losses.append(child.losses)
+    assert losses[0] == losses[1]
+
+
+def test_a_child_that_is_looked_at_seldom_diverges_at_the_same_step() -> None:
+    task = resolve_network(TaskSettings(kernel="torch", steps=30, learning_rate=1e6, clip=1e9))
+    lengths = []
+    for look_every in (1, 7):
+        with torch.random.fork_rng(devices=[]):
+            child = task.child(task.build(BUILT_IN.read("square(x)"), 0), BUILT_IN.read("square(x)"), 30)
+        assert isinstance(child, TorchChild)
+        child.look_every = look_every
+        child.advance(30)
+        lengths.append(len(child.losses))
+        assert not math.isfinite(child.losses[-1])
+    assert lengths[0] == lengths[1] < 30

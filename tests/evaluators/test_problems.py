@@ -1,5 +1,6 @@
 """The problems that people have, ten lines each: losses, data, outputs, steps; and what is said of wrong ones."""
 
+import dataclasses
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -230,6 +231,11 @@ def test_the_chance_of_a_loss_of_ones_own_is_found_too(write: Write) -> None:
         ("def build(settings): return net(2), {'train': (X, K), 'val': (X, K)}", {}, "mean it by 'val'"),
         ("def build(settings): return net(2), {'train': (X, K), 'validation': ((a, b) for a, b in zip(X, K))}", {},
          "can be read only once"),
+        ("def build(settings): return net(2), lambda: 1 / 0", {}, "cannot be read, .*ZeroDivisionError"),
+        ("def build(settings): return net(2), {n: {'inputt': x, 'labels': y} for n, (x, y) in parts(X, K).items()}", {},
+         "not be run on them: TypeError"),
+        ("class Bad(Dataset):\n    def __len__(self): return 9\n    def __getitem__(self, row): raise OSError('gone')\n"
+         "def build(settings): return net(2), {'train': Bad(), 'validation': (X, K)}", {}, "OSError: gone"),
         ("def build(settings): return net(2), {'train': 3, 'validation': (X, K)}", {}, "is a int|holds no numbers"),
         ("def build(settings): return net(2), {'train': ['a'], 'validation': (X, K)}", {}, "holds no numbers"),
     ],
@@ -239,6 +245,26 @@ def test_what_cannot_be_a_problem_is_one_sentence(
 ) -> None:
     with pytest.raises((BadOwnTask, BadTask), match=complaint):
         resolve(write(source, **own)).prepare()
+
+
+def test_a_hopeless_child_cannot_be_told_where_chance_is_not_known(write: Write) -> None:
+    task = write(STEP.format("step(self, batch)"))
+    assert resolve(task).chance is None
+    with pytest.raises(BadTask, match=r"key 'task.stop_after': .*say it with task.own.chance"):
+        resolve(dataclasses.replace(task, stop_after=0.5)).prepare()
+
+
+def test_a_recurrent_layers_own_rectifiers_are_said_to_stay(write: Write) -> None:
+    source = """
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.act, self.last = nn.RNN(1, 8, nonlinearity="relu", batch_first=True), nn.ReLU(), nn.Linear(8, 2)
+    def forward(self, x): return self.last(self.act(self.rnn(x[:, :, None])[0][:, -1]))
+
+def build(settings): return Recurrent(), parts(X, K)
+"""
+    assert any("rectifiers within its nn.RNN" in sentence for sentence in resolve(write(source)).prepare())
 
 
 def test_metrics_are_told_beside_the_loss(write: Write) -> None:
