@@ -42,6 +42,7 @@ lint: $(READY)  ## ruff and mypy
 
 bench: $(READY)  ## children per minute on this machine
 	$(BIN)/python -m scripts.benchmarks.throughput
+	$(BIN)/python -m scripts.benchmarks.peers
 
 clean:  ## remove .venv and caches (runs stay)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

@@ -123,6 +123,17 @@ def test_an_exception_in_the_loop_leaves_the_trial_to_the_next_one(tmp_path: Pat
         trials.close()
 
 
+def test_a_loop_that_an_exception_left_open_does_not_stand_in_the_way_of_the_next(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        left = study(tmp_path / "run").trials()  # as a notebook keeps it, with the traceback
+        first = next(left)
+        again = next(study(tmp_path / "run").trials())
+        assert (again.seed, repr(again.activation)) == (first.seed, repr(first.activation))
+        assert next(left, None) is None
+        again.done(validation=0.5)
+        study(tmp_path / "run").trials().close()
+
+
 def test_a_trial_that_is_not_told_of_is_said(tmp_path: Path) -> None:
     with (
         torch.random.fork_rng(devices=[]),

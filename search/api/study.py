@@ -35,6 +35,7 @@ from actsearch.search.trials import requests_of
 if TYPE_CHECKING:
     from actsearch.search.show.frames import DataFrame
 
+_LOOPS: dict[Path, Generator["Trial", None, None]] = {}  # by run: those of this process
 RECENT = 20  # reports whose mean says whether a trial is hopeless
 
 
@@ -67,7 +68,7 @@ class Trial:
         seed: of this training: the global generators of torch, NumPy and Python are seeded with it when it begins.
         steps: how long to train; higher rungs want more, in units of ``Study(steps=...)``.
         test: whether a loss on held-out test data is wanted too; on the final rung alone.
-        stopped: whether it is hopeless or has diverged, so that the rest may be saved.
+        stopped: whether it is hopeless, so that the rest may be saved.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Trial:
         if is_due and chance is not None and not self._is_patient:
             self._looked = step + 1
             recent = statistics.fmean(map(float, self._losses[-RECENT:]))
-            self.stopped = recent > self._settings.stop_above * chance
+            self.stopped = not recent <= self._settings.stop_above * chance  # nor is what is no number
 
     def done(self, validation: "Tensor | float", test: "Tensor | float | None" = None, **metrics: float) -> None:
         """Say what came of it.
@@ -190,7 +191,9 @@ class Study:
             raise UserFault("key 'transfer': a loop of your own trains on what it likes; leave the section out")
 
     def trials(self, children: int | None = None) -> Generator[Trial, None, None]:
-        """Yield what is to be trained: baselines, candidates, then the ladder up to the final rung.
+        """Return what is to be trained: baselines, candidates, then the ladder up to the final rung.
+
+        A process has one loop around a run: asking anew ends the one before, which an exception may have left.
 
         Each must be told ``trial.done(validation=...)`` or ``trial.failed(reason)`` before the next one; a loop that is
         left early, or a process that dies, leaves its trial to the next one that asks.
@@ -204,6 +207,13 @@ class Study:
         settings = self.settings
         if children is not None:
             self.settings = settings = _with_children(settings, children)
+        before = _LOOPS.pop(self.run.resolve(), None)
+        if before is not None:
+            before.close()
+        _LOOPS[self.run.resolve()] = found = self._trials(settings)
+        return found
+
+    def _trials(self, settings: SearchSettings) -> Generator[Trial, None, None]:
         vocabulary, task = vocabulary_of(settings.space), settings.completed().task
         assert isinstance(task, CompleteSettings)
         self.run.mkdir(parents=True, exist_ok=True)
