@@ -59,3 +59,6 @@ def test_activations_are_trained_without_a_search() -> None:
     relu, again = actsearch.evaluate(["relu", "relu(x)"], settings, seeds=2)
     assert [outcome.score for outcome in relu.outcomes] == [outcome.score for outcome in again.outcomes]
     assert relu.outcomes[0].score != relu.outcomes[1].score
+    other = actsearch.TaskSettings(name="mnist1d_mlp", steps=2, batch=32)
+    (found,) = actsearch.evaluate(["relu"], settings, task=other, seeds=1)
+    assert found.outcomes[0].score != relu.outcomes[0].score

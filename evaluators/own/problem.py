@@ -26,6 +26,7 @@ from actsearch.evaluators.own.losses import best_constant
 from actsearch.evaluators.own.objectives import FunctionObjective, NamedObjective
 from actsearch.evaluators.settings import TaskSettings
 
+SHARED: dict[TaskSettings, DataSet[Any]] = {}  # by task: data that this process looks at, as ``sharing`` brought them
 FIRST = 4096  # labels at most that chance is made of
 
 
@@ -92,6 +93,8 @@ def _splits(settings: TaskSettings, data: Any) -> dict[str, Any]:
         BadOwnTask: a split is missing, or there are others.
     """
     function = f"'{settings.own.function}'"
+    if settings in SHARED:
+        return dict(SHARED[settings].splits)
     if callable(data) and not isinstance(data, (Mapping, DataSet)):
         data = data()
     if isinstance(data, DataSet):

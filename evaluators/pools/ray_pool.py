@@ -21,6 +21,7 @@ from actsearch.evaluators.allocator import keep_freed_memory
 from actsearch.evaluators.data.examples import BadData
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.sharing import Packed, packed, share
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, Verdict, Work, WorkersCannotStartError, in_populations
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
@@ -37,11 +38,15 @@ FAILED_STARTS = 6  # so many workers in a row that die before they are ready: so
 class _Worker:
     """Lives in a process of its own and trains one population a call."""
 
-    def __init__(self, task: TaskSettings, vocabulary: Vocabulary, memory: float, directory: str) -> None:
+    def __init__(
+        self, task: TaskSettings, vocabulary: Vocabulary, memory: float, directory: str, data: Packed | None
+    ) -> None:
         keep_freed_memory()
         with contextlib.suppress(OSError):  # on another machine it may not be there
             os.chdir(directory)  # the driver's: paths of the user's are relative to it
         self.task, self.vocabulary = resolve(task), vocabulary
+        if data is not None:
+            share(self.task.settings, data)
         if self.task.device == "cpu":  # a GPU's driver maps more than it uses
             limit = int(memory * 1e9)
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
@@ -82,6 +87,8 @@ class RayPool(Pool):
             self._nowhere = tempfile.TemporaryDirectory(prefix="actsearch-ray-", ignore_cleanup_errors=True)
             with contextlib.chdir(self._nowhere.name):  # Ray lets workers import from where it is started: from nothing
                 _start(settings)
+        found = packed(resolved.settings) if resolved.settings.own.build else None
+        self._data = None if found is None else ray.put(found)  # once a machine; workers look at it
         self.workers = settings.workers or max(1, int(_resources().get("CPU", 1)))
         wants_gpu = resolved.device == "cuda"
         self._gpu_share = min(1.0, _resources().get("GPU", 0.0) / self.workers) if wants_gpu else 0.0
@@ -156,7 +163,7 @@ class RayPool(Pool):
     def _spawn(self) -> None:
         # Ray hides the GPUs from workers that do not ask for a share of them
         remote: Any = ray.remote(num_cpus=1, num_gpus=self._gpu_share, max_restarts=0)(_Worker)
-        actor = remote.remote(self.task, self.vocabulary, self.settings.memory, os.getcwd())
+        actor = remote.remote(self.task, self.vocabulary, self.settings.memory, os.getcwd(), self._data)
         self._starting[actor.ready.remote(self._digest)] = actor
 
     def _welcome(self, reference: Any) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from actsearch.evaluators.activation import BUILT_IN, Activation
+from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar import description
 from actsearch.search import export as exporting
 from actsearch.search import jobs
@@ -86,13 +87,15 @@ def open_run(run: str | Path) -> Leaderboard:
 
 
 def evaluate(
-    texts: Sequence[str], settings: SearchSettings | None = None, *, seeds: int = 3, seed: int = 0
-) -> list[Evaluation]:
+    texts: Sequence[str], settings: SearchSettings | None = None, *, task: TaskSettings | None = None, seeds: int = 3,
+    seed: int = 0,
+) -> list[Evaluation]:  # fmt: skip
     """Train activations without a search, with as many seeds each.
 
     Args:
         texts: known names or expressions.
         settings: whose task, pool and primitives are used; the default ones.
+        task: instead of that of the settings.
         seeds: children of each.
         seed: that their seeds are made of.
 
@@ -103,7 +106,7 @@ def evaluate(
         UserFault: a text or a setting cannot be used.
     """
     used = load() if settings is None else settings
-    return jobs.evaluate(texts, used.task, used.pool, seeds, seed, vocabulary_of(used.space))
+    return jobs.evaluate(texts, used.task if task is None else task, used.pool, seeds, seed, vocabulary_of(used.space))
 
 
 def export(activation: str | Activation, target: str | Path) -> float:

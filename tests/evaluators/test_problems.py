@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,11 @@ from torch.nn import functional
 
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.own import sharing
 from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.problem import SHARED, problem
+from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.pools.ray_pool import RayPool
 from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.evaluators.task import BadTask
@@ -500,3 +505,55 @@ def build(settings): return Words(), parts(W, K)
 """
     with pytest.raises(BadOwnTask, match=r"the gradient of 'words.weight' is sparse"):
         resolve(write(source)).prepare()
+
+
+LARGE = """
+import os
+from pathlib import Path
+
+def make():
+    with Path({file!r}).open("a") as file:
+        file.write(f"{{os.getpid()}}\\n")
+    return parts(X.repeat(1, 3)[:, :6], K)
+
+def build(settings): return net(2), make
+"""
+
+
+def test_large_data_are_made_once_and_looked_at_by_every_worker(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = write(LARGE.format(file=str(tmp_path / "calls")))
+    requests = [Request(text, 1, 4, test=True) for text in ("swish", "relu", "tanh")]
+    alone = [outcome.metrics for outcome in train_population(requests, resolve(task))]
+    (tmp_path / "calls").unlink()
+    problem.cache_clear()
+    monkeypatch.setattr(sharing.packed, "__defaults__", (0.0,))
+    with RayPool(task, PoolSettings(workers=2)) as pool:
+        found = dict(pool.evaluate(requests))
+    assert [found[index].metrics for index in range(3)] == alone
+    assert set((tmp_path / "calls").read_text().split()) == {str(os.getpid())}
+
+
+def test_what_arrays_cannot_hold_is_made_by_each_worker(write: Write) -> None:
+    assert sharing.packed(write("def build(settings): return net(2), parts(X, K)")) is None  # small
+    loader = "def build(settings): return Named(), D | {'train': DataLoader(TensorDataset(*D['train']), 20)}"
+    assert sharing.packed(write(MINE + loader), large=0) is None
+    half = "def build(settings): return net(2).bfloat16(), {n: (x.bfloat16(), y) for n, (x, y) in parts(X, K).items()}"
+    assert sharing.packed(write(half), large=0) is None
+
+
+def test_shared_data_are_the_same_whatever_their_structure(write: Write) -> None:
+    task = write(MINE + f"def build(settings): return Named(), {KINDS['dictionaries']}")
+    found = sharing.packed(task, large=0)
+    assert found is not None
+    usual = problem(task).data
+    sharing.share(task, found)
+    problem.cache_clear()
+    try:
+        assert problem(task).data is not usual
+        assert problem(task).data.digest == usual.digest
+        assert problem(task).data.train.first(1).inputs.keys() == {"input"}
+    finally:
+        SHARED.clear()
+        problem.cache_clear()
