@@ -129,8 +129,11 @@ class NetworkTask(Task):
 
     @property
     def takes_kernel(self) -> bool:
-        """The default child, unless torch is asked for."""
-        return self.settings.name == "mnist1d" and self.settings.kernel == "auto"
+        """The default child, unless torch is asked for, or something that the kernel does not do."""
+        settings = self.settings
+        is_usual = settings.optimiser == "adamw" and settings.precision == "float32" and not settings.augment
+        same_decay = settings.beta_decay in {None, settings.weight_decay}
+        return settings.name == "mnist1d" and settings.kernel == "auto" and is_usual and same_decay
 
     @property
     def slow_because(self) -> str:

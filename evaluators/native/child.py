@@ -42,6 +42,8 @@ class NativeChild:
         width, positions, batch = network.stem.out_channels, train.inputs.shape[1], order.shape[1]
         if settings.optimiser != "adamw" or train.inputs.device.type != "cpu" or settings.augment:
             raise NotNativeError("the kernel trains with AdamW on a CPU")
+        if settings.precision != "float32" or settings.own.accumulate != 1:
+            raise NotNativeError("the kernel computes in float32, a batch a step")
         if settings.beta_decay not in {None, settings.weight_decay}:
             raise NotNativeError("the kernel pulls at betas as at every other weight (task.beta_decay)")
         if batch % WIDE or batch > MOST_BATCH or width % 8 or width * 2 ** (STAGES - 1) > WIDEST or positions % 4:

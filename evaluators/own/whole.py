@@ -3,6 +3,7 @@
 Not here: the function itself and what it may return (``functions``).
 """
 
+import dataclasses
 import math
 import time
 from collections.abc import Mapping
@@ -13,8 +14,13 @@ from actsearch.evaluators.device import device_of
 from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
 from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own.freshness import Freshness
-from actsearch.evaluators.settings import CompleteSettings
+from actsearch.evaluators.settings import CompleteSettings, unusual
 from actsearch.evaluators.task import BadTask, Task
+
+IDLE = ("weight_decay", "beta_decay", "clip", "optimiser", "augment", "precision", "examples", "directory", "kernel")
+"""Of a task: they mean nothing to a training of the user's."""
+MEANT = ("build", "score", "loop", "direction", "chance")
+"""Of ``task.own``: all others are those of ``build``."""
 
 
 @dataclass(frozen=True)
@@ -47,10 +53,13 @@ class WholeTraining(Task):
         return ""
 
     def prepare(self) -> list[str]:
-        """Find the function."""
+        """Find the function, and name settings that mean nothing to it."""
         if not self.settings.own.loop:
             own.find(self.settings.own.function)
-        return []
+        changed = unusual(dataclasses.asdict(self.settings))
+        idle = [f"task.{name}" for name in changed if name in IDLE]
+        idle += [f"task.own.{name}" for name in changed.get("own", {}) if name not in MEANT]
+        return [f"{', '.join(idle)}: does nothing where the training is your own"] if idle else []
 
     def warm_up(self) -> None:
         """Call the function once, so that it starts alike in every worker.

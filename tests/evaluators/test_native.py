@@ -211,12 +211,22 @@ def test_the_kernel_follows_the_settings_as_torch_does(changes: dict[str, int]) 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"batch": 20}, {"width": 12}, {"width": 64}, {"optimiser": "sgd"}, {"name": "digits"}, {"beta_decay": 0.0}],
+    [
+        {"batch": 20},
+        {"width": 12},
+        {"width": 64},
+        {"optimiser": "sgd"},
+        {"name": "digits"},
+        {"beta_decay": 0.0},
+        {"precision": "float64"},
+        {"precision": "bfloat16"},
+    ],
     ids=str,
 )
 def test_what_the_kernel_cannot_do_torch_does_and_asking_for_the_kernel_says_why(changes: dict[str, int]) -> None:
     task = TaskSettings(**changes)  # type: ignore[arg-type]
-    assert train_population([Request("relu", 7, 2)], resolve(task))[0].status is Status.SCORED
+    (outcome,) = train_population([Request("relu", 7, 2)], resolve(task))
+    assert (outcome.status, outcome.trained_by) == (Status.SCORED, "torch")
     with pytest.raises(ValueError, match=r"key 'task.kernel': .* use auto or torch"):
         train_population([Request("relu", 7, 2)], resolve(TaskSettings(**changes, kernel="native")))  # type: ignore[arg-type]
 

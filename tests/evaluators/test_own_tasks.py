@@ -1,5 +1,6 @@
 """The user's own network and data, or own training: few lines, and a clear word about whatever is wrong with them."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,15 @@ def test_a_training_of_ones_own_gives_the_score(tmp_path: Path) -> None:
     x = torch.linspace(-1, 1, 12)
     assert outcome.score == pytest.approx(float(torch.relu(x).square().mean()) + 8, rel=1e-6)
     assert resolve(task).chance == 3.0
+
+
+def test_settings_that_mean_nothing_to_a_training_of_ones_own_are_said(tmp_path: Path) -> None:
+    task = _task(tmp_path, score="score", loss="mse")
+    changed = dataclasses.replace(task, beta_decay=0.0, clip=2.0)
+    assert resolve(changed).prepare() == [
+        "task.beta_decay, task.clip, task.own.loss: does nothing where the training is your own"
+    ]
+    assert resolve(_task(tmp_path, score="score", chance=2.0)).prepare() == []
 
 
 @pytest.mark.parametrize(
