@@ -5,10 +5,13 @@ ends, a timed-out outcome. Not here: what is trained (``training``) and how fail
 """
 
 import contextlib
+import itertools
 import logging
 import os
 import resource
+import signal
 import tempfile
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -33,6 +36,7 @@ POLL_SECONDS = 1.0
 NEAR = 10.0  # seconds: workers of different children that die so close together were killed by something else
 now = time.monotonic  # the pool's clock
 FAILED_STARTS = 6  # so many workers in a row that die before they are ready: something is wrong with all of them
+LAST_PRESS = 3  # of Ctrl-C, that is not waited for
 
 
 class _Worker:
@@ -68,6 +72,25 @@ class _Worker:
 
     def train(self, requests: list[Request]) -> list[Outcome]:
         return train_population(requests, self.task, self.vocabulary)
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let Ctrl-C wait, which crashes Ray while it ends; the third one ends the process at once."""
+    presses = itertools.count(1)
+
+    def note(_: int, __: object) -> None:
+        if next(presses) >= LAST_PRESS:
+            os._exit(128 + signal.SIGINT)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 class RayPool(Pool):
@@ -152,13 +175,14 @@ class RayPool(Pool):
 
     def close(self) -> None:
         """End the workers, and Ray itself where this pool started it."""
-        for actor in [*self._idle, *self._starting.values()]:
-            ray.kill(actor)
-        self._idle.clear()
-        self._starting.clear()
-        if self._owns_ray:
-            ray.shutdown()
-            self._nowhere.cleanup()
+        with _undisturbed():
+            for actor in [*self._idle, *self._starting.values()]:
+                ray.kill(actor)
+            self._idle.clear()
+            self._starting.clear()
+            if self._owns_ray:
+                ray.shutdown()
+                self._nowhere.cleanup()
 
     def _spawn(self) -> None:
         # Ray hides the GPUs from workers that do not ask for a share of them

@@ -1,6 +1,8 @@
 """What every pool promises, held by each through one contract; and what the Ray pool survives besides."""
 
 import math
+import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -252,3 +254,16 @@ def test_deaths_beside_other_deaths_are_excused_but_not_for_ever() -> None:
             break
         (work,) = more
     assert count == 2 * LONE_DEATHS
+
+
+def test_an_interrupt_waits_until_ray_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    ended: list[int] = []
+    monkeypatch.setattr(os, "_exit", ended.append)
+    with ray_pool._undisturbed():
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGINT)
+        assert ended == []
+        os.kill(os.getpid(), signal.SIGINT)
+    assert ended == [130]
+    assert signal.getsignal(signal.SIGINT) is before
