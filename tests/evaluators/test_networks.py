@@ -9,6 +9,7 @@ from actsearch.evaluators.layers import ActivationLayer, MakeActivation
 from actsearch.evaluators.networks.mlp import MLP
 from actsearch.evaluators.networks.resnet1d import ResNet1d
 from actsearch.evaluators.networks.resnet2d import ResNet2d
+from actsearch.evaluators.networks.resnet9 import ResNet9
 from actsearch.evaluators.networks.transformer import CharacterModel, SequenceClassifier
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
@@ -41,6 +42,12 @@ def test_resnet20_has_the_size_of_the_paper() -> None:
     assert sum(isinstance(m, (nn.Conv2d, nn.Linear)) for m in network.modules()) == 20
 
 
+def test_resnet9_has_the_size_of_its_source() -> None:
+    network = _built(ResNet9, (3, 32, 32), 10, _relu, 64)  # Page 2018, part 4: 6.57 million
+    assert _size(network) == 6_573_120
+    assert sum(isinstance(m, nn.Conv2d) for m in network.modules()) == 8
+
+
 @pytest.mark.parametrize(
     ("network", "arguments", "inputs", "outputs"),
     [
@@ -50,6 +57,7 @@ def test_resnet20_has_the_size_of_the_paper() -> None:
         (SequenceClassifier, (40, 10, SILU), (2, 40), (2, 10)),
         (ResNet2d, ((1, 28, 28), 10, SILU, 8, 1), (2, 1, 28, 28), (2, 10)),
         (ResNet2d, ((3, 32, 32), 100, SILU, 16, 3), (2, 3, 32, 32), (2, 100)),
+        (ResNet9, ((3, 32, 32), 10, SILU, 8), (2, 3, 32, 32), (2, 10)),
     ],
 )
 def test_every_network_maps_examples_to_logits_and_learns_in_every_part(
@@ -78,6 +86,8 @@ def test_the_character_model_does_not_see_the_future() -> None:
 def test_images_that_are_too_small_are_refused_in_one_sentence(make: MakeActivation) -> None:
     with pytest.raises(ValueError, match=r"at least 8 a side, found \(1, 7, 7\)"):
         ResNet2d((1, 7, 7), 10, make, 8, 1)
+    with pytest.raises(ValueError, match=r"at least 16 a side, found \(1, 12, 16\)"):
+        ResNet9((1, 12, 16), 10, make, 8)
 
 
 def test_a_width_that_the_heads_cannot_share_is_refused_before_anything_is_trained() -> None:
