@@ -205,10 +205,10 @@ class NetworkTask(Task):
             raise BadTask(
                 f"key 'task.augment': only images can be shifted and mirrored, task '{settings.name}' has none"
             )
-        if settings.stop_after and self.chance is None:
+        if settings.stop_after and (self.chance is None or self.chance <= 0):
             raise BadTask(
                 "key 'task.stop_after': what is hopeless is told by the loss of a network that knows nothing, which is "
-                "not known here; say it with task.own.chance"
+                "not known here, or not above 0; say it with task.own.chance"
             )
         said = []
         if settings.directory and not self.kind.files:

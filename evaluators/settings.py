@@ -63,7 +63,7 @@ class OwnSettings:
     score: str | None = None
     loop: bool = False
     direction: Literal["minimise", "maximise"] = "minimise"
-    chance: float | None = None
+    chance: Annotated[float, Field(gt=0)] | None = None
 
     @property
     def function(self) -> str:
@@ -90,6 +90,8 @@ class OwnSettings:
             raise ValueError("keys 'task.own.build' and 'task.own.score' exclude each other: name one of them")
         if self.loop and self.function:
             raise ValueError(f"key 'task.own.loop': a loop of your own excludes '{self.function}': name one of them")
+        if self.direction == "maximise" and self.chance is not None:
+            raise ValueError("key 'task.own.chance': it is a loss; where higher is better rewards go by the baselines")
         if self.direction == "maximise" and self.build:
             raise ValueError("key 'task.own.direction': a loss (task.own.build) is minimised; metrics may be maximised")
 

@@ -101,6 +101,10 @@ def launch(
     settings, say = settings.completed(), functools.cache(say)
     if directory.exists() and not directory.is_dir():
         raise BadSettings(f"'{directory}' is a file; expected a directory for the run (--run)")
+    if settings.task.own.loop and pool is None:
+        raise BadSettings(
+            "key 'task.own.loop': this is trained by a loop of your own: for trial in actsearch.Study(RUN).trials()"
+        )
     check_installed(settings.proposer.surrogate)
     build_space(settings.space)  # what is wrong is said before it is compared with what a run was started with
     if not (directory / FILE_NAME).exists():  # and before a run, and its settings, are kept
@@ -192,6 +196,21 @@ def _events(directory: Path, store: Store) -> "EventFiles":
     from actsearch.search.show.event_files import EventFiles  # noqa: PLC0415  half a second that reading a run saves
 
     return EventFiles(directory, store.updates())
+
+
+def agrees(settings: SearchSettings, directory: Path) -> bool:
+    """Return whether the run has these settings; False while it has none yet.
+
+    Raises:
+        BadSettings: it has others.
+    """
+    if not (directory / FILE_NAME).exists():
+        return False
+    with Store(directory) as store:
+        kept = store.fact("settings")
+    if kept:
+        _check_same(json.loads(kept), json.loads(to_json(settings.completed())), directory)
+    return bool(kept)
 
 
 def _check_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:

@@ -115,7 +115,7 @@ class Search:
             for fingerprint in self.behaviours.baselines
         ]
         scores = [outcome.score for outcome in outcomes]
-        return scale_of(self.task.chance, scores, is_cross_entropy=not self.settings.task.own.function)
+        return scale_of(self.task.chance, scores, is_cross_entropy=self.settings.task.name != "own")
 
     def _add_baselines(self) -> None:
         read = map(self.vocabulary.read, self.settings.baselines)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from actsearch.evaluators.outcome import Outcome, Request
 from actsearch.evaluators.pools.pool import Pool
-from actsearch.search.jobs import Busy, launch
+from actsearch.search.jobs import Busy, agrees, launch
 from actsearch.search.memory.board import Board
 from actsearch.search.settings.classes import SearchSettings
 
@@ -68,18 +68,21 @@ class Host:
 
     def __init__(self, settings: SearchSettings, directory: Path, owner: str) -> None:
         self.settings, self.directory, self.owner = settings, directory, owner
-        self.stop = threading.Event()
+        self.stop, self.began = threading.Event(), threading.Event()
         self.fault: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name="actsearch", daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
         try:
-            launch(self.settings, self.directory, pool=lambda *_: BoardPool(self.directory, self.owner, self.stop))
+            launch(self.settings, self.directory, begin=self.began.set, pool=self._pool)
         except _StopError:
             return
         except BaseException as fault:  # raised again where the user's loop is
             self.fault = fault
+
+    def _pool(self, *_: object) -> Pool:
+        return BoardPool(self.directory, self.owner, self.stop)
 
     @property
     def is_busy_elsewhere(self) -> bool:
@@ -105,11 +108,13 @@ def requests_of(
     Raises:
         UserFault: the run cannot be gone on with.
     """
-    host = Host(settings, directory, owner)
+    host, agreed = Host(settings, directory, owner), False
     try:
         with closing(Board(directory)) as board:
             while True:
-                request = board.take(owner)
+                # what another study's search offers is not for this one
+                agreed = agreed or host.began.is_set() or (host.is_busy_elsewhere and agrees(settings, directory))
+                request = board.take(owner) if agreed else None
                 if request is not None:
                     yield request, functools.partial(board.finish, request)
                 elif host.thread.is_alive():

@@ -4,6 +4,7 @@ import itertools
 import multiprocessing
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pandas as pd
 import pytest
 import torch
 from torch import nn
+from torch.optim import optimizer
 
 import actsearch
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.search.memory.board import Board, presence
 from actsearch.search.memory.store import Store
+from actsearch.search.show.run_tables import remarks
 
 SMALL = ("ladder=[]", "final={top: 2, seeds: 3}", "budget.batch=2", "proposer.name=random", "baselines=[relu, swish]")
 X = torch.randn(64, 4, generator=torch.Generator().manual_seed(0))
@@ -127,11 +130,14 @@ def test_a_loop_that_an_exception_left_open_does_not_stand_in_the_way_of_the_nex
     with torch.random.fork_rng(devices=[]):
         left = study(tmp_path / "run").trials()  # as a notebook keeps it, with the traceback
         first = next(left)
-        again = next(study(tmp_path / "run").trials())
+        trials = study(tmp_path / "run").trials()
+        again = next(trials)
         assert (again.seed, repr(again.activation)) == (first.seed, repr(first.activation))
         assert next(left, None) is None
+        with pytest.raises(actsearch.UserFault, match="this trial is over"):
+            first.done(validation=0.1)
         again.done(validation=0.5)
-        study(tmp_path / "run").trials().close()
+        trials.close()
 
 
 def test_a_trial_that_is_not_told_of_is_said(tmp_path: Path) -> None:
@@ -244,6 +250,124 @@ def test_the_command_says_that_a_loop_trains_it(tmp_path: Path, capsys: pytest.C
               "--set", "task={name: own, own: {loop: true}}", "--set", "pool.kind=serial"])  # fmt: skip
     assert ended.value.code == 2
     assert "for trial in actsearch.Study(RUN).trials()" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_a_study_with_other_settings_is_given_no_trial(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        trials = study(tmp_path / "run").trials()
+        next(trials)
+        other = study(tmp_path / "run", direction="maximise")
+        with pytest.raises(actsearch.UserFault, match="was started with other settings"):
+            next(other.trials())
+        trials.close()
+        with pytest.raises(actsearch.UserFault, match="was started with other settings"):
+            next(study(tmp_path / "run", "seed=7").trials())
+    with Store(tmp_path / "run") as store:
+        assert not store.outcomes()
+
+
+@pytest.mark.parametrize("name", ["test_loss", "validation_loss"])
+def test_a_metric_takes_no_name_of_the_engines(tmp_path: Path, name: str) -> None:
+    with torch.random.fork_rng(devices=[]):
+        trials = study(tmp_path / "run").trials()
+        trial = next(trials)
+        with pytest.raises(actsearch.UserFault, match=f"must not be called '{name}'"):
+            trial.done(validation=0.5, **{name: 2.0})
+        trials.close()
+
+
+def test_a_test_that_only_some_were_told_of_judges_nobody(tmp_path: Path) -> None:
+    found = study(tmp_path / "run")
+    with torch.random.fork_rng(devices=[]):
+        for number, trial in enumerate(found.trials()):
+            told = {"test": 1000.0} if trial.test and number % 2 else {}
+            trial.done(validation=float(number), **told)
+    assert found.top()["score"].max() < 100
+    assert any("only some finalists were tested" in remark for remark in remarks(found.leaderboard()))
+
+
+def test_the_rankings_columns_are_its_own(tmp_path: Path) -> None:
+    found = study(tmp_path / "run")
+    with torch.random.fork_rng(devices=[]):
+        for trial in found.trials():
+            trial.done(validation=0.5, cost=123.0, rung=1.0, position=5.0)
+    top = found.top()
+    assert list(top["position"]) == list(range(1, len(top) + 1))
+    assert (top["metric_cost"].dropna() == 123.0).all()
+    assert set(top["rung"]) <= {"search", "final"}
+
+
+def test_the_direction_is_the_runs(tmp_path: Path) -> None:
+    found = study(tmp_path / "run", direction="maximise")
+    with torch.random.fork_rng(devices=[]):
+        for trial in found.trials():
+            trial.done(validation=0.75)
+    assert (actsearch.Study(tmp_path / "run").top()["score"].dropna() == 0.75).all()
+
+
+def test_rewards_go_by_chance_only_where_it_is_one(tmp_path: Path) -> None:
+    for wrong in (0.0, -1.0):
+        with pytest.raises(actsearch.UserFault, match="chance"):
+            study(tmp_path / "run", chance=wrong)
+    with pytest.raises(actsearch.UserFault, match="rewards go by the baselines"):
+        study(tmp_path / "run", chance=0.1, direction="maximise")
+    assert study(tmp_path / "run", chance=1e-5).settings.task.own.chance == 1e-5
+
+
+def test_a_trial_may_be_told_of_from_another_thread(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        trials = study(tmp_path / "run").trials()
+        for _ in range(3):
+            thread = threading.Thread(target=next(trials).done, args=(0.5,))
+            thread.start()
+            thread.join()
+        trials.close()
+    assert (study(tmp_path / "run").top()["score"] == 0.5).sum() >= 2
+
+
+def test_a_loop_that_is_left_gives_its_trial_back_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    hooks = len(optimizer._global_optimizer_pre_hooks)
+    with torch.random.fork_rng(devices=[]):
+        for _ in study(tmp_path / "run").trials():
+            break
+    assert len(optimizer._global_optimizer_pre_hooks) == hooks
+    assert not any(thread.name == "actsearch" for thread in threading.enumerate())
+    assert list((tmp_path / "run" / "trials").iterdir()) == []
+    board = Board(tmp_path / "run")
+    assert board.take("another") is not None
+    board.close()
+
+
+def test_what_is_no_study_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for wrong, sentence in ((0, "1 at least"), (2.5, "whole number"), (True, "whole number"), ("x", "whole number")):
+        with pytest.raises(actsearch.UserFault, match=sentence):
+            next(study(tmp_path / "run").trials(children=wrong))  # type: ignore[arg-type]
+    for run in ("", None, 3):
+        with pytest.raises(actsearch.UserFault, match="expected a directory"):
+            actsearch.Study(run)  # type: ignore[arg-type]
+    with pytest.raises(actsearch.UserFault, match="is a file; expected a directory"):
+        next(study(tmp_path / "file").trials())
+    with pytest.raises(actsearch.UserFault, match="cannot be kept in"):
+        next(study(tmp_path / "file" / "below").trials())
+    with pytest.raises(actsearch.UserFault, match="unknown set or primitive 'nope'"):
+        actsearch.Study(tmp_path / "run", space="nope")
+    assert not (tmp_path / "run").exists()
+    with torch.random.fork_rng(devices=[]):
+        monkeypatch.chdir(tmp_path)
+        trials = study(Path("here")).trials()
+        trial = next(trials)
+        monkeypatch.chdir("/")  # as Hydra does
+        with pytest.raises(actsearch.UserFault, match="a loss must be a number"):
+            trial.report(0, "b")  # type: ignore[arg-type]
+        with pytest.raises(actsearch.UserFault, match="one number"):
+            trial.report(0, torch.zeros(2))
+        trial.done(validation=1.0)
+        with pytest.raises(actsearch.UserFault, match="done already"):
+            trial.failed("too late")
+        next(trials)
+        trials.close()
+    assert (tmp_path / "here" / "run.sqlite").exists()
 
 
 # ---- several processes ----

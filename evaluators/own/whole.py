@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.device import device_of
-from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
+from actsearch.evaluators.outcome import NO_PART, WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own.freshness import Freshness
+from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.settings import CompleteSettings, unusual
 from actsearch.evaluators.task import BadTask, Task
 
@@ -103,7 +104,13 @@ def told(
         had_no_part: whether the candidate had none in it.
         by: who told it, before what was told that is not finite.
         diagnostics: what else is known of it.
+
+    Raises:
+        BadOwnTask: a metric has a name of this engine's.
     """
+    taken = {"validation_loss", "test_loss", NO_PART, WORKER_DEATHS} & set(found)
+    if taken:
+        raise BadOwnTask(f"a metric must not be called '{min(taken)}', which this engine keeps: call it otherwise")
     found = {name: value for name, value in found.items() if name != "test" or test}
     losses = {f"{name}_loss": sign * found[name] for name in ("validation", "test") if name in found}
     metrics = losses | {name: value for name, value in found.items() if name not in {"validation", "test"}}

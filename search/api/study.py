@@ -4,10 +4,13 @@ Not here: how trials are asked for and shared among processes (``search.trials``
 """
 
 import dataclasses
+import numbers
 import statistics
 import time
-from collections.abc import Callable, Generator, Sequence
+import weakref
+from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -29,13 +32,13 @@ from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
-from actsearch.search.settings.space import vocabulary_of
+from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trials import requests_of
 
 if TYPE_CHECKING:
     from actsearch.search.show.frames import DataFrame
 
-_LOOPS: dict[Path, Generator["Trial", None, None]] = {}  # by run: those of this process
+_LOOPS: MutableMapping[Path, Generator["Trial", None, None]] = weakref.WeakValueDictionary()  # of this process
 RECENT = 20  # reports whose mean says whether a trial is hopeless
 
 
@@ -79,7 +82,7 @@ class Trial:
         self.activation = Made(activation, self._freshness)
         self._is_patient, self._losses, self._looked = request.patient, list[Tensor | float](), 0
         self.outcome: Outcome | None = None
-        self.stopped, self._started = False, time.perf_counter()
+        self.stopped, self._is_over, self._started = False, False, time.perf_counter()
 
     def report(self, step: int, loss: "Tensor | float") -> None:
         """Tell the training loss of a step: for the learning curve, and to end what is hopeless (``stopped``).
@@ -87,8 +90,13 @@ class Trial:
         Args:
             step: from 0.
             loss: may stay on a GPU; it is looked at once, when hopelessness is decided (``task.stop_after``).
+
+        Raises:
+            UserFault: the loss is no number.
         """
-        self._losses.append(loss.detach() if isinstance(loss, Tensor) else loss)
+        if isinstance(loss, Tensor) and loss.numel() != 1:
+            raise UserFault(f"trial.report: expected a loss of one number, found a tensor {tuple(loss.shape)}")
+        self._losses.append(loss.detach() if isinstance(loss, Tensor) else number(loss, "trial.report: a loss must be"))
         chance, after = self._settings.own.chance, round(self._settings.stop_after * self.steps)
         is_due = not self._looked and after >= RECENT and step + 1 >= after
         if is_due and chance is not None and not self._is_patient:
@@ -108,8 +116,7 @@ class Trial:
         Raises:
             UserFault: something is no number, or the trial was done before.
         """
-        if self.outcome is not None:
-            raise UserFault("this trial is done already")
+        self._check_open()
         given = {"validation": validation} | ({} if test is None else {"test": test}) | metrics
         found = {name: number(value, f"trial.done: '{name}' must be") for name, value in given.items()}
         seconds, by = time.perf_counter() - self._started, "trial.done was told"
@@ -119,14 +126,25 @@ class Trial:
         ))  # fmt: skip
 
     def failed(self, reason: str) -> None:
-        """Say that it gave no score, and why."""
+        """Say that it gave no score, and why.
+
+        Raises:
+            UserFault: the trial was done before.
+        """
+        self._check_open()
         seconds = time.perf_counter() - self._started
-        self._end(Outcome(Status.CRASHED, reason=reason, seconds=seconds, trained_by="own"))
+        self._end(Outcome(Status.CRASHED, reason=str(reason), seconds=seconds, trained_by="own"))
 
     def _end(self, outcome: Outcome) -> None:
         """Keep what came of it, at once: whatever happens next does not lose it."""
-        self.outcome = outcome
         self._finish(outcome)
+        self.outcome = outcome
+
+    def _check_open(self) -> None:
+        if self.outcome is not None:
+            raise UserFault("this trial is done already")
+        if self._is_over:
+            raise UserFault("this trial is over: its loop was left, and it is given to the next one that asks")
 
     def _diagnostics(self) -> dict[str, list[float]]:
         betas = [layer.beta.detach() for layer in self.activation.layers if isinstance(layer, ActivationLayer)
@@ -145,6 +163,7 @@ class Trial:
     def __exit__(self, *_: object) -> None:
         """End."""
         self._freshness.__exit__()
+        self._is_over = True
         if self.outcome is None and self.stopped:
             reason = f"stopped after {self._looked} steps: hopeless by its training loss"
             seconds = time.perf_counter() - self._started
@@ -179,16 +198,22 @@ class Study:
         direction: Literal["minimise", "maximise"] = "minimise", chance: float | None = None,
         changes: Sequence[str] = (),
     ) -> None:  # fmt: skip
-        self.run = Path(run)
+        if not isinstance(run, (str, Path)) or not str(run):
+            raise UserFault(f"Study: expected a directory for the run, found {run!r}")
+        if not isinstance(config, (str, Path, type(None))):
+            raise UserFault(f"Study: expected a YAML file as config, found {type(config).__name__}")
+        self.run = Path(run).absolute()  # wherever the loop goes
         wanted = {
             "space.primitives": space, "proposer.name": proposer, "seed": seed, "budget.children": children,
             "task.steps": steps, "task.own.chance": chance,
         }  # fmt: skip
-        told = [f"{key}={value}" for key, value in wanted.items() if value is not None]
+        told = [f"{key}={_written(value)}" for key, value in wanted.items() if value is not None]
+        changes = [changes] if isinstance(changes, str) else changes
         loop = ["task.name=own", "task.own.loop=true", f"task.own.direction={direction}", "pool.kind=serial"]
         self.settings: SearchSettings = settings_of(None if config is None else Path(config), [*told, *loop, *changes])
         if self.settings.transfer:
             raise UserFault("key 'transfer': a loop of your own trains on what it likes; leave the section out")
+        build_space(self.settings.space)
 
     def trials(self, children: int | None = None) -> Generator[Trial, None, None]:
         """Return what is to be trained: baselines, candidates, then the ladder up to the final rung.
@@ -204,9 +229,9 @@ class Study:
         Raises:
             UserFault: the run has other settings, or a trial was not told what came of it.
         """
-        settings = self.settings
-        if children is not None:
-            self.settings = settings = _with_children(settings, children)
+        settings = self.settings if children is None else _with_children(self.settings, children)
+        if self.run.exists() and not self.run.is_dir():
+            raise UserFault(f"'{self.run}' is a file; expected a directory for the run")
         before = _LOOPS.pop(self.run.resolve(), None)
         if before is not None:
             before.close()
@@ -216,10 +241,14 @@ class Study:
     def _trials(self, settings: SearchSettings) -> Generator[Trial, None, None]:
         vocabulary, task = vocabulary_of(settings.space), settings.completed().task
         assert isinstance(task, CompleteSettings)
-        self.run.mkdir(parents=True, exist_ok=True)
+        try:
+            self.run.mkdir(parents=True, exist_ok=True)
+        except OSError as fault:
+            raise UserFault(f"the run cannot be kept in '{self.run}': {fault.strerror}") from fault
         with presence(self.run) as owner, closing(requests_of(settings, self.run, owner)) as requests:
             for request, finish in requests:
                 trial = Trial(request, vocabulary.read(request.expression), task, finish)
+                self.settings = settings  # with which the run was begun
                 with trial:
                     yield trial
                 if trial.outcome is None:
@@ -245,7 +274,7 @@ class Study:
         """
         from actsearch.search.show.frames import frame  # noqa: PLC0415  pandas takes a second
 
-        every = frame(self.leaderboard(), self.settings.task.own.sign)
+        every = frame(self.leaderboard())
         return every if count is None else every.head(count)
 
     def module(
@@ -282,4 +311,11 @@ class Study:
 
 
 def _with_children(settings: SearchSettings, children: int) -> SearchSettings:
-    return dataclasses.replace(settings, budget=dataclasses.replace(settings.budget, children=children))
+    if isinstance(children, bool) or not isinstance(children, numbers.Integral) or children < 1:
+        raise UserFault(f"Study.trials: children must be a whole number, 1 at least, found {children!r}")
+    return dataclasses.replace(settings, budget=dataclasses.replace(settings.budget, children=int(children)))
+
+
+def _written(value: object) -> str:
+    """Return a setting as YAML reads it: it takes 1e-05 for a text."""
+    return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)

@@ -8,6 +8,7 @@ import dataclasses
 import json
 import os
 import sqlite3
+import threading
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -38,7 +39,10 @@ class Board:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._connection = sqlite3.connect(directory / FILE_NAME, timeout=WAIT, isolation_level=None)
+        self._connection = sqlite3.connect(
+            directory / FILE_NAME, timeout=WAIT, isolation_level=None, check_same_thread=False
+        )
+        self._lock = threading.RLock()  # the loop may tell from another thread than it asked in
         with self._transaction():  # whoever else makes it now is waited for
             self._connection.execute(_TABLE)
 
@@ -77,9 +81,10 @@ class Board:
     def finished(self, requests: Sequence[Request]) -> dict[int, Outcome]:
         """Return what came of those that are finished, by their position."""
         found = {}
+        query = "SELECT outcome FROM trials WHERE request = ? AND outcome != ''"
         for index, request in enumerate(requests):
-            query = "SELECT outcome FROM trials WHERE request = ? AND outcome != ''"
-            row = self._connection.execute(query, (_text(request),)).fetchone()
+            with self._lock:
+                row = self._connection.execute(query, (_text(request),)).fetchone()
             if row is not None:
                 values = json.loads(row[0])
                 found[index] = Outcome(**values | {"status": Status(values["status"])})
@@ -104,13 +109,14 @@ class Board:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._connection.execute("ROLLBACK")
-            raise
-        self._connection.execute("COMMIT")
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
 
 
 @contextmanager
@@ -119,9 +125,11 @@ def presence(directory: Path) -> Iterator[str]:
     name = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
     (directory / OWNERS).mkdir(parents=True, exist_ok=True)
     path = directory / OWNERS / f"{name}.lock"
-    with filelock.FileLock(path):
-        yield name
-    path.unlink(missing_ok=True)
+    try:
+        with filelock.FileLock(path):
+            yield name
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _is_gone(path: Path) -> bool:

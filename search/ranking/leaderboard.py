@@ -14,7 +14,7 @@ from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import Outcome, Status
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.rows.known import names_by_fingerprint
-from actsearch.search.memory.records import FINAL, SEARCH, UNIT, Behaviour, Record, Rung
+from actsearch.search.memory.records import FINAL, SEARCH, UNIT, Behaviour, Key, Record, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.measure import NATS, Measure, measure_of
 from actsearch.search.ranking.significance import (
@@ -120,12 +120,14 @@ class Leaderboard:
         rungs: how they were trained.
         missing: why finalists could not be told apart, where there were too few seeds for any test.
         unit: that an own network's scores are in, as the run keeps it; None where it keeps none.
+        partly_tested: rungs where some scores came with a test and some without: they are judged by validation alone.
     """
 
     entries: list[Entry]
     rungs: list[Rung]
     missing: str
     unit: str | None = None
+    partly_tested: tuple[str, ...] = ()
 
     def measure(self, rung: str = SEARCH) -> Measure:
         """Return what the scores of a rung are, the search's where it is not named."""
@@ -155,7 +157,7 @@ def leaderboard(store: Store) -> Leaderboard:
     """Return the ranking of a run."""
     rungs = store.rungs()
     names = [rung.name for rung in rungs]
-    entries = _entries(store, names)
+    entries, partly = _entries(store, names)
     ranks = rank({entry.fingerprint: entry.losses() for entry in entries if entry.losses()})
     comparisons = {name: _against(entries, name, rungs) for name in REFERENCES}
     means = {name: fair_means(entries, name) for name in names}
@@ -177,7 +179,7 @@ def leaderboard(store: Store) -> Leaderboard:
         )
         for position, entry in enumerate(sorted(entries, key=lambda e: _order(e, means)), start=1)
     ]
-    return Leaderboard(done, rungs, ranks.missing, store.fact(UNIT))
+    return Leaderboard(done, rungs, ranks.missing, store.fact(UNIT), partly)
 
 
 def _of(comparisons: Mapping[str, Mapping[str, Comparison]], entry: Entry) -> dict[str, Comparison]:
@@ -185,15 +187,32 @@ def _of(comparisons: Mapping[str, Mapping[str, Comparison]], entry: Entry) -> di
     return {rung: found[entry.fingerprint] for rung, found in comparisons.items() if entry.fingerprint in found}
 
 
-def _entries(store: Store, rungs: Sequence[str]) -> list[Entry]:
+def _partly_tested(outcomes: Mapping[Key, Record]) -> tuple[str, ...]:
+    told: dict[str, set[bool]] = {}
+    for key, record in outcomes.items():
+        if record.outcome.score is not None:
+            told.setdefault(key.rung, set()).add("test_loss" in record.outcome.metrics)
+    return tuple(rung for rung, found in told.items() if len(found) == 2)
+
+
+def _untested(record: Record) -> Record:
+    """Return a record without its test: a mean of tests and validations would be neither."""
+    metrics = {name: value for name, value in record.outcome.metrics.items() if not name.startswith("test_")}
+    return replace(record, outcome=replace(record.outcome, metrics=metrics))
+
+
+def _entries(store: Store, rungs: Sequence[str]) -> tuple[list[Entry], tuple[str, ...]]:
     records: dict[str, dict[str, list[Record]]] = {}
-    for key, record in store.outcomes().items():
-        records.setdefault(key.fingerprint, {}).setdefault(key.rung, []).append(record)
+    outcomes = store.outcomes()
+    partly = _partly_tested(outcomes)
+    for key, record in outcomes.items():
+        kept = _untested(record) if key.rung in partly else record
+        records.setdefault(key.fingerprint, {}).setdefault(key.rung, []).append(kept)
     twins: dict[str, list[Behaviour]] = {}
     for behaviour in store.behaviours():
         twins.setdefault(behaviour.twin, []).append(behaviour)
     names, costs, proposed = names_by_fingerprint(), store.costs(), set(store.proposed())
-    return [
+    entries = [
         Entry(
             position=0,
             fingerprint=behaviour.fingerprint,
@@ -213,6 +232,7 @@ def _entries(store: Store, rungs: Sequence[str]) -> list[Entry]:
         for behaviour in store.behaviours()
         if behaviour.fingerprint in records
     ]
+    return entries, partly
 
 
 def _size(text: str) -> int | None:

@@ -11,14 +11,12 @@ from actsearch.search.ranking.leaderboard import Leaderboard
 __all__ = ["DataFrame", "frame"]
 
 
-def frame(board: Leaderboard, sign: int = 1) -> DataFrame:
-    """Return a row a behaviour, best first, every number that the ranking has.
+def frame(board: Leaderboard) -> DataFrame:
+    """Return a row a behaviour, best first, every number that the ranking has, scores as the user's numbers.
 
-    Args:
-        board: the ranking.
-        sign: -1 where a higher score is better and losses are negative: they are shown as the user's numbers.
+    A metric of the user's that is called as a column of these is called ``metric_...``.
     """
-    rows = []
+    rows, sign = [], board.measure().sign
     for entry in board.entries:
         low, high = entry.ranks or (None, None)
         interval = entry.interval() or (None, None)
@@ -33,7 +31,9 @@ def frame(board: Leaderboard, sign: int = 1) -> DataFrame:
         }  # fmt: skip
         names = {name for record in entry.records[entry.furthest] for name in record.outcome.metrics}
         for name in sorted(names - {"validation_loss", "test_loss"}):
-            row[name] = entry.mean(entry.furthest, name)
+            row[f"metric_{name}" if name in row or name.startswith("against_") else name] = entry.mean(
+                entry.furthest, name
+            )
         for name, found in entry.against.items():
             row |= {f"against_{name}": sign * found.difference, f"against_{name}_p": found.corrected}
         rows.append(row)

@@ -102,7 +102,9 @@ def remarks(board: Leaderboard) -> list[str]:
     """Return what must be said besides the table: tests that were not possible, seeds that failed, that all failed."""
     finalists = [entry for entry in board.entries if FINAL in entry.records]
     found = _unfinished(board, finalists)
-    if finalists and not is_held_out(board):
+    if FINAL in board.partly_tested:
+        found.append("only some finalists were tested: all are judged by the validation data")
+    elif finalists and not is_held_out(board):
         found.append(
             "nothing was held out for judging: finalists are ranked by the validation data, which chose them too"
         )
