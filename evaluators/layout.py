@@ -92,6 +92,8 @@ class Layouts(TorchFunctionMode):
         if name.startswith("conv") or name in MAKES_SECOND:
             return min(1, made.ndim - 1)
         given = next((a for a in self._tensors(args, kwargs) if self.of(a) is not None), None)
+        if len({self.of(a) for a in self._tensors(args, kwargs) if a.ndim == made.ndim} - {None}) > 1:
+            return None  # two that say otherwise
         if name in MIXES:  # with a weight (inputs, outputs), as a linear layer
             with_weight = name == "addmm" or (name in {"matmul", "__matmul__", "mm"} and _tensor_at(args, 1) == 2)
             return made.ndim - 1 if with_weight else None
@@ -99,7 +101,7 @@ class Layouts(TorchFunctionMode):
             return None
         axis = self.of(given)
         assert axis is not None
-        if name in MOVES:
+        if name.rstrip("_") in MOVES or (name == "__getitem__" and _picks(args)):
             return _moved(func, args, kwargs, given, axis)
         if name in {"reshape", "view", "unflatten", "contiguous"} and made.shape != given.shape:
             is_last = axis == given.ndim - 1 and made.ndim > 0 and made.shape[-1] == given.shape[-1]
@@ -114,6 +116,14 @@ class Layouts(TorchFunctionMode):
             for part in (value if isinstance(value, (list, tuple)) else [value])
         ]
         return [part for part in flat if isinstance(part, Tensor)]
+
+
+def _picks(args: tuple[Any, ...]) -> bool:
+    """Whether an index does more than cut: then dimensions come and go."""
+    index = args[1] if len(args) > 1 else ()
+    return any(
+        not (isinstance(part, slice) or part is Ellipsis) for part in (index if isinstance(index, tuple) else [index])
+    )
 
 
 def _tensor_at(args: tuple[Any, ...], axis: int) -> int:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from actsearch.evaluators.data.examples import Examples, Split, mapped
+from actsearch.grammar.fault import UserFault
 
 Further = Mapping[str, Callable[[Tensor, Any], float]]
 
@@ -73,14 +74,18 @@ class Objective(ABC):
         with torch.no_grad():
             for batch in split.parts():
                 output = self.output(network, batch)
+                if self.further:  # a loss may change what it is given
+                    kept.append((self.numbers(output).detach().cpu().clone(), mapped(lambda t: t.cpu(), batch.labels)))
                 summed, weight = self.total(output, batch)
                 loss, count = loss + summed, count + weight
                 told = self.right(output, batch)
                 right, labels = (right + told[0], labels + told[1]) if told else (right, labels)
-                if self.further:
-                    kept.append((self.numbers(output).cpu(), mapped(lambda t: t.cpu(), batch.labels)))
         found = {"loss": loss / max(count, 1)} | ({"accuracy": right / labels} if labels else {})
         if kept:
+            if len({one.shape[1:] for one, _ in kept}) > 1:
+                raise UserFault(
+                    "metrics need outputs of one shape: these batches have several, leave task.own.metrics out"
+                )
             outputs, wanted = torch.cat([one for one, _ in kept]), _joined([two for _, two in kept])
             found |= {name: metric(outputs, wanted) for name, metric in self.further.items()}
         return found

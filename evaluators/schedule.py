@@ -46,11 +46,12 @@ def optimiser_of(
         split = [[p for p in parameters if (id(p) in theirs) is among] for among in (False, True)]
         decays = (settings.weight_decay, settings.beta_decay)
         groups = [{"params": g, "weight_decay": d} for g, d in zip(split, decays, strict=True) if g]
+    is_real = all(parameter.is_floating_point() for parameter in parameters)  # complex ones are not fused
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
             groups, settings.learning_rate, SGD_MOMENTUM, weight_decay=settings.weight_decay, nesterov=True
         )
-    return torch.optim.AdamW(groups, settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+    return torch.optim.AdamW(groups, settings.learning_rate, weight_decay=settings.weight_decay, fused=is_real)
 
 
 def one_cycle(

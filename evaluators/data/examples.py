@@ -71,7 +71,7 @@ class Examples(ABC):
 
     @abstractmethod
     def targets(self, count: int) -> "Split":
-        """Return the labels alone of the first so many examples."""
+        """Return the labels alone of about so many examples, evenly spaced, since data may be sorted."""
 
     @abstractmethod
     def parts(self) -> Iterator["Split"]:
@@ -150,8 +150,9 @@ class Split(Examples):
         return self.take(slice(count)).copy()
 
     def targets(self, count: int) -> "Split":
-        """Return the first labels."""
-        return Split(None, mapped(lambda t: t[:count], self.labels))
+        """Return some labels."""
+        every = max(1, len(self) // count)
+        return Split(None, mapped(lambda t: t[::every], self.labels))
 
     def parts(self) -> Iterator["Split"]:
         """Yield copies, in batches as large as is fast."""

@@ -12,6 +12,8 @@ import torch
 from actsearch.evaluators.data.examples import EVALUATION_BATCH, BadData, Examples, Split, joined
 from actsearch.evaluators.schedule import batches
 
+MOST_BATCHES = 20_000  # of a split that is scored
+
 
 class Loaded(Examples):
     """Examples of a loader of the user's, in its own batches and its own order.
@@ -55,7 +57,10 @@ class Loaded(Examples):
     def parts(self) -> Iterator[Split]:
         """Yield its batches, drawn alike every time."""
         with _from_seed(self.loader):
-            yield from self._batches()
+            for number, batch in enumerate(self._batches()):
+                if number >= MOST_BATCHES:
+                    raise BadData(f"a loader that scores yields more than {MOST_BATCHES:,} batches: does it ever end?")
+                yield batch
 
     def stream(self, batch: int, steps: int, generator: torch.Generator) -> Iterator[Split]:
         """Yield its batches, over and over; what it draws from follows from the generator."""
@@ -116,11 +121,10 @@ class Listed(Examples):
             return self._take(range(min(count, self.count)))
 
     def targets(self, count: int) -> Split:
-        """Return the labels of the first ones."""
-        count = min(count, self.count)
-        starts = range(0, count, EVALUATION_BATCH)
+        """Return some labels."""
+        rows = range(0, self.count, max(1, self.count // count))
         with _from_seed(self.source):
-            parts = [self._take(range(start, min(start + EVALUATION_BATCH, count))) for start in starts]
+            parts = [self._take(rows[at : at + EVALUATION_BATCH]) for at in range(0, len(rows), EVALUATION_BATCH)]
         return joined([Split(None, part.labels) for part in parts])
 
     def parts(self) -> Iterator[Split]:

@@ -17,9 +17,20 @@ from torch.overrides import TorchFunctionMode
 
 KINDS = ("relu", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "mish", "hardswish", "relu6", "rrelu", "softplus")
 """Activations whose call as a function is told from a layer's; sigmoid and tanh are gates as often."""
+REPLACEABLE = (*KINDS, "tanh", "sigmoid", "hardtanh", "hardsigmoid", "logsigmoid", "softsign", "tanhshrink")
+"""Those and others, where they are named."""
 SPELLINGS = ("F.", "torch.nn.functional.", "torch.")  # in ``task.own.replace``, before the function's name
 TORCH = Path(torch.__file__).parent
-_BETWEEN = {str(TORCH / part) for part in ("nn/functional.py", "nn/modules/module.py", "overrides.py", "_tensor.py")}
+_BETWEEN = {
+    str(TORCH / part)
+    for part in (
+        "nn/functional.py",
+        "nn/modules/module.py",
+        "nn/modules/activation.py",
+        "overrides.py",
+        "_tensor.py",
+    )
+}
 _BETWEEN.add(__file__)
 
 
@@ -51,24 +62,30 @@ def site_of(names: Mapping[int, str], skipped: str = "") -> tuple[Site, nn.Modul
         skipped: a file of ours that is no caller either.
     """
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename in {*_BETWEEN, skipped}:
+    caller: FrameType | None = None
+    layer: nn.Module | None = None
+    while frame is not None and (caller is None or layer is None):
+        if caller is None and frame.f_code.co_filename not in {*_BETWEEN, skipped}:
+            caller = frame
+        found = frame.f_locals.get("self") if layer is None else None
+        if isinstance(found, nn.Module) and id(found) in names:
+            layer = found
         frame = frame.f_back
-    assert frame is not None  # the program's own first frame is none of these
-    around: FrameType | None = frame
-    layer: Any = None
-    while around is not None:
-        layer = around.f_locals.get("self")
-        if isinstance(layer, nn.Module) and id(layer) in names:
-            break
-        around = around.f_back
-    name = names[id(layer)] if around is not None else ""
-    return Site(name, frame.f_code, frame.f_lasti, frame.f_lineno), layer if around is not None else None
+    assert caller is not None  # the program's own first frame is none of these
+    name = "" if layer is None else names[id(layer)]
+    return Site(name, caller.f_code, caller.f_lasti, caller.f_lineno), layer
 
 
 def functions_of(replace: tuple[str, ...]) -> frozenset[str]:
     """Return the functions among what is to be replaced: ``relu`` for ``F.relu`` and ``torch.relu``."""
     found = {text.removeprefix(start) for text in replace for start in SPELLINGS if text.startswith(start)}
-    return frozenset(name for name in found if name in KINDS)
+    return frozenset(name for name in found if name in REPLACEABLE)
+
+
+def unknown_functions(replace: tuple[str, ...]) -> list[str]:
+    """Return what is spelt as a function among what is to be replaced, and is none that can be."""
+    plain = [text for text in replace if text.startswith(("F.", "torch.nn.functional."))]
+    return [text for text in plain if not functions_of((text,))]
 
 
 class Calls(TorchFunctionMode):
@@ -85,13 +102,22 @@ class Calls(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.kinds, self.names, self.instead = kinds, names, instead
+        self.within = 0  # layers of the candidate's: what these call is the candidate
+
+    def enter(self, *_: object) -> None:
+        """Let what a layer of the candidate's calls be."""
+        self.within += 1
+
+    def leave(self, *_: object) -> None:
+        """End that."""
+        self.within -= 1
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Call the function, or what stands in its place; layers of torch that are activations call their own."""
         given = dict(kwargs or {})
-        if getattr(func, "__name__", "").rstrip("_") in self.kinds:
+        if not self.within and getattr(func, "__name__", "").rstrip("_") in self.kinds:
             site, layer = site_of(self.names)
             if layer is None or type(layer).__module__ != "torch.nn.modules.activation":
                 value = args[0] if args else given["input"]

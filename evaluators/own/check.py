@@ -9,6 +9,8 @@ user's as a whole (``own.score``), which cannot be tried in part.
 import collections
 import contextlib
 import hashlib
+import math
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +23,7 @@ from actsearch.evaluators.data.streams import Loaded
 from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.own.calls import KINDS, Calls, Site
 from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.objectives import FunctionObjective, Step
 from actsearch.evaluators.own.places import Owned, network
 from actsearch.evaluators.own.problem import Problem
 from actsearch.evaluators.own.trial import EXAMPLES, loss_of
@@ -43,7 +46,7 @@ class _Probe(nn.Module):
         self.calls += 1
         value = x * torch.sigmoid(self.beta.to(x) * x)
         if self.disturbed:
-            value = value + torch.randn_like(value)
+            value = value + torch.sin(7 * x)
         if value.requires_grad:
             value.retain_grad()
             self.outputs.append(value)
@@ -77,8 +80,9 @@ def check(settings: CompleteSettings, given: Problem) -> list[str]:
             names = {probe: model.name_of(probe) for probe in probes}
             batch = data.train.first(min(settings.batch, EXAMPLES))
             _check_training(given.objective, model, batch, names)
+            _check_broadcast(given.objective, model, batch)
             _check_scoring(settings, given, model, names)
-            said = [*_of_the_data(settings, given), *_calls_of_its_own(given, model, batch)]
+            said = [*_of_the_data(settings, given, model), *_calls_of_its_own(given, model, batch)]
             check_repeats(settings, given, make)
             return said
     except BadOwnTask:
@@ -109,6 +113,12 @@ def _check_training(objective: Objective, model: Owned, batch: Split, names: dic
                 "takes: make the embedding with sparse=False"
             )
     for probe, name in names.items():
+        if probe.calls and not probe.outputs and name.startswith("the call"):
+            raise BadOwnTask(
+                f"{name} of the network runs without gradients in training (torch.utils.checkpoint, or a function of "
+                "torch.autograd): the step backward would be that of another activation. Make it a layer"
+            )
+    for probe, name in names.items():
         if not probe.calls:
             raise BadOwnTask(f"{name} of the network is not used in training; choose others (task.own.replace)")
         if probe.outputs and not _has_effect(probe):
@@ -118,6 +128,26 @@ def _check_training(objective: Objective, model: Owned, batch: Split, names: dic
                 f"{name} of the network has no effect in training: nothing is made of what it returns. {hint}Else "
                 "choose others (task.own.replace)"
             )
+
+
+@torch.no_grad()
+def _check_broadcast(objective: Objective, model: Owned, batch: Split) -> None:
+    """A loss of the user's that compares (n, 1) with (n,) makes (n, n) of it without a word."""
+    if not isinstance(objective, FunctionObjective) or not isinstance(batch.labels, Tensor):
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        output = objective.output(model.eval(), batch.copy())
+        if not isinstance(output, Tensor) or tuple(output.shape) != (*batch.labels.shape, 1):
+            return
+        found = [float(objective.loss(one.clone(), batch)) for one in (output, output)]
+        with contextlib.suppress(Exception):  # it wants the last dimension
+            found[1] = float(objective.loss(output.squeeze(-1), batch))
+    if not math.isclose(*found, rel_tol=1e-3):
+        raise BadOwnTask(
+            f"the loss '{objective.unit}' makes outputs {tuple(output.shape)} fit labels {tuple(batch.labels.shape)} "
+            "by repeating both: return one number an example, or give labels the same shape"
+        )
 
 
 def _has_effect(probe: _Probe) -> bool:
@@ -158,9 +188,16 @@ def _check_scoring(settings: CompleteSettings, given: Problem, model: Owned, nam
             )
 
 
-def _of_the_data(settings: CompleteSettings, given: Problem) -> Iterator[str]:
+def _of_the_data(settings: CompleteSettings, given: Problem, model: Owned) -> Iterator[str]:
     """Say what of the data may surprise."""
     data, objective = given.data, given.objective
+    if objective.further:
+        objective.metrics(model, data.validation)  # a metric that fails would fail after each training
+    if isinstance(objective, Step):
+        yield (
+            f"the network computes its own loss ('{objective.name}'), for scores too; validation_step is not called, "
+            "and without a Trainer global_step and current_epoch stay 0"
+        )
     if data.test is None:
         yield (
             "data has no test split: nothing is held out for judging, so that the final list is by validation losses, "

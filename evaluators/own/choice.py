@@ -36,6 +36,13 @@ def objective_of(settings: TaskSettings, model: nn.Module, first: Split, loss: A
     if loss is not None and own.loss is not None:
         raise BadOwnTask(f"'{own.function}' returns a loss, and task.own.loss names one: leave one of them out")
     chosen = own.loss if loss is None else loss
+    if isinstance(loss, nn.Module):
+        if any(part.requires_grad for part in loss.parameters()):
+            raise BadOwnTask(
+                f"the loss that '{own.function}' returns has weights of its own, which nothing would train: put them "
+                "into the network, and let it compute its loss (a method step(batch))"
+            )
+        loss.to(dtype=torch.float64 if settings.precision == "float64" else None)
     further = _further(settings)
     options = Options(own.ignore_index, own.label_smoothing, own.classes)
     if method:
@@ -45,7 +52,11 @@ def objective_of(settings: TaskSettings, model: nn.Module, first: Split, loss: A
     if chosen == "step":
         raise BadOwnTask("key 'task.own.loss': the network has no method training_step or step")
     if chosen == "model":
-        return LossOfOutput(further)
+        return LossOfOutput(further, shifted=type(model).__name__.endswith(("LMHeadModel", "ForCausalLM")))
+    if "accuracy" in {text.partition(" ")[0] for text in own.metrics} and not (
+        isinstance(chosen, str) and chosen in LOSSES and LOSSES[chosen].right
+    ):
+        raise BadOwnTask(f"key 'task.own.metrics': accuracy is told of classes alone, not with the loss '{chosen}'")
     if isinstance(chosen, str) and chosen in LOSSES:
         return NamedObjective(LOSSES[chosen], options, further)
     if isinstance(chosen, str) and ":" in chosen:

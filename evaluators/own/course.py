@@ -41,14 +41,25 @@ def course_of(
         what, found = "configure_optimizers", configure()
     else:
         return None
-    optimiser, schedule, by_epoch = _parted(found, what)
+    optimiser, schedule, by_epoch, interval = _parted(found, what)
     known = {id(part) for group in optimiser.param_groups for part in group["params"]}
     missing = [part for layer in layers for part in layer.parameters() if id(part) not in known]
     if missing:
-        optimiser.add_param_group({"params": missing})
+        _join(optimiser, schedule, missing)
     if schedule is None:
         return Course(optimiser, _nothing)
-    return Course(optimiser, _each(schedule, _epoch(train, settings.batch)) if by_epoch else schedule.step)
+    every = interval * (max(1, _epoch(train, settings.batch) // settings.own.accumulate) if by_epoch else 1)
+    return Course(optimiser, _each(schedule, every) if every > 1 else schedule.step)
+
+
+def _join(optimiser: Optimizer, schedule: LRScheduler | None, missing: list[nn.Parameter]) -> None:
+    """Add parameters as one more group, which goes as the first one does, within the schedule too."""
+    usual = {name: value for name, value in optimiser.param_groups[0].items() if name != "params"}
+    optimiser.add_param_group({"params": missing, **usual})
+    for name in ("base_lrs", "lr_lambdas", "_last_lr"):  # lists of one value a group
+        values = getattr(schedule, name, None)
+        if isinstance(values, list) and values:
+            values.append(values[0])
 
 
 def _nothing() -> None:
@@ -76,8 +87,8 @@ def _epoch(train: Examples, batch: int) -> int:
         raise BadOwnTask("a schedule by epochs needs a training loader with a length; let it go by steps") from fault
 
 
-def _parted(found: Any, what: str) -> tuple[Optimizer, LRScheduler | None, bool]:
-    """Return the optimiser, the schedule and whether this goes by epochs, as Lightning does unless told otherwise.
+def _parted(found: Any, what: str) -> tuple[Optimizer, LRScheduler | None, bool, int]:
+    """Return the optimiser, the schedule, whether this goes by epochs, as Lightning does, and every how many.
 
     Raises:
         BadOwnTask: it is something else, or there are several optimisers.
@@ -91,9 +102,9 @@ def _parted(found: Any, what: str) -> tuple[Optimizer, LRScheduler | None, bool]
         found = found[0]
     if isinstance(schedule, (list, tuple)) and len(schedule) <= 1:
         schedule = schedule[0] if schedule else None
-    by_epoch = what == "configure_optimizers"
+    by_epoch, interval = what == "configure_optimizers", 1
     if isinstance(schedule, Mapping):
-        by_epoch = schedule.get("interval", "epoch") == "epoch"
+        by_epoch, interval = schedule.get("interval", "epoch") == "epoch", int(schedule.get("frequency", 1))
         schedule = schedule.get("scheduler")
     if isinstance(schedule, ReduceLROnPlateau):
         raise BadOwnTask(f"'{what}' returns ReduceLROnPlateau, which waits for scores; expected a schedule by steps")
@@ -104,4 +115,4 @@ def _parted(found: Any, what: str) -> tuple[Optimizer, LRScheduler | None, bool]
         )
     if isinstance(found, torch.optim.LBFGS):
         raise BadOwnTask(f"'{what}' returns LBFGS, whose step calls the loss again and again; use another optimizer")
-    return found, schedule, by_epoch
+    return found, schedule, by_epoch, interval

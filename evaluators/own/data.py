@@ -90,7 +90,9 @@ class Reader:
                 array = torch.from_numpy(np.array(given))  # a copy
             except (TypeError, ValueError):  # texts, or lists of several lengths
                 return None
-            return array.to(self.dtype) if array.is_floating_point() else array
+            little_known = {torch.uint16, torch.uint32, torch.uint64}
+            dtype = self.dtype if array.is_floating_point() else torch.int64 if array.dtype in little_known else None
+            return array.to(dtype=dtype)
         return None
 
     def _kept(self, split: Split, name: str) -> Split:

@@ -99,6 +99,8 @@ def like(output: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
             raise WrongOutput(
                 f"the network returns {tuple(output.shape)}; expected {tuple(targets.shape)}, the shape of the targets"
             )
+    if output.dtype in {torch.bfloat16, torch.float16}:  # targets keep their digits
+        output = output.float()
     return output, targets.to(output.dtype)
 
 

@@ -122,12 +122,13 @@ class LossOfOutput(Objective):
 
     Args:
         further: metrics by name.
+        shifted: whether it predicts the next label, so that the first of each example counts for nothing.
     """
 
     unit = "loss of the network"
 
-    def __init__(self, further: Further) -> None:
-        self.further = further
+    def __init__(self, further: Further, *, shifted: bool = False) -> None:
+        self.further, self.shifted = further, shifted
 
     def numbers(self, output: Any) -> Tensor:
         """Take the tensor of what the network returns."""
@@ -144,6 +145,7 @@ class LossOfOutput(Objective):
         """Count every label that is not -100 alike, as these models do; without labels every example."""
         labels = batch.labels
         is_whole = isinstance(labels, Tensor) and not labels.is_floating_point()
+        labels = labels[:, 1:] if is_whole and self.shifted else labels
         number = int((labels != Options().ignore_index).sum()) if is_whole else len(batch)
         return (float(self.loss(output, batch)) * number, number) if number else (0.0, 0)
 

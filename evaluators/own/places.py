@@ -8,17 +8,19 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo.eval_frame import OptimizedModule
 
 from actsearch.evaluators.data.dataset import DataSet
 from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.objective import call
-from actsearch.evaluators.own.calls import Calls, Site, functions_of, site_of
+from actsearch.evaluators.own.calls import REPLACEABLE, Calls, Site, functions_of, site_of, unknown_functions
 from actsearch.evaluators.own.choice import step_of
 from actsearch.evaluators.own.functions import BadOwnTask, built
 from actsearch.evaluators.settings import TaskSettings
 
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)  # run or list whatever is put into them
 EXAMPLES = (2, 256)  # that are run to see the channels of each place: more where a place is not met by few
 USUAL = ("torch.nn.ReLU", "F.relu")  # what is replaced where nothing is said
 Width = tuple[int, int]  # channels and their dimension
@@ -40,13 +42,14 @@ class Owned(nn.Module):
         self.calls = nn.ModuleDict()  # the candidate's, in the places of calls
         self.sites: dict[Site, str] = {}
         self.names = {id(layer): name for name, layer in model.named_modules()}
+        self.mode = Calls(kinds, self.names, self._instead)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Call the network; calls of functions that are replaced go to the candidate."""
         run: Callable[..., Any] = getattr(self.model, self.method) if self.method else self.model
         if not self.sites:
             return run(*args, **kwargs)
-        with Calls(self.kinds, self.names, self._instead):
+        with self.mode:
             return run(*args, **kwargs)
 
     def _instead(self, x: Tensor, site: Site, _: Callable[[], Any]) -> Any:
@@ -61,6 +64,8 @@ class Owned(nn.Module):
         """Put a layer in the place of a call."""
         self.sites[site] = str(len(self.sites))
         self.calls[self.sites[site]] = layer
+        if not isinstance(self.model, CONTAINERS):  # an optimiser over model.parameters() has them too
+            self.model.add_module("actsearch_calls", self.calls)
 
     def name_of(self, layer: nn.Module) -> str:
         """Return where a layer of the candidate's is, for people: ``layer 'act'``, or a line."""
@@ -117,6 +122,13 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
         model.double()
     owned = Owned(model, step_of(model) if settings.own.loss in {None, "step"} else "", functions_of(replace))
     uses, calls = _uses(owned, places, data, settings.own.dimension)
+    if calls and any(isinstance(layer, OptimizedModule) for layer in model.modules()):
+        raise BadOwnTask("the network is compiled (torch.compile) and calls activations as functions: leave it plain")
+    if unknown := unknown_functions(replace):
+        raise BadOwnTask(
+            f"key 'task.own.replace': '{unknown[0]}' is no function that can be replaced; expected one of "
+            f"{', '.join('F.' + name for name in REPLACEABLE)}"
+        )
     if not uses and not calls:
         kinds = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
         raise BadOwnTask(
@@ -126,7 +138,10 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
     by_use = settings.own.shared == "use"
     for name, mine in uses.items():
         parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, _layer(mine, make, owned.names, by_use=by_use))
+        layer = _layer(mine, make, owned.names, by_use=by_use)
+        layer.register_forward_pre_hook(owned.mode.enter)
+        layer.register_forward_hook(owned.mode.leave, always_call=True)
+        setattr(model.get_submodule(parent), attribute, layer)
     for site, widths in calls.items():
         owned.add(site, _layer({site: widths}, make, owned.names, by_use=by_use))
     return owned

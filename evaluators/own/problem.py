@@ -22,7 +22,7 @@ from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.own.choice import objective_of, step_of
 from actsearch.evaluators.own.data import Reader, dtype_of
 from actsearch.evaluators.own.functions import BadOwnTask, built
-from actsearch.evaluators.own.losses import best_constant
+from actsearch.evaluators.own.losses import best_constant, in_order
 from actsearch.evaluators.own.objectives import FunctionObjective, NamedObjective
 from actsearch.evaluators.settings import TaskSettings
 
@@ -120,9 +120,23 @@ def _data_set(
 ) -> DataSet[Any]:
     if isinstance(objective, NamedObjective) and objective.formula.of_classes:
         _check_classes(settings, splits)
+    if isinstance(objective, NamedObjective):
+        _settle(objective, splits["train"], model)
     data = DataSet(splits["train"], splits["validation"], splits.get("test"))
     chance = settings.own.chance
     return dataclasses.replace(data, known_chance=_chance(objective, data, model) if chance is None else chance)
+
+
+def _settle(objective: NamedObjective, train: Examples, model: nn.Module) -> None:
+    """Decide once where the classes are in an output: a later batch may be as long as there are classes."""
+    first = train.first(2)
+    labels = first.labels
+    if not objective.formula.of_classes or not isinstance(labels, Tensor) or labels.is_floating_point():
+        return
+    with contextlib.suppress(Exception), torch.no_grad():  # what is wrong with it is said when it is tried
+        output = objective.output(model.eval(), first)
+        place = 1 if in_order(output, labels, objective.options) is output else -1
+        objective.options = dataclasses.replace(objective.options, classes=place)
 
 
 def _check_classes(settings: TaskSettings, splits: Mapping[str, Examples]) -> None:
@@ -161,6 +175,8 @@ def _chance(objective: Objective, data: DataSet[Any], model: nn.Module) -> float
         with torch.no_grad():
             output = objective.numbers(objective.output(model.eval(), data.train.first(2)))
         shape = list(output.shape)
+        if isinstance(objective, NamedObjective) and objective.formula.of_classes:
+            return _chance_of_classes(objective, output, train, validation)
 
         def spread(constant: Tensor, count: int) -> Tensor:
             shape[dimension] = count
@@ -171,3 +187,15 @@ def _chance(objective: Objective, data: DataSet[Any], model: nn.Module) -> float
             summed, number = objective.total(spread(constant, len(validation)), validation)
         return summed / number if math.isfinite(summed) else None
     return None
+
+
+def _chance_of_classes(objective: NamedObjective, output: Tensor, train: Split, validation: Split) -> float | None:
+    """Return the cross-entropy of who knows how frequent each class is; one that was never met counts as met once."""
+    if train.labels.is_floating_point():
+        shares = train.labels.reshape(len(train), train.labels.shape[1], -1).mean((0, 2)).clamp(min=1e-6)
+        return float(-(validation.labels * shares.log().view(1, -1, *[1] * (validation.labels.ndim - 2))).sum(1).mean())
+    ignored = objective.options.ignore_index
+    count = in_order(output, train.labels[: len(output)], objective.options).shape[1]
+    told, wanted = (part.labels[part.labels != ignored].long() for part in (train, validation))
+    logs = (torch.bincount(told, minlength=count).double() + 1).log()
+    return float((logs.exp().sum().log() - logs[wanted]).mean()) if wanted.numel() else None

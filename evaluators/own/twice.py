@@ -59,10 +59,11 @@ def check_repeats(settings: CompleteSettings, given: Problem, make: MakeActivati
     found, data, objective = [], given.data, given.objective
     for _ in range(2):
         with contained(3, settings.own.file):
-            model = network(settings, data, make).to(data.train.device)
+            made = list[nn.Module]()
+            model = network(settings, data, _noted(make, made)).to(data.train.device)
             batches = data.train.stream(min(settings.batch, EXAMPLES), STEPS * settings.own.accumulate, _generator())
             try:
-                course = course_of(model, settings, STEPS, [*model.calls.children()], data.train)
+                course = course_of(model, settings, STEPS, made, data.train)
                 child = TorchChild(model, objective, batches, STEPS, settings, _generator(), (), course)
                 child.advance(STEPS)
             except (BadOwnTask, BadData):
@@ -81,6 +82,14 @@ def check_repeats(settings: CompleteSettings, given: Problem, make: MakeActivati
             "twice: the network draws from a generator that nobody seeds (numpy.random.default_rng, torch.Generator), "
             "or keeps something from one network to the next"
         )
+
+
+def _noted(make: MakeActivation, made: list[nn.Module]) -> MakeActivation:
+    def noting(channels: int, dimension: int | None = None) -> nn.Module:
+        made.append(make(channels, dimension))
+        return made[-1]
+
+    return noting
 
 
 def _generator() -> torch.Generator:

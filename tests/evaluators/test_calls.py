@@ -312,3 +312,138 @@ def build(settings): return Mine(), data()
 """
     assert train(write(source.format(0.1))).score != train(write(source.format(0.01))).score
     assert train(write(source.format(0.1)), "tanh").score != train(write(source.format(0.1)), "relu").score
+
+
+# ---- met by trying to break it ----
+
+
+def test_layers_and_calls_together_leave_every_candidate_what_it_is(write: Write) -> None:
+    both = NET.replace("nn.Linear(8, 2)", "nn.Linear(8, 2)\n        self.act = nn.ReLU()").format(
+        body="return self.last(F.relu(self.second(self.act(self.first(x)))))"
+    )
+    for text in ("relu", "swish", "tanh"):  # relu calls relu itself, which is no place of the network
+        assert train(write(both), text).score == pytest.approx(train(write(LAYERS), text).score, rel=1e-6)
+    every = write(both, replace=("torch.nn.ReLU", "F.relu", "F.elu", "F.gelu", "F.softplus", "F.mish"))
+    for text in ("elu", "gelu", "softplus", "mish"):
+        assert train(every, text).score is not None
+
+
+CHECKPOINT = NET.replace(
+    "        {body}",
+    """        from torch.utils.checkpoint import checkpoint
+        return self.last(checkpoint(lambda h: F.relu(self.second(h)), self.first(x), use_reentrant={how}))""",
+)
+AUTOGRAD = """
+class Rectifier(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        y = torch.relu(x)
+        ctx.save_for_backward(y)
+        return y
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * (ctx.saved_tensors[0] > 0)
+""" + NET.format(body="return self.last(Rectifier.apply(self.first(x)))")
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+@pytest.mark.parametrize("source", [CHECKPOINT.replace("{how}", "True"), AUTOGRAD], ids=["checkpoint", "autograd"])
+def test_a_call_whose_way_back_is_another_activations_is_refused(write: Write, source: str) -> None:
+    with pytest.raises(BadOwnTask, match="runs without gradients in training"):
+        resolve(write(source)).prepare()
+
+
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad")
+def test_a_checkpoint_around_a_layer_is_trained_as_without(write: Write) -> None:
+    body = "from torch.utils.checkpoint import checkpoint\n        "
+    body += "return self.last(self.act2(self.second(checkpoint(self.act, self.first(x), use_reentrant=True))))"
+    source = LAYERS.replace("return self.last(self.act2(self.second(self.act(self.first(x)))))", body)
+    assert train(write(source)).score == pytest.approx(train(write(LAYERS)).score, rel=1e-6)
+
+
+def test_layers_that_are_in_no_list_of_the_network_are_places_by_their_lines(write: Write) -> None:
+    hidden = NET.replace("nn.Linear(8, 2)", "nn.Linear(8, 2)\n        self.acts = (nn.ReLU(), nn.ReLU())").format(
+        body="h = self.acts[0](self.first(x))\n        return self.last(self.acts[1](self.second(h)))"
+    )
+    found, _ = made(write(hidden))
+    assert [part.numel() for part in found.calls.parameters()] == [8, 8]
+    assert train(write(hidden)).score == pytest.approx(train(write(LAYERS)).score, rel=1e-6)
+
+
+def test_what_is_spelt_as_a_function_and_cannot_be_replaced_is_said(write: Write) -> None:
+    source = NET.format(body="return self.last(torch.tanh(self.second(F.relu(self.first(x)))))")
+    assert len(made(write(source, replace=("F.tanh", "F.relu")))[0].calls) == 2
+    with pytest.raises(BadOwnTask, match=r"'F\.dropout' is no function that can be replaced; expected one of F\.relu"):
+        resolve(write(source, replace=("F.dropout",))).prepare()
+
+
+def test_a_compiled_network_with_calls_is_refused(write: Write) -> None:
+    source = NET.format(body=SPELLINGS["F.relu"]).replace("return Net(), data()", "return torch.compile(Net()), data()")
+    with pytest.raises(BadOwnTask, match="compiled"):
+        resolve(write(source)).prepare()
+
+
+def test_a_network_under_vmap_draws_nothing_of_ours(write: Write) -> None:
+    source = (
+        NET.format(body=SPELLINGS["F.relu"]).replace("return Net(), data()", "return Mapped(), data()")
+        + """
+class Mapped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 2))
+    def forward(self, x): return torch.vmap(self.net)(x)
+"""
+    )
+    assert train(write(source)).score is not None
+
+
+LIGHTNING = """
+class Mine(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(6, 8), nn.Linear(8, 2)
+    def training_step(self, batch, index):
+        x, y = batch
+        return F.cross_entropy(self.last(F.relu(self.first(x))), y)
+    def configure_optimizers(self):
+        o = torch.optim.SGD(self.parameters(), lr=1.0)
+        {}
+
+def build(settings): return Mine(), data()
+"""
+SCHEDULES = {
+    "lambda": "return [o], [torch.optim.lr_scheduler.LambdaLR(o, lambda step: 0.5)]",
+    "one cycle": "return [o], [{'scheduler': torch.optim.lr_scheduler.OneCycleLR(o, 0.1, 100), 'interval': 'step'}]",
+}
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_betas_of_calls_are_known_to_an_optimiser_and_its_schedule(write: Write, schedule: str) -> None:
+    assert train(write(LIGHTNING.format(SCHEDULES[schedule])), "swish").score is not None
+    own = "def mine(net, steps):\n    some = [p for n, p in net.named_parameters() if 'beta' not in n]\n"
+    own += "    o = torch.optim.SGD(some, 0.1)\n"
+    own += "    return o, torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=steps)\n"
+    task = write(own + LAYERS)
+    assert train(write(own + LAYERS, optimiser=f"{task.own.file}:mine"), "swish").score is not None
+
+
+def test_a_schedule_goes_by_its_interval_and_frequency(write: Write) -> None:
+    plain = train(write(LIGHTNING.format("return o"))).score
+    rare = "return {'optimizer': o, 'lr_scheduler': {'scheduler': torch.optim.lr_scheduler.StepLR(o, 1, 0.1), %s}}"
+    seldom = rare % "'interval': 'step', 'frequency': 100"
+    assert train(write(LIGHTNING.format(seldom))).score == plain
+    assert train(write(LIGHTNING.format(rare % "'interval': 'step'"))).score != plain
+    epoch = LIGHTNING.format("return [o], [torch.optim.lr_scheduler.StepLR(o, 1, 0.0)]")  # 4 batches an epoch
+    one, two = (train(write(epoch, accumulate=4), steps=steps).score for steps in (1, 2))
+    assert one == two
+
+
+def test_channels_are_not_guessed_behind_an_index_or_a_sum_of_two_layouts(write: Write) -> None:
+    picked = NET.format(body="return self.last(F.relu(self.first(x)[:, -1, :, None]).squeeze(-1))").replace(
+        "8, 8)", "8, 8)"
+    )
+    network, _ = made(write(picked, "4, 6"))
+    assert [part.numel() for part in network.calls.parameters()] == [8]
+    summed = NET.format(body="h = self.first(x)\n        return self.last(F.relu(h.transpose(1, 2) + h).mean(1))")
+    with pytest.raises(BadOwnTask, match="nothing in front of it tells where its channels are"):
+        resolve(write(summed, "8, 6")).prepare()

@@ -557,3 +557,120 @@ def test_shared_data_are_the_same_whatever_their_structure(write: Write) -> None
     finally:
         SHARED.clear()
         problem.cache_clear()
+
+
+# ---- met by trying to break it ----
+
+
+def test_chance_is_of_all_labels_however_they_are_sorted(write: Write) -> None:
+    source = """
+def build(settings):
+    x, y = torch.randn(6000, 6, generator=G), torch.arange(6000) // 1500
+    return net(4), {"train": (x, y), "validation": (x[:1000], torch.arange(1000) % 4)}
+"""
+    assert resolve(write(source)).chance == pytest.approx(math.log(4), rel=1e-3)
+
+
+def test_chance_of_labels_at_every_position_is_one_for_all_positions(write: Write) -> None:
+    source = """
+class Tokens(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = net(30)
+    def forward(self, x): return self.net(x)
+
+def build(settings):
+    x, y = torch.randn(60, 10, 6, generator=G), torch.randint(0, 30, (60, 10), generator=G)
+    return Tokens(), {"train": (x[:40], y[:40]), "validation": (x[40:], y[40:])}
+"""
+    assert resolve(write(source)).chance == pytest.approx(math.log(30), abs=0.1)
+
+
+def test_half_precision_leaves_targets_their_digits(write: Write) -> None:
+    source = """
+def build(settings):
+    model = net(1)
+    with torch.no_grad():
+        model[2].weight.zero_()
+        model[2].bias.fill_(1000.0)
+    return model, parts(X, 1000 + Y)
+"""
+    task = write(source, loss="mse")
+    half = dataclasses.replace(task, precision="bfloat16", learning_rate=1e-9)
+    targets = splits(task)["validation"]
+    assert train(half, steps=1).score == pytest.approx(float((1000 - targets).square().mean()), rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")  # torch says it too, once, among much else
+@pytest.mark.parametrize("loss", ["nn.MSELoss()", "lambda o, t: ((o - t) ** 2).mean()"])
+def test_a_loss_that_repeats_outputs_and_labels_is_refused(write: Write, loss: str) -> None:
+    with pytest.raises(BadOwnTask, match=r"makes outputs \(20, 1\) fit labels \(20,\) by repeating both"):
+        resolve(write(f"def build(settings): return net(1), parts(X, Y), {loss}")).prepare()
+
+
+def test_a_loss_with_weights_of_its_own_is_refused_and_one_with_constants_is_taken(write: Write) -> None:
+    with pytest.raises(BadOwnTask, match="has weights of its own, which nothing would train"):
+        resolve(write("def build(settings): return net(2), parts(X, K), nn.Sequential(nn.Linear(2, 1))")).prepare()
+    task = write("def build(settings): return net(2), parts(X, K), nn.CrossEntropyLoss(torch.tensor([1.0, 2.0]))")
+    assert train(task).score is not None
+    assert train(dataclasses.replace(task, precision="float64")).score is not None
+
+
+def test_a_metric_is_of_what_the_network_returned(write: Write) -> None:
+    source = "def spoil(output, target):\n    output -= target[:, None]\n    return (output ** 2).mean()\n"
+    source += "def mine(outputs, labels): return float(((outputs[:, 0] - labels) ** 2).mean())\n"
+    source += "def build(settings): return net(1), parts(X, Y)"
+    file = write(source, loss=":spoil").own.file
+    found = train(write(source, loss=":spoil", metrics=(f"{file}:mine minimise",))).metrics
+    assert found["validation_mine"] == pytest.approx(found["validation_loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("source", "own", "complaint"),
+    [
+        ("def build(settings): return net(1), parts(X, Y)", {"loss": "mse", "metrics": ("accuracy",)},
+         "of classes alone"),
+        (STEP.format("training_step(self, batch, index)") + "Mine.configure_optimizers = lambda self: 1 / 0", {},
+         "ZeroDivisionError"),
+        ("class Endless(IterableDataset):\n    def __iter__(self):\n        while True: yield X[0], K[0]\n"
+         "def build(settings): return net(2), {'train': (X, K), 'validation': Endless()}", {}, "ever end"),
+    ],
+)  # fmt: skip
+def test_further_mistakes_are_one_sentence(write: Write, source: str, own: dict[str, object], complaint: str) -> None:
+    with pytest.raises((BadOwnTask, BadTask), match=complaint):
+        resolve(write(source, **own)).prepare()
+
+
+def test_labels_of_unsigned_numbers_and_complex_weights_are_taken(write: Write) -> None:
+    assert train(write("def build(settings): return net(2), {n: (x.numpy(), y.numpy().astype(np.uint16)) "
+                       "for n, (x, y) in parts(X, K).items()}")).score is not None  # fmt: skip
+    source = """
+class Waves(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.phase, self.act, self.last = nn.Parameter(torch.ones(6, dtype=torch.cfloat)), nn.ReLU(), nn.Linear(6, 2)
+    def forward(self, x): return self.last(self.act((x * self.phase).real))
+
+def build(settings): return Waves(), parts(X, K)
+"""
+    task = write(source)
+    resolve(TaskSettings(name="own", batch=20, own=dataclasses.replace(task.own, dimension=1))).prepare()
+
+
+def test_a_batch_as_long_as_there_are_classes_is_read_as_all_others(write: Write) -> None:
+    source = """
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(1, 8), nn.ReLU(), nn.Linear(8, 3))
+    def forward(self, x): return self.net(x[..., None])
+
+def batches():
+    return [(X[8 * i : 8 * i + 8, : 2 + i % 4], (X[8 * i : 8 * i + 8, : 2 + i % 4] > 0).long()) for i in range(12)]
+
+class Again:
+    def __iter__(self): return iter(batches())
+
+def build(settings): return Tagger(), {"train": Again(), "validation": Again()}
+"""
+    assert train(write(source), steps=8).metrics["validation_accuracy"] > 0.3
