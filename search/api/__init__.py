@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from actsearch.jobs import describe, evaluate, export, launch, load, open_run, read
     from actsearch.search.ranking.leaderboard import Entry, Leaderboard
     from actsearch.search.settings.classes import SearchSettings
-    from actsearch.study import Study, Trial
+    from actsearch.study import Study
+    from actsearch.trial import Trial
 
 __version__ = metadata.version("actsearch")
 
@@ -31,7 +32,7 @@ _HOMES = {
     "SearchSettings": "search.settings.classes",
     "Study": "study",
     "TaskSettings": "evaluators.settings",
-    "Trial": "study",
+    "Trial": "trial",
     "UserFault": "grammar.fault",
     "Vocabulary": "evaluators.activation",
     "describe": "jobs",

@@ -1,0 +1,151 @@
+"""One training of a study: what is wanted, and what came of it.
+
+Not here: which are wanted (``study``).
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+from torch import Tensor, nn
+
+from actsearch.evaluators.activation import Activation
+from actsearch.evaluators.contained import seed_every_generator
+from actsearch.evaluators.layers import ActivationLayer
+from actsearch.evaluators.looks.diagnostics import learning_curve
+from actsearch.evaluators.outcome import Outcome, Request, Status, noise_seed
+from actsearch.evaluators.own.freshness import Freshness
+from actsearch.evaluators.own.functions import number
+from actsearch.evaluators.own.whole import told
+from actsearch.evaluators.settings import CompleteSettings
+from actsearch.grammar.fault import UserFault
+
+RECENT = 20  # reports whose mean says whether a trial is hopeless
+
+
+class Made:
+    """An activation of a trial: called with the number of channels it returns a layer, a torch module.
+
+    ``made(64)`` is for inputs ``(B, 64, ...)``, ``made(64, dimension=-1)`` for ``(B, T, 64)``.
+    """
+
+    def __init__(self, activation: Activation, freshness: Freshness) -> None:
+        self._activation, self._freshness, self.layers = activation, freshness, list[nn.Module]()
+        self.text, self.formula = activation.text, activation.formula
+
+    def __call__(self, channels: int, dimension: int | None = None) -> nn.Module:
+        """Return a layer with trainable parameters of its own, if the function has any."""
+        layer = self._freshness.watch(self._activation.make(channels, dimension))
+        self.layers.append(layer)
+        return layer
+
+    def __repr__(self) -> str:
+        """Return the expression."""
+        return self.text
+
+
+class Trial:
+    """One training that is wanted.
+
+    Attributes:
+        activation: makes the layers; see ``Made``.
+        seed: of this training: the global generators of torch, NumPy and Python are seeded with it when it begins.
+        steps: how long to train; higher rungs want more, in units of ``Study(steps=...)``.
+        test: whether a loss on held-out test data is wanted too; on the final rung alone.
+        stopped: whether it is hopeless, so that the rest may be saved.
+    """
+
+    def __init__(
+        self, request: Request, activation: Activation, settings: CompleteSettings, finish: Callable[[Outcome], None]
+    ) -> None:
+        self.seed, self.steps, self.test = request.seed, request.steps, request.test
+        self._freshness, self._settings, self._finish = Freshness(), settings, finish
+        self.activation = Made(activation, self._freshness)
+        self._is_patient, self._losses, self._looked = request.patient, list[Tensor | float](), 0
+        self.outcome: Outcome | None = None
+        self.stopped, self._is_over, self._started = False, False, time.perf_counter()
+
+    def report(self, step: int, loss: "Tensor | float") -> None:
+        """Tell the training loss of a step: for the learning curve, and to end what is hopeless (``stopped``).
+
+        Args:
+            step: from 0.
+            loss: may stay on a GPU; it is looked at once, when hopelessness is decided (``task.stop_after``).
+
+        Raises:
+            UserFault: the loss is no number.
+        """
+        if isinstance(loss, Tensor) and loss.numel() != 1:
+            raise UserFault(f"trial.report: expected a loss of one number, found a tensor {tuple(loss.shape)}")
+        self._losses.append(loss.detach() if isinstance(loss, Tensor) else number(loss, "trial.report: a loss must be"))
+        chance, after = self._settings.own.chance, round(self._settings.stop_after * self.steps)
+        is_due = not self._looked and after >= RECENT and step + 1 >= after
+        if is_due and chance is not None and not self._is_patient:
+            self._looked = step + 1
+            recent = statistics.fmean(map(float, self._losses[-RECENT:]))
+            self.stopped = not recent <= self._settings.stop_above * chance  # nor is what is no number
+
+    def done(self, validation: "Tensor | float", test: "Tensor | float | None" = None, **metrics: float) -> None:
+        """Say what came of it.
+
+        Args:
+            validation: the loss on held-out data, by which is chosen; lower is better, or higher if the study says so.
+            test: that on data which choose nothing, kept where ``trial.test`` wants it alone; without it nothing is
+                claimed of a test.
+            metrics: further numbers, which are kept beside.
+
+        Raises:
+            UserFault: something is no number, or the trial was done before.
+        """
+        self._check_open()
+        given = {"validation": validation} | ({} if test is None else {"test": test}) | metrics
+        found = {name: number(value, f"trial.done: '{name}' must be") for name, value in given.items()}
+        seconds, by = time.perf_counter() - self._started, "trial.done was told"
+        self._end(told(
+            found, self._settings.own.sign, seconds, test=self.test, had_no_part=self._freshness.had_no_part, by=by,
+            diagnostics=self._diagnostics(),
+        ))  # fmt: skip
+
+    def failed(self, reason: str) -> None:
+        """Say that it gave no score, and why.
+
+        Raises:
+            UserFault: the trial was done before.
+        """
+        self._check_open()
+        seconds = time.perf_counter() - self._started
+        self._end(Outcome(Status.CRASHED, reason=str(reason), seconds=seconds, trained_by="own"))
+
+    def _end(self, outcome: Outcome) -> None:
+        """Keep what came of it, at once: whatever happens next does not lose it."""
+        self._finish(outcome)
+        self.outcome = outcome
+
+    def _check_open(self) -> None:
+        if self.outcome is not None:
+            raise UserFault("this trial is done already")
+        if self._is_over:
+            raise UserFault("this trial is over: its loop was left, and it is given to the next one that asks")
+
+    def _diagnostics(self) -> dict[str, list[float]]:
+        betas = [layer.beta.detach() for layer in self.activation.layers if isinstance(layer, ActivationLayer)
+                 and layer.beta is not None]  # fmt: skip
+        curve = learning_curve([float(loss) for loss in self._losses])
+        told = [float(v) for beta in betas for v in (beta.min(), beta.mean(), beta.max())]
+        return ({"learning_curve": curve} if curve else {}) | ({"betas": told} if told else {})
+
+    def __enter__(self) -> "Trial":
+        """Begin: seed every generator, and watch that the network starts afresh."""
+        seed_every_generator(noise_seed(self.seed))
+        self._freshness.__enter__()
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        self._freshness.__exit__()
+        self._is_over = True
+        if self.outcome is None and self.stopped:
+            reason = f"stopped after {self._looked} steps: hopeless by its training loss"
+            seconds = time.perf_counter() - self._started
+            self._end(Outcome(Status.STOPPED, reason=reason, seconds=seconds, trained_by="own"))
