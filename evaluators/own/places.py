@@ -34,11 +34,12 @@ class Owned(nn.Module):
         model: the network.
         method: that is called instead of it, if it computes its own loss.
         kinds: functions whose calls are replaced.
+        lists: whether ``model.parameters()`` must have all of them, since an optimiser of the user's asks it.
     """
 
-    def __init__(self, model: nn.Module, method: str, kinds: frozenset[str]) -> None:
+    def __init__(self, model: nn.Module, method: str, kinds: frozenset[str], *, lists: bool = False) -> None:
         super().__init__()
-        self.model, self.method, self.kinds = model, method, kinds
+        self.model, self.method, self.kinds, self.lists = model, method, kinds, lists
         self.calls = nn.ModuleDict()  # the candidate's, in the places of calls
         self.sites: dict[Site, str] = {}
         self.names = {id(layer): name for name, layer in model.named_modules()}
@@ -64,7 +65,7 @@ class Owned(nn.Module):
         """Put a layer in the place of a call."""
         self.sites[site] = str(len(self.sites))
         self.calls[self.sites[site]] = layer
-        if not isinstance(self.model, CONTAINERS):  # an optimiser over model.parameters() has them too
+        if self.lists and not isinstance(self.model, CONTAINERS):
             self.model.add_module("actsearch_calls", self.calls)
 
     def name_of(self, layer: nn.Module) -> str:
@@ -120,7 +121,9 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
             )
     if settings.precision == "float64":
         model.double()
-    owned = Owned(model, step_of(model) if settings.own.loss in {None, "step"} else "", functions_of(replace))
+    method = step_of(model) if settings.own.loss in {None, "step"} else ""
+    lists = method == "training_step" or settings.own.optimiser is not None
+    owned = Owned(model, method, functions_of(replace), lists=lists)
     uses, calls = _uses(owned, places, data, settings.own.dimension)
     if calls and any(isinstance(layer, OptimizedModule) for layer in model.modules()):
         raise BadOwnTask("the network is compiled (torch.compile) and calls activations as functions: leave it plain")

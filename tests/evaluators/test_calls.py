@@ -447,3 +447,13 @@ def test_channels_are_not_guessed_behind_an_index_or_a_sum_of_two_layouts(write:
     summed = NET.format(body="h = self.first(x)\n        return self.last(F.relu(h.transpose(1, 2) + h).mean(1))")
     with pytest.raises(BadOwnTask, match="nothing in front of it tells where its channels are"):
         resolve(write(summed, "8, 6")).prepare()
+
+
+def test_a_network_that_goes_through_its_own_layers_meets_no_further_one(write: Write) -> None:
+    body = "layers = list(self.children())\n        for layer in layers[:-1]:\n            x = F.relu(layer(x))\n"
+    body += "        return layers[-1](x)"
+    found, _ = made(write(NET.format(body=body)))
+    assert [part.numel() for part in found.calls.parameters()] == [8]
+    assert train(write(NET.format(body=body)), "tanh").score == pytest.approx(
+        train(write(LAYERS), "tanh").score, rel=1e-6
+    )
