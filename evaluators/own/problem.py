@@ -172,11 +172,14 @@ def _chance(objective: Objective, data: DataSet[Any], model: nn.Module) -> float
     dimension = objective.formula.batch_dimension if isinstance(objective, NamedObjective) else 0
     with contextlib.suppress(Exception):  # whatever a loss of the user's raises for outputs that are none
         train, validation = (split.targets(FIRST) for split in (data.train, data.validation))
+        first = data.train.first(2)
         with torch.no_grad():
-            output = objective.numbers(objective.output(model.eval(), data.train.first(2)))
+            output = objective.numbers(objective.output(model.eval(), first))
         shape = list(output.shape)
         if isinstance(objective, NamedObjective) and objective.formula.of_classes:
-            return _chance_of_classes(objective, output, train, validation)
+            if not train.labels.is_floating_point():
+                output = in_order(output, first.labels, objective.options)
+            return _chance_of_classes(output.shape[1], objective.options.ignore_index, train, validation)
 
         def spread(constant: Tensor, count: int) -> Tensor:
             shape[dimension] = count
@@ -189,13 +192,11 @@ def _chance(objective: Objective, data: DataSet[Any], model: nn.Module) -> float
     return None
 
 
-def _chance_of_classes(objective: NamedObjective, output: Tensor, train: Split, validation: Split) -> float | None:
+def _chance_of_classes(count: int, ignored: int, train: Split, validation: Split) -> float | None:
     """Return the cross-entropy of who knows how frequent each class is; one that was never met counts as met once."""
     if train.labels.is_floating_point():
         shares = train.labels.reshape(len(train), train.labels.shape[1], -1).mean((0, 2)).clamp(min=1e-6)
         return float(-(validation.labels * shares.log().view(1, -1, *[1] * (validation.labels.ndim - 2))).sum(1).mean())
-    ignored = objective.options.ignore_index
-    count = in_order(output, train.labels[: len(output)], objective.options).shape[1]
     told, wanted = (part.labels[part.labels != ignored].long() for part in (train, validation))
     logs = (torch.bincount(told, minlength=count).double() + 1).log()
     return float((logs.exp().sum().log() - logs[wanted]).mean()) if wanted.numel() else None
