@@ -17,7 +17,7 @@ from actsearch.search.jobs import Busy, agrees, launch
 from actsearch.search.memory.board import Board
 from actsearch.search.settings.classes import SearchSettings
 
-LOOK = 0.02  # seconds between two looks at the board
+LOOK = 0.005  # seconds between two looks at the board
 BURIAL = 2.0  # seconds between two looks for processes that are gone
 
 
