@@ -417,12 +417,14 @@ def test_what_a_killed_process_had_taken_is_trained_by_another(tmp_path: Path) -
 def test_a_board_is_made_by_several_at_once(tmp_path: Path) -> None:
     together = threading.Barrier(4)
 
-    def make(_: int) -> None:
+    def make(directory: Path) -> None:
         together.wait()
-        Board(tmp_path).close()  # each has a connection of its own, as each process has
+        Board(directory).close()  # each has a connection of its own, as each process has
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(make, range(4)))
+        for number in range(100):  # what was met came once in some forty times
+            (tmp_path / str(number)).mkdir()
+            list(pool.map(make, [tmp_path / str(number)] * 4))
 
 
 def test_a_board_gives_each_request_to_one_owner(tmp_path: Path) -> None:
