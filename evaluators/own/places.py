@@ -3,12 +3,12 @@
 Not here: where the network comes from (``functions``), and whether what was replaced has any effect (``check``).
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch._dynamo.eval_frame import OptimizedModule
 
 from actsearch.evaluators.data.dataset import DataSet
 from actsearch.evaluators.data.examples import Split
@@ -125,7 +125,7 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
     lists = method == "training_step" or settings.own.optimiser is not None
     owned = Owned(model, method, functions_of(replace), lists=lists)
     uses, calls = _uses(owned, places, data, settings.own.dimension)
-    if calls and any(isinstance(layer, OptimizedModule) for layer in model.modules()):
+    if calls and _is_compiled(model):
         raise BadOwnTask("the network is compiled (torch.compile) and calls activations as functions: leave it plain")
     if unknown := unknown_functions(replace):
         raise BadOwnTask(
@@ -148,6 +148,11 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
     for site, widths in calls.items():
         owned.add(site, _layer({site: widths}, make, owned.names, by_use=by_use))
     return owned
+
+
+def _is_compiled(model: nn.Module) -> bool:
+    """Whether ``torch.compile`` made a part of it."""
+    return any(type(layer).__name__ == "OptimizedModule" for layer in model.modules())
 
 
 def _layer(uses: Uses, make: MakeActivation, names: dict[int, str], *, by_use: bool) -> nn.Module:
@@ -221,7 +226,9 @@ def _uses(
     training = model.training
     try:
         for count in EXAMPLES:
-            with torch.no_grad(), layouts, Calls(owned.kinds, owned.names, instead):
+            # what is compiled would hide its calls; asking costs seconds where nothing is
+            eagerly = torch.compiler.set_stance("force_eager") if _is_compiled(model) else contextlib.nullcontext()
+            with torch.no_grad(), eagerly, layouts, Calls(owned.kinds, owned.names, instead):
                 run = getattr(model.eval(), owned.method) if owned.method else model.eval()
                 _run(run, data.train.first(count).to("cpu"), owned.method)
             if all(seen.values()):
