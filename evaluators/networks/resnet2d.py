@@ -13,6 +13,16 @@ STAGES = 3
 LEAST_SIDE = 8  # of an image: the third stage then still has two positions a side
 
 
+def check_images(shape: tuple[int, ...], least: int) -> None:
+    """Refuse what is no image, or one that is too small.
+
+    Raises:
+        ValueError: with one sentence.
+    """
+    if len(shape) != 3 or min(shape[1:]) < least:
+        raise ValueError(f"this child takes images (channels, height, width) of at least {least} a side, found {shape}")
+
+
 class Block(nn.Module):
     """Two 3x3 convolutions; the shortcut takes every second position and pads channels with zeros (option A)."""
 
@@ -47,10 +57,7 @@ class ResNet2d(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], classes: int, make: MakeActivation, width: int, blocks: int) -> None:
         super().__init__()
-        if len(shape) != 3 or min(shape[1:]) < LEAST_SIDE:
-            raise ValueError(
-                f"this child takes images (channels, height, width) of at least {LEAST_SIDE} a side, found {shape}"
-            )
+        check_images(shape, LEAST_SIDE)
         self.stem = nn.Conv2d(shape[0], width, 3, 1, 1, bias=False)
         self.norm, self.activation = nn.BatchNorm2d(width), make(width)
         layers, inputs = list[nn.Module](), width

@@ -7,6 +7,7 @@ Not here: data.
 from torch import Tensor, nn
 
 from actsearch.evaluators.layers import MakeActivation
+from actsearch.evaluators.networks.resnet2d import check_images
 
 LEAST_SIDE = 16  # of an image: it is halved three times, and two positions a side remain
 SCALE = 0.125  # of the logits (Page 2018, part 1): the last layer has no bias
@@ -53,10 +54,7 @@ class ResNet9(nn.Module):
 
     def __init__(self, shape: tuple[int, ...], classes: int, make: MakeActivation, width: int) -> None:
         super().__init__()
-        if len(shape) != 3 or min(shape[1:]) < LEAST_SIDE:
-            raise ValueError(
-                f"this child takes images (channels, height, width) of at least {LEAST_SIDE} a side, found {shape}"
-            )
+        check_images(shape, LEAST_SIDE)
         self.layers = nn.Sequential(
             Unit(shape[0], width, make),
             Unit(width, 2 * width, make, pool=True),
