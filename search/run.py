@@ -4,6 +4,7 @@ Everything is in the store before it is acted upon, so a run that was killed goe
 who proposes (``proposer``), who trains (``evaluators.pools.pool``) and the ranking (``leaderboard``).
 """
 
+import dataclasses
 from itertools import pairwise
 
 from actsearch.evaluators.activation import Elementwise
@@ -16,7 +17,7 @@ from actsearch.search.memory.records import Key, StoredProposal
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import goals
 from actsearch.search.progress import Listener, Log, Meter, silent, unlogged
-from actsearch.search.proposers.knowledge import knowledge_of
+from actsearch.search.proposers.knowledge import is_readable, knowledge_of
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
 from actsearch.search.reward import Scale, reward, scale_of
@@ -51,7 +52,11 @@ class Search:
         self.space = build_space(settings.space)
         self.task = resolve(settings.task)
         describe = knowledge_of(self.task, settings.seed)
-        self.proposer = build_proposer(settings.proposer, self.space, settings.seed, describe)
+        proposer = settings.proposer
+        if proposer.name == "reinforce" and proposer.reinforce.warm_up and not is_readable(self.task, settings.seed):
+            unwarmed = dataclasses.replace(proposer.reinforce, warm_up=0)  # zeros alone would teach it something
+            proposer = dataclasses.replace(proposer, reinforce=unwarmed)
+        self.proposer = build_proposer(proposer, self.space, settings.seed, describe)
 
     def run(self) -> None:
         """Search, then let the best climb the ladder; what the store already holds is passed over."""

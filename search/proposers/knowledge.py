@@ -18,6 +18,21 @@ REFERENCE = BUILT_IN.read("swish")  # which every task was tried with before
 REMEMBERED = 4096  # functions: what the warm-up looked at, the surrogate needs not look at again
 
 
+def is_readable(task: Task, seed: int) -> bool:
+    """Return whether anything can be read of a task before training, so that a warm-up has something to learn from.
+
+    Args:
+        task: whose network is looked at.
+        seed: of its weights.
+    """
+    if not isinstance(task, NetworkTask):  # a training of the user's own has no network to look at
+        return False
+    try:
+        return first_look(REFERENCE, task, seed).is_read
+    except CannotLook:
+        return False
+
+
 def knowledge_of(task: Task, seed: int) -> Describe:
     """Return what describes an expression, the most telling number first; for a task without a network 0 and a profile.
 

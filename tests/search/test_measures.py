@@ -1,12 +1,19 @@
 """What a score is in and which way is better is said of every number, and nothing claims a test that was none."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
 
 import pytest
 
+from actsearch.evaluators.pools.pool import SerialPool
+from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.search.command_line import main
+from actsearch.search.memory.store import Store
+from actsearch.search.proposers.reinforce import Reinforce
+from actsearch.search.run import Search
+from actsearch.search.settings.reading import settings_of
 
 HEAD = """
 import torch
@@ -113,3 +120,17 @@ def test_a_direction_that_cannot_be_is_one_sentence(
         run(**_own(tmp_path, **own))  # type: ignore[operator]
     assert ended.value.code == 2
     assert re.search(complaint, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize(("own", "warm"), [({"score": "quality"}, False), ({"build": "build", "loss": "mse"}, True)])
+def test_a_controller_is_warmed_up_only_where_something_can_be_read(
+    tmp_path: Path, run: object, own: dict[str, str], warm: bool
+) -> None:
+    run  # noqa: B018  writes the file
+    settings = settings_of(None, ["pool.kind=serial", "task.steps=3", "proposer.reinforce.warm_up=16"])
+    task = TaskSettings(name="own", batch=20, steps=3, own=OwnSettings(**_own(tmp_path, **own)))  # type: ignore[arg-type]
+    (tmp_path / "store").mkdir()
+    with Store(tmp_path / "store", create=True) as store, SerialPool(task, settings.pool) as pool:
+        search = Search(dataclasses.replace(settings, task=task).completed(), store, pool)
+    assert isinstance(search.proposer, Reinforce)
+    assert (search.proposer.settings.warm_up > 0) is warm
