@@ -17,4 +17,5 @@ def shifted_and_mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
     columns = torch.where(mirrored, columns.flip(1), columns)
     padded = functional.pad(images, (SHIFT,) * 4).permute(0, 2, 3, 1)
     examples = torch.arange(count, device=images.device)[:, None, None]
-    return padded[examples, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+    moved = padded[examples, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    return moved.contiguous() if images.device.type == "cpu" else moved  # a GPU has the channels last

@@ -172,8 +172,8 @@ def contained(seed: int, file: str = "") -> Iterator[None]:
     """Run code of the user's with every generator seeded, and put the process back afterwards.
 
     Attention is computed layer by layer: torch's fast path for evaluation takes the activation for a rectifier or a
-    GELU by what it was when the layer was made, whatever stands in its place now. What is printed goes to the standard
-    error stream.
+    GELU by what it was when the layer was made, whatever stands in its place now. Of cuDNN's ways to convolve, those
+    are taken that repeat to the last bit. What is printed goes to the standard error stream.
 
     Args:
         seed: of every generator.
@@ -189,6 +189,7 @@ def contained(seed: int, file: str = "") -> Iterator[None]:
             contextlib.redirect_stdout(sys.stderr),
             torch.random.fork_rng(range(torch.cuda.device_count())),
         ):
+            _set_cudnn((torch.backends.cudnn.enabled, False, True))  # a GPU's sums in one order
             for name, value in _IMPORTED.get(file, {}).items():
                 SETTINGS[name][1](value)
             torch.backends.mha.set_fastpath_enabled(False)

@@ -74,7 +74,7 @@ TASKS: dict[str, Kind] = {
         lambda settings: cifar.load(settings.directory, 10),
         lambda settings, data, make: ResNet9(_shape(data), data.class_count, make, _width(settings)),
         "ResNet-9 on CIFAR-10: a wide, shallow child for a GPU, minutes where ResNet-20 takes many; set task.augment",
-        steps=2_350, batch=512, learning_rate=1e-2, width=64, large=True, files=True,
+        steps=2_350, batch=512, learning_rate=1e-2, width=64, large=True, files=True, in_turns=1,
     ),
     "cifar100": Kind(
         lambda settings: cifar.load(settings.directory, 100),

@@ -5,11 +5,15 @@ which tasks there are and how settings become one (``registry``).
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Generator
 
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.outcome import Outcome, Request
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
+
+Training = Generator[None, None, Outcome]
+"""A training on its way: it yields where others may take their turn, and returns what became of its child."""
 
 
 class BadTask(UserFault):
@@ -78,6 +82,11 @@ class Task(ABC):
             BadTask, BadData, BadOwnTask: with one sentence.
         """
 
+    @property
+    def side_by_side(self) -> int:
+        """How many children one process trains at a time."""
+        return 1
+
     @abstractmethod
-    def train(self, request: Request, activation: Activation) -> Outcome:
-        """Train one child, and return what became of it; called within ``contained``, with one thread."""
+    def training(self, request: Request, activation: Activation) -> Training:
+        """Train one child, and return what became of it; gone through within ``contained``, with one thread."""

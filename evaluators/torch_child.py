@@ -1,6 +1,7 @@
 """A child of ordinary torch modules: any network, any device. The reference for the kernel that is faster.
 
-Not here: where its network and data come from (``network_task``), and what its loss is (``objective``).
+On a GPU each child has a stream of its own, so that several share the device. Not here: where its network and data come
+from (``network_task``), what its loss is (``objective``), and who trains several at a time (``training``).
 """
 
 import contextlib
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from actsearch.evaluators.augmentation import shifted_and_mirrored
 from actsearch.evaluators.data.examples import Examples, Split
+from actsearch.evaluators.graphs import Recorded
 from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.schedule import Course, one_cycle, optimiser_of
 from actsearch.evaluators.settings import CompleteSettings
@@ -50,43 +52,73 @@ class TorchChild:
         self.look_every = LOOK_EVERY if on_gpu else 1  # steps between two looks at the losses
         self.device = "cuda" if on_gpu else "cpu"
         self.losses: list[float] = []  # of every step done
+        self.stream = torch.cuda.Stream() if on_gpu else None  # type: ignore[no-untyped-call]
+        recorded = on_gpu and settings.own.build is None
+        self.compute = Recorded(self._gradients, self.parameters) if recorded else self._from_nothing
 
     def advance(self, step: int) -> None:
         """Train until so many steps are done, or until the loss leaves the finite numbers."""
+        for _ in self.advancing(step):
+            pass
+
+    def advancing(self, step: int) -> Iterator[None]:
+        """Advance, and yield after each step: on a GPU the next one of another child may be sent off meanwhile."""
         self.network.train()
+        if self.stream is not None:
+            self.stream.wait_stream(torch.cuda.current_stream())  # which drew the weights, or looked at them
         waiting: list[Tensor] = []
         for number in range(len(self.losses), step):
-            waiting.append(self._step())
-            if len(waiting) == self.look_every or number == step - 1:
-                found = torch.stack(waiting).tolist() if len(waiting) > 1 else [float(waiting[0])]
-                waiting.clear()
-                finite = next((index for index, loss in enumerate(found) if loss - loss != 0), len(found) - 1)
-                self.losses += found[: finite + 1]  # what came behind it was trained in vain
-                if self.losses[-1] - self.losses[-1] != 0:
-                    return
+            with self._on_stream():
+                waiting.append(self._step())
+                if len(waiting) == self.look_every or number == step - 1:
+                    found = torch.stack(waiting).tolist() if len(waiting) > 1 else [float(waiting[0])]
+                    waiting.clear()
+                    finite = next((index for index, loss in enumerate(found) if loss - loss != 0), len(found) - 1)
+                    self.losses += found[: finite + 1]  # what came behind it was trained in vain
+            if self.losses and self.losses[-1] - self.losses[-1] != 0:
+                return
+            yield
+        if self.stream is not None:
+            torch.cuda.current_stream().wait_stream(self.stream)
+
+    def _on_stream(self) -> AbstractContextManager[object]:
+        return contextlib.nullcontext() if self.stream is None else torch.cuda.stream(self.stream)
 
     def _step(self) -> Tensor:
-        parts = self.settings.own.accumulate
+        loss = self.compute(self._batch())
+        self.course.optimiser.step()
+        self.course.after_step()
+        return loss
+
+    def _batch(self) -> Split:
+        batch = next(self.batches)
+        if self.settings.augment:
+            return Split(shifted_and_mirrored(batch.inputs, self.generator), batch.labels)
+        return batch
+
+    def _from_nothing(self, batch: Split) -> Tensor:
         self.course.optimiser.zero_grad()
-        whole: Tensor | None = None
-        for _ in range(parts):
-            batch = next(self.batches)
-            if self.settings.augment:
-                batch = Split(shifted_and_mirrored(batch.inputs, self.generator), batch.labels)
+        return self._gradients(batch)
+
+    def _gradients(self, batch: Split) -> Tensor:
+        """Leave the gradients behind, and return the loss; with ``own.accumulate``, of that batch and further ones."""
+        parts = self.settings.own.accumulate
+        losses: list[Tensor] = []
+        for part in range(parts):
             with self._precision():
                 loss = self.objective.loss(self.objective.output(self.network, batch), batch)
             (loss / parts if parts > 1 else loss).backward()  # type: ignore[no-untyped-call]
-            whole = loss.detach() if whole is None else whole + loss.detach()
+            losses.append(loss.detach())
+            if part < parts - 1:
+                batch = self._batch()
         nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)
-        self.course.optimiser.step()
-        self.course.after_step()
-        assert whole is not None  # one part at least
-        return whole / parts if parts > 1 else whole
+        return sum(losses[1:], losses[0]) / parts if parts > 1 else losses[0]
 
     def _precision(self) -> AbstractContextManager[object]:
         if self.settings.precision != "bfloat16":
             return contextlib.nullcontext()
-        return torch.autocast(self.device, torch.bfloat16)
+        # a recording must not take weights that were rounded for an earlier step
+        return torch.autocast(self.device, torch.bfloat16, cache_enabled=self.stream is None)
 
     def score(self, split: Examples) -> dict[str, float]:
         """Return ``loss`` and further metrics by name, such as ``accuracy`` (0 to 1)."""

@@ -18,12 +18,14 @@ from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.outcome import Request, noise_seed
 from actsearch.evaluators.own.places import Owned
 from actsearch.evaluators.registry import resolve
+from actsearch.evaluators.training import in_turns
 from actsearch.search.ladder import climbing, rungs
 from actsearch.search.memory.records import Rung
 from actsearch.search.progress import Goal
 from actsearch.search.settings.classes import SearchSettings
 
 TRIED = (2, 12)  # steps of the two children whose difference tells what a step costs
+ON_GPU = (10, 60)  # the first ones there are not recorded yet
 WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a beta, and one without
 
 
@@ -121,21 +123,24 @@ def plan(settings: SearchSettings) -> Plan | None:
 
 def _costs(task: NetworkTask) -> tuple[float, float]:
     """Return seconds of a child beside its steps, and of a step; measured on two short ones, after a first."""
-    seconds = []
-    for steps in (TRIED[0], *TRIED):  # the first one warms up
+    seconds, tried = [], TRIED if task.device == "cpu" else ON_GPU
+    for steps in (tried[0], *tried):  # the first one warms up
         with contained(noise_seed(0), task.settings.own.file):
             threads = torch.get_num_threads()
             torch.set_num_threads(1)
-            seconds.append(task.train(Request(WITH.text, 0, steps, patient=True), WITH).seconds)
+            request = Request(WITH.text, 0, steps, patient=True)
+            seconds.append(in_turns([task.training(request, WITH) for _ in range(task.side_by_side)])[0].seconds)
             torch.set_num_threads(threads)
-    step = max(0.0, (seconds[2] - seconds[1]) / (TRIED[1] - TRIED[0]))
-    return max(0.0, seconds[1] - TRIED[0] * step), step
+    step = max(0.0, (seconds[2] - seconds[1]) / (tried[1] - tried[0]))
+    return max(0.0, seconds[1] - tried[0] * step), step
 
 
 def workers_of(settings: SearchSettings) -> int:
     """Return how many children are trained at once."""
     if settings.pool.kind == "serial":
         return 1
+    if settings.pool.workers is None and resolve(settings.task).side_by_side > 1:
+        return max(1, torch.cuda.device_count())
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return settings.pool.workers or cores
 

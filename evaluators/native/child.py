@@ -84,6 +84,11 @@ class NativeChild:
         )  # fmt: skip
         self.losses = losses[:done].tolist()
 
+    def advancing(self, step: int) -> Iterator[None]:
+        """Advance; nothing is yielded, since nothing could be done meanwhile."""
+        self.advance(step)
+        return iter(())
+
     def score(self, split: Examples) -> dict[str, float]:
         """Return mean ``loss`` (nats) and ``accuracy`` (0 to 1)."""
         assert isinstance(split, Split)  # the tasks of this engine have tensors

@@ -16,7 +16,7 @@ from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.settings import CompleteSettings, unusual
-from actsearch.evaluators.task import BadTask, Task
+from actsearch.evaluators.task import BadTask, Task, Training
 
 IDLE = ("weight_decay", "beta_decay", "clip", "optimiser", "augment", "precision", "examples", "directory", "kernel")
 """Of a task: they mean nothing to a training of the user's."""
@@ -75,8 +75,9 @@ class WholeTraining(Task):
         own.find(self.settings.own.function)
         own.rehearse(self.settings, BUILT_IN.read("swish").make)
 
-    def train(self, request: Request, activation: Activation) -> Outcome:
+    def training(self, request: Request, activation: Activation) -> Training:
         """Return what the user's function returns."""
+        yield  # none of its parts is known
         started = time.perf_counter()
         with Freshness() as freshness:
             found = own.score(

@@ -33,10 +33,11 @@ class PoolSettings:
 
     Args:
         kind: ``ray`` trains on workers in processes of their own, ``serial`` in this process.
-        workers: number of Ray workers, one core each; null takes every core.
+        workers: number of Ray workers, one core each; null takes every core, or a worker a GPU where this engine's
+            networks are trained on GPUs.
         address: a Ray cluster's address; null starts Ray on this machine alone.
-        population: children that a worker gets in one call; with one, each is told of as soon as it is trained. Ray
-            only.
+        population: children that a worker gets in one call; with one, each is told of as soon as it is trained. On a
+            GPU it is 8 at least, trained in turns, where one child does not fill it. Ray only.
         seconds: wall-clock limit of one child; its population's limit is the sum. Ray only.
         memory: GB that a worker's data may take, so that a training that leaks ends itself, not the machine. Ray only.
     """
@@ -123,7 +124,7 @@ class Pool(ABC):
 
 
 class SerialPool(Pool):
-    """Trains in this process, one child after the other."""
+    """Trains in this process, one child after the other, or on a GPU several in turns."""
 
     def __init__(self, task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
         self.task, self.settings, self.vocabulary = resolve(task), settings, vocabulary
@@ -132,7 +133,7 @@ class SerialPool(Pool):
 
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
         """Train one by one; what a training raises becomes a crashed outcome of the child that raises."""
-        waiting = in_populations(requests, 1)  # each is told as soon as it is there
+        waiting = in_populations(requests, self.task.side_by_side)  # each is told as soon as it is there
         while waiting:
             work = waiting.popleft()
             try:

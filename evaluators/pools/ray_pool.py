@@ -112,8 +112,9 @@ class RayPool(Pool):
                 _start(settings)
         found = packed(resolved.settings) if resolved.settings.own.build else None
         self._data = None if found is None else ray.put(found)  # once a machine; workers look at it
-        self.workers = settings.workers or max(1, int(_resources().get("CPU", 1)))
-        wants_gpu = resolved.device == "cuda"
+        wants_gpu, self._side_by_side = resolved.device == "cuda", resolved.side_by_side
+        fitting = _resources().get("GPU" if self._side_by_side > 1 else "CPU", 1)  # a GPU has one worker, with several
+        self.workers = settings.workers or max(1, int(fitting))
         self._gpu_share = min(1.0, _resources().get("GPU", 0.0) / self.workers) if wants_gpu else 0.0
         self._starting: dict[Any, Any] = {}
         self._idle: deque[Any] = deque()
@@ -125,7 +126,7 @@ class RayPool(Pool):
 
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
         """Keep every worker busy; yield outcomes as populations come back."""
-        waiting = in_populations(requests, self.settings.population, self.workers)
+        waiting = in_populations(requests, max(self.settings.population, self._side_by_side), self.workers)
         self._deaths.clear()  # their indices were of other requests
         try:
             self._hand_out(waiting, requests)

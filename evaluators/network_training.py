@@ -1,0 +1,93 @@
+"""The training of one child of a network task, from its first weights to its outcome.
+
+A generator, that yields while a device computes. Not here: what trains step by step (``torch_child``,
+``native.child``), and how several take turns (``training``).
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from torch import nn
+
+from actsearch.evaluators.activation import Activation
+from actsearch.evaluators.looks.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
+from actsearch.evaluators.native.child import NativeChild
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.task import Training
+
+if TYPE_CHECKING:
+    from actsearch.evaluators.network_task import Child, NetworkTask
+
+RECENT = 20  # steps whose mean loss says whether a child is hopeless
+Seen = TypeVar("Seen", list[float], Facts)
+
+
+def training(task: "NetworkTask", request: Request, activation: Activation) -> Training:
+    """Train a child, stop early what is hopeless, and score it.
+
+    Args:
+        task: on what.
+        request: which seed, how many steps.
+        activation: in its place.
+    """
+    started = time.perf_counter()
+    untrained = task.build(activation, request.seed)
+    norms = _seen(task, lambda: _gradient_norms(task, untrained.network))
+    child = task.child(untrained, activation, request.steps)
+    by = "kernel" if isinstance(child, NativeChild) else "torch"
+    stop = round(task.settings.stop_after * request.steps)
+    if stop >= RECENT and not request.patient:
+        yield from child.advancing(stop)
+        recent = sum(child.losses[-RECENT:]) / RECENT
+        chance = task.chance if task.chance is not None else math.inf
+        if math.isfinite(child.losses[-1]) and recent > task.settings.stop_above * chance:
+            reason = f"stopped after {stop} steps: training loss {recent:.3f}"
+            return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started, trained_by=by)
+    if not child.losses or math.isfinite(child.losses[-1]):
+        yield from child.advancing(request.steps)
+    outcome = _outcome(task, request, child, untrained.layers, norms)
+    return replace(outcome, seconds=time.perf_counter() - started, trained_by=by)
+
+
+def _outcome(
+    task: "NetworkTask", request: Request, child: "Child", layers: list[nn.Module], start_norms: list[float] | None
+) -> Outcome:
+    steps = len(child.losses)
+    if not math.isfinite(child.losses[-1]):
+        return Outcome(Status.DIVERGED, reason=f"the training loss is not finite at step {steps}")
+    metrics = {"train_loss": child.losses[-1]}
+    for name in ("validation", "test") if request.test else ("validation",):
+        if split := task.data.splits.get(name):
+            metrics |= {f"{name}_{key}": value for key, value in child.score(split).items()}
+    broken = next((n for n, value in metrics.items() if n.endswith("_loss") and not math.isfinite(value)), None)
+    if broken:
+        return Outcome(Status.DIVERGED, reason=f"{broken} is not finite after {steps} steps")
+    metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    facts: Facts = {}
+    if start_norms is not None:
+        network = child.trained_network()
+        end_norms = _seen(task, lambda: _gradient_norms(task, network))
+        seen = _seen(task, lambda: look_at(network, layers, task.data.train.first(EXAMPLES), task.objective))
+        if end_norms is not None and seen is not None:
+            facts = {"learning_curve": learning_curve(child.losses), "gradient_norm_start": start_norms}
+            facts |= {"gradient_norm_end": end_norms} | seen
+    return Outcome(Status.SCORED, metrics["validation_loss"], "", 0.0, metrics, facts)
+
+
+def _gradient_norms(task: "NetworkTask", network: nn.Module) -> list[float]:
+    return gradient_norms(network, task.data.train.first(EXAMPLES), task.objective)
+
+
+def _seen(task: "NetworkTask", look: Callable[[], Seen]) -> Seen | None:
+    """Return what is seen of a network; None where nobody looks, or the user's cannot be looked at."""
+    if not task.settings.diagnostics:
+        return None
+    try:
+        return look()
+    except Exception:
+        if task.settings.own.build:  # it costs no score
+            return None
+        raise
