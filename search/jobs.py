@@ -1,22 +1,20 @@
-"""The jobs a person asks for, as functions: launch or go on with a search, and score given expressions.
+"""The jobs a person asks for, as functions: launch or go on with a search, and transfer what it found.
 
-The command line and the scripts both call these. Not here: what is printed (``display``).
+The command line and the scripts both call these. Not here: more seeds (``refining``), scoring given expressions
+(``evaluating``), and what is printed (``show.display``).
 """
 
 import functools
 import json
-import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import filelock
 
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.looks.cost import measure
-from actsearch.evaluators.outcome import Outcome, Request, child_seed
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
@@ -24,6 +22,7 @@ from actsearch.grammar.fault import UserFault
 from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
+from actsearch.search.memory.kept_settings import check_same, extended
 from actsearch.search.memory.provenance import provenance
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import FILE_NAME, Store
@@ -33,7 +32,7 @@ from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import to_json
-from actsearch.search.settings.sentences import BadSettings, differences
+from actsearch.search.settings.sentences import BadSettings
 from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trainings import Trainings
 
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
 
 
 CLIMBED = "climbed"  # the fact of a run whose finalists are trained
+FINISHED = "finished"  # and which was transferred where it should be
 
 
 class Busy(UserFault):
@@ -80,6 +80,7 @@ def launch(
     say: Say = unsaid,
     begin: Callable[[], None] = lambda: None,
     pool: "OpenPool | None" = None,
+    extend: bool = False,
 ) -> None:
     """Run a search in a directory; a run that is already there is gone on with.
 
@@ -90,6 +91,7 @@ def launch(
         say: is told, once each, what the user should know before anything is trained.
         begin: is called when everything was checked and something is left to train.
         pool: opens the workers; None opens those of the settings.
+        extend: whether the settings may be a larger budget than the run was started with.
 
     Raises:
         BadSettings: the directory's run has other settings, or it is a file.
@@ -112,13 +114,17 @@ def launch(
             for sentence in resolve(task).prepare():
                 say(sentence)
     directory.mkdir(parents=True, exist_ok=True)
-    with _alone_in(directory), Store(directory, create=True) as store:
+    with alone_in(directory), Store(directory, create=True) as store:
         store.describe({"settings": to_json(settings), **provenance()})
-        _check_same(json.loads(store.fact("settings") or "{}"), json.loads(to_json(settings)), directory)
+        new, old = json.loads(to_json(settings)), json.loads(store.fact("settings") or "{}")
+        changed = extended(old, new) if extend else {}
+        check_same(old | changed, new, directory)
+        if changed:
+            store.extend(to_json(settings), [CLIMBED, FINISHED])
         ours = {rung.name for rung in rungs(settings.task, settings.ladder, settings.final)}
         ours |= {transfer_rung(further.task, further.seeds).name for further in settings.transfer}
         again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())
-        if store.fact("finished") and not again:
+        if store.fact(FINISHED) and not again:
             return  # nothing is left to train: no worker needs to start
         begin()
         vocabulary = vocabulary_of(settings.space)
@@ -131,7 +137,7 @@ def launch(
             store.describe({CLIMBED: "yes"})
         for further in settings.transfer:
             _transfer(store, further, settings.pool, vocabulary, listener, say)
-        store.describe({"finished": "yes"})
+        store.describe({FINISHED: "yes"})
 
 
 def transfer(
@@ -150,7 +156,7 @@ def transfer(
         Busy: another process works on it.
     """
     Store(directory).close()
-    with _alone_in(directory), Store(directory, create=True) as store:
+    with alone_in(directory), Store(directory, create=True) as store:
         if not store.fact(CLIMBED):
             raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
         _transfer(store, settings, pool, vocabulary, listener, functools.cache(say))
@@ -198,94 +204,15 @@ def _events(directory: Path, store: Store) -> "EventFiles":
     return EventFiles(directory, store.updates())
 
 
-def agrees(settings: SearchSettings, directory: Path) -> bool:
-    """Return whether the run has these settings; False while it has none yet.
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Keep other processes from working on a run.
 
     Raises:
-        BadSettings: it has others.
+        Busy: one does.
     """
-    if not (directory / FILE_NAME).exists():
-        return False
-    with Store(directory) as store:
-        kept = store.fact("settings")
-    if kept:
-        _check_same(json.loads(kept), json.loads(to_json(settings.completed())), directory)
-    return bool(kept)
-
-
-def _check_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:
-    changed = [line for line in differences(old, new) if not line.startswith("pool.") and not _is_idle(line, new)]
-    if changed:
-        raise BadSettings(
-            f"the run in '{directory}' was started with other settings ({'; '.join(changed)}): "
-            f"use the same ones to go on with it ({_as_options(changed, old)}), or another directory (--run)"
-        )
-
-
-def _is_idle(line: str, settings: dict[str, Any]) -> bool:
-    """Whether a difference is of ``own`` settings that mean nothing for the task: it is another, or has no score."""
-    section, is_own, key = line.partition(":")[0].partition(".own.")
-    for step in section.split(".") if is_own else ():
-        settings = settings[int(step)] if isinstance(settings, list) else settings.get(step, {})
-    return bool(is_own) and (settings.get("name") != "own" or (key == "chance" and settings["own"]["score"] is None))
-
-
-def _as_options(changed: list[str], old: dict[str, Any]) -> str:
-    """Return the options that bring the old settings back; a list as a whole."""
-    options: dict[str, str] = {}
-    for line in changed:
-        path, value = list[str](), old
-        for step in line.partition(":")[0].split("."):
-            if not isinstance(value, dict):
-                break
-            path.append(step)
-            value = value.get(step, {})
-        options[".".join(path)] = json.dumps(value)
-    return " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in options.items())
-
-
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
     try:
         with filelock.FileLock(directory / "lock", timeout=0):
             yield
     except filelock.Timeout as fault:
         raise Busy(f"another process is already searching in '{directory}'") from fault
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What ``evaluate`` found about one expression: one outcome a seed."""
-
-    text: str
-    fingerprint: str
-    outcomes: tuple[Outcome, ...]
-
-
-def evaluate(
-    texts: Sequence[str],
-    task: TaskSettings,
-    pool_settings: PoolSettings,
-    seeds: int,
-    run_seed: int,
-    vocabulary: Vocabulary = BUILT_IN,
-    say: Say = unsaid,
-) -> list[Evaluation]:
-    """Train each expression with ``seeds`` seeds and return their outcomes, in the order given.
-
-    Raises:
-        BadExpression: a text is neither a known activation nor an expression.
-    """
-    activations, steps = [vocabulary.read(text) for text in texts], resolve(task).settings.steps
-    requests = [
-        Request(one.text, child_seed(run_seed, one.identity, repeat), steps, patient=True)
-        for one in activations
-        for repeat in range(seeds)
-    ]
-    with open_pool(task, pool_settings, vocabulary, say) as pool:
-        found = dict(pool.evaluate(requests))
-    outcomes = [found[index] for index in range(len(requests))]
-    return [
-        Evaluation(text, one.identity, tuple(outcomes[i * seeds : (i + 1) * seeds]))
-        for i, (text, one) in enumerate(zip(texts, activations, strict=True))
-    ]

@@ -46,14 +46,17 @@ class FinalSettings:
 
     Args:
         top: how many candidates are trained again, beside the baselines.
-        seeds: fresh seeds for each, never used for choosing; a test of 10 functions pair by pair needs 11.
+        seeds: fresh ones, never used for choosing: of each function, or in a race of the average one at most.
         steps: optimiser steps of each; longer than the search's, since short runs favour fast starters; null is four
             times those of the search.
+        race: whether seeds go where it is still open who is better than the incumbent; without it everybody is trained
+            with all seeds.
     """
 
     top: Annotated[int, Field(ge=1)] = 6
-    seeds: Annotated[int, Field(ge=1)] = 11
+    seeds: Annotated[int, Field(ge=1)] = 14
     steps: Steps | None = None
+    race: bool = True
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -5,6 +5,7 @@ who proposes (``proposer``), who trains (``evaluators.pools.pool``) and the rank
 """
 
 import dataclasses
+from collections.abc import Sequence
 from itertools import pairwise
 
 from actsearch.evaluators.activation import Elementwise
@@ -13,13 +14,14 @@ from actsearch.evaluators.pools.pool import Pool
 from actsearch.evaluators.registry import resolve
 from actsearch.search.ladder import best, climbing, rungs
 from actsearch.search.memory.behaviours import Behaviours
-from actsearch.search.memory.records import Key, StoredProposal
+from actsearch.search.memory.records import INCUMBENT, RACED, Key, Rung, StoredProposal
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import goals
 from actsearch.search.progress import Listener, Log, Meter, silent, unlogged
 from actsearch.search.proposers.knowledge import is_readable, knowledge_of
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
+from actsearch.search.race import Race
 from actsearch.search.reward import Scale, reward, scale_of
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.space import build_space, vocabulary_of
@@ -125,6 +127,8 @@ class Search:
     def _add_baselines(self) -> None:
         read = map(self.vocabulary.read, self.settings.baselines)
         self.store.add_baselines([self.behaviours.meet(activation, baseline=True) for activation in read])
+        incumbent = self.vocabulary.read(self.settings.incumbent or "relu").identity
+        self.store.describe({INCUMBENT: self.behaviours.trained_as(incumbent)})
         self.trainings.train(self.rungs[0], self.behaviours.baselines)
 
     def _climb(self) -> None:
@@ -140,4 +144,14 @@ class Search:
             going = best(means, climbing(self.settings.ladder, self.settings.final, height, len(means)))
             everybody = list(dict.fromkeys([*going, *self.behaviours.baselines]))
             self.meter.expect(rung.name, len(everybody) * rung.seeds)
-            self.trainings.train(rung, everybody)
+            if rung is self.rungs[-1] and self.settings.final.race:
+                self._race(rung, everybody)
+            else:
+                self.trainings.train(rung, everybody)
+
+    def _race(self, rung: Rung, everybody: Sequence[str]) -> None:
+        self.store.describe({RACED: "yes"})
+        incumbent = self.store.fact(INCUMBENT) or everybody[-1]
+        race = Race(self.trainings, rung, incumbent, [name for name in everybody if name != incumbent])
+        spent = race.run(len(everybody) * rung.seeds)
+        self.meter.expect(rung.name, spent)

@@ -38,11 +38,11 @@ class Trainings:
         for key, outcome in self.outcomes.items():
             meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome, tell=False)
 
-    def train(self, rung: Rung, fingerprints: Sequence[str]) -> None:
-        """Make sure that each of these behaviours has an outcome for every seed of the rung."""
+    def train(self, rung: Rung, fingerprints: Sequence[str], repeats: range | None = None) -> None:
+        """Make sure that each of these behaviours has an outcome for some seeds of the rung; None are all of them."""
         keys = [
             Key(fingerprint, rung.name, repeat)
-            for repeat in range(rung.seeds)
+            for repeat in (range(rung.seeds) if repeats is None else repeats)
             for fingerprint in dict.fromkeys(fingerprints)
         ]
         requests: dict[Key, Request] = {}

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from actsearch.evaluators.outcome import Outcome, Request
 from actsearch.evaluators.pools.pool import Pool
-from actsearch.search.jobs import Busy, agrees, launch
+from actsearch.search.jobs import Busy, launch
 from actsearch.search.memory.board import Board
+from actsearch.search.memory.kept_settings import agrees
 from actsearch.search.settings.classes import SearchSettings
 
 LOOK = 0.005  # seconds between two looks at the board

@@ -19,8 +19,9 @@ from pathlib import Path
 from pydantic import RootModel
 
 from actsearch.search.memory.store import Store, StoreError
+from actsearch.search.ranking.evidence import LEVEL
 from actsearch.search.ranking.leaderboard import leaderboard
-from actsearch.search.ranking.significance import LEVEL, Comparison, compare
+from actsearch.search.ranking.significance import Comparison, compare
 from scripts.studies.finished import finished_run
 
 SWISH = "swish"

@@ -20,7 +20,8 @@ from pydantic import RootModel
 from actsearch.search.benchmark.contest import CONTESTANTS, looks_for, table_for
 from actsearch.search.benchmark.contest import search as search_table
 from actsearch.search.memory.store import StoreError
-from actsearch.search.ranking.significance import LEVEL, compare, mean_interval
+from actsearch.search.ranking.evidence import LEVEL
+from actsearch.search.ranking.significance import compare, mean_interval
 from scripts.studies.finished import finished_run
 from scripts.studies.rediscovery_searches import (
     PAPER,

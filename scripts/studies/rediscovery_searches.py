@@ -21,7 +21,8 @@ from actsearch.grammar.rows.known import read
 from actsearch.search.benchmark.replay import Table
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
-from actsearch.search.ranking.leaderboard import Entry, Leaderboard, leaderboard
+from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 
 TOP = 10
 PAPER = {

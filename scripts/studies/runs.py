@@ -13,7 +13,8 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.behaviour.properties import properties
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store, StoreError
-from actsearch.search.ranking.leaderboard import Entry, leaderboard
+from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.show.display import console
 
 TOP = 40

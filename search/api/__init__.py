@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from actsearch.grammar.fault import Failed, UserFault
     from actsearch.grammar.primitive import Primitive
     from actsearch.jobs import describe, evaluate, export, launch, load, open_run, read
-    from actsearch.search.ranking.leaderboard import Entry, Leaderboard
+    from actsearch.search.ranking.entry import Entry
+    from actsearch.search.ranking.leaderboard import Leaderboard
     from actsearch.search.settings.classes import SearchSettings
     from actsearch.study import Study
     from actsearch.trial import Trial

@@ -10,9 +10,9 @@ from typing import Any
 from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar import description
+from actsearch.search import evaluating, jobs
 from actsearch.search import export as exporting
-from actsearch.search import jobs
-from actsearch.search.jobs import Evaluation
+from actsearch.search.evaluating import Evaluation
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.settings.classes import SearchSettings
@@ -106,7 +106,9 @@ def evaluate(
         UserFault: a text or a setting cannot be used.
     """
     used = load() if settings is None else settings
-    return jobs.evaluate(texts, used.task if task is None else task, used.pool, seeds, seed, vocabulary_of(used.space))
+    return evaluating.evaluate(
+        texts, used.task if task is None else task, used.pool, seeds, seed, vocabulary_of(used.space)
+    )
 
 
 def export(activation: str | Activation, target: str | Path) -> float:

@@ -163,7 +163,7 @@ def evaluate(
     """Score EXPRESSIONS, such as "mul(x,sigmoid(x))" or gelu, without a search."""
     from actsearch.evaluators.activation import BASELINES
     from actsearch.evaluators.registry import resolve
-    from actsearch.search import jobs
+    from actsearch.search import evaluating
     from actsearch.search.ranking.measure import measure_of
     from actsearch.search.settings.reading import settings_of
     from actsearch.search.settings.space import vocabulary_of
@@ -178,7 +178,7 @@ def evaluate(
     further = [f"{key}={value}" for key, value in words.items() if value is not None]
     settings = settings_of(config, [*further, *changes])
     vocabulary = vocabulary_of(settings.space)
-    evaluations = jobs.evaluate(texts, settings.task, settings.pool, seeds, seed, vocabulary, say)
+    evaluations = evaluating.evaluate(texts, settings.task, settings.pool, seeds, seed, vocabulary, say)
     if as_json:
         print_json([display.evaluation_facts(evaluation) for evaluation in evaluations])
     else:

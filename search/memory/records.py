@@ -7,8 +7,10 @@ from actsearch.evaluators.printable import printable
 from actsearch.evaluators.settings import CompleteSettings
 
 SEARCH, FINAL = "search", "final"
-UNIT = "unit"  # the fact of a run: what the scores of an own network are in
 """The first rung and the last of the ladder; those between are ``rung 1`` and on, later ones are other tasks."""
+UNIT = "unit"  # the fact of a run: what the scores of an own network are in
+INCUMBENT = "incumbent"  # the fact of a run: the fingerprint of what everything is compared with
+RACED = "raced"  # the fact of a run whose losses decided how many seeds each finalist has
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,20 @@ class Store:
         """Keep facts of the run (settings, versions, commit); a fact once kept is never changed."""
         self._transaction([("INSERT OR IGNORE INTO run VALUES (?, ?)", list(facts.items()))])
 
+    def extend(self, settings: str, forget: Sequence[str]) -> None:
+        """Replace the settings of the run, which stay under ``settings before N``, and forget that parts are done."""
+        row = self._connection.execute("SELECT count(*) FROM run WHERE key LIKE 'settings before %'").fetchone()
+        self._transaction(
+            [
+                (
+                    "INSERT INTO run SELECT ?, value FROM run WHERE key = 'settings'",
+                    [(f"settings before {row[0] + 1}",)],
+                ),
+                ("UPDATE run SET value = ? WHERE key = 'settings'", [(settings,)]),
+                ("DELETE FROM run WHERE key = ?", [(key,) for key in forget]),
+            ]
+        )
+
     def fact(self, key: str) -> str | None:
         """Return one fact."""
         row = self._connection.execute("SELECT value FROM run WHERE key = ?", (key,)).fetchone()

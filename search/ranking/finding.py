@@ -6,7 +6,7 @@ from itertools import chain
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.parse import BadExpression
-from actsearch.search.ranking.leaderboard import Entry
+from actsearch.search.ranking.entry import Entry
 
 SHORTEST = 4  # letters of an id
 

@@ -7,108 +7,28 @@ tests (``significance``), finding one entry (``finding``), and how the list is s
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from actsearch.evaluators.activation import BUILT_IN
-from actsearch.evaluators.looks.cost import Cost
-from actsearch.evaluators.outcome import Outcome, Status
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.rows.known import names_by_fingerprint
-from actsearch.search.memory.records import FINAL, SEARCH, UNIT, Behaviour, Key, Record, Rung
+from actsearch.search.memory.records import FINAL, INCUMBENT, RACED, SEARCH, UNIT, Behaviour, Key, Record, Rung
 from actsearch.search.memory.store import Store
+from actsearch.search.ranking import significance
+from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.measure import NATS, Measure, measure_of
 from actsearch.search.ranking.significance import (
     Comparison,
-    Tally,
+    Test,
     compare,
     front,
-    mean_interval,
     rank,
     shared_seeds,
     tally,
 )
 
 REFERENCES = ("relu", "swish")
-"""Whom finalists are compared with, where the run trained them."""
-
-
-def judged(outcome: Outcome) -> float | None:
-    """Return the loss that an outcome is judged by: of the test split where it was looked at; None for a failure."""
-    return None if outcome.score is None else outcome.metrics.get("test_loss", outcome.score)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One behaviour of a run.
-
-    Args:
-        position: in the list, from 1.
-        fingerprint: its id.
-        expression: the text that was trained.
-        names: known activations that behave so.
-        baseline: whether the run added it for comparison.
-        proposed: whether the proposer asked for it, or for a twin that was trained as it.
-        records: rung -> a record a seed, in the order of the ladder; other tasks behind it.
-        twins: expressions of the run that layers around make equal to it: ``space.share_twins``.
-        size: nodes of the expression, its complexity; None for a layer or a primitive that is not built in.
-        cost: of value and gradient, measured; finalists only.
-        ranks: lowest and highest rank among the finalists that the tests leave open; None below the final rung.
-        against: reference -> comparison on the final rung.
-        across: reference -> wins, ties and losses over the tasks that both were trained on.
-        fronts: ``cost`` and ``size``, where no finalist is as good in both loss and that, and better in one.
-    """
-
-    position: int
-    fingerprint: str
-    expression: str
-    names: tuple[str, ...]
-    baseline: bool
-    proposed: bool
-    records: Mapping[str, tuple[Record, ...]]
-    twins: tuple[str, ...] = ()
-    size: int | None = None
-    cost: Cost | None = None
-    ranks: tuple[int, int] | None = None
-    against: Mapping[str, Comparison] = field(default_factory=dict)
-    across: Mapping[str, Tally] = field(default_factory=dict)
-    fronts: tuple[str, ...] = ()
-
-    @property
-    def found(self) -> bool:
-        """Whether the search found it: proposed, and nothing that it was given to compare with."""
-        return self.proposed and not self.baseline
-
-    @property
-    def is_refused(self) -> bool:
-        """Whether it was not trained at all."""
-        every = (record.outcome.status for records in self.records.values() for record in records)
-        return all(status is Status.REJECTED for status in every)
-
-    @property
-    def furthest(self) -> str:
-        """Return the highest rung of the ladder that it was trained on; other tasks are none."""
-        return FINAL if FINAL in self.records else [*self.records][-1]
-
-    def failures(self, rung: str = FINAL) -> int:
-        """Return how many seeds of a rung gave no score; they are shown, never averaged away."""
-        return sum(record.outcome.status is not Status.SCORED for record in self.records.get(rung, ()))
-
-    def losses(self, rung: str = FINAL) -> dict[int, float]:
-        """Return a rung's losses by repeat, which has the same seed for everybody; none at all where a seed failed."""
-        found = {record.key.repeat: judged(record.outcome) for record in self.records.get(rung, ())}
-        known = {repeat: loss for repeat, loss in found.items() if loss is not None}
-        return known if len(known) == len(found) else {}
-
-    def mean(self, rung: str = FINAL, metric: str = "") -> float | None:
-        """Return the mean over a rung's seeds of what it is judged by, or of a metric; None if a seed failed."""
-        found = [r.outcome.metrics.get(metric) if metric else judged(r.outcome) for r in self.records.get(rung, ())]
-        known = [number for number in found if number is not None]
-        return statistics.fmean(known) if known and len(known) == len(found) else None
-
-    def interval(self, rung: str = FINAL) -> tuple[float, float] | None:
-        """Return the 95 % interval of that mean; None with fewer than two seeds, or if one failed."""
-        losses = [*self.losses(rung).values()]
-        return mean_interval(losses) if len(losses) > 1 else None
+"""Whom finalists are compared with beside the incumbent, where the run trained them."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +41,10 @@ class Leaderboard:
         missing: why finalists could not be told apart, where there were too few seeds for any test.
         unit: that an own network's scores are in, as the run keeps it; None where it keeps none.
         partly_tested: rungs where some scores came with a test and some without: they are judged by validation alone.
+        incumbent: the fingerprint of what all are compared with.
+        reference: its name in ``Entry.against``.
+        references: all names in ``Entry.against``, the incumbent's first.
+        raced: whether the losses decided how many seeds each finalist has.
     """
 
     entries: list[Entry]
@@ -128,6 +52,10 @@ class Leaderboard:
     missing: str
     unit: str | None = None
     partly_tested: tuple[str, ...] = ()
+    incumbent: str = ""
+    reference: str = "relu"
+    references: tuple[str, ...] = REFERENCES
+    raced: bool = False
 
     def measure(self, rung: str = SEARCH) -> Measure:
         """Return what the scores of a rung are, the search's where it is not named."""
@@ -158,9 +86,15 @@ def leaderboard(store: Store) -> Leaderboard:
     rungs = store.rungs()
     names = [rung.name for rung in rungs]
     entries, partly = _entries(store, names)
-    ranks = rank({entry.fingerprint: entry.losses() for entry in entries if entry.losses()})
-    comparisons = {name: _against(entries, name, rungs) for name in REFERENCES}
+    raced = store.fact(RACED) is not None
+    test = significance.RACED if raced else significance.FIXED
+    ranks = rank({entry.fingerprint: entry.losses() for entry in entries if entry.losses()}, test)
+    yardsticks = _yardsticks(entries, store.fact(INCUMBENT))
+    comparisons = {name: _against(entries, one, rungs, test) for name, one in yardsticks.items()}
     means = {name: fair_means(entries, name) for name in names}
+    incumbent = next(iter(yardsticks.values()), None)
+    if raced and incumbent is not None and incumbent.losses():
+        means[FINAL] = _levels(entries, incumbent.losses())
     points = {e.fingerprint: (e, means[FINAL][e.fingerprint]) for e in entries if e.losses()}
     fronts = {
         "cost": front(
@@ -176,10 +110,37 @@ def leaderboard(store: Store) -> Leaderboard:
             against={name: mine[FINAL] for name, by in comparisons.items() if FINAL in (mine := _of(by, entry))},
             across={name: tally([*mine.values()]) for name, by in comparisons.items() if (mine := _of(by, entry))},
             fronts=tuple(name for name, members in fronts.items() if entry.fingerprint in members),
+            level=means.get(FINAL, {}).get(entry.fingerprint),
         )
         for position, entry in enumerate(sorted(entries, key=lambda e: _order(e, means)), start=1)
     ]
-    return Leaderboard(done, rungs, ranks.missing, store.fact(UNIT), partly)
+    references = tuple(yardsticks) or REFERENCES
+    return Leaderboard(
+        done, rungs, ranks.missing, store.fact(UNIT), partly, incumbent.fingerprint if incumbent else "",
+        references[0], references, raced,
+    )  # fmt: skip
+
+
+def _yardsticks(entries: Sequence[Entry], incumbent: str | None) -> dict[str, Entry]:
+    """Return whom all are compared with, by name, the incumbent first; of a run that names none, the rectifier."""
+    named = {name: entry for name in REFERENCES for entry in entries if name in entry.names}
+    first = next((entry for entry in entries if entry.fingerprint == incumbent), named.get("relu"))
+    if first is None:
+        return named
+    name = next(
+        (name for name in REFERENCES if name in first.names), first.names[0] if first.names else first.expression
+    )
+    return {name: first} | named
+
+
+def _levels(entries: Sequence[Entry], incumbent: Mapping[int, float]) -> dict[str, float]:
+    """Return fingerprint -> mean loss as over all seeds of the incumbent."""
+    mean, found = statistics.fmean(incumbent.values()), {}
+    for entry in entries:
+        differences = significance.differences_by_seed(entry.losses(), incumbent)
+        if differences:
+            found[entry.fingerprint] = mean + statistics.fmean(differences)
+    return found
 
 
 def _of(comparisons: Mapping[str, Mapping[str, Comparison]], entry: Entry) -> dict[str, Comparison]:
@@ -242,14 +203,16 @@ def _size(text: str) -> int | None:
         return None
 
 
-def _against(entries: Sequence[Entry], reference: str, rungs: Sequence[Rung]) -> dict[str, dict[str, Comparison]]:
-    """Compare everything with the reference on each rung where the test split was looked at."""
+def _against(
+    entries: Sequence[Entry], yardstick: Entry, rungs: Sequence[Rung], final: Test
+) -> dict[str, dict[str, Comparison]]:
+    """Compare everything with a reference on each rung where the test split was looked at."""
     found: dict[str, dict[str, Comparison]] = {}
-    yardstick = next((entry for entry in entries if reference in entry.names), None)
-    for rung in rungs if yardstick else ():
+    for rung in rungs:
         losses = {e.fingerprint: mine for e in entries if e is not yardstick and (mine := e.losses(rung.name))}
-        if rung.test and yardstick and yardstick.losses(rung.name):
-            found[rung.name] = compare(losses, yardstick.losses(rung.name))
+        if rung.test and yardstick.losses(rung.name):
+            test = final if rung.name == FINAL else significance.FIXED
+            found[rung.name] = compare(losses, yardstick.losses(rung.name), test)
     return found
 
 

@@ -1,22 +1,22 @@
 """Is the difference more than chance? Paired comparisons, exact tests, corrections, ranks with ties.
 
-All numbers are losses: lower is better. Tests and intervals are SciPy's. Not here: whose losses they are
-(``leaderboard``).
+All numbers are losses: lower is better. Tests and intervals of a fixed number of seeds are SciPy's. Not here: those of
+a race, whose number of seeds the losses decide (``evidence``), and whose losses they are (``leaderboard``).
 """
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.05
+from actsearch.search.ranking.evidence import LEVEL, Interval, anytime_interval, anytime_p, better_p, pairs_needed
+
 EXACT_FLIPS = 2**16
 """Sign patterns that are still all tried where losses tie: up to 16 pairs; beyond, so many are drawn."""
-Interval = tuple[float, float]
 Losses = Mapping[int, float]
 """A function's losses by the number of the seed: who is compared, is compared over the seeds that both have."""
 
@@ -28,10 +28,11 @@ class Comparison:
     Args:
         pairs: seeds that both were trained with.
         difference: mean of its loss less the reference's, in nats; below 0 it is better.
-        interval: 95 % of that mean, by Student's t.
+        interval: 95 % of that mean, by Student's t; of a race, of the differences' middle, valid at any time.
         effect: Cohen's d of paired samples: the mean difference in units of the differences' standard deviation.
         ties: pairs of equal loss.
-        p_value: two-sided, of Wilcoxon's signed-rank test, exact; None where there are too few seeds.
+        p_value: two-sided, of Wilcoxon's signed-rank test, exact; of a race, of the side on which it lies, valid at any
+            time; None where there are too few seeds.
         corrected: the same after Holm's correction for the number of functions compared.
         missing: why there is no p-value.
     """
@@ -102,37 +103,88 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-def compare(losses: Mapping[str, Losses], reference: Losses) -> dict[str, Comparison]:
+Tested = tuple[float, float]
+"""A p-value, and the same after Holm's correction."""
+
+
+@dataclass(frozen=True)
+class Test:
+    """How differences are tested.
+
+    Args:
+        p_value: two-sided, of differences in the order of their seeds.
+        family: of so many functions' differences, their p-values, corrected for one another.
+        interval: 95 %, of where differences lie.
+        needed: how many it takes at least, among so many tests of a family.
+        sides: how many sides one test of ``p_value`` has, as ``needed`` counts.
+    """
+
+    p_value: Callable[[Sequence[float]], float]
+    family: Callable[[Sequence[Sequence[float]]], list[Tested]]
+    interval: Callable[[Sequence[float]], Interval]
+    needed: Callable[[int], int]
+    sides: int
+
+
+def _two_sided(family: Sequence[Sequence[float]]) -> list[Tested]:
+    p_values = [signed_rank(found) if found else 1.0 for found in family]
+    return list(zip(p_values, holm(p_values), strict=True))
+
+
+def one_sided(family: Sequence[Sequence[float]]) -> list[Tested]:
+    """Return for each function the p-value of the side on which its mean difference lies, valid at any time.
+
+    Those that are better are one family, those that are worse another, each over all functions: with a chance of at
+    most 5 % any claim of ``better`` is wrong, and the same for ``worse``.
+    """
+    sides = []
+    for sign in (1, -1):
+        p_values = [better_p([sign * one for one in found]) for found in family]
+        sides.append(list(zip(p_values, holm(p_values), strict=True)))
+    return [sides[int(sum(found) > 0)][index] for index, found in enumerate(family)]
+
+
+FIXED = Test(signed_rank, _two_sided, mean_interval, needed_seeds, 1)
+"""For a number of seeds that was decided before."""
+RACED = Test(anytime_p, one_sided, anytime_interval, pairs_needed, 2)
+"""For a number of seeds that the losses themselves decided."""
+
+
+def compare(losses: Mapping[str, Losses], reference: Losses, test: Test = FIXED) -> dict[str, Comparison]:
     """Compare each function with a reference, paired by seed; one that shares no seed with it is left out.
 
     Args:
         losses: function -> its losses; p-values are corrected for their number.
         reference: the losses that all are compared with.
+        test: how.
     """
     tests = max(1, len(losses))
-    found = {name: _paired(mine, reference) for name, mine in losses.items() if mine.keys() & reference.keys()}
-    needed = needed_seeds(tests)
+    found = {name: _paired(mine, reference, test) for name, mine in losses.items() if mine.keys() & reference.keys()}
+    needed = test.needed(tests)
     for name, one in found.items():
         if one.pairs < needed:
             found[name] = replace(one, missing=f"not enough seeds for a test: {one.pairs}, needed {needed}")
-    tested = [name for name in found if not found[name].missing]
-    p_values = [signed_rank(_differences(losses[name], reference)) for name in tested]
     # those that cannot be tested count as tests that found nothing
-    corrected = holm([*p_values, *[1.0] * (tests - len(tested))])[: len(tested)]
-    for name, p_value, after in zip(tested, p_values, corrected, strict=True):
-        found[name] = replace(found[name], p_value=p_value, corrected=after)
+    rows = [
+        differences_by_seed(mine, reference) if name in found and not found[name].missing else []
+        for name, mine in losses.items()
+    ]
+    for name, row, (p_value, corrected) in zip(losses, rows, test.family(rows), strict=True):
+        if row:
+            found[name] = replace(found[name], p_value=p_value, corrected=corrected)
     return found
 
 
-def _differences(mine: Losses, other: Losses) -> list[float]:
+def differences_by_seed(mine: Losses, other: Losses) -> list[float]:
+    """Return losses less the other's, over the seeds that both have, in their order."""
     return [mine[seed] - other[seed] for seed in sorted(mine.keys() & other.keys())]
 
 
-def _paired(mine: Losses, reference: Losses) -> Comparison:
-    differences = _differences(mine, reference)
+def _paired(mine: Losses, reference: Losses, test: Test) -> Comparison:
+    differences = differences_by_seed(mine, reference)
     mean, spread = statistics.fmean(differences), np.std(differences, ddof=1) if len(differences) > 1 else math.nan
     effect = 0.0 if mean == 0 else mean / spread if spread else math.copysign(math.inf, mean)
-    return Comparison(len(differences), mean, mean_interval(differences), float(effect), differences.count(0.0))
+    return Comparison(len(differences), mean, test.interval(differences), float(effect), differences.count(0.0))
 
 
 def shared_seeds(losses: Iterable[Losses]) -> set[int]:
@@ -153,28 +205,26 @@ class Ranks:
     missing: str = ""
 
 
-def rank(losses: Mapping[str, Losses]) -> Ranks:
-    """Rank functions by what pairwise tests leave open (exact, paired by seed, Holm over all pairs).
+def rank(losses: Mapping[str, Losses], test: Test = FIXED) -> Ranks:
+    """Rank functions by what pairwise tests leave open (paired by seed, Holm over all pairs).
 
     A function's best rank is 1 and one more for each function that is significantly better, its worst the number of
     functions less those that are significantly worse (Mogstad, Romano, Shaikh & Wilhelm 2024).
 
     Args:
-        losses: function -> its losses; only seeds that all have count.
+        losses: function -> its losses; of two, the seeds count that both have.
+        test: how.
     """
-    pairs = list(combinations(losses, 2))
-    common = shared_seeds(losses.values())
-    losses = {name: {seed: mine[seed] for seed in common} for name, mine in losses.items()}
-    seeds, needed = len(common), needed_seeds(len(pairs)) if pairs else 0
+    pairs = {(a, b): differences_by_seed(losses[a], losses[b]) for a, b in combinations(losses, 2)}
+    seeds, needed = max(map(len, pairs.values()), default=0), test.needed(test.sides * len(pairs)) if pairs else 0
     if seeds < needed:
         every = dict.fromkeys(losses, (1, len(losses)))
         return Ranks(every, f"not enough seeds for a test: {seeds}, needed {needed}")
-    corrected = holm([signed_rank(_differences(losses[a], losses[b])) for a, b in pairs])
+    corrected = holm([test.p_value(found) if found else 1.0 for found in pairs.values()])
     better, worse = dict.fromkeys(losses, 0), dict.fromkeys(losses, 0)
-    for (a, b), p_value in zip(pairs, corrected, strict=True):
+    for ((a, b), found), p_value in zip(pairs.items(), corrected, strict=True):
         if p_value <= LEVEL:
-            differences = _differences(losses[a], losses[b])
-            winner, loser = (a, b) if _signed_ranks(differences).sum() < 0 else (b, a)
+            winner, loser = (a, b) if _signed_ranks(found).sum() < 0 else (b, a)
             better[loser] += 1
             worse[winner] += 1
     return Ranks({name: (1 + better[name], len(losses) - worse[name]) for name in losses})

@@ -4,6 +4,7 @@ Not here: YAML (``reading``) and what is said of wrong ones (``sentences``).
 """
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.rows.known import KNOWN
 from actsearch.search.ladder import FinalSettings, RungSettings, TransferSettings, completed
 from actsearch.search.proposers.registry import ProposerSettings
 from actsearch.search.settings.space import SpaceSettings, vocabulary_of
@@ -45,6 +47,8 @@ class SearchSettings:
         ladder: rungs between the search and the final one, from below.
         transfer: where the finalists are trained besides, when the ladder is climbed.
         baselines: known activations or expressions, trained and ranked beside the candidates.
+        incumbent: that everything is compared with, a baseline too; null is what is replaced in a network of the user's
+            where that has a name here, else the rectifier.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -57,19 +61,32 @@ class SearchSettings:
     final: FinalSettings = field(default_factory=FinalSettings)
     transfer: tuple[TransferSettings, ...] = ()
     baselines: tuple[str, ...] = ("relu", "swish", "gelu", "tanh")
+    incumbent: str | None = None
 
     def __post_init__(self) -> None:
         """The task must be one, and every baseline must be readable."""
         resolve(self.task)
         vocabulary = vocabulary_of(self.space)
-        for text in self.baselines:
+        for key, text in (*(("baselines", text) for text in self.baselines), ("incumbent", self.incumbent)):
             try:
-                vocabulary.read(text)
+                vocabulary.read(text or "relu")
             except BadExpression as fault:
-                raise ValueError(f"key 'baselines': {fault}") from fault
+                raise ValueError(f"key '{key}': {fault}") from fault
 
     def completed(self) -> "SearchSettings":
         """Return the settings with the task's own values where they were left open, the ladder in its steps."""
         task = resolve(self.task).settings
         ladder, final = completed(task, self.ladder, self.final)
-        return dataclasses.replace(self, task=task, ladder=ladder, final=final)
+        incumbent, vocabulary = self.incumbent or _replaced(task.own.replace or ()), vocabulary_of(self.space)
+        known = {vocabulary.read(text).identity for text in self.baselines}
+        missing = () if vocabulary.read(incumbent).identity in known else (incumbent,)
+        return dataclasses.replace(
+            self, task=task, ladder=ladder, final=final, incumbent=incumbent, baselines=(*missing, *self.baselines)
+        )
+
+
+def _replaced(kinds: Sequence[str]) -> str:
+    """Return the known activation that a network has so far: ``gelu`` of ``torch.nn.GELU``; the rectifier else."""
+    names = {name.replace("_", ""): name for name in KNOWN}
+    found = (names.get(kind.rpartition(".")[2].lower().replace("_", "")) for kind in kinds)
+    return next(filter(None, found), "relu")

@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actsearch.grammar.behaviour.census import Census
-from actsearch.search.jobs import Evaluation
+from actsearch.search.evaluating import Evaluation
 from actsearch.search.progress import Progress
 from actsearch.search.ranking.measure import NATS, Measure
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from actsearch.search.memory.records import FINAL, SEARCH
-from actsearch.search.ranking.leaderboard import Entry
+from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.measure import NATS, Measure
 from actsearch.search.ranking.significance import Tally
 

@@ -11,7 +11,8 @@ from rich import box
 from rich.table import Table
 
 from actsearch.search.memory.records import FINAL, SEARCH
-from actsearch.search.ranking.leaderboard import REFERENCES, Entry, Leaderboard, fair_means
+from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.leaderboard import Leaderboard, fair_means
 from actsearch.search.ranking.measure import Measure
 from actsearch.search.ranking.rung_facts import agreements, facts
 from actsearch.search.ranking.significance import Comparison, shared_seeds
@@ -33,7 +34,7 @@ def ranking_table(board: Leaderboard, entries: Sequence[Entry], title: str) -> T
     table = Table(title=title, box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
     for name, justify in (
         ("position", "right"), ("rank", "right"), ("id", "left"), ("expression", "left"), ("known as", "left"),
-        (noun, "right"), ("accuracy", "right"), *((f"against {name}", "right") for name in REFERENCES),
+        (noun, "right"), ("accuracy", "right"), *((f"against {name}", "right") for name in board.references),
         ("cost", "right"), ("size", "right"), (f"search {noun}", "right"),
     ):  # fmt: skip
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
@@ -43,7 +44,7 @@ def ranking_table(board: Leaderboard, entries: Sequence[Entry], title: str) -> T
             str(entry.position), _ranks(entry), entry.fingerprint[:8], entry.expression,
             ", ".join(entry.names) + (" (baseline)" if entry.baseline else ""), _loss(entry, measure),
             "" if accuracy is None else f"{accuracy:.1%}",
-            *(_against(entry.against.get(name), measure) for name in REFERENCES),
+            *(_against(entry.against.get(name), measure) for name in board.references),
             "" if entry.cost is None else f"{entry.cost.against_relu:.1f}{_star(entry, 'cost')}",
             "" if entry.size is None else f"{entry.size}{_star(entry, 'size')}", _searched(entry, measure),
         )  # fmt: skip
@@ -78,7 +79,8 @@ def _loss(entry: Entry, measure: Measure) -> str:
         return ""
     if furthest != FINAL:
         return f"{furthest}: {measure.shown(mean):.4f}"
-    return f"{measure.shown(mean):.4f}" + (f" ±{interval[1] - mean:.4f}" if interval else "")
+    mean = mean if entry.level is None else entry.level
+    return f"{measure.shown(mean):.4f}" + (f" ±{(interval[1] - interval[0]) / 2:.4f}" if interval else "")
 
 
 def _searched(entry: Entry, measure: Measure) -> str:
@@ -109,7 +111,7 @@ def remarks(board: Leaderboard) -> list[str]:
             "nothing was held out for judging: finalists are ranked by the validation data, which chose them too"
         )
     found += [f"ranks: {board.missing}"] if board.missing and finalists else []
-    for name in REFERENCES:
+    for name in board.references:
         missing = {entry.against[name].missing for entry in finalists if name in entry.against} - {""}
         found += [f"against {name}: {sentence}" for sentence in sorted(missing)]
     for entry in finalists:
@@ -131,7 +133,7 @@ def remarks(board: Leaderboard) -> list[str]:
 def _unfinished(board: Leaderboard, finalists: Sequence[Entry]) -> list[str]:
     wanted = next((rung.seeds for rung in board.rungs if rung.name == FINAL), 0)
     behind = sum(len(entry.records[FINAL]) < wanted for entry in finalists)
-    if not behind:
+    if not behind or board.raced:
         return []
     common = len(shared_seeds(losses for entry in finalists if (losses := entry.losses())))
     seeds = f"the {common} that all share" if common else "each one's own, as they share none yet"
@@ -147,7 +149,7 @@ def transfer_table(board: Leaderboard, rung: str) -> Table:
     trained = [entry for entry in board.entries if rung in entry.records]
     means, measure = fair_means(trained, rung), board.measure(rung)
     names = ("expression", "known as", f"{measure.noun} on {rung} (95 %)", "seeds", "rank at home")
-    table = Table(*names, *(f"against {name}, {TASKS}" for name in REFERENCES), box=box.SIMPLE_HEAD)
+    table = Table(*names, *(f"against {name}, {TASKS}" for name in board.references), box=box.SIMPLE_HEAD)
     for entry in sorted(trained, key=lambda e: means.get(e.fingerprint, math.inf)):
         mean, interval = entry.mean(rung), entry.interval(rung)
         loss = (
@@ -160,7 +162,7 @@ def transfer_table(board: Leaderboard, rung: str) -> Table:
             entry.expression, ", ".join(entry.names),
             loss + (f" ({ends[0]:.4f}, {ends[1]:.4f})" if ends else ""), str(len(entry.records[rung])),
             _ranks(entry),
-            *(tally_cell(entry.across.get(name)) for name in REFERENCES),
+            *(tally_cell(entry.across.get(name)) for name in board.references),
         )  # fmt: skip
     return table
 

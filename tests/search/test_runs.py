@@ -21,8 +21,9 @@ from actsearch.search.jobs import launch
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Progress
+from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.finding import find
-from actsearch.search.ranking.leaderboard import Entry, leaderboard
+from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import from_tree, to_json

@@ -133,7 +133,7 @@ def test_parts_of_a_file_may_still_be_shared(tmp_path: Path) -> None:
 
 def test_changes_win_over_the_file() -> None:
     settings = load_settings(Path("configs/quickstart.yaml"), ["task.steps=7", "proposer.name=random", "baselines=[]"])
-    assert (settings.task.steps, settings.proposer.name, settings.baselines) == (7, "random", ())
+    assert (settings.task.steps, settings.proposer.name, settings.baselines) == (7, "random", ("relu",))
 
 
 def test_in_lists_of_sections_only_the_keys_that_changed_are_named() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from actsearch.search.ranking.evidence import LEVEL
 from actsearch.search.ranking.significance import (
-    LEVEL,
     Comparison,
     Losses,
     compare,

@@ -1,0 +1,185 @@
+"""The commands that train: search, refine, transfer."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from actsearch.search.commands.of_run import board_of, print_ranking, print_verdict, run_argument
+from actsearch.search.commands.shared import (
+    PATH,
+    Command,
+    called,
+    check_scored,
+    config_option,
+    say,
+    set_option,
+    vocabulary_with,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from actsearch.search.settings.classes import SearchSettings
+
+
+@click.command(cls=Command)
+@click.argument("config", type=PATH)
+@click.option("--run", type=PATH, help="Where to keep the run. [default: runs/NAME OF CONFIG]")
+@click.option(
+    "--dry-run", is_flag=True, help="Say where the candidate goes and what the search costs, and train nothing."
+)
+@click.option(
+    "--extend",
+    "extensions",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Go on with a larger budget: budget.children=600.",
+)
+@set_option
+def search(
+    config: Path, run: Path | None, dry_run: bool, extensions: tuple[str, ...], changes: tuple[str, ...]
+) -> None:
+    """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
+    from actsearch.evaluators.registry import resolve
+    from actsearch.search import jobs
+    from actsearch.search.memory.records import FINAL
+    from actsearch.search.memory.store import FILE_NAME
+    from actsearch.search.ranking.measure import Measure
+    from actsearch.search.settings.reading import load_settings
+    from actsearch.search.show import display
+
+    settings = load_settings(config, [*changes, *extensions])
+    directory = run or Path("runs") / config.stem
+    console = display.console()
+
+    if dry_run:
+        for sentence in resolve(settings.task).prepare():
+            say(sentence)
+        if not print_plan(settings, console):
+            print("a training of your own is known by what it returns: its cost is told while it runs")
+        print(f"nothing was trained; without --dry-run the run is kept in {directory}")
+        return
+
+    def begin() -> None:
+        console.print(f"searching in {directory}; Ctrl-C stops, the same command goes on", markup=False)
+        if slow := resolve(settings.task).slow_because:
+            console.print(slow)
+        if settings.task.own.build and not had_begun:
+            print_plan(settings, console)
+
+    had_begun = (directory / FILE_NAME).exists()
+    if extensions and not had_begun:
+        raise click.UsageError(f"--extend goes on with a run, and {directory} holds none; leave it out, or use --set")
+    line = display.ProgressLine(console, Measure(sign=settings.task.own.sign))
+    jobs.launch(settings, directory, line, say, begin, extend=bool(extensions))
+    console.print()
+    board, program = board_of(directory), called()
+    print_verdict(board, directory)
+    print_ranking(
+        board,
+        [entry for entry in board.entries if FINAL in entry.records],
+        f"{directory}: {board.counted}",
+    )
+    check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
+    run_name = shlex.quote(str(directory))
+    print(f"\nlook further:  {program} top {run_name} -n 50")
+    print(f"one candidate: {program} show {run_name} 1")
+    if settings.task.name != "own":
+        print(f"elsewhere:     {program} transfer {run_name} --task mnist1d_mlp")
+    print(f"export it:     {program} export {run_name} found -o activation.py")
+
+
+def print_plan(settings: "SearchSettings", console: "Console") -> bool:
+    """Print where the candidate goes and what the search costs; return whether that can be told."""
+    from actsearch.search.plan import plan
+    from actsearch.search.show.plan_tables import plan_parts
+
+    found = plan(settings)
+    for part in plan_parts(found) if found else ():
+        console.print(part, soft_wrap=isinstance(part, str))
+    return found is not None
+
+
+@click.command(cls=Command)
+@run_argument
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="At most."
+)
+@click.option("--which", help="Who gets seeds, as A,B (positions, ids, names).  [default: who is still open]")
+@click.option("--pool", type=click.Choice(["ray", "serial"]), default="ray", show_default=True, help="Who trains.")
+@config_option
+def refine(run: Path, minutes: float, which: str | None, pool: Literal["ray", "serial"], config: Path | None) -> None:
+    """Train more seeds of the finalists of RUN, until it is decided who is better than the incumbent."""
+    from actsearch.evaluators.pools.pool import PoolSettings
+    from actsearch.search.memory.records import FINAL
+    from actsearch.search.refining import refine as more_seeds
+    from actsearch.search.show import display
+
+    console = display.console()
+    named = _parts(which or "")
+    chosen = more_seeds(
+        run, named, minutes, PoolSettings(kind=pool), vocabulary_with(config), display.ProgressLine(console), say
+    )
+    console.print()
+    board = board_of(run)
+    seeds = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
+    told = ", ".join(f"{entry.expression} {seeds[entry.fingerprint]}" for entry in chosen)
+    console.print(f"seeds now: {told}", markup=False, soft_wrap=True)
+    print_verdict(board, run)
+    print(f"the list: {called()} top {shlex.quote(str(run))}")
+
+
+def _parts(which: str) -> list[str]:
+    """Return what is named, divided by commas outside of brackets."""
+    found, depth = [""], 0
+    for letter in which:
+        depth += (letter == "(") - (letter == ")")
+        found[-1] += letter if letter != "," or depth else ""
+        found += [""] if letter == "," and not depth else []
+    return [part.strip() for part in found if part.strip()]
+
+
+@click.command(cls=Command)
+@run_argument
+@click.option("--task", help="Where to train; actsearch tasks lists them.")
+@click.option("--top", "count", type=click.IntRange(min=1), help="How many of the finalists.  [default: all]")
+@click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh seeds of each.")
+@click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps.  [default: the task's own]")
+@click.option("--pool", type=click.Choice(["ray", "serial"]), help="Who trains.  [default: ray]")
+@click.option("--config", type=PATH, help="Whose task, pool and own primitives are used.")
+@set_option
+def transfer(
+    run: Path,
+    task: str | None,
+    count: int | None,
+    seeds: int,
+    steps: int | None,
+    pool: str | None,
+    config: Path | None,
+    changes: tuple[str, ...],
+) -> None:
+    """Train the finalists and baselines of RUN on another task, or with another child, and add the result to it."""
+    from actsearch.search import jobs
+    from actsearch.search.ladder import TransferSettings, transfer_rung
+    from actsearch.search.settings.reading import settings_of
+    from actsearch.search.settings.space import vocabulary_of
+    from actsearch.search.show import display, run_tables
+
+    words = {"task.name": task, "task.steps": steps, "pool.kind": pool}
+    if not (task or steps or config or any(change.startswith("task.") for change in changes)):
+        raise click.UsageError(
+            "name another task (--task) or another child of the same (--steps, --set task.KEY=VALUE)"
+        )
+    further = [f"{key}={value}" for key, value in words.items() if value is not None]
+    settings = settings_of(config, [*further, *changes])
+    wanted = TransferSettings(settings.task, seeds, count)
+    console = display.console()
+    jobs.transfer(run, wanted, settings.pool, vocabulary_of(settings.space), display.ProgressLine(console), say)
+    console.print()
+    board = board_of(run)
+    name = transfer_rung(wanted.task, seeds).name
+    console.print(run_tables.transfer_table(board, name))
+    check_scored(record.outcome for entry in board.entries for record in entry.records.get(name, ()))
+    console.print(f"\nwith it in the run: {called()} show {shlex.quote(str(run))} 1")

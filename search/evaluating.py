@@ -1,0 +1,50 @@
+"""Score given expressions, each with some seeds, without any run. Not here: what is printed (``show.display``)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
+from actsearch.evaluators.outcome import Outcome, Request, child_seed
+from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.registry import resolve
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.search.jobs import open_pool
+from actsearch.search.memory.decided import Say, unsaid
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``evaluate`` found about one expression: one outcome a seed."""
+
+    text: str
+    fingerprint: str
+    outcomes: tuple[Outcome, ...]
+
+
+def evaluate(
+    texts: Sequence[str],
+    task: TaskSettings,
+    pool_settings: PoolSettings,
+    seeds: int,
+    run_seed: int,
+    vocabulary: Vocabulary = BUILT_IN,
+    say: Say = unsaid,
+) -> list[Evaluation]:
+    """Train each expression with ``seeds`` seeds and return their outcomes, in the order given.
+
+    Raises:
+        BadExpression: a text is neither a known activation nor an expression.
+    """
+    activations, steps = [vocabulary.read(text) for text in texts], resolve(task).settings.steps
+    requests = [
+        Request(one.text, child_seed(run_seed, one.identity, repeat), steps, patient=True)
+        for one in activations
+        for repeat in range(seeds)
+    ]
+    with open_pool(task, pool_settings, vocabulary, say) as pool:
+        found = dict(pool.evaluate(requests))
+    outcomes = [found[index] for index in range(len(requests))]
+    return [
+        Evaluation(text, one.identity, tuple(outcomes[i * seeds : (i + 1) * seeds]))
+        for i, (text, one) in enumerate(zip(texts, activations, strict=True))
+    ]

@@ -1,0 +1,93 @@
+"""The settings that a run was started with: whoever goes on with it must have the same, or a larger budget.
+
+Not here: what was decided besides (``decided``), and how settings are read and compared (``settings``).
+"""
+
+import json
+import shlex
+from pathlib import Path
+from typing import Any
+
+from actsearch.search.memory.store import FILE_NAME, Store
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.reading import to_json
+from actsearch.search.settings.sentences import BadSettings, differences
+
+GROWING = {"budget": ("children", "proposals"), "final": ("top", "seeds")}  # settings that may become larger
+
+
+def agrees(settings: SearchSettings, directory: Path) -> bool:
+    """Return whether the run has these settings; False while it has none yet.
+
+    Raises:
+        BadSettings: it has others.
+    """
+    if not (directory / FILE_NAME).exists():
+        return False
+    with Store(directory) as store:
+        kept = store.fact("settings")
+    if kept:
+        check_same(json.loads(kept), json.loads(to_json(settings.completed())), directory)
+    return bool(kept)
+
+
+def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Return the sections of old settings whose budgets have grown, with the new budgets in them.
+
+    Raises:
+        BadSettings: a budget became smaller.
+    """
+    found: dict[str, Any] = {}
+    for section, keys in GROWING.items():
+        grown = {key: new[section][key] for key in keys if new[section][key] != old[section][key]}
+        for key, value in grown.items():
+            if value < old[section][key]:
+                raise BadSettings(
+                    f"key '{section}.{key}': a run can be extended, not shortened: expected {old[section][key]} or "
+                    f"more, found {value}"
+                )
+        found |= {section: old[section] | grown} if grown else {}
+    return found
+
+
+def check_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:
+    """Refuse settings on which the run's result depends and that are not the run's.
+
+    Raises:
+        BadSettings: with how to bring the old ones back, or to extend the run.
+    """
+    old = {"incumbent": new.get("incumbent")} | old  # runs of before have none
+    changed = [line for line in differences(old, new) if not line.startswith("pool.") and not _is_idle(line, new)]
+    if changed:
+        raise BadSettings(
+            f"the run in '{directory}' was started with other settings ({'; '.join(changed)}): "
+            f"use the same ones to go on with it ({_as_options(changed, old)}), or another directory (--run)"
+            + ("" if not all(_grows(line) for line in changed) else ", or a larger budget with --extend KEY=VALUE")
+        )
+
+
+def _is_idle(line: str, settings: dict[str, Any]) -> bool:
+    """Whether a difference is of ``own`` settings that mean nothing for the task: it is another, or has no score."""
+    section, is_own, key = line.partition(":")[0].partition(".own.")
+    for step in section.split(".") if is_own else ():
+        settings = settings[int(step)] if isinstance(settings, list) else settings.get(step, {})
+    return bool(is_own) and (settings.get("name") != "own" or (key == "chance" and settings["own"]["score"] is None))
+
+
+def _as_options(changed: list[str], old: dict[str, Any]) -> str:
+    """Return the options that bring the old settings back; a list as a whole."""
+    options: dict[str, str] = {}
+    for line in changed:
+        path, value = list[str](), old
+        for step in line.partition(":")[0].split("."):
+            if not isinstance(value, dict):
+                break
+            path.append(step)
+            value = value.get(step, {})
+        options[".".join(path)] = json.dumps(value)
+    return " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in options.items())
+
+
+def _grows(line: str) -> bool:
+    section, _, key = line.partition(":")[0].partition(".")
+    return key in GROWING.get(section, ())

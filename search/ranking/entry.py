@@ -1,0 +1,95 @@
+"""One behaviour of a run: what was trained of it, and how it stands beside the others.
+
+Not here: how entries are ranked (``leaderboard``).
+"""
+
+import statistics
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from actsearch.evaluators.looks.cost import Cost
+from actsearch.evaluators.outcome import Outcome, Status
+from actsearch.search.memory.records import FINAL, Record
+from actsearch.search.ranking.significance import Comparison, Tally, mean_interval
+
+
+def judged(outcome: Outcome) -> float | None:
+    """Return the loss that an outcome is judged by: of the test split where it was looked at; None for a failure."""
+    return None if outcome.score is None else outcome.metrics.get("test_loss", outcome.score)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One behaviour of a run.
+
+    Args:
+        position: in the list, from 1.
+        fingerprint: its id.
+        expression: the text that was trained.
+        names: known activations that behave so.
+        baseline: whether the run added it for comparison.
+        proposed: whether the proposer asked for it, or for a twin that was trained as it.
+        records: rung -> a record a seed, in the order of the ladder; other tasks behind it.
+        twins: expressions of the run that layers around make equal to it: ``space.share_twins``.
+        size: nodes of the expression, its complexity; None for a layer or a primitive that is not built in.
+        cost: of value and gradient, measured; finalists only.
+        ranks: lowest and highest rank among the finalists that the tests leave open; None below the final rung.
+        against: reference -> comparison on the final rung.
+        across: reference -> wins, ties and losses over the tasks that both were trained on.
+        fronts: ``cost`` and ``size``, where no finalist is as good in both loss and that, and better in one.
+        level: mean loss on the final rung as over all seeds of the incumbent: what decides the order. Where the race
+            has given it fewer, the incumbent's mean and the mean difference from it by seed.
+    """
+
+    position: int
+    fingerprint: str
+    expression: str
+    names: tuple[str, ...]
+    baseline: bool
+    proposed: bool
+    records: Mapping[str, tuple[Record, ...]]
+    twins: tuple[str, ...] = ()
+    size: int | None = None
+    cost: Cost | None = None
+    ranks: tuple[int, int] | None = None
+    against: Mapping[str, Comparison] = field(default_factory=dict)
+    across: Mapping[str, Tally] = field(default_factory=dict)
+    fronts: tuple[str, ...] = ()
+    level: float | None = None
+
+    @property
+    def found(self) -> bool:
+        """Whether the search found it: proposed, and nothing that it was given to compare with."""
+        return self.proposed and not self.baseline
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether it was not trained at all."""
+        every = (record.outcome.status for records in self.records.values() for record in records)
+        return all(status is Status.REJECTED for status in every)
+
+    @property
+    def furthest(self) -> str:
+        """Return the highest rung of the ladder that it was trained on; other tasks are none."""
+        return FINAL if FINAL in self.records else [*self.records][-1]
+
+    def failures(self, rung: str = FINAL) -> int:
+        """Return how many seeds of a rung gave no score; they are shown, never averaged away."""
+        return sum(record.outcome.status is not Status.SCORED for record in self.records.get(rung, ()))
+
+    def losses(self, rung: str = FINAL) -> dict[int, float]:
+        """Return a rung's losses by repeat, which has the same seed for everybody; none at all where a seed failed."""
+        found = {record.key.repeat: judged(record.outcome) for record in self.records.get(rung, ())}
+        known = {repeat: loss for repeat, loss in found.items() if loss is not None}
+        return known if len(known) == len(found) else {}
+
+    def mean(self, rung: str = FINAL, metric: str = "") -> float | None:
+        """Return the mean over a rung's seeds of what it is judged by, or of a metric; None if a seed failed."""
+        found = [r.outcome.metrics.get(metric) if metric else judged(r.outcome) for r in self.records.get(rung, ())]
+        known = [number for number in found if number is not None]
+        return statistics.fmean(known) if known and len(known) == len(found) else None
+
+    def interval(self, rung: str = FINAL) -> tuple[float, float] | None:
+        """Return the 95 % interval of that mean; None with fewer than two seeds, or if one failed."""
+        losses = [*self.losses(rung).values()]
+        return mean_interval(losses) if len(losses) > 1 else None

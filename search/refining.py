@@ -1,0 +1,112 @@
+"""More seeds for a run that is finished: of who is still open, or of whom the user names.
+
+The tests of a race stay valid whatever made somebody look again, so that seeds may be added at any time. Not here: the
+race of the search itself (``race``) and more children for a finished search (``jobs.launch``).
+"""
+
+import functools
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
+from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.search.jobs import CLIMBED, NotReady, add_costs, alone_in, open_pool
+from actsearch.search.memory.behaviours import Behaviours
+from actsearch.search.memory.decided import Say, decided, unsaid
+from actsearch.search.memory.records import FINAL, INCUMBENT, RACED
+from actsearch.search.memory.store import Store
+from actsearch.search.progress import Goal, Listener, Meter, silent
+from actsearch.search.race import BLOCK, FIRST_BLOCK, Race
+from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.finding import find
+from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.ranking.verdict import verdict_of
+from actsearch.search.trainings import Trainings
+
+MINUTES = 10.0
+FOR_EVER = 10**9  # trainings: time alone ends it
+
+
+def refine(
+    directory: Path,
+    which: Sequence[str] = (),
+    minutes: float = MINUTES,
+    pool: PoolSettings | None = None,
+    vocabulary: Vocabulary = BUILT_IN,
+    listener: Listener = silent,
+    say: Say = unsaid,
+) -> list[Entry]:
+    """Train more seeds on the final rung until the question is decided or the time is out.
+
+    Args:
+        directory: of the run.
+        which: who gets them, as ``finding.find`` understands; nobody named, who may still be better than the incumbent.
+        minutes: after which no further block begins.
+        pool: who trains; None is Ray on every core.
+        vocabulary: what expressions are read with.
+        listener: is told after every outcome.
+        say: is told what the user should know.
+
+    Returns:
+        Who got seeds.
+
+    Raises:
+        StoreError: there is no run.
+        NotReady: it has no finalists yet, or nothing is open.
+        NotFound: somebody named is not in it.
+        Busy: another process works on it.
+    """
+    Store(directory).close()
+    with alone_in(directory), Store(directory, create=True) as store:
+        board = leaderboard(store)
+        if not store.fact(CLIMBED) or not board.incumbent:
+            raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
+        chosen = [find(board.entries, text, vocabulary) for text in which] or _open(board, directory)
+        chosen = [*{one.fingerprint: one for one in chosen if one.fingerprint != board.incumbent}.values()]
+        rung = next(rung for rung in board.rungs if rung.name == FINAL)
+        settings = json.loads(store.fact("settings") or "{}")
+        task = decided(store, rung.task, say)
+        with open_pool(task, pool or PoolSettings(), vocabulary, functools.cache(say)) as workers:
+            store.describe({RACED: "yes", INCUMBENT: board.incumbent})
+            known = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
+            meter = Meter({FINAL: Goal(sum(known.values()), rung.task.steps)}, listener)
+            trainings = Trainings(store, workers, settings["seed"], Behaviours(store.behaviours()), vocabulary, meter)
+            names = [entry.fingerprint for entry in chosen]
+            others = [entry for entry in board.entries if entry.fingerprint not in {board.incumbent, *names}]
+            beside = {entry.fingerprint: losses for entry in others if (losses := entry.losses())}
+            race = Race(trainings, rung, board.incumbent, names, beside)
+            race.seeds |= {name: known[name] for name in race.seeds}
+            _go_on(race, meter, time.monotonic() + 60 * minutes, named=bool(which))
+        add_costs(store, vocabulary)
+    return chosen
+
+
+def _go_on(race: Race, meter: Meter, deadline: float, *, named: bool) -> None:
+    """Train blocks until nobody is left, or time is out; who was named by the user stays until it is decided."""
+    while race.racing and time.monotonic() < deadline:
+        least = min(race.seeds[name] for name in race.racing)
+        size = BLOCK if least >= FIRST_BLOCK else FIRST_BLOCK - least
+        meter.expect(FINAL, meter.done[FINAL] + size * (len(race.racing) + 1))
+        race.block(size)
+        if not race.losses(race.incumbent):
+            return
+        standing = race.standing(FOR_EVER)
+        staying = {*standing.racing, *standing.costly, *(standing.behind if named else ())}
+        race.racing = [name for name in race.racing if name in staying]
+
+
+def _open(board: Leaderboard, directory: Path) -> list[Entry]:
+    """Return whose seeds would tell something.
+
+    Raises:
+        NotReady: nobody's would.
+    """
+    verdict = verdict_of(board)
+    if verdict.open:
+        return [entry for entry, _ in verdict.open]
+    raise NotReady(
+        f"nothing is open in '{directory}': more seeds would hardly change who is better than {verdict.title}; name "
+        "who should get some (--which A,B), or search on (actsearch search CONFIG --run RUN --extend budget.children=N)"
+    )

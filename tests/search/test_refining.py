@@ -1,0 +1,183 @@
+"""A finished run goes on: with more seeds, or with more children; and its answer is told in words."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.pools.pool import Pool, PoolSettings
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.search import refining
+from actsearch.search.command_line import main
+from actsearch.search.jobs import NotReady, launch
+from actsearch.search.memory.decided import Say, unsaid
+from actsearch.search.memory.records import FINAL, SEARCH
+from actsearch.search.memory.store import Store
+from actsearch.search.ranking.finding import NotFound
+from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.ranking.verdict import sentences, verdict_of
+from actsearch.search.refining import refine
+from actsearch.search.settings.reading import from_tree
+from actsearch.search.settings.sentences import BadSettings
+
+TREE = {
+    "seed": 3,
+    "pool": {"kind": "serial"},
+    "proposer": {"name": "random"},
+    "task": {"kernel": "torch"},
+    "budget": {"children": 8, "batch": 4},
+    "ladder": [],
+    "final": {"top": 2, "seeds": 6},
+    "baselines": ["relu", "swish"],
+}
+GAINS = {"mul(x,sigmoid(scale(x)))": 1.2}  # in standard deviations of the noise
+
+
+class Noisy(Pool):
+    """Scores a constant and noise of its own, less what the function gains; counts what it trained."""
+
+    def __init__(self, gains: dict[str, float]) -> None:
+        self.gains, self.trained = gains, 0
+
+    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        for index, request in enumerate(requests):
+            self.trained += 1
+            own = np.random.default_rng([request.seed % 2**32, len(request.expression), ord(request.expression[0])])
+            loss = 1.0 + 0.1 * (float(own.standard_normal()) - self.gains.get(request.expression, 0.0))
+            metrics = {"validation_loss": loss} | ({"test_loss": loss} if request.test else {})
+            yield index, Outcome(Status.SCORED, loss, "", 2.0, metrics)
+
+
+@pytest.fixture
+def pool(monkeypatch: pytest.MonkeyPatch) -> Noisy:
+    made = Noisy(dict(GAINS))
+
+    def opened(
+        task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN, say: Say = unsaid
+    ) -> Pool:
+        return made
+
+    monkeypatch.setattr("actsearch.search.jobs.open_pool", opened)
+    monkeypatch.setattr(refining, "open_pool", opened)
+    return made
+
+
+def _launch(directory: Path, *, extend: bool = False, **changes: dict[str, object]) -> None:
+    tree: dict[str, object] = {**TREE}
+    for section, values in changes.items():
+        tree[section] = {**TREE[section], **values}  # type: ignore[dict-item]
+    launch(from_tree(tree), directory, extend=extend)
+
+
+def _board(directory: Path) -> Leaderboard:
+    with Store(directory) as store:
+        return leaderboard(store)
+
+
+def _said(directory: Path) -> list[str]:
+    board = _board(directory)
+    return sentences(verdict_of(board, 2), board, "runs/mine")
+
+
+def _seeds(directory: Path) -> dict[str, int]:
+    return {entry.expression: len(entry.records.get(FINAL, ())) for entry in _board(directory).entries}
+
+
+def test_more_seeds_decide_what_a_short_race_left_open(tmp_path: Path, pool: Noisy) -> None:
+    _launch(tmp_path)
+    verdict = verdict_of(_board(tmp_path))
+    assert verdict.state == "open"
+    assert next(entry.names for entry, _ in verdict.open) == ("swish",)
+    first = _said(tmp_path)[0]
+    assert first.startswith("nothing here is better than ReLU as far as ")
+    assert first.endswith(" would decide: actsearch refine runs/mine")
+    before, trained = _seeds(tmp_path), pool.trained
+
+    refine(tmp_path, pool=PoolSettings(kind="serial"))
+    after = _seeds(tmp_path)
+    assert pool.trained - trained == sum(after.values()) - sum(before.values())  # nothing was repeated
+    assert "better than ReLU: 1 function; best Swish, -0.0" in _said(tmp_path)[0]
+    assert after["relu(x)"] == max(after.values())
+    refined = _board(tmp_path)
+    with pytest.raises(NotReady, match=r"nothing is open .* \(--which A,B\)"):
+        refine(tmp_path, pool=PoolSettings(kind="serial"))
+    assert _seeds(tmp_path) == after
+    _launch(tmp_path)  # the search itself is finished, and stays as it was
+    assert _board(tmp_path).entries == refined.entries
+
+
+def test_who_is_named_gets_seeds_though_it_was_no_finalist(tmp_path: Path, pool: Noisy) -> None:
+    _launch(tmp_path)
+    other = next(entry for entry in _board(tmp_path).entries if FINAL not in entry.records)
+    (chosen,) = refine(tmp_path, [other.fingerprint], 1e-9, PoolSettings(kind="serial"))
+    assert (chosen.expression, _seeds(tmp_path)[other.expression]) == (other.expression, 0)  # there was no time
+    pool.gains[other.expression] = 5.0
+    refine(tmp_path, [other.expression], pool=PoolSettings(kind="serial"))
+    assert f"better than ReLU: 1 function, found by this search; best {other.expression}, " in _said(tmp_path)[0]
+    with pytest.raises(NotFound):
+        refine(tmp_path, ["nobody(x)"], pool=PoolSettings(kind="serial"))
+
+
+def test_a_run_without_finalists_cannot_be_refined(tmp_path: Path) -> None:
+    Store(tmp_path, create=True).close()
+    with pytest.raises(NotReady, match="no finalists yet"):
+        refine(tmp_path)
+    board = _board(tmp_path)
+    assert sentences(verdict_of(board), board, "RUN") == [
+        "no verdict yet: no function has been judged on the final rung"
+    ]
+
+
+def test_a_finished_run_goes_on_with_more_children_and_repeats_nothing(tmp_path: Path, pool: Noisy) -> None:
+    _launch(tmp_path / "grown")
+    first = pool.trained
+    with Store(tmp_path / "grown") as store:
+        early = store.outcomes()
+    _launch(tmp_path / "grown", extend=True, budget={"children": 16}, final={"top": 3})
+    grown = pool.trained - first
+    with Store(tmp_path / "grown") as store:
+        late = store.outcomes()
+        assert json.loads(store.fact("settings before 1") or "")["budget"]["children"] == 8
+        assert json.loads(store.fact("settings") or "")["budget"]["children"] == 16
+    assert {key: late[key] for key in early} == early
+    assert grown == sum(
+        record.outcome.status is not Status.REJECTED for key, record in late.items() if key not in early
+    )
+    _launch(tmp_path / "whole", budget={"children": 16}, final={"top": 3})
+    with Store(tmp_path / "whole") as store:
+        at_once = {key for key in store.outcomes() if key.rung == SEARCH}
+    assert at_once == {key for key in late if key.rung == SEARCH}  # as if it had been so long from the start
+
+
+def test_a_run_is_extended_in_its_budget_alone(tmp_path: Path, pool: Noisy) -> None:
+    _launch(tmp_path)
+    with pytest.raises(BadSettings, match=r"budget.children: 8 -> 9.*or a larger budget with --extend"):
+        _launch(tmp_path, budget={"children": 9})
+    with pytest.raises(BadSettings, match="can be extended, not shortened: expected 8 or more, found 7"):
+        _launch(tmp_path, extend=True, budget={"children": 7})
+    with pytest.raises(BadSettings, match=r"proposer.name: random -> evolution"):
+        _launch(tmp_path, extend=True, proposer={"name": "evolution"})
+    with Store(tmp_path) as store:
+        every = [record.outcome.status for record in store.outcomes().values()]
+    assert pool.trained == sum(status is not Status.REJECTED for status in every)
+
+
+def test_the_incumbent_is_what_the_network_had(tmp_path: Path) -> None:
+    assert from_tree({"incumbent": "gelu", "baselines": ["relu"]}).baselines == ("gelu", "relu")
+    own = {"name": "own", "own": {"build": "f.py:build", "replace": ["torch.nn.LeakyReLU"]}}
+    assert from_tree({"task": own}).incumbent == "leaky_relu"
+    assert from_tree({}).incumbent == "relu"
+    with pytest.raises(BadSettings, match="key 'incumbent'"):
+        from_tree({"incumbent": "rellu"})
+
+
+def test_nothing_can_be_extended_where_nothing_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["search", "configs/quickstart.yaml", "--run", str(tmp_path / "no"), "--extend", "budget.children=600"])
+    assert stopped.value.code == 2
+    assert "holds none; leave it out, or use --set" in capsys.readouterr().err
+    assert not (tmp_path / "no").exists()
