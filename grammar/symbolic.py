@@ -121,6 +121,12 @@ def symmetries(formula: str, seconds: float | None = None) -> dict[str, bool]:
     return {do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds)) == "0" for do in ("odd", "even")}
 
 
+def printed(formula: str, image: str, calls: list[str]) -> dict[str, str] | None:
+    """Return ``plain``, ``latex`` and ``mathml`` of a formula; see ``printing.printed``. None if it took too long."""
+    answer = _PROCESS.ask({"do": "printed", "formula": formula, "image": image, "calls": calls}, None)
+    return None if answer is None or "plain" not in answer else answer
+
+
 def _text(answer: Any) -> str | None:
     return None if answer is None else answer["text"]
 
@@ -138,6 +144,8 @@ def _serve() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     import sympy  # noqa: PLC0415  only the other process pays for it
 
+    from actsearch.grammar import printing  # noqa: PLC0415
+
     local = {name: sympy.Symbol(name, real=True) for name in VARIABLES}
     x, beta = local["x"], local["beta"]
     functions = {name: getattr(sympy, name) for name in FUNCTIONS}
@@ -147,7 +155,16 @@ def _serve() -> None:
         found = sympy.limit(expression.subs(beta, 1), x, end)
         return str(found.evalf(17)) if found.is_extended_real else None
 
+    def read_with(text: str, further: dict[str, Any]) -> Any:
+        return Reader(reader.names, functions | further, sympy.Number).read(text)
+
     def work(question: dict[str, Any]) -> dict[str, Any]:
+        if question["do"] == "printed":
+            text, image, calls = (question[name] for name in ("formula", "image", "calls"))
+            return printing.printed(text, image, calls, read_with, x)
+        return computed(question)
+
+    def computed(question: dict[str, Any]) -> dict[str, Any]:
         expression = sympy.sympify(reader.read(question["formula"]))  # of what is no text: nothing is executed
         slope = sympy.diff(expression, x)
         match question["do"]:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.expression import Expression
+from actsearch.grammar.infix import is_infix, rewritten
 from actsearch.grammar.parse import parse
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.sets import VOCABULARY
@@ -53,12 +54,14 @@ KNOWN = {
 def read(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
     """Read the name of a known activation or an expression over the built-in and the given primitives.
 
-    Known activations may stand within it as well: ``add(relu(x),swish(x))``.
+    Known activations may stand within it as well: ``add(relu(x),swish(x))``; and it may be a formula as people type it:
+    ``x*sigmoid(beta*x)``.
 
     Raises:
         BadExpression: neither a known name nor an expression.
     """
-    return parse(KNOWN.get(text.strip().lower(), text), (*VOCABULARY, *primitives), KNOWN)
+    rows = rewritten(text) if is_infix(text) else text
+    return parse(KNOWN.get(rows.strip().lower(), rows), (*VOCABULARY, *primitives), KNOWN)
 
 
 AS_CORE_UNITS = (

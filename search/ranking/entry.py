@@ -39,6 +39,7 @@ class Entry:
         fronts: ``cost`` and ``size``, where no finalist is as good in both loss and that, and better in one.
         level: mean loss on the final rung as over all seeds of the incumbent: what decides the order. Where the race
             has given it fewer, the incumbent's mean and the mean difference from it by seed.
+        twin: what it shares with its mirror images.
     """
 
     position: int
@@ -56,6 +57,7 @@ class Entry:
     across: Mapping[str, Tally] = field(default_factory=dict)
     fronts: tuple[str, ...] = ()
     level: float | None = None
+    twin: str = ""
 
     @property
     def found(self) -> bool:

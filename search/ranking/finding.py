@@ -57,12 +57,13 @@ def _found(entries: Sequence[Entry], text: str) -> Entry:
 
 
 def _by_function(entries: Sequence[Entry], text: str, vocabulary: Vocabulary) -> Entry | None:
-    """Return the entry that was trained as this text or does the same; with shared twins, one was trained for all."""
+    """Return the entry that was trained as this text or does the same; else one of its mirror images."""
     same = next((entry for entry in entries if entry.expression == text), None)
     if same is not None:
         return same
     try:
-        key = vocabulary.read(text).identity
+        wanted = vocabulary.read(text)
+        key, images = wanted.identity, {wanted.twin(constants=constants) for constants in (False, True)}
     except BadExpression as fault:
         message = (
             f"'{text}' is no position in the list (1 to {len(entries)}), no id of this run and no expression: {fault}"
@@ -70,7 +71,8 @@ def _by_function(entries: Sequence[Entry], text: str, vocabulary: Vocabulary) ->
         raise NotFound(message) from fault
     equal = (entry for entry in entries if entry.fingerprint == key)
     twins = (entry for entry in entries if any(_identity(twin, vocabulary) == key for twin in entry.twins))
-    return next(chain(equal, twins), None)
+    mirrored = (entry for entry in entries if entry.twin in images)  # as it is written for people
+    return next(chain(equal, twins, mirrored), None)
 
 
 def _identity(text: str, vocabulary: Vocabulary) -> str | None:

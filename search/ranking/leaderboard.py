@@ -188,6 +188,7 @@ def _entries(store: Store, rungs: Sequence[str]) -> tuple[list[Entry], tuple[str
             },
             twins=tuple(other.expression for other in twins[behaviour.twin] if other != behaviour),
             size=_size(behaviour.expression),
+            twin=behaviour.twin,
             cost=costs.get(behaviour.fingerprint),
         )
         for behaviour in store.behaviours()

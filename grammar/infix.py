@@ -1,0 +1,226 @@
+"""Formulas as people type them, ``x*sigmoid(beta*x)`` or ``x·σ(βx)``, written as expressions of rows.
+
+Not here: expressions in the notation of rows (``parse``), and how an expression is written for people (``notation``).
+"""
+
+import ast
+import re
+from collections.abc import Callable
+
+from actsearch.grammar.parse import BadExpression
+
+SIGNS = re.compile(r"[-+*/^·−²³√|σβΦ]|(?<!\w)\d|\b(?:Max|Min|Abs)\b")
+"""What tells an infix formula from calls of rows."""
+SPELLINGS = (
+    ("·", "*"), ("−", "-"), ("^", "**"), ("²", "**2"), ("³", "**3"), ("√", "sqrt"), ("σ", "sigmoid"), ("Φ", "Phi"),
+    ("β", "beta"),
+)  # fmt: skip
+NAMES = {"Max": "max", "Min": "min", "Abs": "abs", "asin": "asin", "arctan": "atan", "arcsinh": "asinh"}
+LARGEST = 8  # power or factor that is written out
+SHOWN = 60  # letters of a text in a message
+Node = ast.expr
+
+
+def is_infix(text: str) -> bool:
+    """Return whether a text has operators, which the notation of rows has not."""
+    return bool(SIGNS.search(text))
+
+
+def rewritten(text: str) -> str:
+    """Return an infix formula as calls of rows: ``mul(x,sigmoid(scale(x)))``.
+
+    Raises:
+        BadExpression: it is no formula, or holds a constant that no row has.
+    """
+    plain = _bars(text)
+    for sign, ascii_sign in SPELLINGS:
+        plain = plain.replace(sign, ascii_sign)
+    plain = re.sub(r"\bbeta(?=x\b)", "beta*", plain)
+    shown = text if len(text) <= SHOWN else text[:SHOWN] + " ..."
+    try:
+        tree = ast.parse(plain.strip(), mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as fault:
+        raise BadExpression(
+            f"'{shown}' is no formula: expected one such as x*sigmoid(beta*x), or calls as mul(x,sigmoid(scale(x)))"
+        ) from fault
+    try:
+        return _written(tree, shown)
+    except RecursionError as fault:
+        raise BadExpression(f"'{shown}' is nested too deeply") from fault
+
+
+def _bars(text: str) -> str:
+    """Return ``|u|`` as ``abs(u)``; a bar opens behind an operator, a bracket or a comma, else it closes."""
+    found, before = "", ""
+    for letter in text:
+        if letter == "|":
+            found += "abs(" if not before or before in "+-−*·/^(,|" else ")"
+        else:
+            found += letter
+        before = letter if letter.strip() else before
+        if letter == "|":
+            before = "(" if found.endswith("(") else ")"
+    return found
+
+
+def _is_number(node: Node, value: float | None = None) -> bool:
+    return isinstance(node, ast.Constant) and type(node.value) in (int, float) and value in (None, node.value)
+
+
+def _is_name(node: Node, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name
+
+
+def _is_call(node: Node, name: str) -> bool:
+    return isinstance(node, ast.Call) and _is_name(node.func, name) and len(node.args) == 1
+
+
+def _denied(node: Node) -> Node | None:
+    """Return u of ``-u``; None of anything else."""
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        return node.operand
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult | ast.Div):
+        left = _denied(node.left)
+        return None if left is None else ast.BinOp(left, node.op, node.right)
+    return None
+
+
+def _in_gate(node: Node) -> Node | None:
+    """Return u of ``1 + exp(-u)`` or ``exp(-u) + 1``."""
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)):
+        return None
+    for one, other in ((node.left, node.right), (node.right, node.left)):
+        if _is_number(one, 1) and _is_call(other, "exp") and isinstance(other, ast.Call):
+            return _denied(other.args[0])
+    return None
+
+
+def _written(node: Node, text: str) -> str:
+    match node:
+        case ast.Name(id="x" | "beta" as name):
+            return name
+        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
+            return _written(operand, text)
+        case ast.UnaryOp(op=ast.USub(), operand=operand) if not _is_number(operand):
+            return f"neg({_written(operand, text)})"
+        case ast.BinOp(op=ast.Pow(), left=left, right=ast.Constant(value=int() as power)) if 2 <= power <= LARGEST:
+            return _power(_written(left, text), power)
+        case ast.BinOp(op=op, left=left, right=right):
+            return _operated(op, left, right, text)
+        case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if arguments:
+            return _called(NAMES.get(name, name), arguments, text)
+    found = ast.unparse(node)
+    is_denied = isinstance(node, ast.UnaryOp) and _is_number(node.operand)
+    if _is_number(node) or is_denied or _is_name(node, "E") or _is_name(node, "pi"):
+        raise BadExpression(
+            f"in '{text}': {found} is a constant, which expressions of these primitives do not have; write beta for a "
+            "trainable factor (x*sigmoid(beta*x)), or add a primitive of your own (space.extra)"
+        )
+    raise BadExpression(f"in '{text}': expected x, beta, operators and functions, found '{found}'")
+
+
+def _power(inner: str, power: int) -> str:
+    if power in (2, 3):
+        return f"{'square' if power == 2 else 'cube'}({inner})"
+    return f"mul({_power(inner, power - 2)},square({inner}))"
+
+
+def _called(name: str, arguments: list[Node], text: str) -> str:
+    if name == "log" and len(arguments) == 1:
+        one = arguments[0]
+        if isinstance(one, ast.BinOp) and isinstance(one.op, ast.Add):
+            for first, second in ((one.left, one.right), (one.right, one.left)):
+                if _is_number(first, 1) and isinstance(second, ast.Call) and _is_call(second, "exp"):
+                    return f"softplus({_written(second.args[0], text)})"
+    if name in ("max", "min") and len(arguments) == 2 and any(_is_number(one, 0) for one in arguments):
+        rest = next(one for one in arguments if not _is_number(one, 0))
+        return f"{'relu' if name == 'max' else 'minzero'}({_written(rest, text)})"
+    if name in ("max", "min") and len(arguments) > 2:
+        return f"{name}({_written(arguments[0], text)},{_called(name, arguments[1:], text)})"
+    return f"{name}({','.join(_written(one, text) for one in arguments)})"
+
+
+def _operated(op: ast.operator, left: Node, right: Node, text: str) -> str:
+    def both(row: str) -> str:
+        return f"{row}({_written(left, text)},{_written(right, text)})"
+
+    rules: dict[type[ast.operator], Callable[[], str]] = {
+        ast.Add: lambda: _sum(left, right, text, both),
+        ast.Sub: lambda: _difference(left, right, text, both),
+        ast.Mult: lambda: _product(left, right, text, both),
+        ast.Div: lambda: _quotient(left, right, text, both),
+    }
+    rule = rules.get(type(op))
+    if rule is None:
+        raise BadExpression(
+            f"in '{text}': expected + - * / and whole powers from 2 to {LARGEST}, found another operator"
+        )
+    return rule()
+
+
+def _sum(left: Node, right: Node, text: str, both: Callable[[str], str]) -> str:
+    for one, other in ((left, right), (right, left)):
+        if _is_name(other, "beta"):
+            return f"shift({_written(one, text)})"
+        weights = _weighted(one), _weighted(other)
+        if weights[0] and weights[1] and _is_name(weights[0][0], "beta") and _is_rest(weights[1][0]):
+            return f"mix({_written(weights[0][1], text)},{_written(weights[1][1], text)})"
+    denied = _denied(left)
+    return both("add") if denied is None else f"sub({_written(right, text)},{_written(denied, text)})"
+
+
+def _weighted(node: Node) -> tuple[Node, Node] | None:
+    """Return weight and what is weighted, of ``beta*u`` or ``(1 - beta)*u``, in either order."""
+    if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult)):
+        return None
+    for one, other in ((node.left, node.right), (node.right, node.left)):
+        if _is_name(one, "beta") or _is_rest(one):
+            return one, other
+    return None
+
+
+def _is_rest(node: Node) -> bool:
+    """Whether it is ``1 - beta``."""
+    is_difference = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
+    return is_difference and _is_number(node.left, 1) and _is_name(node.right, "beta")  # type: ignore[attr-defined]
+
+
+def _difference(left: Node, right: Node, text: str, both: Callable[[str], str]) -> str:
+    for weight in (_weighted(left), _weighted(right)):
+        if weight and _is_rest(weight[0]):  # beta*u - (1 - beta)*v is a mix of u and -v
+            other = _weighted(right if weight == _weighted(left) else left)
+            if other and _is_name(other[0], "beta"):
+                first = _written(other[1], text)
+                second = _written(weight[1], text)
+                if weight == _weighted(right):
+                    return f"mix({first},neg({second}))"
+                return f"mix(neg({first}),{second})"
+    if _is_number(left, 0):
+        return f"neg({_written(right, text)})"
+    return both("sub")
+
+
+def _product(left: Node, right: Node, text: str, both: Callable[[str], str]) -> str:
+    for one, other in ((left, right), (right, left)):
+        if _is_name(one, "beta"):
+            return f"scale({_written(other, text)})"
+        if isinstance(one, ast.Constant) and type(one.value) is int and 2 <= one.value <= LARGEST:
+            inner = _written(other, text)
+            found = inner
+            for _ in range(one.value - 1):
+                found = f"add({found},{inner})"
+            return found
+        if isinstance(one, ast.Call) and _is_call(one, "Phi") and ast.dump(one.args[0]) == ast.dump(other):
+            return f"gelu({_written(other, text)})"
+        denied = _denied(one)
+        if denied is not None and _is_name(denied, "beta"):
+            return f"neg(scale({_written(other, text)}))"
+    return both("mul")
+
+
+def _quotient(left: Node, right: Node, text: str, both: Callable[[str], str]) -> str:
+    gate = _in_gate(right)
+    if gate is not None:
+        inner = _written(gate, text)
+        return f"sigmoid({inner})" if _is_number(left, 1) else f"gate({inner},{_written(left, text)})"
+    return both("div")
