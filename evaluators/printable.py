@@ -6,6 +6,8 @@ ROOM = 50  # for what is said behind them
 
 def printable(text: str) -> str:
     """Return the text with what is not printed, such as escapes, line ends and marks of direction, as codes."""
+    if text.isprintable():
+        return text
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
 

@@ -10,3 +10,7 @@ class UserFault(ValueError):
 
 class Failed(RuntimeError):
     """What was asked was tried and did not succeed: the message is one sentence, the command line ends with code 1."""
+
+
+class NotInstalled(UserFault):
+    """What was asked for needs a package that a plain install has not; the message says how to get it."""

@@ -5,8 +5,9 @@ The command line and the scripts both call these. Not here: more seeds (``refini
 """
 
 import functools
+import importlib.util
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from actsearch.evaluators.looks.cost import measure
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.grammar.fault import UserFault
+from actsearch.grammar.fault import NotInstalled, UserFault
 from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
@@ -26,7 +27,7 @@ from actsearch.search.memory.kept_settings import check_same, extended
 from actsearch.search.memory.provenance import provenance
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import FILE_NAME, Store
-from actsearch.search.progress import Goal, Listener, Meter, silent
+from actsearch.search.progress import Goal, Listener, Log, Meter, silent
 from actsearch.search.proposers.surrogate import check_installed
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
@@ -40,6 +41,7 @@ OpenPool = Callable[[TaskSettings, PoolSettings, Vocabulary, Say], Pool]
 
 if TYPE_CHECKING:
     from actsearch.search.show.event_files import EventFiles
+    from actsearch.search.show.trackers import Name, Tracker
 
 
 CLIMBED = "climbed"  # the fact of a run whose finalists are trained
@@ -81,6 +83,7 @@ def launch(
     begin: Callable[[], None] = lambda: None,
     pool: "OpenPool | None" = None,
     extend: bool = False,
+    track: "Name | None" = None,
 ) -> None:
     """Run a search in a directory; a run that is already there is gone on with.
 
@@ -92,10 +95,11 @@ def launch(
         begin: is called when everything was checked and something is left to train.
         pool: opens the workers; None opens those of the settings.
         extend: whether the settings may be a larger budget than the run was started with.
+        track: who else is told, ``mlflow`` or ``wandb``, through their own clients.
 
     Raises:
         BadSettings: the directory's run has other settings, or it is a file.
-        NotInstalled: what the proposer needs is not installed.
+        NotInstalled: what the proposer or the tracker needs is not installed.
         NotTheSame: the run cannot be gone on with here.
         BadTask, BadData, BadOwnTask: a task, one that the finalists are transferred to included, cannot be trained.
         Busy: another process works on it.
@@ -108,6 +112,8 @@ def launch(
             "key 'task.own.loop': this is trained by a loop of your own: for trial in actsearch.Study(RUN).trials()"
         )
     check_installed(settings.proposer.surrogate)
+    if track is not None and importlib.util.find_spec(track) is None:
+        raise NotInstalled(f"'--track {track}' needs the package {track}: pip install {track}")
     build_space(settings.space)  # what is wrong is said before it is compared with what a run was started with
     if not (directory / FILE_NAME).exists():  # and before a run, and its settings, are kept
         for task in (settings.task, *(further.task for further in settings.transfer)):
@@ -130,10 +136,21 @@ def launch(
         vocabulary = vocabulary_of(settings.space)
         if again or not store.fact(CLIMBED):
             task = decided(store, settings.task, say)
+            told = _tracker(track, directory, settings)
             workers = (pool or open_pool)(task, settings.pool, vocabulary, say)
             with workers, closing(_events(directory, store)) as events:
-                Search(settings, store, workers, listener, events.add).run()
-            add_costs(store, vocabulary)  # while no worker is busy
+                logs: list[Log] = [events.add, *([told.add] if told else [])]
+
+                def log(batch: int, metrics: Mapping[str, float]) -> None:
+                    for one in logs:
+                        one(batch, metrics)
+
+                Search(settings, store, workers, listener, log).run()
+                add_costs(store, vocabulary)  # while no worker is busy
+                board = leaderboard(store)
+                events.add_finalists(board)
+            if told:
+                told.finish(board)
             store.describe({CLIMBED: "yes"})
         for further in settings.transfer:
             _transfer(store, further, settings.pool, vocabulary, listener, say)
@@ -196,6 +213,14 @@ def add_costs(store: Store, vocabulary: Vocabulary = BUILT_IN) -> None:
     texts = {name: text for name, text in finalists.items() if name not in store.costs()}
     found = measure([vocabulary.read(text) for text in texts.values()])
     store.add_costs({name: found[text] for name, text in texts.items()})
+
+
+def _tracker(name: "Name | None", directory: Path, settings: SearchSettings) -> "Tracker | None":
+    if name is None:
+        return None
+    from actsearch.search.show.trackers import tracker  # noqa: PLC0415  only who asks for it
+
+    return tracker(name, directory.name, json.loads(to_json(settings)))
 
 
 def _events(directory: Path, store: Store) -> "EventFiles":

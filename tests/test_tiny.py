@@ -23,16 +23,18 @@ def test_a_search_ends_with_a_list_and_an_exported_module(tmp_path: Path, capsys
     assert "actsearch export" in capsys.readouterr().out
 
     main(["top", str(run), "--json"])
-    ranking = json.loads(capsys.readouterr().out)
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["verdict"]["sentences"]
+    ranking = answer["entries"]
     assert [row["position"] for row in ranking] == list(range(1, len(ranking) + 1))
     assert sum(not row["baseline"] for row in ranking) >= 3
     assert any(row["names"] == ["relu"] and row["baseline"] for row in ranking)
 
     main(["show", str(run), "relu"])
-    assert "f(x) = Max(x, 0)" in capsys.readouterr().out
+    assert "f(x) = max(x, 0)" in capsys.readouterr().out
 
     main(["export", str(run), "1", "-o", str(module)])
     assert "equal what was trained" in capsys.readouterr().out
     program = "import found, torch; print(found.Activation()(torch.ones(2, 3)).shape)"
-    answer = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "torch.Size([2, 3])"
+    told = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "torch.Size([2, 3])"

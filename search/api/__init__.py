@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from actsearch.grammar.expression import Expression
     from actsearch.grammar.fault import Failed, UserFault
     from actsearch.grammar.primitive import Primitive
-    from actsearch.jobs import describe, evaluate, export, launch, load, open_run, read
+    from actsearch.jobs import describe, evaluate, export, launch, load, read
+    from actsearch.run import Figure, Run, open_run
     from actsearch.search.ranking.entry import Entry
     from actsearch.search.ranking.leaderboard import Leaderboard
     from actsearch.search.settings.classes import SearchSettings
@@ -25,11 +26,13 @@ __version__ = metadata.version("actsearch")
 
 _HOMES = {
     "Activation": "evaluators.activation",
-    "Entry": "search.ranking.leaderboard",
+    "Entry": "search.ranking.entry",
     "Expression": "grammar.expression",
     "Failed": "grammar.fault",
+    "Figure": "run",
     "Leaderboard": "search.ranking.leaderboard",
     "Primitive": "grammar.primitive",
+    "Run": "run",
     "SearchSettings": "search.settings.classes",
     "Study": "study",
     "TaskSettings": "evaluators.settings",
@@ -41,7 +44,7 @@ _HOMES = {
     "export": "jobs",
     "launch": "jobs",
     "load": "jobs",
-    "open_run": "jobs",
+    "open_run": "run",
     "read": "jobs",
 }
 
@@ -50,8 +53,10 @@ __all__ = [
     "Entry",
     "Expression",
     "Failed",
+    "Figure",
     "Leaderboard",
     "Primitive",
+    "Run",
     "SearchSettings",
     "Study",
     "TaskSettings",

@@ -10,11 +10,10 @@ from typing import Any
 from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar import description
+from actsearch.run import Run, open_run
 from actsearch.search import evaluating, jobs
 from actsearch.search import export as exporting
 from actsearch.search.evaluating import Evaluation
-from actsearch.search.memory.store import Store
-from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
 from actsearch.search.settings.space import vocabulary_of
@@ -58,7 +57,7 @@ def load(config: str | Path | None = None, *changes: str) -> SearchSettings:
     return settings_of(None if config is None else Path(config), changes)
 
 
-def launch(settings: SearchSettings, run: str | Path) -> Leaderboard:
+def launch(settings: SearchSettings, run: str | Path) -> Run:
     """Search in a directory, or go on with the run that is there; what was trained is not trained again.
 
     Args:
@@ -66,7 +65,7 @@ def launch(settings: SearchSettings, run: str | Path) -> Leaderboard:
         run: the directory.
 
     Returns:
-        The ranking, once everything is trained.
+        The run, once everything is trained.
 
     Raises:
         UserFault: something cannot be used; nothing was trained.
@@ -74,16 +73,6 @@ def launch(settings: SearchSettings, run: str | Path) -> Leaderboard:
     """
     jobs.launch(settings, Path(run))
     return open_run(run)
-
-
-def open_run(run: str | Path) -> Leaderboard:
-    """Return the ranking of a run, also while it is searched in.
-
-    Raises:
-        UserFault: there is no run.
-    """
-    with Store(Path(run)) as store:
-        return leaderboard(store)
 
 
 def evaluate(

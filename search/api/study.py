@@ -5,7 +5,6 @@ Not here: one of them (``trial``), and how they are asked for and shared among p
 
 import dataclasses
 import numbers
-import statistics
 import weakref
 from collections.abc import Generator, MutableMapping, Sequence
 from contextlib import closing
@@ -15,12 +14,11 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
-from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
+from actsearch.run import Run
 from actsearch.search.memory.board import presence
 from actsearch.search.memory.store import FILE_NAME, Store
-from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
@@ -155,15 +153,8 @@ class Study:
         Raises:
             UserFault: the run has no such entry.
         """
-        vocabulary = vocabulary_of(self.settings.space)
-        entry = find(self.leaderboard().entries, which, vocabulary)
-        layer = vocabulary.read(entry.expression).make(channels, dimension)
-        if learned and isinstance(layer, ActivationLayer) and layer.beta is not None:
-            records = entry.records[entry.furthest]
-            means = [value for record in records for value in record.outcome.diagnostics.get("betas", [])[1::3]]
-            if means:
-                layer.beta.data.fill_(statistics.fmean(means))
-        return layer
+        run = Run(self.run, self.leaderboard())
+        return run.module(which, channels, dimension, learned=learned, vocabulary=vocabulary_of(self.settings.space))
 
     @property
     def is_finished(self) -> bool:

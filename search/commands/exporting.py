@@ -58,3 +58,36 @@ def _module_name(stem: str) -> str:
     """Return the nearest name that can be imported."""
     name = re.sub(r"\W", "_", stem)
     return name if name.isidentifier() and not keyword.iskeyword(name) else f"my_{name}"
+
+
+@click.command(cls=Command)
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=PATH)
+@click.option("-o", "--output", type=PATH, default="report.html", show_default=True, help="The page to write.")
+def report(runs: tuple[Path, ...], output: Path) -> None:
+    """Write RUN as one page that needs nothing else: the answer, the ranking, figures, all numbers. Several compare."""
+    from actsearch.search.report import page
+
+    if output.is_dir():
+        raise click.UsageError(f"'{output}' is a directory; name the page to write, such as {output}/report.html")
+    page.write(page.render([page.run_of(run, called()) for run in runs]), output)
+    print(f"{output}: {output.stat().st_size / 1e6:.1f} MB; open it in a browser, or send it: it needs nothing else")
+
+
+@click.command(cls=Command)
+@click.argument("directory", metavar="RUN|DIR", type=PATH)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Who may ask: 127.0.0.1 is this machine alone.")
+@click.option("--port", type=click.IntRange(min=0, max=65535), default=8765, show_default=True, help="Of the address.")
+def serve(directory: Path, host: str, port: int) -> None:
+    """Show RUN, or the runs below DIR, as pages that follow a search while it runs."""
+    from actsearch.grammar.fault import NotInstalled
+    from actsearch.search.memory.store import FILE_NAME, Store
+
+    try:
+        from actsearch.search.report import serving
+    except ImportError as fault:
+        raise NotInstalled(f"'serve' needs {fault.name}: pip install 'actsearch[serve]'") from fault
+    if not any(directory.glob(f"**/{FILE_NAME}")):
+        Store(directory).close()  # which says what is missing
+    shown = f"[{host}]" if ":" in host else host
+    print(f"http://{shown}:{port} shows {directory}; Ctrl-C stops", flush=True)
+    serving.serve(serving.Pages(directory, called()), host, port)

@@ -8,13 +8,17 @@ import click
 from actsearch.search.commands.of_run import (
     NOTHING_YET,
     board_of,
+    parts,
     print_ranking,
     print_verdict,
     read_of_run,
     run_argument,
+    state_of_run,
+    verdict_facts,
     which_argument,
 )
 from actsearch.search.commands.shared import (
+    PATH,
     Command,
     called,
     config_option,
@@ -24,27 +28,47 @@ from actsearch.search.commands.shared import (
 )  # fmt: skip
 
 if TYPE_CHECKING:
-    pass
+    from actsearch.search.ranking.entry import Entry
 
 
 @click.command(cls=Command)
 @run_argument
 @click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
+@click.option("--all", "everything", is_flag=True, help="Everything that was tried, also what failed, and why.")
 @click.option("--found", is_flag=True, help="Without the baselines.")
+@click.option("--sort", default="", metavar="COLUMN", help="Order: a column, the smallest first; -COLUMN the largest.")
+@click.option("--where", default="", metavar="CONDITION", help='Only some: "loss < 0.07 and size <= 5".')
+@click.option("--pareto", default="", metavar="A,B", help="Only what nothing beats in all of these columns: loss,cost.")
+@click.option("--columns", default="", metavar="A,B", help="Which columns, in their order.")
+@click.option("--csv", "form", flag_value="csv", help="Print CSV, all columns.")
+@click.option("--markdown", "form", flag_value="markdown", help="Print a table of Markdown.")
+@click.option("--latex", "form", flag_value="latex", help="Print a table of LaTeX.")
 @json_option
-def top(run: Path, count: int, found: bool, as_json: bool) -> None:
-    """Show the ranked candidates of RUN, also while the search runs."""
-    from actsearch.search.show import entry_tables
+def top(
+    run: Path, count: int, everything: bool, found: bool, sort: str, where: str, pareto: str, columns: str,
+    form: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Show the answer of RUN and its ranked candidates, also while the search runs."""
+    from actsearch.search.show import entry_tables, frames, listing
 
-    board = board_of(run)
-    shown = [entry for entry in board.entries if entry.found or not found][:count]
+    board = board_of(run, diagnostics=as_json)
+    reason = ("position", "rung", "formula", "score", "reason") if everything else ()
+    choice = listing.Choice(sort, where, parts(pareto), parts(columns) or reason, None if everything else count)
+    wanted = [entry for entry in board.entries if entry.found or not found]
+    frame = frames.frame(board, wanted if where or sort or pareto or everything else wanted[:count])
+    if not board.entries:
+        print_json({"verdict": verdict_facts(board, run), "entries": []}) if as_json else print(NOTHING_YET)
+        return
     if as_json:
-        print_json([entry_tables.entry_facts(entry, board.measure()) for entry in shown])
-    elif board.entries:
-        print_verdict(board, run)
-        print_ranking(board, shown, f"{run}: {board.counted}")
+        kept = listing.chosen(frame, choice)
+        entries = [entry_tables.entry_facts(board.entries[index], board.measure()) for index in kept.index]
+        print_json({"verdict": verdict_facts(board, run), "entries": entries})
+    elif form:
+        print(listing.as_text(frame, choice, board, form), end="")
     else:
-        print(NOTHING_YET)
+        print_verdict(board, run)
+        print(f"{run}: {board.counted}{state_of_run(run)}")
+        print_ranking(board, frame, choice)
 
 
 @click.command(cls=Command)
@@ -56,6 +80,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     """Show candidate WHICH (position, found, id, known name or expression): its formula and what every seed gave."""
     from actsearch.search.ranking.finding import find
     from actsearch.search.show import display, entry_tables
+    from actsearch.search.show.cards import card
 
     vocabulary = vocabulary_with(config)
     board = board_of(run)
@@ -64,10 +89,9 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
         print_json(entry_tables.entry_facts(entry, measure))
         return
     console = display.console()
-    known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
-    console.print(f"position {entry.position}  id {entry.fingerprint}\n{entry.expression}{known}")
     activation = read_of_run(entry, vocabulary)
-    console.print(f"f(x) = {activation.formula}", markup=False)
+    for line in card(entry, activation, board):
+        console.print(line, markup=False, soft_wrap=True)
     if entry.twins:
         console.print(f"twins: {'  '.join(entry.twins)}", markup=False)
     if entry.against:
@@ -94,3 +118,44 @@ def rungs(run: Path, as_json: bool) -> None:
     else:
         for table in run_tables.rung_tables(board):
             display.console().print(table)
+
+
+@click.command(cls=Command)
+@run_argument
+@click.argument("which", metavar="WHICH...", nargs=-1, required=True)
+@click.option(
+    "--and", "others", type=PATH, multiple=True, metavar="RUN", help="Another run, in which they are found too."
+)
+@config_option
+@json_option
+def compare(run: Path, which: tuple[str, ...], others: tuple[Path, ...], config: Path | None, as_json: bool) -> None:
+    """Compare candidates or known activations of RUN two by two, by seed where they share seeds."""
+    import dataclasses
+
+    from actsearch.search.ranking.finding import NotFound, find
+    from actsearch.search.ranking.pairing import labelled, losses_by_seed, pairs
+    from actsearch.search.show import display, entry_tables
+
+    vocabulary, boards = vocabulary_with(config), {str(path): board_of(path) for path in (run, *others)}
+    found: list[tuple[str, list[Entry]]] = []
+    for text in which:
+        missing = []
+        for name, board in boards.items():
+            try:
+                found.append((name, [find(board.entries, text, vocabulary)]))
+            except NotFound as fault:
+                missing.append(fault)
+        if len(missing) == len(boards):
+            raise missing[0]
+    losses = {label: mine for label, entry in labelled(found).items() if (mine := losses_by_seed(entry))}
+    if len(losses) < 2:
+        raise click.UsageError(
+            "two candidates with scores on the final rung are needed; name more of them, or give them seeds: "
+            f"{called()} refine {run} --which {','.join(which)}"
+        )
+    compared, measure = pairs(losses), boards[str(run)].measure()
+    if as_json:
+        print_json([dataclasses.asdict(pair) | {"verdict": pair.verdict} for pair in compared])
+    else:
+        console = display.console()
+        console.print(entry_tables.pairs_table(compared, measure, console.width if console.is_terminal else None))

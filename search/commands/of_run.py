@@ -1,7 +1,6 @@
 """What the commands on a run have in common: finding it, its answer, its ranking."""
 
 import shlex
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ if TYPE_CHECKING:
     from actsearch.evaluators.activation import Activation, Vocabulary
     from actsearch.search.ranking.entry import Entry
     from actsearch.search.ranking.leaderboard import Leaderboard
+    from actsearch.search.show.frames import DataFrame
+    from actsearch.search.show.listing import Choice
 
 
 run_argument = click.argument("run", metavar="RUN", type=PATH)
@@ -20,13 +21,28 @@ which_argument = click.argument("which", metavar="WHICH")
 NOTHING_YET = "nothing was trained yet; look again in some seconds"
 
 
-def board_of(run: Path) -> "Leaderboard":
-    """Return the ranking of a run."""
+def board_of(run: Path, *, diagnostics: bool = True) -> "Leaderboard":
+    """Return the ranking of a run; without diagnostics sooner."""
     from actsearch.search.memory.store import Store
     from actsearch.search.ranking.leaderboard import leaderboard
 
     with Store(run) as store:
-        return leaderboard(store)
+        return leaderboard(store, diagnostics=diagnostics)
+
+
+def state_of_run(run: Path) -> str:
+    """Return what must be said of a run that is not finished."""
+    from actsearch.search.jobs import CLIMBED
+    from actsearch.search.memory.store import Store
+    from actsearch.search.states import is_held
+
+    with Store(run) as store:
+        if store.fact(CLIMBED):
+            return ""
+    told = f"{called()} status {shlex.quote(str(run))}"
+    if is_held(run if run.is_dir() else run.parent):
+        return f"; still running, {told} says how far"
+    return f"; unfinished: the same search command goes on with it, {told} says how far"
 
 
 def read_of_run(entry: "Entry", vocabulary: "Vocabulary") -> "Activation":
@@ -55,11 +71,47 @@ def print_verdict(board: "Leaderboard", run: Path) -> None:
         display.console().print(sentence, markup=False, soft_wrap=True)
 
 
-def print_ranking(board: "Leaderboard", shown: "Sequence[Entry]", title: str) -> None:
-    """Print some of a ranking, and what must be said of it."""
-    from actsearch.search.show import display, run_tables
+def print_ranking(board: "Leaderboard", frame: "DataFrame", choice: "Choice") -> None:
+    """Print some of a ranking, and what must be said of it.
+
+    Args:
+        board: the ranking.
+        frame: its rows, as ``frames.frame`` makes them.
+        choice: which are wanted.
+    """
+    from actsearch.search.show import display, listing, run_tables
 
     console = display.console()
-    console.print(run_tables.ranking_table(board, shown, title))
+    width = console.width if console.is_terminal else None
+    console.print(listing.table(frame, choice, board, width), soft_wrap=width is None)
+    console.print(run_tables.caption(board), markup=False)
     for remark in run_tables.remarks(board):
         console.print(remark, markup=False)
+
+
+def verdict_facts(board: "Leaderboard", run: Path) -> dict[str, object]:
+    """Return the answer of a run as plain values."""
+    import os
+
+    from actsearch.search.ranking.verdict import sentences, verdict_of
+
+    found = verdict_of(board, os.cpu_count() or 1)
+    return {
+        "state": found.state,
+        "sentences": sentences(found, board, shlex.quote(str(run)), called()),
+        "incumbent": found.incumbent.expression if found.incumbent else None,
+        "better": [entry.expression for entry in found.better],
+        "worse": [entry.expression for entry in found.worse],
+        "open": [{"expression": entry.expression, "seeds": seeds} for entry, seeds in found.open],
+        "seeds": found.seeds,
+    }
+
+
+def parts(text: str) -> tuple[str, ...]:
+    """Return what is named, divided by commas outside of brackets."""
+    found, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        found[-1] += letter if letter != "," or depth else ""
+        found += [""] if letter == "," and not depth else []
+    return tuple(part.strip() for part in found if part.strip())

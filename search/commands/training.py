@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from actsearch.search.commands.of_run import board_of, print_ranking, print_verdict, run_argument
+from actsearch.search.commands.of_run import board_of, parts, print_ranking, print_verdict, run_argument
 from actsearch.search.commands.shared import (
     PATH,
     Command,
@@ -37,10 +37,12 @@ if TYPE_CHECKING:
     multiple=True,
     help="Go on with a larger budget: budget.children=600.",
 )
+@click.option("--track", type=click.Choice(["mlflow", "wandb"]), help="Tell MLflow or Weights & Biases, too.")
 @set_option
 def search(
-    config: Path, run: Path | None, dry_run: bool, extensions: tuple[str, ...], changes: tuple[str, ...]
-) -> None:
+    config: Path, run: Path | None, dry_run: bool, extensions: tuple[str, ...],
+    track: Literal["mlflow", "wandb"] | None, changes: tuple[str, ...],
+) -> None:  # fmt: skip
     """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
     from actsearch.evaluators.registry import resolve
     from actsearch.search import jobs
@@ -48,7 +50,8 @@ def search(
     from actsearch.search.memory.store import FILE_NAME
     from actsearch.search.ranking.measure import Measure
     from actsearch.search.settings.reading import load_settings
-    from actsearch.search.show import display
+    from actsearch.search.show import display, frames
+    from actsearch.search.show.listing import Choice
 
     settings = load_settings(config, [*changes, *extensions])
     directory = run or Path("runs") / config.stem
@@ -73,15 +76,13 @@ def search(
     if extensions and not had_begun:
         raise click.UsageError(f"--extend goes on with a run, and {directory} holds none; leave it out, or use --set")
     line = display.ProgressLine(console, Measure(sign=settings.task.own.sign))
-    jobs.launch(settings, directory, line, say, begin, extend=bool(extensions))
+    jobs.launch(settings, directory, line, say, begin, extend=bool(extensions), track=track)
     console.print()
     board, program = board_of(directory), called()
     print_verdict(board, directory)
-    print_ranking(
-        board,
-        [entry for entry in board.entries if FINAL in entry.records],
-        f"{directory}: {board.counted}",
-    )
+    frame = frames.frame(board)
+    print(f"{directory}: {board.counted}")
+    print_ranking(board, frame[frame.rung == FINAL], Choice(count=None))
     check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
     run_name = shlex.quote(str(directory))
     print(f"\nlook further:  {program} top {run_name} -n 50")
@@ -118,7 +119,7 @@ def refine(run: Path, minutes: float, which: str | None, pool: Literal["ray", "s
     from actsearch.search.show import display
 
     console = display.console()
-    named = _parts(which or "")
+    named = parts(which or "")
     chosen = more_seeds(
         run, named, minutes, PoolSettings(kind=pool), vocabulary_with(config), display.ProgressLine(console), say
     )
@@ -129,16 +130,6 @@ def refine(run: Path, minutes: float, which: str | None, pool: Literal["ray", "s
     console.print(f"seeds now: {told}", markup=False, soft_wrap=True)
     print_verdict(board, run)
     print(f"the list: {called()} top {shlex.quote(str(run))}")
-
-
-def _parts(which: str) -> list[str]:
-    """Return what is named, divided by commas outside of brackets."""
-    found, depth = [""], 0
-    for letter in which:
-        depth += (letter == "(") - (letter == ")")
-        found[-1] += letter if letter != "," or depth else ""
-        found += [""] if letter == "," and not depth else []
-    return [part.strip() for part in found if part.strip()]
 
 
 @click.command(cls=Command)

@@ -30,6 +30,7 @@ _FORGET_PASSING = (
     "DELETE FROM outcomes WHERE fingerprint = ? AND rung = ? AND repeat = ? "
     f"AND json_extract(metrics, '$.{WORKER_DEATHS}') IS NOT NULL"
 )
+NONE = "'{}'"
 _ADD_BEHAVIOUR = "INSERT OR IGNORE INTO behaviours VALUES (?, ?, ?, ?, ?)"
 
 
@@ -254,11 +255,11 @@ class Store:
         """Return when each outcome of a rung was kept, UTC, ISO 8601."""
         return [row[0] for row in self._connection.execute("SELECT finished FROM outcomes WHERE rung = ?", (rung,))]
 
-    def outcomes(self) -> dict[Key, Record]:
-        """Return every outcome."""
+    def outcomes(self, *, diagnostics: bool = True) -> dict[Key, Record]:
+        """Return every outcome, without its diagnostics where nobody looks at them."""
         query = (
             "SELECT o.fingerprint, rung, repeat, expression, seed, steps, status, score, reason, seconds, metrics, "
-            "diagnostics, trained_by, baseline, test "
+            f"{'diagnostics' if diagnostics else NONE}, trained_by, baseline, test "
             "FROM outcomes AS o JOIN behaviours USING (fingerprint) JOIN rungs ON rungs.name = rung"
         )
         records = (self._record(*row) for row in self._connection.execute(query))

@@ -14,14 +14,10 @@ import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from actsearch.grammar.fault import UserFault
+from actsearch.grammar.fault import NotInstalled
 from actsearch.search.proposers.drawing import DrawingProposer
 from actsearch.search.proposers.gaussian_process import choose, predict
 from actsearch.search.proposers.proposer import Describe, Metrics, Proposal, Tokens
-
-
-class NotInstalled(UserFault):
-    """What a surrogate needs is not installed: a plain install is lean."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))

@@ -81,7 +81,9 @@ class Entry:
 
     def losses(self, rung: str = FINAL) -> dict[int, float]:
         """Return a rung's losses by repeat, which has the same seed for everybody; none at all where a seed failed."""
-        found = {record.key.repeat: judged(record.outcome) for record in self.records.get(rung, ())}
+        if rung not in self.records:
+            return {}
+        found = {record.key.repeat: judged(record.outcome) for record in self.records[rung]}
         known = {repeat: loss for repeat, loss in found.items() if loss is not None}
         return known if len(known) == len(found) else {}
 

@@ -5,13 +5,13 @@ the mean validation loss of the furthest rung. Only on the final rung is there a
 tests (``significance``), finding one entry (``finding``), and how the list is shown (``run_tables``).
 """
 
+import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from actsearch.evaluators.activation import BUILT_IN
-from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.rows.known import names_by_fingerprint
+from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.memory.records import FINAL, INCUMBENT, RACED, SEARCH, UNIT, Behaviour, Key, Record, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking import significance
@@ -27,6 +27,8 @@ from actsearch.search.ranking.significance import (
     tally,
 )
 
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_BUILT_IN = frozenset({"x", *(row.name for row in VOCABULARY)})
 REFERENCES = ("relu", "swish")
 """Whom finalists are compared with beside the incumbent, where the run trained them."""
 
@@ -81,11 +83,16 @@ def fair_means(entries: Iterable[Entry], rung: str) -> dict[str, float]:
     return {fingerprint: statistics.fmean(mine[n] for n in common or mine) for fingerprint, mine in losses.items()}
 
 
-def leaderboard(store: Store) -> Leaderboard:
-    """Return the ranking of a run."""
+def leaderboard(store: Store, *, diagnostics: bool = True) -> Leaderboard:
+    """Return the ranking of a run.
+
+    Args:
+        store: of the run.
+        diagnostics: whether outcomes come with them, which takes time where there are many.
+    """
     rungs = store.rungs()
     names = [rung.name for rung in rungs]
-    entries, partly = _entries(store, names)
+    entries, partly = _entries(store, names, diagnostics=diagnostics)
     raced = store.fact(RACED) is not None
     test = significance.RACED if raced else significance.FIXED
     ranks = rank({entry.fingerprint: entry.losses() for entry in entries if entry.losses()}, test)
@@ -162,15 +169,15 @@ def _untested(record: Record) -> Record:
     return replace(record, outcome=replace(record.outcome, metrics=metrics))
 
 
-def _entries(store: Store, rungs: Sequence[str]) -> tuple[list[Entry], tuple[str, ...]]:
+def _entries(store: Store, rungs: Sequence[str], *, diagnostics: bool) -> tuple[list[Entry], tuple[str, ...]]:
     records: dict[str, dict[str, list[Record]]] = {}
-    outcomes = store.outcomes()
+    outcomes, behaviours = store.outcomes(diagnostics=diagnostics), store.behaviours()
     partly = _partly_tested(outcomes)
     for key, record in outcomes.items():
         kept = _untested(record) if key.rung in partly else record
         records.setdefault(key.fingerprint, {}).setdefault(key.rung, []).append(kept)
     twins: dict[str, list[Behaviour]] = {}
-    for behaviour in store.behaviours():
+    for behaviour in behaviours:
         twins.setdefault(behaviour.twin, []).append(behaviour)
     names, costs, proposed = names_by_fingerprint(), store.costs(), set(store.proposed())
     entries = [
@@ -186,22 +193,21 @@ def _entries(store: Store, rungs: Sequence[str]) -> tuple[list[Entry], tuple[str
                 for rung in rungs
                 if rung in (found := records[behaviour.fingerprint])
             },
-            twins=tuple(other.expression for other in twins[behaviour.twin] if other != behaviour),
+            twins=tuple(other.expression for other in twins[behaviour.twin] if other is not behaviour),
             size=_size(behaviour.expression),
             twin=behaviour.twin,
             cost=costs.get(behaviour.fingerprint),
         )
-        for behaviour in store.behaviours()
+        for behaviour in behaviours
         if behaviour.fingerprint in records
     ]
     return entries, partly
 
 
 def _size(text: str) -> int | None:
-    try:
-        return BUILT_IN.read(text).size
-    except BadExpression:  # a primitive of the user's own: code is never taken from a store
-        return None
+    """Return how many nodes an expression has, a name each; None with a row of the user's own, or of a layer."""
+    words = _WORD.findall(text)
+    return len(words) if _BUILT_IN.issuperset(words) else None
 
 
 def _against(

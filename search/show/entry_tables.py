@@ -4,6 +4,8 @@ Not here: the ranking that it stands in (``run_tables``).
 """
 
 import dataclasses
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -12,6 +14,7 @@ from rich.table import Table
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.measure import NATS, Measure
+from actsearch.search.ranking.pairing import Pair
 from actsearch.search.ranking.significance import Tally
 
 LAYER_FACTS = (
@@ -87,8 +90,9 @@ def comparison_table(entry: Entry, measure: Measure = NATS) -> Table:
     for name, one in entry.against.items():
         tested = (one.missing, "") if one.p_value is None else (f"{one.p_value:.3g}", f"{one.corrected:.3g}")
         low, high = measure.ends(one.interval)
+        ends = "" if math.isinf(high - low) else f" ({low:+.4f}, {high:+.4f})"
         table.add_row(
-            name, str(one.pairs), f"{measure.shown(one.difference):+.4f} ({low:+.4f}, {high:+.4f})",
+            name, str(one.pairs), f"{measure.shown(one.difference):+.4f}{ends}",
             f"{measure.shown(one.effect):+.2f}", str(one.ties), *tested, tally_cell(entry.across.get(name)),
         )  # fmt: skip
     return table
@@ -120,3 +124,15 @@ def diagnostic_tables(entry: Entry) -> list[Table]:
     for name in ("start", "end"):
         gradients.add_row(name, *(f"{norm:.2g}" for norm in found[f"gradient_norm_{name}"]))
     return [layers, gradients]
+
+
+def pairs_table(pairs: Sequence[Pair], measure: Measure, width: int | None) -> Table:
+    """Return comparisons two by two, plain where there is no width."""
+    names = ("first", "second", "seeds", "difference (95 %)", "p, Holm", "verdict")
+    table = Table(*names, box=box.SIMPLE_HEAD if width else None, show_edge=False, pad_edge=False)
+    for pair in pairs:
+        low, high = measure.ends(pair.interval)
+        seeds = f"{pair.seeds[0]} pairs" if pair.paired else f"{pair.seeds[0]} and {pair.seeds[1]}"
+        shown = f"{measure.shown(pair.difference):+.4f} ({low:+.4f}, {high:+.4f})"
+        table.add_row(pair.first, pair.second, seeds, shown, f"{pair.p_value:.2g}", pair.verdict)
+    return table

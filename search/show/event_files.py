@@ -9,6 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
+from tensorboardX.summary import hparams
+
+from actsearch.search.memory.records import FINAL
+from actsearch.search.ranking.leaderboard import Leaderboard
 
 FOLDER = "tensorboard"  # in the run's directory
 
@@ -32,6 +36,24 @@ class EventFiles:
         for name, value in metrics.items():
             self._writer.add_scalar(name, value, batch)
         self._writer.flush()
+
+    def add_finalists(self, board: Leaderboard) -> None:
+        """Write each finalist as a run of its own: what it is (HParams), what it came to, and its mean curve."""
+        for entry in (one for one in board.entries if FINAL in one.records):
+            mean = entry.mean()
+            if mean is None:
+                continue
+            folder = Path(self._writer.logdir) / "finalists" / f"{entry.position:02d} {entry.fingerprint[:8]}"
+            with SummaryWriter(str(folder)) as writer:
+                told = {"expression": entry.expression, "known as": ", ".join(entry.names), "size": entry.size or 0}
+                found = {"final/loss": mean} | ({"final/cost": entry.cost.against_relu} if entry.cost else {})
+                for summary in hparams(told, found):  # its own add_hparams would write a second file of the same name
+                    writer.file_writer.add_summary(summary)
+                for name, value in found.items():
+                    writer.add_scalar(name, value, 0)
+                curves = [r.outcome.diagnostics.get("learning_curve", []) for r in entry.records[FINAL]]
+                for number, losses in enumerate(zip(*curves, strict=False), start=1):
+                    writer.add_scalar("final/training loss", sum(losses) / len(losses), number)
 
     def close(self) -> None:
         """Finish the file."""

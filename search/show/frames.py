@@ -1,43 +1,86 @@
-"""A ranking as a pandas DataFrame. The only door to pandas.
+"""A ranking as a pandas DataFrame: every number that it has, a row a behaviour.
 
-Not here: the ranking itself (``ranking.leaderboard``).
+Not here: the ranking itself (``ranking.leaderboard``) and which of it is listed (``listing``).
 """
+
+from collections.abc import Sequence
 
 from pandas import DataFrame
 
+from actsearch.evaluators.activation import BUILT_IN
+from actsearch.grammar.notation import Written, written
+from actsearch.grammar.parse import BadExpression
 from actsearch.search.memory.records import SEARCH
+from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard
 
-__all__ = ["DataFrame", "frame"]
+__all__ = ["DataFrame", "formulas", "frame", "latex_formulas"]
+
+KEPT = {"validation_loss", "test_loss"}  # metrics that have a column already
 
 
-def frame(board: Leaderboard) -> DataFrame:
-    """Return a row a behaviour, best first, every number that the ranking has, scores as the user's numbers.
+def frame(board: Leaderboard, entries: Sequence[Entry] | None = None) -> DataFrame:
+    """Return a row a behaviour, best first, scores as the user's numbers.
 
     A metric of the user's that is called as a column of these is called ``metric_...``.
+
+    Args:
+        board: the ranking.
+        entries: of it; None are all.
     """
-    rows, sign = [], board.measure().sign
-    for entry in board.entries:
-        low, high = entry.ranks or (None, None)
-        interval = entry.interval() or (None, None)
-        ends = [None if end is None else sign * end for end in interval][::sign]
-        row: dict[str, object] = {
-            "position": entry.position, "rank_low": low, "rank_high": high, "id": entry.fingerprint,
-            "expression": entry.expression, "known_as": ", ".join(entry.names), "baseline": entry.baseline,
-            "found": entry.found, "rung": entry.furthest, "seeds": len(entry.records[entry.furthest]),
-            "failures": entry.failures(entry.furthest), "score": _signed(entry.mean(entry.furthest), sign),
-            "interval_low": ends[0], "interval_high": ends[1], "search_score": _signed(entry.mean(SEARCH), sign),
-            "size": entry.size, "cost": None if entry.cost is None else entry.cost.against_relu,
-        }  # fmt: skip
-        names = {name for record in entry.records[entry.furthest] for name in record.outcome.metrics}
-        for name in sorted(names - {"validation_loss", "test_loss"}):
-            row[f"metric_{name}" if name in row or name.startswith("against_") else name] = entry.mean(
-                entry.furthest, name
-            )
-        for name, found in entry.against.items():
-            row |= {f"against_{name}": sign * found.difference, f"against_{name}_p": found.corrected}
-        rows.append(row)
-    return DataFrame(rows)
+    wanted = board.entries if entries is None else entries
+    return DataFrame([_row(board, entry) for entry in wanted], index=[entry.position - 1 for entry in wanted])
+
+
+def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
+    sign, furthest = board.measure().sign, entry.furthest
+    low, high = entry.ranks or (None, None)
+    interval = entry.interval(furthest) or (None, None)
+    ends = [None if end is None else sign * end for end in interval][::sign]
+    mean = entry.mean(furthest) if entry.level is None else entry.level
+    own = entry.against.get(board.reference)
+    failed = next((r.outcome for r in entry.records[furthest] if r.outcome.score is None), None)
+    row: dict[str, object] = {
+        "position": entry.position, "rank_low": low, "rank_high": high, "id": entry.fingerprint,
+        "expression": entry.expression, "known_as": ", ".join(entry.names), "baseline": entry.baseline,
+        "found": entry.found, "rung": furthest, "seeds": len(entry.records[furthest]),
+        "failures": entry.failures(furthest), "score": _signed(mean, sign),
+        "interval_low": ends[0], "interval_high": ends[1],
+        "difference": None if own is None else sign * own.difference, "p": None if own is None else own.corrected,
+        "search_score": _signed(entry.mean(SEARCH), sign), "size": entry.size,
+        "cost": None if entry.cost is None else entry.cost.against_relu,
+        "reason": "" if failed is None else f"{failed.status.value}: {failed.reason}",
+    }  # fmt: skip
+    names = {name for record in entry.records[furthest] for name in record.outcome.metrics} - KEPT
+    accuracy = next((name for name in ("test_accuracy", "validation_accuracy") if name in names), None)
+    row["accuracy"] = None if accuracy is None else entry.mean(furthest, accuracy)
+    for name in sorted(names):
+        row[f"metric_{name}" if name in row or name.startswith("against_") else name] = entry.mean(furthest, name)
+    for name, found in entry.against.items():
+        row |= {f"against_{name}": sign * found.difference, f"against_{name}_p": found.corrected}
+    return row
+
+
+def formulas(expressions: Sequence[str]) -> list[str]:
+    """Return how people write these; of one that cannot be read here, its text."""
+    return [text if (found := _written(text)) is None else found.plain for text in expressions]
+
+
+def latex_formulas(expressions: Sequence[str]) -> list[str]:
+    """Return the same in LaTeX, without dollars."""
+    plain = (r"\mathtt{" + text.replace("_", r"\_") + "}" for text in expressions)
+    return [
+        other if (found := _written(text)) is None else found.latex
+        for text, other in zip(expressions, plain, strict=True)
+    ]
+
+
+def _written(text: str) -> Written | None:
+    try:
+        expression = BUILT_IN.read(text).expression
+    except BadExpression:  # a primitive of the user's own: code is never taken from a store
+        return None
+    return None if expression is None else written(expression)
 
 
 def _signed(value: float | None, sign: int) -> float | None:

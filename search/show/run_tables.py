@@ -13,42 +13,22 @@ from rich.table import Table
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard, fair_means
-from actsearch.search.ranking.measure import Measure
 from actsearch.search.ranking.rung_facts import agreements, facts
-from actsearch.search.ranking.significance import Comparison, shared_seeds
+from actsearch.search.ranking.significance import shared_seeds
+from actsearch.search.ranking.verdict import title_of
 from actsearch.search.show.entry_tables import TASKS, tally_cell
 
-CAPTION = (
-    "{}. Finalists: mean over fresh seeds on the {} split, ± 95 % interval; rank:\n"
-    "what paired tests leave open; against ReLU and Swish: mean difference by seed, exact signed-rank p (Holm); cost:\n"
-    "value and gradient in torch, times ReLU's; size: nodes; *: on the Pareto front of {} and that.\n"
-    "Others: in the order of their furthest rung and their validation {} there"
-)
 
-
-def ranking_table(board: Leaderboard, entries: Sequence[Entry], title: str) -> Table:
-    """Return some of a ranked list as a table."""
-    measure = board.measure()
-    noun, judged = measure.noun, "test" if is_held_out(board) else "validation"
-    caption = CAPTION.format(measure.sentence, judged, noun, noun)
-    table = Table(title=title, box=box.SIMPLE_HEAD, caption=caption, caption_justify="left")
-    for name, justify in (
-        ("position", "right"), ("rank", "right"), ("id", "left"), ("expression", "left"), ("known as", "left"),
-        (noun, "right"), ("accuracy", "right"), *((f"against {name}", "right") for name in board.references),
-        ("cost", "right"), ("size", "right"), (f"search {noun}", "right"),
-    ):  # fmt: skip
-        table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
-    for entry in entries:
-        accuracy = entry.mean(FINAL, f"{judged}_accuracy")
-        table.add_row(
-            str(entry.position), _ranks(entry), entry.fingerprint[:8], entry.expression,
-            ", ".join(entry.names) + (" (baseline)" if entry.baseline else ""), _loss(entry, measure),
-            "" if accuracy is None else f"{accuracy:.1%}",
-            *(_against(entry.against.get(name), measure) for name in board.references),
-            "" if entry.cost is None else f"{entry.cost.against_relu:.1f}{_star(entry, 'cost')}",
-            "" if entry.size is None else f"{entry.size}{_star(entry, 'size')}", _searched(entry, measure),
-        )  # fmt: skip
-    return table
+def caption(board: Leaderboard) -> str:
+    """Return what the columns of a list are."""
+    measure, judged = board.measure(), "test" if is_held_out(board) else "validation"
+    seeds = "as many fresh seeds as the race gave each" if board.raced else "fresh seeds"
+    against = f"against {title_of(board.reference)}: mean difference by seed, and p after Holm's correction"
+    return (
+        f"{measure.sentence}. Finalists: over {seeds}, on the {judged} split, ± 95 %; rank: what paired tests leave "
+        f"open; {against}; cost: of value and gradient, times ReLU's; others: in the order of their furthest rung and "
+        f"their validation {measure.noun} there"
+    )
 
 
 def is_held_out(board: Leaderboard) -> bool:
@@ -59,45 +39,11 @@ def is_held_out(board: Leaderboard) -> bool:
     return not outcomes or any("test_loss" in outcome.metrics for outcome in outcomes)
 
 
-def _star(entry: Entry, front: str) -> str:
-    return "*" if front in entry.fronts else ""
-
-
 def _ranks(entry: Entry) -> str:
     if entry.ranks is None:
         return ""
     low, high = entry.ranks
     return str(low) if low == high else f"{low}-{high}"
-
-
-def _loss(entry: Entry, measure: Measure) -> str:
-    furthest = entry.furthest
-    if furthest != SEARCH and entry.failures(furthest):
-        return f"{entry.failures(furthest)} of {len(entry.records[furthest])} seeds failed"
-    mean, interval = entry.mean(furthest), entry.interval(furthest)
-    if mean is None or furthest == SEARCH:
-        return ""
-    if furthest != FINAL:
-        return f"{furthest}: {measure.shown(mean):.4f}"
-    mean = mean if entry.level is None else entry.level
-    return f"{measure.shown(mean):.4f}" + (f" ±{(interval[1] - interval[0]) / 2:.4f}" if interval else "")
-
-
-def _searched(entry: Entry, measure: Measure) -> str:
-    outcome = entry.records[SEARCH][0].outcome if SEARCH in entry.records else None
-    return (
-        ""
-        if outcome is None
-        else outcome.status.value
-        if outcome.score is None
-        else f"{measure.shown(outcome.score):.4f}"
-    )
-
-
-def _against(found: Comparison | None, measure: Measure) -> str:
-    if found is None:
-        return ""
-    return f"{measure.shown(found.difference):+.4f}" + ("" if found.corrected is None else f" p {found.corrected:.2g}")
 
 
 def remarks(board: Leaderboard) -> list[str]:
@@ -111,7 +57,7 @@ def remarks(board: Leaderboard) -> list[str]:
             "nothing was held out for judging: finalists are ranked by the validation data, which chose them too"
         )
     found += [f"ranks: {board.missing}"] if board.missing and finalists else []
-    for name in board.references:
+    for name in () if board.raced else board.references:
         missing = {entry.against[name].missing for entry in finalists if name in entry.against} - {""}
         found += [f"against {name}: {sentence}" for sentence in sorted(missing)]
     for entry in finalists:

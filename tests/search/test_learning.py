@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from actsearch.grammar.expression import Expression
+from actsearch.grammar.fault import NotInstalled
 from actsearch.grammar.rows.known import read
 from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.grammar.shape import core_units
@@ -24,7 +25,7 @@ from actsearch.search.proposers.ppo import PPO, PPOSettings
 from actsearch.search.proposers.proposer import Proposal, Proposer, Tokens
 from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
 from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
-from actsearch.search.proposers.surrogate import NotInstalled, Surrogate, SurrogateSettings
+from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
 from actsearch.search.settings.reading import settings_of
 
 ONE, TWO = (Space(core_units(units), UNARY, BINARY) for units in (1, 2))

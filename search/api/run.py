@@ -1,0 +1,157 @@
+"""A run, to be looked at from Python and in notebooks. Reached as ``actsearch.open_run``.
+
+Not here: how a search is launched (``jobs``) and a loop of the user's own (``study``).
+"""
+
+import html
+import os
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
+from actsearch.evaluators.layers import ActivationLayer
+from actsearch.grammar.fault import UserFault
+from actsearch.search.memory.store import Store
+from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.finding import find
+from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.ranking.verdict import sentences, verdict_of
+from actsearch.search.report.overview import overview
+from actsearch.search.report.page import HERE
+from actsearch.search.show import frames, listing
+from actsearch.search.show.frames import DataFrame
+
+SHOWN = ("position", "formula", "known_as", "score", "difference", "p", "cost", "seeds")  # in a notebook
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a run; a notebook shows it.
+
+    Args:
+        svg: with its caption, as HTML.
+    """
+
+    svg: str
+
+    def _repr_html_(self) -> str:
+        style = (HERE / "page.css").read_text(encoding="utf-8")
+        return f"<style>{style}</style>{self.svg}"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a run has found, as it was when it was opened.
+
+    Args:
+        directory: of the run.
+        board: its ranking.
+    """
+
+    directory: Path
+    board: Leaderboard
+
+    @property
+    def entries(self) -> list[Entry]:
+        """Every behaviour that has an outcome, best first."""
+        return self.board.entries
+
+    @property
+    def verdict(self) -> list[str]:
+        """The answer in words: what is better than the incumbent, or what it would take to know."""
+        return sentences(verdict_of(self.board, os.cpu_count() or 1), self.board, str(self.directory))
+
+    def top(self, count: int | None = None, *, where: str = "", sort: str = "", found: bool = False) -> DataFrame:
+        """Return the ranking as a data frame: every number, scores as the user's numbers.
+
+        Args:
+            count: of rows; None returns all.
+            where: a condition on columns, such as ``loss < 0.07 and size <= 5``.
+            sort: a column, the smallest first; ``-loss`` turns it round.
+            found: without the baselines.
+
+        Raises:
+            UserFault: a column is unknown, or the condition is none.
+        """
+        rows = frames.frame(self.board)
+        rows = rows[rows.found] if found and len(rows) else rows
+        return listing.chosen(rows, listing.Choice(sort, where, count=count)) if len(rows) else rows
+
+    def curves(self, which: str = "1", rung: str = "") -> DataFrame:
+        """Return the training losses of one entry: a row a span of steps, a column a seed.
+
+        Args:
+            which: a position, ``found``, an id, a known name or an expression.
+            rung: where; the furthest it reached, if none is named.
+
+        Raises:
+            UserFault: the run has no such entry.
+        """
+        entry = find(self.entries, which)
+        records = entry.records.get(rung or entry.furthest, ())
+        curves = {r.request.seed: r.outcome.diagnostics.get("learning_curve", []) for r in records}
+        longest = max(map(len, curves.values()), default=0)
+        steps = records[0].request.steps if records else 0
+        index = [round(steps * (n + 1) / longest) for n in range(longest)]
+        return DataFrame({seed: row for seed, row in curves.items() if len(row) == longest}, index=index)
+
+    def plot(self, kind: str = "cost") -> Figure:
+        """Return a figure of the run, as in its report.
+
+        Args:
+            kind: ``cost``, ``size``, ``best``, ``ladder``, ``entropy`` or ``share_new``.
+
+        Raises:
+            UserFault: there is no such figure of this run.
+        """
+        with Store(self.directory) as store:
+            figures = overview(self.board, store)
+        if kind not in figures:
+            raise UserFault(f"no figure '{kind}' of this run; expected one of: {', '.join(figures)}")
+        return Figure(figures[kind])
+
+    def module(
+        self, which: str = "found", channels: int = 1, dimension: int | None = None, *, learned: bool = False,
+        vocabulary: Vocabulary = BUILT_IN,
+    ) -> nn.Module:  # fmt: skip
+        """Return one of the ranking as a torch module.
+
+        Args:
+            which: a position, ``found``, an id, a known name or an expression.
+            channels: of its input; 1 makes one parameter for the whole layer.
+            dimension: where the channels are.
+            learned: start at the mean of what was learned in its furthest rung, instead of as in the search.
+            vocabulary: what it is read with.
+
+        Raises:
+            UserFault: the run has no such entry.
+        """
+        entry = find(self.entries, which, vocabulary)
+        layer = vocabulary.read(entry.expression).make(channels, dimension)
+        if learned and isinstance(layer, ActivationLayer) and layer.beta is not None:
+            records = entry.records[entry.furthest]
+            means = [value for record in records for value in record.outcome.diagnostics.get("betas", [])[1::3]]
+            if means:
+                layer.beta.data.fill_(statistics.fmean(means))
+        return layer
+
+    def _repr_html_(self) -> str:
+        said = "".join(f"<p><b>{html.escape(sentence)}</b></p>" for sentence in self.verdict)
+        rows = self.top(10)
+        if not len(rows):
+            return said
+        rows = rows.assign(formula=frames.formulas(list(rows.expression)))[[*SHOWN]]
+        return said + str(rows.to_html(index=False, escape=True, float_format="{:.4g}".format, na_rep=""))
+
+
+def open_run(run: str | Path) -> Run:
+    """Return a run, also while it is searched in.
+
+    Raises:
+        UserFault: there is no run.
+    """
+    with Store(Path(run)) as store:
+        return Run(Path(run), leaderboard(store))

@@ -1,0 +1,47 @@
+"""The commands that say where runs stand: runs, status."""
+
+from pathlib import Path
+
+import click
+
+from actsearch.search.commands.of_run import run_argument
+from actsearch.search.commands.shared import PATH, Command, called, json_option, print_json
+
+
+@click.command(cls=Command)
+@click.argument("directory", metavar="[DIR]", type=PATH, default="runs")
+@json_option
+def runs(directory: Path, as_json: bool) -> None:
+    """List the runs below DIR (by default runs): where each stands, its age, its best, its size."""
+    from actsearch.search.show import display
+    from actsearch.search.show.state_tables import runs_table, state_facts
+    from actsearch.search.states import runs_in
+
+    if not directory.is_dir():
+        raise click.UsageError(f"'{directory}' is no directory; name the one that holds your runs")
+    found = list(runs_in(directory))
+    if as_json:
+        print_json([state_facts(state) for state in found])
+    elif not found:
+        print(f"no run below {directory}; start one: {called()} search configs/quickstart.yaml")
+    else:
+        console = display.console()
+        console.print(runs_table(found, console.width if console.is_terminal else None))
+        print(f"one of them: {called()} status {found[0].directory}")
+
+
+@click.command(cls=Command)
+@run_argument
+@json_option
+def status(run: Path, as_json: bool) -> None:
+    """Say where RUN stands: how far, how fast, how long it will take, what was refused, what failed last."""
+    from actsearch.search.show import display
+    from actsearch.search.show.state_tables import state_facts, status_lines
+    from actsearch.search.states import state_of
+
+    found = state_of(run)
+    if as_json:
+        print_json(state_facts(found))
+        return
+    for line in status_lines(found):
+        display.console().print(line, markup=False, soft_wrap=True)

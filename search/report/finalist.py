@@ -1,0 +1,90 @@
+"""The figures of one finalist: its seeds, its curves, how its layers fared. Not here: those of a run (``overview``)."""
+
+import statistics
+from collections.abc import Sequence
+
+import torch
+
+from actsearch.evaluators.activation import BUILT_IN
+from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.render import compile_expression, values_and_slopes
+from actsearch.search.memory.records import FINAL
+from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.significance import differences_by_seed
+from actsearch.search.ranking.verdict import title_of
+from actsearch.search.report.figures import Series, chart
+
+
+def details(board: Leaderboard, entry: Entry) -> list[str]:
+    """Return the figures of a finalist."""
+    measure, found = board.measure(), []
+    incumbent = next((one for one in board.entries if one.fingerprint == board.incumbent), None)
+    if incumbent is not None and incumbent is not entry:
+        pairs = differences_by_seed(entry.losses(), incumbent.losses())
+        points = [(float(n), measure.shown(one)) for n, one in enumerate(pairs, start=1)]
+        zero = Series("", [(0.5, 0.0), (len(pairs) + 0.5, 0.0)], role="muted")
+        told = f"Every seed against {title_of(board.reference)}: below the line it is better" if measure.sign > 0 else (
+            f"Every seed against {title_of(board.reference)}: above the line it is better"
+        )  # fmt: skip
+        found.append(chart(told, [zero, Series("", points, "dots")], "seed", "difference"))
+    outcomes = [record.outcome for record in entry.records[FINAL]]
+    curves = [o.diagnostics["learning_curve"] for o in outcomes if o.diagnostics.get("learning_curve")]
+    if curves and len({*map(len, curves)}) == 1:
+        columns = list(zip(*curves, strict=True))
+        steps = [entry.records[FINAL][0].request.steps * (n + 1) / len(columns) for n in range(len(columns))]
+        upper = list(zip(steps, map(max, columns), strict=True))
+        lower = list(zip(steps, map(min, columns), strict=True))
+        middle = list(zip(steps, map(statistics.fmean, columns), strict=True))
+        series = [Series("all seeds", [*upper, *lower[::-1]], "band"), Series("mean", middle)]
+        found.append(
+            chart("Training loss over the steps", series, "step", measure.noun, log_y=min(map(min, columns)) > 0)
+        )
+    last = outcomes[-1].diagnostics
+    if histogram := last.get("histogram"):
+        found.append(_inputs(entry, histogram))
+    for name, title in (
+        ("dead_share", "Dead and saturated shares by layer"),
+        ("gradient_norm_start", "Gradient norms by weight"),
+    ):
+        other = "saturated_share" if name == "dead_share" else "gradient_norm_end"
+        if last.get(name) and last.get(other):
+            series = [
+                Series(part.replace("_", " "), [(n + 1.0, value) for n, value in enumerate(last[part])], role=role)
+                for part, role in ((name, "first"), (other, "second"))
+            ]
+            found.append(
+                chart(title, series, "layer" if name == "dead_share" else "weight", "", log_y=name != "dead_share")
+            )
+    betas = last.get("betas") or []
+    if betas:
+        groups = [betas[n : n + 3] for n in range(0, len(betas), 3)]
+        series = [
+            Series(name, [(n + 1.0, group[index]) for n, group in enumerate(groups)], role=role)
+            for index, (name, role) in enumerate((("least", "muted"), ("mean", "first"), ("most", "second")))
+        ]
+        found.append(chart("Learned β by layer", series, "layer", "β"))
+    return [figure for figure in found if figure]
+
+
+def _inputs(entry: Entry, histogram: Sequence[float]) -> str:
+    """Return f over the inputs that it had, from -4 to 4, the mean over layers."""
+    try:
+        expression = BUILT_IN.read(entry.expression).expression
+    except BadExpression:
+        return ""
+    layers = len(histogram) // 16
+    if expression is None or not layers:
+        return ""
+    shares = [statistics.fmean(histogram[n + 16 * layer] for layer in range(layers)) for n in range(16)]
+    x = torch.linspace(-4, 4, 81, dtype=torch.float64)
+    values, _ = values_and_slopes(compile_expression(expression), x, torch.ones_like(x))
+    high = float(values.abs().max()) or 1.0
+    edges: list[tuple[float, float]] = [(-4.0, 0.0)]
+    for number, share in enumerate(shares):
+        left = -4 + number / 2
+        edges += [(left, share / max(shares) * high), (left + 0.5, share / max(shares) * high)]
+    edges.append((4.0, 0.0))
+    curve = Series("f", list(zip(x.tolist(), values.tolist(), strict=True)))
+    inputs = Series("its inputs, scaled", edges, "band", "muted")
+    return chart("f over the inputs that it had, all layers", [inputs, curve], "input", "f")

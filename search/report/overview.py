@@ -1,0 +1,122 @@
+"""The figures of a whole run: finalists, the best so far, the ladder, the proposer.
+
+Not here: those of one finalist (``finalist``).
+"""
+
+import json
+import math
+from collections.abc import Sequence
+
+from actsearch.search.benchmark.replay import file_of
+from actsearch.search.benchmark.tabulation import rows_of
+from actsearch.search.memory.records import FINAL, SEARCH
+from actsearch.search.memory.store import Store
+from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.verdict import title_of
+from actsearch.search.report.figures import Series, chart, heat
+
+FRESH = 24  # batches that are shown of the proposer's words
+
+
+def overview(board: Leaderboard, store: Store) -> dict[str, str]:
+    """Return the figures of the whole run by kind."""
+    found = {name: _against(board, name, title) for name, title in (("cost", "cost, times ReLU's"), ("size", "nodes"))}
+    found |= {"best": _best_so_far(board, store), "ladder": _slopes(board), **_controller(store)}
+    return {kind: figure for kind, figure in found.items() if figure}
+
+
+def _against(board: Leaderboard, name: str, title: str) -> str:
+    """Return finalists by loss and cost or size; those that the tests leave tied with the first are ringed."""
+    measure = board.measure()
+    groups: dict[str, list[tuple[float, float, str]]] = {"found": [], "known": [], "tied with the first": []}
+    for entry in (e for e in board.entries if FINAL in e.records and e.losses()):
+        value = entry.cost.against_relu if name == "cost" and entry.cost else entry.size if name == "size" else None
+        level = entry.mean() if entry.level is None else entry.level
+        if value is None or level is None:
+            continue
+        label = title_of(entry.names[0]) if entry.names else entry.expression
+        dot = (float(value), measure.shown(level), label)
+        groups["found" if entry.found else "known"].append(dot)
+        if entry.ranks and entry.ranks[0] == 1:
+            groups["tied with the first"].append(dot)
+    series = [
+        Series(group, [(x, y) for x, y, _ in groups[group]], "dots", role, [label for _, _, label in groups[group]])
+        for group, role in (("tied with the first", "ring"), ("found", "first"), ("known", "second"))
+    ]
+    return chart(f"Finalists: {measure.noun} against {name}", series, title, measure.noun)
+
+
+def _best_so_far(board: Leaderboard, store: Store) -> str:
+    measure, best = board.measure(), math.inf
+    points = []
+    losses = {e.fingerprint: e.records[SEARCH][0].outcome.score for e in board.entries if SEARCH in e.records}
+    scored = [losses[name] for name in store.proposed() if losses.get(name) is not None]
+    for number, loss in enumerate(scored, start=1):
+        best = min(best, loss if loss is not None else math.inf)
+        points.append((float(number), measure.shown(best)))
+    task = next((rung.task for rung in board.rungs if rung.name == SEARCH), None)
+    series = [Series("this search", points)]
+    path = None if task is None else file_of(task.name)
+    if path is not None and path.is_file() and points and task is not None and task.steps == 500:
+        chance = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["chance"]
+        losses_of = [row.loss for row in rows_of(path) if row.repeat == 0]
+        table = sorted(chance if loss is None else min(loss, chance) for loss in losses_of)
+        series.insert(0, Series("random search, expected", _expected(table, len(points)), role="muted"))
+    return chart(f"Best search {measure.noun} so far", series, "trainings", measure.noun)
+
+
+def _expected(ordered: Sequence[float], trainings: int) -> list[tuple[float, float]]:
+    """Return the expected least of n drawn without replacement, of a whole table in order; exact."""
+    count, found = len(ordered), []
+    for number in range(1, min(trainings, count) + 1):
+        left, expected = 1.0, 0.0  # the chance that all drawn ones lie behind those passed
+        for index, loss in enumerate(ordered):
+            share = number / (count - index)
+            if not math.isfinite(loss):
+                break
+            expected += left * min(1.0, share) * loss
+            left *= max(0.0, 1 - share)
+            if left < 1e-9:
+                break
+        found.append((float(number), expected))
+    return found
+
+
+def _slopes(board: Leaderboard) -> str:
+    """Return how finalists' places change from rung to rung."""
+    ladder = [rung.name for rung in board.rungs if rung.name in {SEARCH, FINAL} or rung.name.startswith("rung ")]
+    finalists = [entry for entry in board.entries if FINAL in entry.records]
+    series = []
+    for entry in finalists:
+        means = [
+            (float(n), entry.mean(rung, "validation_loss")) for n, rung in enumerate(ladder) if rung in entry.records
+        ]
+        points = [(x, board.measure().shown(y)) for x, y in means if y is not None]
+        series.append(Series("", points, role="first" if entry.found else "second"))
+    positive = all(y > 0 for one in series for _, y in one.points)
+    return chart(
+        f"The ladder: validation {board.measure().noun} of finalists, from {' to '.join(ladder)}", series, "rung",
+        board.measure().noun, log_y=positive,
+    )  # fmt: skip
+
+
+def _controller(store: Store) -> dict[str, str]:
+    """Return how the proposer fared: entropy, share of new ones, the probability of each primitive by position."""
+    updates = store.updates()
+    batches, found = [*updates], dict[str, str]()
+    for name in ("entropy", "share_new"):
+        points = [(float(batch), updates[batch][name]) for batch in batches if name in updates[batch]]
+        words = name.replace("_", " ")
+        found[name] = chart(f"The proposer: {words} by batch", [Series("", points)], "batch", words)
+    sampled = batches[:: max(1, len(batches) // FRESH)]
+    last = updates[batches[-1]] if batches else {}
+    for position in sorted({name.split("/")[1] for name in last if name.startswith("probability/")}):
+        shares = {
+            name.rpartition("/")[2]: [updates[batch].get(name, 0.0) for batch in sampled]
+            for name in last
+            if name.startswith(f"probability/{position}/")
+        }
+        shown = {name: row for name, row in shares.items() if max(row) > 0.08}
+        title = f"The proposer: probability of each primitive, {position.replace('_', ' ')}"
+        found[f"words_{position}"] = heat(title, shown, "batches")
+    return found

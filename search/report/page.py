@@ -1,0 +1,133 @@
+"""A run as one self-contained page, or several beside each other. The only door to Jinja2.
+
+The page loads nothing: style, program, figures and all numbers are in the file. Whatever comes from a store is text and
+is escaped. Not here: what is shown (``table``, ``overview``) and who serves it (``serving``).
+"""
+
+import base64
+import gzip
+import json
+import math
+import os
+import shlex
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from actsearch.search.memory.records import FINAL
+from actsearch.search.memory.store import Store
+from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.ranking.verdict import sentences, title_of, verdict_of
+from actsearch.search.report.overview import overview
+from actsearch.search.report.table import refused, rows
+from actsearch.search.show.entry_tables import entry_facts
+from actsearch.search.show.frames import frame
+from actsearch.search.show.run_tables import remarks
+
+HERE = Path(__file__).parent
+COLUMNS = {
+    "position": "#", "rank": "rank", "picture": "f, f′", "formula": "function", "name": "known as", "score": "",
+    "interval": "95 %", "difference": "", "cost": "cost", "size": "size", "seeds": "seeds",
+}  # fmt: skip
+_PAGES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+    undefined=jinja2.StrictUndefined,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a page shows of one run.
+
+    Args:
+        name: how the run is called.
+        board: its ranking.
+        context: what the template takes.
+    """
+
+    name: str
+    board: Leaderboard
+    context: dict[str, Any]
+
+
+def run_of(directory: Path, command: str = "actsearch") -> Shown:
+    """Return what a page shows of a run.
+
+    Args:
+        directory: of the run.
+        command: how the program is called in the commands that are shown.
+
+    Raises:
+        StoreError: there is none.
+    """
+    with Store(directory) as store:
+        board = leaderboard(store)
+        figures = overview(board, store)
+        about = {name: store.fact(name) or "unknown" for name in ("created", "machine", "processor", "commit")}
+        settings = json.loads(store.fact("settings") or "{}")
+        versions = json.loads(store.fact("versions") or "{}")
+    name, path = directory.name, shlex.quote(str(directory))
+    measure, verdict = board.measure(), verdict_of(board, os.cpu_count() or 1)
+    titles = COLUMNS | {"score": measure.noun, "difference": f"against {title_of(board.reference)}"}
+    context = {
+        "name": name, "path": path, "sentences": sentences(verdict, board, path, command), "state": verdict.state,
+        "counted": board.counted, "measure": measure.sentence, "remarks": remarks(board), "titles": titles,
+        "rows": rows(board), "total": len(board.entries), "figures": list(figures.values()),
+        "refused": refused(board),
+        "settings": json.dumps(settings, indent=1, sort_keys=True), "versions": versions, "about": about,
+        "command": command, "data": _packed(_numbers(board)), "csv": _packed(frame(board).to_csv(index=False)),
+    }  # fmt: skip
+    return Shown(name, board, context)
+
+
+def _numbers(board: Leaderboard) -> str:
+    """Return the ranking as ``top --json`` prints it; diagnostics are of finalists alone."""
+    numbers = []
+    for entry in board.entries:
+        row = entry_facts(entry, board.measure())
+        if FINAL not in entry.records:
+            row["outcomes"] = [{k: v for k, v in outcome.items() if k != "diagnostics"} for outcome in row["outcomes"]]
+        numbers.append(row)
+    return json.dumps(plain(numbers), allow_nan=False)
+
+
+def plain(value: object) -> object:
+    """Return a value as every parser of JSON reads it: infinities as text."""
+    match value:
+        case float() if not math.isfinite(value):
+            return str(value)
+        case dict():
+            return {key: plain(part) for key, part in value.items()}
+        case list() | tuple():
+            return [plain(part) for part in value]
+    return value
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
+
+
+def render(runs: Sequence[Shown], *, live: bool = False) -> str:
+    """Return a page of HTML.
+
+    Args:
+        runs: one, or several to compare.
+        live: whether a server sends it, which is asked for news.
+    """
+    style, program = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    return _PAGES.get_template("page.html").render(
+        runs=[run.context for run in runs], style=style, program=program, live=live, columns=list(COLUMNS),
+        title=", ".join(run.name for run in runs),
+    )  # fmt: skip
+
+
+def write(text: str, path: Path) -> None:
+    """Write a file as a whole, or not at all."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.absolute().parent, delete=False) as file:
+        file.write(text)
+    os.chmod(file.name, 0o644)
+    os.replace(file.name, path)

@@ -1,0 +1,175 @@
+"""Runs as live pages on this machine. The only door to Starlette and uvicorn.
+
+Nothing is changed by looking; nothing outside of the run directories is served; a page may load and call nothing but
+this server, and runs no program but its own. Not here: the pages (``page``).
+"""
+
+import base64
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from actsearch.evaluators.activation import BUILT_IN
+from actsearch.grammar.fault import UserFault
+from actsearch.grammar.module_file import module_source
+from actsearch.search.memory.store import FILE_NAME, StoreError
+from actsearch.search.ranking.finding import find
+from actsearch.search.report import page
+from actsearch.search.show.state_tables import state_facts
+from actsearch.search.states import age, runs_in
+
+FRESH = 4.0  # seconds that a page is good for, however fast the run is
+HOSTS = ("localhost", "127.0.0.1", "[::1]", "::1")
+
+
+@dataclass
+class Pages:
+    """The pages of some runs, made when they are asked for.
+
+    Args:
+        root: a run's directory, or one that holds runs.
+        command: how the program is called in commands that are shown.
+    """
+
+    root: Path
+    command: str = "actsearch"
+    kept: dict[str, tuple[str, float, str, page.Shown]] = field(default_factory=dict)
+
+    def names(self) -> dict[str, Path]:
+        """Return the runs by the name in their address; only these are served."""
+        found = {file.parent for pattern in ("", "*/", "*/*/") for file in self.root.glob(f"{pattern}{FILE_NAME}")}
+        return {path.relative_to(self.root).as_posix() if path != self.root else "run": path for path in sorted(found)}
+
+    def page(self, name: str) -> tuple[str, str, page.Shown]:
+        """Return the version and the page of a run.
+
+        Raises:
+            StoreError: it cannot be read.
+            KeyError: there is no such run.
+        """
+        path = self.names()[name]
+        version = _version(path)
+        known = self.kept.get(name)
+        if known and (known[0] == version or time.monotonic() - known[1] < FRESH):
+            return known[0], known[2], known[3]
+        run = page.run_of(path, self.command)
+        text = page.render([run], live=True)
+        self.kept[name] = (version, time.monotonic(), text, run)
+        return version, text, run
+
+
+def _version(path: Path) -> str:
+    """Return what changes whenever something is kept."""
+    files = [file for name in (FILE_NAME, f"{FILE_NAME}-wal") if (file := path / name).is_file()]
+    stats = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
+
+
+def policy() -> str:
+    """Return the content policy: the page's own style and program by their hashes, and calls to this server."""
+    hashes = {}
+    for name in ("page.css", "page.js"):
+        text = (page.HERE / name).read_text(encoding="utf-8")
+        hashes[name] = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; style-src 'sha256-{hashes['page.css']}'; script-src 'sha256-{hashes['page.js']}'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def app(pages: Pages, hosts: Sequence[str] = HOSTS) -> Starlette:
+    """Return the server's program.
+
+    Args:
+        pages: that it serves.
+        hosts: by which it may be called; others are refused, so that no foreign page can read through a browser.
+    """
+    safe = {
+        "Content-Security-Policy": policy(), "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store", "Cross-Origin-Resource-Policy": "same-origin",
+    }  # fmt: skip
+
+    def answer(text: str, further: Mapping[str, str] | None = None, status: int = 200) -> Response:
+        return HTMLResponse(text, status, {**safe, **(further or {})})
+
+    async def home(request: Request) -> Response:
+        names = pages.names()
+        if list(names) == ["run"]:
+            return RedirectResponse("/run/run", headers=safe)
+        return answer(await run_in_threadpool(_list, pages))
+
+    async def one(request: Request) -> Response:
+        try:
+            version, text, _ = await run_in_threadpool(pages.page, request.path_params["name"])
+        except KeyError:
+            return answer("<p>no such run; <a href='/'>the runs</a></p>", status=404)
+        except StoreError as fault:
+            return answer(f"<p>{escape(str(fault))}; <a href='/'>the runs</a></p>", status=409)
+        if request.headers.get("X-Known") == version:
+            return Response(status_code=304, headers=safe)
+        return answer(text, {"ETag": version})
+
+    async def exported(request: Request) -> Response:
+        try:
+            _, _, run = await run_in_threadpool(pages.page, request.path_params["name"])
+            entry = find(run.board.entries, request.path_params["which"])
+            text = module_source(BUILT_IN.read(entry.expression).as_expression())
+        except KeyError:
+            return PlainTextResponse("no such run", 404, safe)
+        except UserFault as fault:
+            return PlainTextResponse(str(fault), 404, safe)
+        kept = {"Content-Disposition": 'attachment; filename="activation.py"'}
+        return PlainTextResponse(text, 200, {**safe, **kept})
+
+    routes = [
+        Route("/", home),
+        Route("/export/{name:path}/{which}.py", exported),
+        Route("/run/{name:path}", one),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=[*hosts])])
+
+
+def _list(pages: Pages) -> str:
+    rows = []
+    names = {path: name for name, path in pages.names().items()}
+    for state in runs_in(pages.root):
+        told = state_facts(state)
+        when = "" if state.last is None else age(state.last)
+        cells = [str(told["state"]), when, str(sum(state.trained.values())), state.best]
+        name = escape(names.get(state.directory, ""))
+        rows.append(f'<tr><th scope="row" class="formula"><a href="/run/{name}">{name}</a></th>'
+                    + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")  # fmt: skip
+    style = (page.HERE / "page.css").read_text(encoding="utf-8")
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("run", "state", "age", "trained", "best"))
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>runs</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{style}</style></head><body><main>'
+        f'<h1>Runs</h1><div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+        "</div></main></body></html>"
+    )
+
+
+def serve(pages: Pages, host: str, port: int) -> Any:
+    """Serve until the process is told to stop.
+
+    Args:
+        pages: that are served.
+        host: the address; ``127.0.0.1`` answers this machine alone.
+        port: of it.
+    """
+    import uvicorn  # noqa: PLC0415  half a second that tests of the pages save
+
+    hosts = HOSTS if host in HOSTS else (*HOSTS, host)
+    uvicorn.run(app(pages, hosts), host=host, port=port, log_level="warning")

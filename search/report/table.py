@@ -1,0 +1,118 @@
+"""The rows of a page's table, with a picture and details each. Not here: the page around it (``page``)."""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from actsearch.evaluators.activation import BUILT_IN
+from actsearch.evaluators.outcome import Status
+from actsearch.grammar.notation import written
+from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.render import compile_expression, values_and_slopes
+from actsearch.search.memory.records import FINAL, SEARCH
+from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.verdict import title_of
+from actsearch.search.report.figures import bar, spark
+from actsearch.search.report.finalist import details
+
+LISTED = 1000  # rows of the table; the downloads have all
+WRITTEN = 300  # rows whose formula is written as people write it
+REACH, POINTS = 5.0, 25
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the table.
+
+    Args:
+        entry: of the ranking.
+        formula: as people write it.
+        picture: f and its slope.
+        cells: column -> text.
+        told: what its details say: ``latex``, ``note`` and ``reason``.
+        interval: the loss with its interval, as a bar; empty without.
+        details: figures and facts; empty below the final rung.
+    """
+
+    entry: Entry
+    formula: str
+    picture: str
+    cells: dict[str, str]
+    told: dict[str, str]
+    interval: str
+    details: tuple[str, ...]
+
+
+def rows(board: Leaderboard) -> list[Row]:
+    """Return the rows of the table, best first."""
+    ends = [end for e in board.entries if FINAL in e.records and (pair := e.interval()) for end in pair]
+    known = (
+        (min(ends), sorted(ends)[int(0.85 * (len(ends) - 1))]) if ends else (0.0, 1.0)
+    )  # not that of the worst alone
+    return [_row(board, entry, number, known) for number, entry in enumerate(board.entries[:LISTED])]
+
+
+def _row(board: Leaderboard, entry: Entry, number: int, ends: tuple[float, float]) -> Row:
+    measure, furthest = board.measure(), entry.furthest
+    mean = entry.mean(furthest) if entry.level is None else entry.level
+    own, interval = entry.against.get(board.reference), entry.interval()
+    low, high = entry.ranks or (None, None)
+    names = ", ".join(title_of(name) for name in entry.names)
+    cells = {
+        "position": str(entry.position), "rank": "" if low is None else str(low) if low == high else f"{low}–{high}",
+        "name": names, "score": "" if mean is None else _short(measure.shown(mean)),
+        "difference": "" if own is None else f"{measure.shown(own.difference):+.4f}",
+        "cost": "" if entry.cost is None else f"{entry.cost.against_relu:.1f}",
+        "size": "" if entry.size is None else str(entry.size), "seeds": str(len(entry.records[furthest])),
+        "rung": furthest,
+    }  # fmt: skip
+    drawn = (
+        ""
+        if interval is None or mean is None or FINAL not in entry.records
+        else bar(interval[0], mean, interval[1], ends)
+    )
+    formula, picture, told = entry.expression, "", {"reason": _reason(entry)}
+    try:
+        expression = BUILT_IN.read(entry.expression).expression
+    except BadExpression:  # a primitive of the user's own: code is never taken from a store
+        expression = None
+    if expression is not None:
+        picture = spark(*_curves(compile_expression(expression), POINTS))
+        if number < WRITTEN:
+            shown = written(expression)
+            formula = shown.plain
+            told |= {"latex": shown.latex, "note": shown.note}
+    figures = tuple(details(board, entry)) if FINAL in entry.records else ()
+    return Row(entry, formula, picture, cells, told, drawn, figures)
+
+
+def _reason(entry: Entry) -> str:
+    """Return how far it came, where that was not the final rung, and why a seed gave no score."""
+    failed = next((r.outcome for r in entry.records[entry.furthest] if r.outcome.score is None), None)
+    if failed is not None:
+        return f"{failed.status.value} on {entry.furthest}: {failed.reason}"
+    return "" if entry.furthest == FINAL else f"its furthest rung was {entry.furthest}"
+
+
+def _short(value: float) -> str:
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.2g}"
+
+
+def _curves(function: Any, points: int) -> tuple[list[float], list[float]]:
+    x = torch.linspace(-REACH, REACH, points, dtype=torch.float64)
+    values, slopes = values_and_slopes(function, x, torch.ones_like(x))
+    return values.tolist(), slopes.tolist()
+
+
+def refused(board: Leaderboard) -> list[tuple[str, int]]:
+    """Return why candidates were not trained, the commonest first."""
+    reasons = Counter(
+        record.outcome.reason.partition(":")[0]
+        for entry in board.entries
+        for record in entry.records.get(SEARCH, ())
+        if record.outcome.status is Status.REJECTED
+    )
+    return reasons.most_common()

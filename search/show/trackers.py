@@ -1,0 +1,102 @@
+"""What a search tells MLflow or Weights & Biases, through their own clients; where they keep it is theirs to be told.
+
+MLflow writes where MLFLOW_TRACKING_URI says, Weights & Biases as WANDB_MODE says (``offline`` keeps all here). The only
+door to both. Not here: TensorBoard's files, which are always written (``event_files``).
+"""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Literal, Protocol
+
+from actsearch.search.memory.records import FINAL
+from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.verdict import sentences, verdict_of
+
+Name = Literal["mlflow", "wandb"]
+
+
+class Tracker(Protocol):
+    """Is told what the proposer says of itself after each batch, and in the end what was found."""
+
+    def add(self, batch: int, metrics: Mapping[str, float]) -> None:
+        """Note the numbers of one update."""
+
+    def finish(self, board: Leaderboard) -> None:
+        """Note the answer and the finalists, and end."""
+
+
+def tracker(name: Name, run: str, settings: Mapping[str, Any]) -> Tracker:
+    """Return who is told.
+
+    Args:
+        name: ``mlflow`` or ``wandb``.
+        run: how the run is called.
+        settings: of the run, nested.
+    """
+    client = importlib.import_module(name)
+    return MLflow(client, run, settings) if name == "mlflow" else WeightsAndBiases(client, run, settings)
+
+
+def _flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {f"{path}{key}": value}
+    return found
+
+
+def _finalists(board: Leaderboard) -> list[dict[str, Any]]:
+    rows = []
+    for entry in (one for one in board.entries if FINAL in one.records):
+        mean, own = entry.mean(), entry.against.get(board.reference)
+        rows.append(
+            {
+                "position": entry.position, "expression": entry.expression, "known_as": ", ".join(entry.names),
+                "loss": mean, "difference": own and own.difference, "p": own and own.corrected,
+                "cost": entry.cost and entry.cost.against_relu, "size": entry.size,
+            }
+        )  # fmt: skip
+    return rows
+
+
+class MLflow:
+    """Tells MLflow: a run with its settings, and a nested one a finalist."""
+
+    def __init__(self, client: Any, run: str, settings: Mapping[str, Any]) -> None:
+        self.client = client
+        client.set_experiment("actsearch")
+        client.start_run(run_name=run)
+        client.log_params({key: str(value)[:500] for key, value in _flat(settings).items()})
+
+    def add(self, batch: int, metrics: Mapping[str, float]) -> None:
+        """Note the numbers of one update."""
+        self.client.log_metrics({name.replace("/", "."): value for name, value in metrics.items()}, step=batch)
+
+    def finish(self, board: Leaderboard) -> None:
+        """Note the answer and the finalists, and end."""
+        self.client.set_tag("verdict", " ".join(sentences(verdict_of(board), board, "RUN")))
+        for row in _finalists(board):
+            with self.client.start_run(run_name=row["expression"], nested=True):
+                self.client.log_params({key: row[key] for key in ("position", "expression", "known_as", "size")})
+                told = {key: row[key] for key in ("loss", "difference", "p", "cost") if row[key] is not None}
+                self.client.log_metrics(told)
+        self.client.end_run()
+
+
+class WeightsAndBiases:
+    """Tells Weights & Biases: a run with its settings, and a table of finalists."""
+
+    def __init__(self, client: Any, run: str, settings: Mapping[str, Any]) -> None:
+        self.client = client
+        self.run = client.init(project="actsearch", name=run, config=dict(settings))
+
+    def add(self, batch: int, metrics: Mapping[str, float]) -> None:
+        """Note the numbers of one update."""
+        self.run.log(dict(metrics), step=batch)
+
+    def finish(self, board: Leaderboard) -> None:
+        """Note the answer and the finalists, and end."""
+        self.run.summary["verdict"] = " ".join(sentences(verdict_of(board), board, "RUN"))
+        rows = _finalists(board)
+        if rows:
+            self.run.log({"finalists": self.client.Table(columns=[*rows[0]], data=[[*row.values()] for row in rows])})
+        self.run.finish()

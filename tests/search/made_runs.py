@@ -1,0 +1,66 @@
+"""Runs of made up losses, within a second: what lists, pages and servers are tried with."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
+from actsearch.evaluators.looks.cost import Cost
+from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.pools.pool import Pool, PoolSettings
+from actsearch.evaluators.settings import TaskSettings
+from actsearch.search.jobs import launch
+from actsearch.search.memory.decided import Say, unsaid
+from actsearch.search.settings.reading import from_tree
+
+TREE = {
+    "seed": 3,
+    "pool": {"kind": "serial"},
+    "proposer": {"name": "random"},
+    "task": {"kernel": "torch"},
+    "budget": {"children": 30, "batch": 10},
+    "ladder": [],
+    "final": {"top": 3, "seeds": 14},
+    "baselines": ["relu", "swish", "tanh"],
+}
+GAINS = {"mul(x,sigmoid(scale(x)))": 2.0, "tanh(x)": -3.0}  # in standard deviations of the noise
+
+
+class Noisy(Pool):
+    """Scores a constant and noise of its own, less what the function gains; counts what it trained."""
+
+    def __init__(self, gains: dict[str, float]) -> None:
+        self.gains, self.trained = gains, 0
+
+    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        for index, request in enumerate(requests):
+            self.trained += 1
+            text = request.expression
+            own = np.random.default_rng([request.seed % 2**32, len(text), ord(text[0])])
+            loss = 1.0 + 0.1 * (float(own.standard_normal()) - self.gains.get(text, 0.0))
+            metrics = {"validation_loss": loss} | ({"test_loss": loss, "test_accuracy": 0.5} if request.test else {})
+            facts = {"learning_curve": [2.0, 1.5, loss], "gradient_norm_start": [0.1, 0.2], "dead_share": [0.0, 0.1]}
+            facts |= {"gradient_norm_end": [0.2, 0.1], "saturated_share": [0.2, 0.1], "histogram": [1 / 16] * 16}
+            yield index, Outcome(Status.SCORED, loss, "", 2.0, metrics, facts)
+
+
+def measured(activations: Sequence[Activation]) -> dict[str, Cost]:
+    """Return a cost by the length of a text, on no clock."""
+    return {one.text: Cost(1.0, 1.0, 1.0 if one.text == "relu(x)" else len(one.text) / 8) for one in activations}
+
+
+def make_run(directory: Path, patch: pytest.MonkeyPatch, children: int = 30) -> Noisy:
+    """Make a finished run."""
+    made = Noisy(dict(GAINS))
+
+    def opened(
+        task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN, say: Say = unsaid
+    ) -> Pool:
+        return made
+
+    patch.setattr("actsearch.search.jobs.open_pool", opened)
+    patch.setattr("actsearch.search.jobs.measure", measured)
+    launch(from_tree({**TREE, "budget": {"children": children, "batch": 10}}), directory)
+    return made
