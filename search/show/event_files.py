@@ -53,7 +53,7 @@ class EventFiles:
                     writer.add_scalar(name, value, 0)
                 curves = [r.outcome.diagnostics.get("learning_curve", []) for r in entry.records[FINAL]]
                 for number, losses in enumerate(zip(*curves, strict=False), start=1):
-                    writer.add_scalar("final/training loss", sum(losses) / len(losses), number)
+                    writer.add_scalar("final/training_loss", sum(losses) / len(losses), number)
 
     def close(self) -> None:
         """Finish the file."""

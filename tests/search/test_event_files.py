@@ -14,7 +14,7 @@ from actsearch.search.show.event_files import FOLDER, EventFiles
 
 def scalars(run: Path) -> dict[tuple[str, int], float]:
     """Read the records as TensorFlow defines them: length, its checksum, the event, its checksum."""
-    (path,) = (run / FOLDER).iterdir()
+    (path,) = (run / FOLDER).glob("events*")
     data, found = path.read_bytes(), {}
     while data:
         (length,) = struct.unpack("<Q", data[:8])

@@ -80,4 +80,4 @@ def test_each_finalist_is_a_run_of_tensorboard(tmp_path: Path, monkeypatch: pyte
     assert len(folders) == 6
     raw = b"".join(file.read_bytes() for file in folders[0].iterdir())
     assert b"_hparams_/session_start_info" in raw
-    assert b"final/training loss" in raw
+    assert b"final/training_loss" in raw
