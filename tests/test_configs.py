@@ -31,4 +31,4 @@ def test_the_search_of_the_paper_runs_on_files_of_cifars_format(
     main(["search", "configs/paper_cifar10.yaml", "--run", str(run), f"--set=task.directory={tmp_path}", *TINY])
     capsys.readouterr()
     main(["top", str(run), "--json"])
-    assert len(json.loads(capsys.readouterr().out)) >= 4
+    assert len(json.loads(capsys.readouterr().out)["entries"]) >= 4

@@ -25,8 +25,7 @@ def runs(directory: Path, as_json: bool) -> None:
     elif not found:
         print(f"no run below {directory}; start one: {called()} search configs/quickstart.yaml")
     else:
-        console = display.console()
-        console.print(runs_table(found, console.width if console.is_terminal else None))
+        display.print_list(lambda width: runs_table(found, width))
         print(f"one of them: {called()} status {found[0].directory}")
 
 

@@ -157,5 +157,4 @@ def compare(run: Path, which: tuple[str, ...], others: tuple[Path, ...], config:
     if as_json:
         print_json([dataclasses.asdict(pair) | {"verdict": pair.verdict} for pair in compared])
     else:
-        console = display.console()
-        console.print(entry_tables.pairs_table(compared, measure, console.width if console.is_terminal else None))
+        display.print_list(lambda width: entry_tables.pairs_table(compared, measure, width))

@@ -82,8 +82,7 @@ def print_ranking(board: "Leaderboard", frame: "DataFrame", choice: "Choice") ->
     from actsearch.search.show import display, listing, run_tables
 
     console = display.console()
-    width = console.width if console.is_terminal else None
-    console.print(listing.table(frame, choice, board, width), soft_wrap=width is None)
+    display.print_list(lambda width: listing.table(frame, choice, board, width))
     console.print(run_tables.caption(board), markup=False)
     for remark in run_tables.remarks(board):
         console.print(remark, markup=False)

@@ -273,7 +273,13 @@ class Store:
     ) -> Record:  # fmt: skip
         request = Request(printable(text), seed, steps, test=bool(test), patient=rung != SEARCH or bool(baseline))
         outcome = Outcome(
-            Status(status), score, reason, seconds, json.loads(metrics), json.loads(diagnostics), trained_by
+            Status(status),
+            score,
+            reason,
+            seconds,
+            json.loads(metrics),
+            json.loads(diagnostics) if diagnostics != "{}" else {},
+            trained_by,
         )
         return Record(Key(printable(fingerprint), printable(rung), repeat), request, outcome)
 

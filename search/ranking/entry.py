@@ -89,7 +89,9 @@ class Entry:
 
     def mean(self, rung: str = FINAL, metric: str = "") -> float | None:
         """Return the mean over a rung's seeds of what it is judged by, or of a metric; None if a seed failed."""
-        found = [r.outcome.metrics.get(metric) if metric else judged(r.outcome) for r in self.records.get(rung, ())]
+        if rung not in self.records:
+            return None
+        found = [r.outcome.metrics.get(metric) if metric else judged(r.outcome) for r in self.records[rung]]
         known = [number for number in found if number is not None]
         return statistics.fmean(known) if known and len(known) == len(found) else None
 

@@ -5,9 +5,11 @@ the mean validation loss of the furthest rung. Only on the final rung is there a
 tests (``significance``), finding one entry (``finding``), and how the list is shown (``run_tables``).
 """
 
+import contextlib
+import gc
 import re
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actsearch.grammar.rows.known import names_by_fingerprint
@@ -90,27 +92,50 @@ def leaderboard(store: Store, *, diagnostics: bool = True) -> Leaderboard:
         store: of the run.
         diagnostics: whether outcomes come with them, which takes time where there are many.
     """
+    with _uncollected():
+        return _leaderboard(store, diagnostics=diagnostics)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Let nothing be searched for garbage meanwhile: it is half of the time with many objects."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
     rungs = store.rungs()
     names = [rung.name for rung in rungs]
     entries, partly = _entries(store, names, diagnostics=diagnostics)
     raced = store.fact(RACED) is not None
     test = significance.RACED if raced else significance.FIXED
-    ranks = rank({entry.fingerprint: entry.losses() for entry in entries if entry.losses()}, test)
+    finalists = [entry for entry in entries if FINAL in entry.records]
+    ranks = rank({entry.fingerprint: losses for entry in finalists if (losses := entry.losses())}, test)
     yardsticks = _yardsticks(entries, store.fact(INCUMBENT))
     comparisons = {name: _against(entries, one, rungs, test) for name, one in yardsticks.items()}
     means = {name: fair_means(entries, name) for name in names}
     incumbent = next(iter(yardsticks.values()), None)
     if raced and incumbent is not None and incumbent.losses():
-        means[FINAL] = _levels(entries, incumbent.losses())
-    points = {e.fingerprint: (e, means[FINAL][e.fingerprint]) for e in entries if e.losses()}
+        means[FINAL] = _levels(finalists, incumbent.losses())
+    points = {e.fingerprint: (e, means[FINAL][e.fingerprint]) for e in finalists if e.losses()}
     fronts = {
         "cost": front(
             {fingerprint: (loss, e.cost.against_relu) for fingerprint, (e, loss) in points.items() if e.cost}
         ),
         "size": front({fingerprint: (loss, float(e.size)) for fingerprint, (e, loss) in points.items() if e.size}),
     }
+    judged_at_all = {e.fingerprint for e in finalists} | {
+        name for by in comparisons.values() for found in by.values() for name in found
+    }
     done = [
-        replace(
+        replace(entry, position=position)
+        if entry.fingerprint not in judged_at_all
+        else replace(
             entry,
             position=position,
             ranks=ranks.ranks.get(entry.fingerprint),
@@ -216,8 +241,8 @@ def _against(
     """Compare everything with a reference on each rung where the test split was looked at."""
     found: dict[str, dict[str, Comparison]] = {}
     for rung in rungs:
-        losses = {e.fingerprint: mine for e in entries if e is not yardstick and (mine := e.losses(rung.name))}
         if rung.test and yardstick.losses(rung.name):
+            losses = {e.fingerprint: mine for e in entries if e is not yardstick and (mine := e.losses(rung.name))}
             test = final if rung.name == FINAL else significance.FIXED
             found[rung.name] = compare(losses, yardstick.losses(rung.name), test)
     return found

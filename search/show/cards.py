@@ -9,6 +9,7 @@ from actsearch.evaluators.activation import Activation
 from actsearch.grammar.behaviour.properties import properties
 from actsearch.grammar.notation import written
 from actsearch.grammar.render import values_and_slopes
+from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.verdict import title_of
@@ -34,6 +35,9 @@ def card(entry: Entry, activation: Activation, board: Leaderboard) -> list[str]:
         return [*lines, f"f(x) = {activation.formula}"]
     shown = written(expression)
     lines.append(f"f(x) = {shown.plain}" + (f"   [{shown.note}]" if shown.note else ""))
+    built_in = {row.name for row in VOCABULARY} | {"x"}
+    own = {part.primitive.name: part.primitive.formula for part in expression.walk()}
+    lines += [f"with {name}(a) = {formula}" for name, formula in own.items() if name not in built_in]
     x = torch.linspace(-REACH, REACH, POINTS, dtype=torch.float64)
     values, slopes = (part.detach() for part in values_and_slopes(function, x, torch.ones_like(x)))
     mirrored, negated = shown.image.endswith("f(-x)"), shown.image.startswith("-")

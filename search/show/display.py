@@ -5,7 +5,7 @@ Not here: the tables of a run (``run_tables``).
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rich import box
@@ -19,14 +19,25 @@ from actsearch.search.progress import Progress
 from actsearch.search.ranking.measure import NATS, Measure
 
 PAGE_WIDTH = 170
+PIPE_WIDTH = 2000  # letters that a list may take where nobody's terminal ends
 ENOUGH = 4  # reports before a time is estimated
 LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal
 
 
-def console() -> Console:
-    """Return where things are printed: the terminal's width, or a wide page where the output is a file."""
+def console(width: int = PAGE_WIDTH) -> Console:
+    """Return where things are printed: the terminal's width, or a page of another where the output is a file."""
     found = Console(highlight=False, soft_wrap=False, markup=False)
-    return found if found.is_terminal else Console(highlight=False, width=PAGE_WIDTH, markup=False)
+    return found if found.is_terminal else Console(highlight=False, width=width, markup=False)
+
+
+def print_list(made: Callable[[int | None], Table]) -> None:
+    """Print a list: as wide as the terminal, or with room for everything where the output is a file.
+
+    Args:
+        made: makes it, of the width of a terminal, or of None.
+    """
+    where = console(PIPE_WIDTH)
+    where.print(made(where.width if where.is_terminal else None))
 
 
 class ProgressLine:

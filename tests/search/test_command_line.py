@@ -92,7 +92,7 @@ def test_debug_shows_where(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_fault_of_ours_is_a_sentence_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("actsearch.search.ranking.leaderboard.leaderboard", lambda _: 1 / 0)
+    monkeypatch.setattr("actsearch.search.ranking.leaderboard.leaderboard", lambda _, **__: 1 / 0)
     monkeypatch.setattr("actsearch.search.memory.store.Store", lambda _: contextlib.nullcontext())
     with pytest.raises(SystemExit) as exit_:
         main(["top", "anywhere"])

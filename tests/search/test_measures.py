@@ -55,7 +55,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> "object":
         main(["search", str(config), "--run", str(tmp_path / "run"), *SMALL])
         said = capsys.readouterr().out
         main(["top", str(tmp_path / "run"), "--json"])
-        listed = json.loads(capsys.readouterr().out)
+        listed = json.loads(capsys.readouterr().out)["entries"]
         main(["show", str(tmp_path / "run"), "relu"])
         return said + capsys.readouterr().out, listed
 
@@ -73,7 +73,7 @@ def test_a_regression_says_squared_error_and_nowhere_nats(tmp_path: Path, run: o
     assert "loss in squared error, lower is better" in said
     assert "nats" not in said
     assert "elsewhere:" not in said
-    assert "mean over fresh seeds on the test split" in said
+    assert "seeds as the race gave each, on the test split" in said
     assert listed[0]["unit"] == "squared error"
     assert listed[0]["score"] == listed[0]["loss"]
 
@@ -81,7 +81,7 @@ def test_a_regression_says_squared_error_and_nowhere_nats(tmp_path: Path, run: o
 def test_without_a_test_split_nothing_claims_a_test(tmp_path: Path, run: object) -> None:
     said, _ = run(**_own(tmp_path, build="build_without", loss="mse"))  # type: ignore[operator]
     assert "nothing was held out for judging" in " ".join(said.split())
-    assert "mean over fresh seeds on the validation split" in said
+    assert "seeds as the race gave each, on the validation split" in said
 
 
 def test_a_score_of_which_more_is_better_is_shown_as_it_is(tmp_path: Path, run: object) -> None:

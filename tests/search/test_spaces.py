@@ -34,7 +34,9 @@ def test_an_own_primitive_goes_the_whole_way(tmp_path: Path, capsys: pytest.Capt
     config.write_text(OWN)
     main(["search", str(config), "--run", str(run)])
     main(["show", str(run), "mul(x,bump(x))", "--config", str(config)])
-    assert "f(x) = x*(x/(1 + x**2))" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "f(x) = x·bump(x)" in out
+    assert "with bump(a) = a/(1 + a**2)" in out
     main(["export", str(run), "mul(x,bump(x))", "-o", str(module), "--config", str(config)])
     assert "1 + x * x" in module.read_text()
     with pytest.raises(SystemExit) as exit_:
