@@ -11,8 +11,6 @@ import click
 from actsearch.search.commands.of_run import (
     board_of,
     read_of_run,
-    run_argument,
-    which_argument,
 )
 from actsearch.search.commands.shared import (
     PATH,
@@ -27,25 +25,30 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command, name="export")
-@run_argument
-@which_argument
+@click.argument("run", metavar="RUN", type=PATH, required=False)
+@click.argument("which", metavar="WHICH", required=False)
 @click.option("-o", "--output", required=True, type=PATH, help="The Python file to write.")
+@click.option("--expression", "text", help='Instead of RUN and WHICH: a name or a formula, "x*sigmoid(beta*x)".')
 @config_option
-def export_command(run: Path, which: str, output: Path, config: Path | None) -> None:
+def export_command(run: Path | None, which: str | None, output: Path, text: str | None, config: Path | None) -> None:
     """Write candidate WHICH (position, found, id, name or expression) as a module of torch alone, and check it."""
     from actsearch.search.export import export, weak_spot
     from actsearch.search.ranking.finding import find
 
-    vocabulary = vocabulary_with(config)
-    entry = find(board_of(run).entries, which, vocabulary)
+    if (text is None) != (run is not None and which is not None) or (text is not None and run is not None):
+        raise click.UsageError("name RUN and WHICH, or an --expression without any run")
+    vocabulary, entry = vocabulary_with(config), None
+    if run is not None and which is not None:
+        entry = find(board_of(run).entries, which, vocabulary)
     replaced = " (replaced)" if output.is_file() else ""
-    expression = read_of_run(entry, vocabulary).as_expression()
+    read = vocabulary.read(text or "x") if entry is None else read_of_run(entry, vocabulary)
+    expression = read.as_expression()
     difference = export(expression, output)
-    equal = f"value and gradient equal what was trained, largest difference {difference:.1g}"
-    print(f"{output}{replaced}: class Activation, {entry.expression}; {equal}")
+    equal = f"value and gradient equal what {'is' if entry is None else 'was'} trained"
+    print(f"{output}{replaced}: class Activation, {expression}; {equal}, largest difference {difference:.1g}")
     if weak := weak_spot(expression):
         print(f"take care: {weak}")
-    if entry.baseline:
+    if entry is not None and entry.baseline:
         words = shlex.join(["export", str(run), "found", "-o", str(output)])
         print(f"it is a baseline; the best that the search found: {called()} {words}")
     if output.suffix == ".py" and output.stem.isidentifier() and not keyword.iskeyword(output.stem):

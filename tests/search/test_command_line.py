@@ -181,7 +181,7 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
 
 def test_a_file_that_differs_is_not_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     true_source = module_source(read("silu"))
-    monkeypatch.setattr(export_module, "module_source", lambda *_, **__: true_source.replace("sigmoid", "tanh"))
+    monkeypatch.setattr(export_module, "module_source", lambda *_, **__: true_source.replace("silu(x)", "mish(x)"))
     with pytest.raises(ExportFailed, match="differs from 'mul"):
         export(read("silu"), tmp_path / "f.py")
     monkeypatch.setattr(export_module, "module_source", lambda *_, **__: "import grammar_of_nobody")

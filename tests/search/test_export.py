@@ -1,13 +1,20 @@
 """An exported file: under whatever name it is asked for, whole or not at all, equal to what was trained."""
 
+import copy
+import importlib.util
+import subprocess
+import sys
+import warnings
 from pathlib import Path
 
 import pytest
+import torch
 
-from actsearch.grammar.module_file import module_source
+from actsearch.grammar.module_file import function_lines, module_source
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.known import read
 from actsearch.search import export as export_module
+from actsearch.search.command_line import main
 from actsearch.search.export import BadTarget, ExportFailed, export, weak_spot
 
 
@@ -74,3 +81,66 @@ def test_a_link_is_followed_and_a_files_mode_stays(tmp_path: Path) -> None:
     assert "class Activation" in (tmp_path / "real.py").read_text()
     assert (tmp_path / "real.py").stat().st_mode & 0o777 == 0o640
     export(read("silu"), tmp_path / ("n" * 250 + ".py"))
+
+
+def _module(text: str, path: Path) -> torch.nn.Module:
+    export(read(text), path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    made: torch.nn.Module = module.Activation(channels=4)
+    return made
+
+
+TEXTS = ("swish", "silu", "mul(sinc(x),sqrt(asinh(scale(x))))", "div(x,cosh(x))", "max(x,sin(x))", "mix(exp(x),beta)")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_file_can_be_scripted_copied_and_stands_where_another_stood(text: str, tmp_path: Path) -> None:
+    module = _module(text, tmp_path / "written.py")
+    x = torch.linspace(-3, 3, 24, dtype=torch.float64).view(2, 4, 3)
+    module = module.double()
+    wanted = module(x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is being retired, and still used
+        scripted = torch.jit.script(module)
+        torch.jit.save(scripted, str(tmp_path / "written.pt"))
+        again = torch.jit.load(str(tmp_path / "written.pt"))  # type: ignore[no-untyped-call]
+    for other in (scripted, again, copy.deepcopy(module), _copied(module)):
+        assert torch.equal(other(x), wanted)
+    assert wanted.shape == x.shape
+
+
+def _copied(module: torch.nn.Module) -> torch.nn.Module:
+    """Return a module with the same state, taken over by name."""
+    other = copy.deepcopy(module)
+    other.load_state_dict(module.state_dict())
+    return other
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_a_number_comes_out_as_a_number(text: str, tmp_path: Path) -> None:
+    export(read(text), tmp_path / "written.py")
+    program = "import written, torch; print(tuple(written.Activation()(torch.tensor(0.5)).shape))"
+    answer = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "()"
+
+
+def test_a_file_reads_as_if_a_person_had_written_it() -> None:
+    assert function_lines(read("swish")) == ["return x * torch.sigmoid(beta * x)"]
+    assert function_lines(read("silu")) == ["return torch.nn.functional.silu(x)"]
+    assert function_lines(read("add(sin(x),sin(x))")) == ["t1 = torch.sin(x)", "return t1 + t1"]
+    source = module_source(read("sinc(x)"))
+    assert ":=" not in source
+    assert source.startswith('"""sinc(x): written by an activation search')
+
+
+def test_a_function_is_exported_without_any_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["export", "--expression", "x*sigmoid(beta*x)", "-o", str(tmp_path / "f.py")])
+    assert "class Activation, mul(x,sigmoid(scale(x))); value and gradient equal" in capsys.readouterr().out
+    for words in (["RUN"], [], ["RUN", "1", "--expression", "x"]):
+        with pytest.raises(SystemExit) as stopped:
+            main(["export", *words, "-o", str(tmp_path / "g.py")])
+        assert stopped.value.code == 2
