@@ -25,7 +25,7 @@ from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.kept_settings import check_same, extended
 from actsearch.search.memory.provenance import provenance
-from actsearch.search.memory.records import FINAL
+from actsearch.search.memory.records import CLIMBED, FINAL, FINISHED
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.progress import Goal, Listener, Log, Meter, silent
 from actsearch.search.proposers.surrogate import check_installed
@@ -42,10 +42,6 @@ OpenPool = Callable[[TaskSettings, PoolSettings, Vocabulary, Say], Pool]
 if TYPE_CHECKING:
     from actsearch.search.show.event_files import EventFiles
     from actsearch.search.show.trackers import Name, Tracker
-
-
-CLIMBED = "climbed"  # the fact of a run whose finalists are trained
-FINISHED = "finished"  # and which was transferred where it should be
 
 
 class Busy(UserFault):

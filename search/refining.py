@@ -12,10 +12,10 @@ from pathlib import Path
 
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.pools.pool import PoolSettings
-from actsearch.search.jobs import CLIMBED, NotReady, add_costs, alone_in, open_pool
+from actsearch.search.jobs import NotReady, add_costs, alone_in, open_pool
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, unsaid
-from actsearch.search.memory.records import FINAL, INCUMBENT, RACED
+from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT, RACED
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Goal, Listener, Meter, silent
 from actsearch.search.race import BLOCK, FIRST_BLOCK, Race

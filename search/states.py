@@ -14,9 +14,8 @@ import filelock
 
 from actsearch.evaluators.outcome import WORKER_DEATHS, Status
 from actsearch.grammar.fault import UserFault
-from actsearch.search.jobs import CLIMBED, FINISHED
 from actsearch.search.ladder import rungs
-from actsearch.search.memory.records import Record
+from actsearch.search.memory.records import CLIMBED, FINISHED, Record
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.plan import goals
 from actsearch.search.settings.reading import from_tree

@@ -10,6 +10,8 @@ SEARCH, FINAL = "search", "final"
 """The first rung and the last of the ladder; those between are ``rung 1`` and on, later ones are other tasks."""
 UNIT = "unit"  # the fact of a run: what the scores of an own network are in
 INCUMBENT = "incumbent"  # the fact of a run: the fingerprint of what everything is compared with
+CLIMBED = "climbed"  # the fact of a run whose finalists are trained
+FINISHED = "finished"  # and which was transferred where it should be
 RACED = "raced"  # the fact of a run whose losses decided how many seeds each finalist has
 
 

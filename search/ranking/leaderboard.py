@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from actsearch.grammar.rows.known import names_by_fingerprint
 from actsearch.grammar.rows.sets import VOCABULARY
-from actsearch.search.memory.records import FINAL, INCUMBENT, RACED, SEARCH, UNIT, Behaviour, Key, Record, Rung
+from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT, RACED, SEARCH, UNIT, Behaviour, Key, Record, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking import significance
 from actsearch.search.ranking.entry import Entry
@@ -49,6 +49,7 @@ class Leaderboard:
         reference: its name in ``Entry.against``.
         references: all names in ``Entry.against``, the incumbent's first.
         raced: whether the losses decided how many seeds each finalist has.
+        climbed: whether the final rung is finished.
     """
 
     entries: list[Entry]
@@ -60,6 +61,7 @@ class Leaderboard:
     reference: str = "relu"
     references: tuple[str, ...] = REFERENCES
     raced: bool = False
+    climbed: bool = True
 
     def measure(self, rung: str = SEARCH) -> Measure:
         """Return what the scores of a rung are, the search's where it is not named."""
@@ -149,7 +151,7 @@ def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
     references = tuple(yardsticks) or REFERENCES
     return Leaderboard(
         done, rungs, ranks.missing, store.fact(UNIT), partly, incumbent.fingerprint if incumbent else "",
-        references[0], references, raced,
+        references[0], references, raced, store.fact(CLIMBED) is not None,
     )  # fmt: skip
 
 

@@ -128,10 +128,13 @@ def sentences(verdict: Verdict, board: "Leaderboard", run: str, program: str = "
             if found == count
             else f", {found} of them found by this search"
         )
-        said = [f"better than {name}: {count} function{'s' * (count > 1)}{whose}; best {_told(best, board)}"]
+        sofar = "" if board.climbed else "so far, "
+        said = [f"{sofar}better than {name}: {count} function{'s' * (count > 1)}{whose}; best {_told(best, board)}"]
         if verdict.open:
             said.append(f"{_open(verdict)} may be better too; {_further(verdict)} would decide: {refine}")
         return said
+    if not board.climbed:
+        return [f"no verdict yet: finalists are still trained, {verdict.seeds} seeds of {name} so far"]
     lead = f"nothing here is better than {name} as far as {verdict.seeds} seeds can tell"
     if verdict.state == "open":
         return [f"{lead}; {_further(verdict)} of {_open(verdict)} would decide: {refine}"]
