@@ -43,7 +43,7 @@ function detail(row) {
   const told = row.dataset, run = row.closest(".run"), line = made("tr", "", {className: "detail"}), cell = made("td", "", {colSpan: row.cells.length});
   const inside = made("div", "", {className: "inside"}), first = made("p", ""), buttons = made("p", "", {className: "buttons"});
   first.append(made("code", told.expression), made("span", ` id ${told.id}${told.note ? `; ${told.note}` : ""}${told.reason ? `; ${told.reason}` : ""}`, {className: "muted"}));
-  const texts = {expression: told.expression, LaTeX: told.latex, "export command": `${run.dataset.export} ${told.id} -o activation.py`};
+  const texts = {expression: told.expression, "torch module": told.module, LaTeX: told.latex, "export command": `${run.dataset.export} ${told.id} -o activation.py`};
   for (const [name, text] of Object.entries(texts)) if (text) {
     const button = made("button", `copy ${name}`, {type: "button", className: "copy"});
     button.dataset.copy = text;

@@ -8,6 +8,7 @@ import torch
 
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Status
+from actsearch.grammar.module_file import module_source
 from actsearch.grammar.notation import written
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.render import compile_expression, values_and_slopes
@@ -32,7 +33,7 @@ class Row:
         formula: as people write it.
         picture: f and its slope.
         cells: column -> text.
-        told: what its details say: ``latex``, ``note`` and ``reason``.
+        told: what its details say: ``latex``, ``note``, ``reason``, and of finalists the text of the ``module``.
         interval: the loss with its interval, as a bar; empty without.
         details: figures and facts; empty below the final rung.
     """
@@ -74,7 +75,7 @@ def _row(board: Leaderboard, entry: Entry, number: int, ends: tuple[float, float
         if interval is None or mean is None or FINAL not in entry.records
         else bar(interval[0], mean, interval[1], ends)
     )
-    formula, picture, told = entry.expression, "", {"reason": _reason(entry)}
+    formula, picture, told, mathml = entry.expression, "", {"reason": _reason(entry)}, ""
     try:
         expression = BUILT_IN.read(entry.expression).expression
     except BadExpression:  # a primitive of the user's own: code is never taken from a store
@@ -85,8 +86,11 @@ def _row(board: Leaderboard, entry: Entry, number: int, ends: tuple[float, float
             shown = written(expression)
             formula = shown.plain
             told |= {"latex": shown.latex, "note": shown.note}
+            if FINAL in entry.records:
+                told |= {"module": module_source(expression)}
+                mathml = f'<p class="formula"><math display="block">{shown.mathml}</math></p>'
     figures = tuple(details(board, entry)) if FINAL in entry.records else ()
-    return Row(entry, formula, picture, cells, told, drawn, figures)
+    return Row(entry, formula, picture, cells, told, drawn, (*([mathml] if mathml else []), *figures))
 
 
 def _reason(entry: Entry) -> str:

@@ -80,6 +80,13 @@ def test_what_a_store_says_is_text(tmp_path: Path) -> None:
 def test_several_runs_stand_on_one_page(run: Path) -> None:
     page = render([run_of(run), run_of(run)])
     assert page.count('<article class="run"') == 2
+    assert page.count('<a href="#run-') == 2
+
+
+def test_a_finalist_has_its_module_and_its_formula(run: Path) -> None:
+    page = render([run_of(run)])
+    assert "return x * torch.sigmoid(beta * x)" in page
+    assert '<math display="block">' in page
 
 
 def test_infinities_are_texts() -> None:
