@@ -89,7 +89,10 @@ def _turned(expression: Any) -> Any:
 
 def mathml(expression: Any) -> str:
     """Return presentation markup."""
-    return str(MathMLPresentationPrinter().doprint(expression))
+    found = str(MathMLPresentationPrinter().doprint(expression))
+    for name, letter in GREEK.items():  # of functions; it writes those of variables as letters itself
+        found = found.replace(f"<mi>{name}</mi>", f"<mi>{letter}</mi>")
+    return found
 
 
 def printed(text: str, image: str, calls: list[str], read: Any, x: Any) -> dict[str, str]:

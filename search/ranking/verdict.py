@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from actsearch.evaluators.activation import BUILT_IN
+from actsearch.grammar.notation import written
+from actsearch.grammar.parse import BadExpression
 from actsearch.search.memory.records import FINAL
 from actsearch.search.ranking.evidence import LEVEL, pairs_to_decide
 from actsearch.search.ranking.significance import Comparison, differences_by_seed
@@ -65,6 +68,17 @@ class Verdict:
 def title_of(name: str) -> str:
     """Return a name as people write it."""
     return TITLES.get(name, name)
+
+
+def name_of(entry: "Entry") -> str:
+    """Return what an entry is called: its known name, or its formula as people write it."""
+    if entry.names:
+        return title_of(entry.names[0])
+    try:
+        expression = BUILT_IN.read(entry.expression).expression
+    except BadExpression:  # with a primitive of the user's own: code is never taken from a store
+        expression = None
+    return entry.expression if expression is None else written(expression).plain
 
 
 def verdict_of(board: "Leaderboard", workers: int = 1) -> Verdict:
@@ -147,13 +161,11 @@ def _told(entry: "Entry", board: "Leaderboard") -> str:
     unit = f" {measure.unit}" if measure.unit else ""
     ends = "" if math.isinf(high - low) else f" ({low:+.4f} to {high:+.4f})"
     cost = f", at {entry.cost.against_relu:.1f} times ReLU's cost" if entry.cost else ""
-    shown = title_of(entry.names[0]) if entry.names else entry.expression
-    return f"{shown}, {measure.shown(found.difference):+.4f}{unit}{ends}{cost}"
+    return f"{name_of(entry)}, {measure.shown(found.difference):+.4f}{unit}{ends}{cost}"
 
 
 def _open(verdict: Verdict) -> str:
-    names = [entry.names[0] if entry.names else entry.expression for entry, _ in verdict.open]
-    return _listed([title_of(name) for name in names])
+    return _listed([name_of(entry) for entry, _ in verdict.open])
 
 
 def _listed(names: Sequence[str]) -> str:

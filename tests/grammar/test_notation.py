@@ -43,6 +43,7 @@ def test_latex_and_mathml_say_the_same() -> None:
     found = written(read("square(relu(x))"))
     assert found.latex == r"\max\left(x, 0\right)^{2}"
     assert "<msup>" in found.mathml
+    assert "<mi>σ</mi>" in written(read("swish")).mathml
     assert written(read("swish")).latex == r"x \sigma{\left(\beta x \right)}"
     assert written(read("logabs(x)")).latex == r"\operatorname{logabs}\left(x\right)"
 
