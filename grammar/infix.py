@@ -35,7 +35,10 @@ def rewritten(text: str) -> str:
     plain = _bars(text)
     for sign, ascii_sign in SPELLINGS:
         plain = plain.replace(sign, ascii_sign)
+    plain = re.sub(r"/\s*betax\b", "/(beta*x)", plain)  # as one writes it, and reads it
     plain = re.sub(r"\bbeta(?=x\b)", "beta*", plain)
+    if "#" in plain:
+        raise BadExpression(f"'{text}' is no formula: expected operators, names and brackets, found '#'")
     shown = text if len(text) <= SHOWN else text[:SHOWN] + " ..."
     try:
         tree = ast.parse(plain.strip(), mode="eval").body
@@ -133,10 +136,19 @@ def _called(name: str, arguments: list[Node], text: str) -> str:
                 if _is_number(first, 1) and isinstance(second, ast.Call) and _is_call(second, "exp"):
                     return f"softplus({_written(second.args[0], text)})"
     if name in ("max", "min") and len(arguments) == 2 and any(_is_number(one, 0) for one in arguments):
-        rest = next(one for one in arguments if not _is_number(one, 0))
+        rest = next((one for one in arguments if not _is_number(one, 0)), arguments[0])
         return f"{'relu' if name == 'max' else 'minzero'}({_written(rest, text)})"
     if name in ("max", "min") and len(arguments) > 2:
+        arguments = sorted(arguments, key=lambda one: _is_number(one, 0))  # 0 last
         return f"{name}({_written(arguments[0], text)},{_called(name, arguments[1:], text)})"
+    if name == "sqrt" and len(arguments) == 1 and isinstance(arguments[0], ast.Call):
+        inner = arguments[0]
+        if (
+            isinstance(inner.func, ast.Name)
+            and NAMES.get(inner.func.id, inner.func.id) == "abs"
+            and len(inner.args) == 1
+        ):
+            arguments = inner.args  # the row is the root of the size
     return f"{name}({','.join(_written(one, text) for one in arguments)})"
 
 

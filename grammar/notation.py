@@ -16,7 +16,7 @@ from actsearch.grammar.symbolic import printed
 
 TEMPLATES: Mapping[str, str] = {
     "x": "x", "beta": "beta", "neg": "(-{a})", "abs": "Abs({a})", "square": "({a})**2", "cube": "({a})**3",
-    "scale": "beta*({a})", "shift": "({a}) + beta", "relu": "Max({a}, 0)",
+    "sqrt": "sqrt(Abs({a}))", "scale": "beta*({a})", "shift": "({a}) + beta", "relu": "Max({a}, 0)",
     "minzero": "Min({a}, 0)", "sigmoid": "sigma({a})", "gauss": "exp(-({a})**2)", "gelu": "({a})*Phi({a})",
     "mish": "({a})*tanh(softplus({a}))", "add": "({a}) + ({b})", "mul": "({a})*({b})", "sub": "({a}) - ({b})",
     "div": "({a})/({b})", "max": "Max({a}, {b})", "min": "Min({a}, {b})", "gate": "sigma({a})*({b})",

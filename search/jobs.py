@@ -25,7 +25,7 @@ from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.kept_settings import check_same, extended
 from actsearch.search.memory.provenance import provenance
-from actsearch.search.memory.records import CLIMBED, FINAL, FINISHED
+from actsearch.search.memory.records import CLIMBED, FINAL, FINISHED, RACED
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.progress import Goal, Listener, Log, Meter, silent
 from actsearch.search.proposers.surrogate import check_installed
@@ -123,6 +123,9 @@ def launch(
         check_same(old | changed, new, directory)
         if changed:
             store.extend(to_json(settings), [CLIMBED, FINISHED])
+            if "final" in changed and not settings.final.race:
+                store.describe({RACED: "yes"})
+                say("seeds were added after a look at the list: from now on its tests are those that allow for it")
         ours = {rung.name for rung in rungs(settings.task, settings.ladder, settings.final)}
         ours |= {transfer_rung(further.task, further.seeds).name for further in settings.transfer}
         again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())

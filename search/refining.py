@@ -65,6 +65,10 @@ def refine(
             raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
         chosen = [find(board.entries, text, vocabulary) for text in which] or _open(board, directory)
         chosen = [*{one.fingerprint: one for one in chosen if one.fingerprint != board.incumbent}.values()]
+        if not chosen:
+            raise NotReady(
+                "the incumbent gets its seeds with those it is compared with: name one of these (--which A,B)"
+            )
         rung = next(rung for rung in board.rungs if rung.name == FINAL)
         settings = json.loads(store.fact("settings") or "{}")
         task = decided(store, rung.task, say)

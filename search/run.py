@@ -152,6 +152,8 @@ class Search:
     def _race(self, rung: Rung, everybody: Sequence[str]) -> None:
         self.store.describe({RACED: "yes"})
         incumbent = self.store.fact(INCUMBENT) or everybody[-1]
-        race = Race(self.trainings, rung, incumbent, [name for name in everybody if name != incumbent])
+        before = {key.fingerprint for key in self.trainings.outcomes if key.rung == rung.name} - {*everybody}
+        beside = {name: losses for name in sorted(before) if (losses := self.trainings.losses(rung, name))}
+        race = Race(self.trainings, rung, incumbent, [name for name in everybody if name != incumbent], beside)
         spent = race.run(len(everybody) * rung.seeds)
         self.meter.expect(rung.name, spent)

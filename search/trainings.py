@@ -14,6 +14,7 @@ from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import SEARCH, Key, Record, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Meter
+from actsearch.search.ranking.entry import judged
 
 
 class Trainings:
@@ -67,6 +68,16 @@ class Trainings:
         self.store.add_outcome(Record(key, request, outcome))
         self.outcomes[key] = outcome
         self.meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome)
+
+    def losses(self, rung: Rung, fingerprint: str) -> dict[int, float]:
+        """Return what a behaviour is judged by on a rung, by repeat; none at all where a seed failed."""
+        found = {
+            key.repeat: judged(outcome)
+            for key, outcome in self.outcomes.items()
+            if (key.fingerprint, key.rung) == (fingerprint, rung.name)
+        }
+        known = {repeat: loss for repeat, loss in sorted(found.items()) if loss is not None}
+        return known if len(known) == len(found) else {}
 
     def mean(self, rung: Rung, fingerprint: str) -> float | None:
         """Return the mean validation loss over the seeds of a rung; None if one failed or is not there."""

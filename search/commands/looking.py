@@ -56,7 +56,7 @@ def top(
     choice = listing.Choice(sort, where, parts(pareto), parts(columns) or reason, None if everything else count)
     wanted = [entry for entry in board.entries if entry.found or not found]
     frame = frames.frame(board, wanted if where or sort or pareto or everything else wanted[:count])
-    if not board.entries:
+    if not wanted:
         print_json({"verdict": verdict_facts(board, run), "entries": []}) if as_json else print(NOTHING_YET)
         return
     if as_json:
@@ -132,11 +132,18 @@ def compare(run: Path, which: tuple[str, ...], others: tuple[Path, ...], config:
     """Compare candidates or known activations of RUN two by two, by seed where they share seeds."""
     import dataclasses
 
+    from actsearch.search.memory.records import FINAL
     from actsearch.search.ranking.finding import NotFound, find
     from actsearch.search.ranking.pairing import labelled, losses_by_seed, pairs
     from actsearch.search.show import display, entry_tables
 
     vocabulary, boards = vocabulary_with(config), {str(path): board_of(path) for path in (run, *others)}
+    tasks = {
+        name: next((rung.task for rung in board.rungs if rung.name == FINAL), None) for name, board in boards.items()
+    }
+    for name, task in tasks.items():
+        if task != tasks[str(run)] or boards[name].unit != boards[str(run)].unit:
+            raise click.UsageError(f"{name} has another final rung than {run}: losses of two tasks cannot be compared")
     found: list[tuple[str, list[Entry]]] = []
     for text in which:
         missing = []
@@ -155,6 +162,10 @@ def compare(run: Path, which: tuple[str, ...], others: tuple[Path, ...], config:
         )
     compared, measure = pairs(losses), boards[str(run)].measure()
     if as_json:
-        print_json([dataclasses.asdict(pair) | {"verdict": pair.verdict} for pair in compared])
+        shown = [
+            {"difference": measure.shown(pair.difference), "interval": measure.ends(pair.interval)} for pair in compared
+        ]
+        rows = zip(compared, shown, strict=True)
+        print_json([dataclasses.asdict(pair) | told | {"verdict": pair.verdict} for pair, told in rows])
     else:
         display.print_list(lambda width: entry_tables.pairs_table(compared, measure, width))

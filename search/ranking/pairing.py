@@ -10,7 +10,7 @@ from scipy import stats
 from actsearch.search.memory.records import FINAL
 from actsearch.search.ranking.entry import Entry, judged
 from actsearch.search.ranking.evidence import LEVEL, Interval, anytime_interval, anytime_p
-from actsearch.search.ranking.significance import holm
+from actsearch.search.ranking.significance import agreed, holm
 
 LEAST = 2  # seeds of a candidate, before anything is said
 
@@ -69,10 +69,10 @@ def _compared(first: str, second: str, mine: Mapping[int, float], other: Mapping
     shared = [seed for seed in mine if seed in other]
     if len(shared) >= LEAST:
         found = [mine[seed] - other[seed] for seed in shared]
-        return Pair(
-            first, second, (len(shared), len(shared)), float(np.mean(found)), anytime_interval(found),
-            anytime_p(found), paired=True,
-        )  # fmt: skip
+        difference, interval = agreed(found, anytime_interval(found))
+        unsure = interval[0] <= 0 <= interval[1]  # also where the mean and the middle disagree
+        p_value = max(anytime_p(found), LEVEL * 1.0001) if unsure else anytime_p(found)
+        return Pair(first, second, (len(shared), len(shared)), difference, interval, p_value, paired=True)
     one, two = np.asarray([*mine.values()]), np.asarray([*other.values()])
     if min(len(one), len(two)) < LEAST:
         ends = (-float("inf"), float("inf"))

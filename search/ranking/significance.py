@@ -27,7 +27,8 @@ class Comparison:
 
     Args:
         pairs: seeds that both were trained with.
-        difference: mean of its loss less the reference's, in nats; below 0 it is better.
+        difference: mean of its loss less the reference's, in nats; below 0 it is better. In a race the median, where
+            one seed is so far off that the interval leaves the mean out.
         interval: 95 % of that mean, by Student's t; of a race, of the differences' middle, valid at any time.
         effect: Cohen's d of paired samples: the mean difference in units of the differences' standard deviation.
         ties: pairs of equal loss.
@@ -184,7 +185,22 @@ def _paired(mine: Losses, reference: Losses, test: Test) -> Comparison:
     differences = differences_by_seed(mine, reference)
     mean, spread = statistics.fmean(differences), np.std(differences, ddof=1) if len(differences) > 1 else math.nan
     effect = 0.0 if mean == 0 else mean / spread if spread else math.copysign(math.inf, mean)
-    return Comparison(len(differences), mean, test.interval(differences), float(effect), differences.count(0.0))
+    difference, interval = agreed(differences, test.interval(differences))
+    return Comparison(len(differences), difference, interval, float(effect), differences.count(0.0))
+
+
+def agreed(differences: Sequence[float], interval: Interval) -> tuple[float, Interval]:
+    """Return a difference and an interval that say the same.
+
+    An interval of the middle may leave the mean out, where one seed is far off: then the median stands for the
+    difference; and where both lie on different sides of 0, the interval is widened to the mean: nothing is sure.
+    """
+    mean, median = statistics.fmean(differences), statistics.median(differences)
+    if interval[0] <= mean <= interval[1]:
+        return mean, interval
+    if mean * median > 0:
+        return median, interval
+    return mean, (min(interval[0], mean), max(interval[1], mean))
 
 
 def shared_seeds(losses: Iterable[Losses]) -> set[int]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -148,8 +149,9 @@ def _list(pages: Pages) -> str:
         told = state_facts(state)
         when = "" if state.last is None else age(state.last)
         cells = [str(told["state"]), when, str(sum(state.trained.values())), state.best]
-        name = escape(names.get(state.directory, ""))
-        rows.append(f'<tr><th scope="row" class="formula"><a href="/run/{name}">{name}</a></th>'
+        name = names.get(state.directory, "")
+        link = f'<a href="/run/{quote(name)}">{escape(name)}</a>'
+        rows.append(f'<tr><th scope="row" class="formula">{link}</th>'
                     + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")  # fmt: skip
     style = (page.HERE / "page.css").read_text(encoding="utf-8")
     head = "".join(f'<th scope="col">{name}</th>' for name in ("run", "state", "age", "trained", "best"))

@@ -16,6 +16,7 @@ from actsearch.search.ranking.leaderboard import Leaderboard
 
 __all__ = ["DataFrame", "formulas", "frame", "latex_formulas"]
 
+MARK = " *"  # behind the formula of a mirror image of what was trained
 KEPT = {"validation_loss", "test_loss"}  # metrics that have a column already
 
 
@@ -29,15 +30,18 @@ def frame(board: Leaderboard, entries: Sequence[Entry] | None = None) -> DataFra
         entries: of it; None are all.
     """
     wanted = board.entries if entries is None else entries
-    return DataFrame([_row(board, entry) for entry in wanted], index=[entry.position - 1 for entry in wanted])
+    found = DataFrame([_row(board, entry) for entry in wanted], index=[entry.position - 1 for entry in wanted])
+    found.attrs["sign"] = board.measure().sign  # -1 where a higher score is better
+    return found
 
 
 def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
     sign, furthest = board.measure().sign, entry.furthest
     low, high = entry.ranks or (None, None)
     interval = entry.interval(furthest) or (None, None)
-    ends = [None if end is None else sign * end for end in interval][::sign]
     mean = entry.mean(furthest) if entry.level is None else entry.level
+    moved = (mean or 0.0) - (entry.mean(furthest) or 0.0)  # of whom the race gave fewer seeds than the incumbent
+    ends = [None if end is None else sign * (end + moved) for end in interval][::sign]
     own = entry.against.get(board.reference)
     failed = next((r.outcome for r in entry.records[furthest] if r.outcome.score is None), None)
     row: dict[str, object] = {
@@ -63,16 +67,16 @@ def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
 
 def formulas(expressions: Sequence[str]) -> list[str]:
     """Return how people write these; of one that cannot be read here, its text."""
-    return [text if (found := _written(text)) is None else found.plain for text in expressions]
+    return [
+        text if (found := _written(text)) is None else found.plain + MARK * bool(found.note) for text in expressions
+    ]
 
 
 def latex_formulas(expressions: Sequence[str]) -> list[str]:
     """Return the same in LaTeX, without dollars."""
     plain = (r"\mathtt{" + text.replace("_", r"\_") + "}" for text in expressions)
-    return [
-        other if (found := _written(text)) is None else found.latex
-        for text, other in zip(expressions, plain, strict=True)
-    ]
+    found = [(_written(text), other) for text, other in zip(expressions, plain, strict=True)]
+    return [other if one is None else one.latex + "^{*}" * bool(one.note) for one, other in found]
 
 
 def _written(text: str) -> Written | None:

@@ -26,9 +26,11 @@ SHOWN = (
 """Columns of the list, where there is room for all of them."""
 DROPPED = ("id", "search_score", "accuracy", "seeds", "size", "p", "name", "cost", "rank")
 """Which go first where there is not."""
+SIGNED = ("score", "search_score", "difference", "interval_low", "interval_high")  # in the user's numbers
 MADE = ("rank", "formula", "name")  # columns of texts, made of others
 LEAST_FORMULA = 16  # letters of a formula that are left, whatever the room
-ALIASES = {"loss": "score", "search_loss": "search_score"}  # the search's words, beside the user's
+ALIASES = {"loss": "score", "search_loss": "search_score", "name": "known_as", "rank": "rank_low"}
+"""Words of the list, and of the search beside the user's."""
 _ALLOWED = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.Compare, ast.Lt, ast.LtE, ast.Gt,
     ast.GtE, ast.Eq, ast.NotEq, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div,
@@ -64,11 +66,12 @@ def chosen(frame: DataFrame, choice: Choice) -> DataFrame:
     Raises:
         BadChoice: a column is unknown, or the condition is none.
     """
-    found = frame
+    found, sign = frame, frame.attrs.get("sign", 1)
     if choice.where:
         found = found[_mask(found, choice.where)]
     if choice.pareto:
-        found = found[_is_best(found, [_known(found, name) for name in choice.pareto])]
+        names = [*dict.fromkeys(_known(found, name) for name in choice.pareto)]
+        found = found[_is_best(found, names, sign)]
     if choice.sort:
         name = _known(frame, choice.sort.lstrip("-"))
         found = found.sort_values(name, ascending=not choice.sort.startswith("-"), kind="stable", na_position="last")
@@ -105,14 +108,23 @@ def _mask(frame: DataFrame, text: str) -> "pandas.Series[bool]":
             node.id = _known(frame, node.id)
     try:
         held = frame.query(ast.unparse(tree), engine="python").index
-    except (TypeError, ValueError, KeyError, NotImplementedError) as fault:
+    except (TypeError, ValueError, KeyError, NotImplementedError, ArithmeticError) as fault:
         raise BadChoice(f"'{text}' compares what cannot be compared: {fault}") from fault
     return pandas.Series(frame.index.isin(held), index=frame.index)
 
 
-def _is_best(frame: DataFrame, names: Sequence[str]) -> "pandas.Series[bool]":
-    """Return which rows nothing is as good as in all of these columns and better in one; smaller is better."""
-    known = frame[[*names]].dropna().sort_values([*names], kind="stable")
+def _is_best(frame: DataFrame, names: Sequence[str], sign: int) -> "pandas.Series[bool]":
+    """Return which rows nothing is as good as in all of these columns and better in one.
+
+    Smaller is better, but for accuracies, and for scores and differences where the user said so (``sign``).
+    """
+    turned = {}
+    for name in names:
+        if not pandas.api.types.is_numeric_dtype(frame[name]):
+            raise BadChoice(f"'{name}' is no column of numbers, which a front is made of")
+        higher = -1 if "accuracy" in name else sign if name in SIGNED or name.startswith("against_") else 1
+        turned[name] = higher * frame[name]
+    known = DataFrame(turned).dropna().sort_values([*names], kind="stable")
     kept: list[tuple[float, ...]] = []
     held = []
     for index, *row in known.itertuples():
@@ -197,7 +209,8 @@ def fitted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str], width: i
         wanted: in their order.
         width: letters of a line; None has room for all.
     """
-    kept = [name for name in wanted if name in columns and any(columns[name][1:])]
+    is_empty = not any(len(rows) > 1 for rows in columns.values())
+    kept = [name for name in wanted if name in columns and (any(columns[name][1:]) or is_empty)]
     for name in DROPPED:
         if width is None or _width(columns, kept) <= width:
             break
@@ -227,6 +240,8 @@ def table_of(columns: Mapping[str, Sequence[str]], names: Sequence[str], width: 
 
 def markdown(columns: Mapping[str, Sequence[str]], names: Sequence[str]) -> str:
     """Return the list as a table of Markdown."""
+    if not names:
+        return "no rows"
     rows = list(zip(*([text.replace("|", "\\|") for text in columns[name]] for name in names), strict=True))
     rule = "|" + "---|" * len(names)
     lines = ["| " + " | ".join(row) + " |" for row in rows]

@@ -27,7 +27,7 @@ def caption(board: Leaderboard) -> str:
     return (
         f"{measure.sentence}. Finalists: over {seeds}, on the {judged} split, ± 95 %; rank: what paired tests leave "
         f"open; {against}; cost: of value and gradient, times ReLU's; others: in the order of their furthest rung and "
-        f"their validation {measure.noun} there"
+        f"their validation {measure.noun} there; * behind a formula: a mirror image of what was trained"
     )
 
 

@@ -105,6 +105,7 @@ def test_the_image_that_is_written_rises_to_the_right(text: str) -> None:
         ("-|x|", "neg(abs(x))"), ("|x| + |sin(x)|", "add(abs(x),abs(sin(x)))"), ("x + beta", "shift(x)"),
         ("beta*sin(x) + (1 - beta)*x", "mix(sin(x),x)"), ("x − cos(x)", "sub(x,cos(x))"), ("3*x", "add(add(x,x),x)"),
         ("-x + sin(x)", "sub(sin(x),x)"), ("x·Φ(x)", "gelu(x)"), ("max(x, sin(x), 0)", "max(x,relu(sin(x)))"),
+        ("x/βx", "div(x,scale(x))"), ("√(|x|)", "sqrt(x)"), ("max(0, x, x**2)", "max(x,relu(square(x)))"),
         ("relu(x)*relu(-x)", "mul(relu(x),relu(neg(x)))"), ("swish(x) + x", "add(swish(x),x)"),
     ],
 )  # fmt: skip
@@ -118,6 +119,7 @@ def test_formulas_are_read_as_people_type_them(typed: str, rows: str) -> None:
     ("typed", "said"),
     [
         ("x*sigmoid(1.702*x)", r"1.702 is a constant.*beta for a trainable factor .*space.extra"),
+        ("x#+x", "found '#'"), ("max(0, 0)", "0 is a constant"),
         ("x +", "is no formula: expected one such as"), ("x*(", "is no formula"), ("x // 2", "another operator"),
         ("x*[1]", r"found '\[1\]'"), ("x**99", "another operator|constant|whole powers"), ("x*sygmoid(x)", "sygmoid"),
         ("x*max(key=x)", "found 'max"), ("__import__('os').system('true')*x", "expected x, beta"), ("|x", "no formula"),

@@ -21,17 +21,19 @@ from actsearch.search.ranking.evidence import (
     pairs_needed,
     pairs_to_decide,
 )
+from actsearch.search.ranking.pairing import pairs
+from actsearch.search.ranking.significance import RACED, agreed, compare
 
 Array = NDArray[np.float64]
 numbers = st.lists(st.floats(-1e6, 1e6).filter(lambda one: abs(one) > 1e-6), min_size=FIRST, max_size=40)
 
 
 def test_the_evidence_of_equal_differences_has_a_closed_form() -> None:
-    for pairs in (4, 7, 20):
-        wanted = np.mean([(1 + math.tanh(stake)) ** pairs for stake in STAKES])
-        assert math.exp(log_evidence([-0.3] * pairs)[-1]) == pytest.approx(wanted, rel=1e-12)
-        lost = np.mean([(1 - math.tanh(stake)) ** pairs for stake in STAKES])
-        assert math.exp(log_evidence([0.3] * pairs)[-1]) == pytest.approx(lost, rel=1e-9)
+    for count in (4, 7, 20):
+        wanted = np.mean([(1 + math.tanh(stake)) ** count for stake in STAKES])
+        assert math.exp(log_evidence([-0.3] * count)[-1]) == pytest.approx(wanted, rel=1e-12)
+        lost = np.mean([(1 - math.tanh(stake)) ** count for stake in STAKES])
+        assert math.exp(log_evidence([0.3] * count)[-1]) == pytest.approx(lost, rel=1e-9)
 
 
 @given(numbers, st.floats(1e-3, 1e3))
@@ -111,3 +113,16 @@ def test_what_it_takes_to_decide_is_about_right() -> None:
     assert 0.6 < np.median(told) / np.median(taken) < 1.7
     assert pairs_to_decide([-1.0] * 20, 5) == 0
     assert pairs_to_decide([-1.0, 1.001, -0.999, 1.0, -1.0005], 5) is None
+
+
+def test_where_one_seed_is_far_off_difference_and_interval_say_the_same() -> None:
+    near = [-0.011, -0.009, -0.012, -0.008, -0.01, -0.0105, -0.0095, -0.0102, -0.0099]
+    for far in (0.2, -0.9, -0.0101):
+        found = [*near, far]
+        difference, (low, high) = agreed(found, anytime_interval(found))
+        assert low <= difference <= high
+        assert (high < 0) == (far < 0)  # with the mean on the other side of 0, nothing is sure
+        (pair,) = pairs({"A": dict(enumerate(found)), "B": dict.fromkeys(range(10), 0.0)})
+        assert pair.verdict == ("A is better" if far < 0 else "cannot be told apart")
+        told = compare({"A": dict(enumerate(found))}, dict.fromkeys(range(10), 0.0), RACED)["A"]
+        assert told.verdict == ("better" if far < 0 else "tied")

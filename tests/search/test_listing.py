@@ -89,9 +89,11 @@ def test_conditions_orders_and_columns_choose(board: Leaderboard) -> None:
         (Choice(where="expression.str.len() > 3"), "expected columns, numbers"),
         (Choice(where="loss <"), "no condition"),
         (Choice(where="lose < 1"), "did you mean"), (Choice(where="@loss < 1"), "no condition"),
-        (Choice(where="[x for x in loss]"), "expected columns"), (Choice(where="name > 3"), "unknown column"),
+        (Choice(where="[x for x in loss]"), "expected columns"), (Choice(where="name > 3"), "cannot be compared"),
         (Choice(where="expression > 3"), "cannot be compared"), (Choice(sort="sizes"), "did you mean 'size'"),
         (Choice(pareto=("loss", "price")), "unknown column 'price'"),
+        (Choice(where="1/0 < loss"), "cannot be compared"),
+        (Choice(pareto=("known_as", "loss")), "no column of numbers"),
         (Choice(where="loss := 3"), "no condition|expected"),
     ],
 )  # fmt: skip
@@ -148,3 +150,21 @@ def test_a_card_shows_the_function_and_where_it_stands(run: Path, capsys: pytest
     assert "beside it in the list: " in out
     main(["show", str(run), "x·σ(βx)"])
     assert capsys.readouterr().out == out
+
+
+def test_the_front_of_accuracies_is_of_high_ones(board: Leaderboard) -> None:
+    rows = frame(board).assign(accuracy=[n / 100 for n in range(len(board.entries))])
+    best = chosen(rows, Choice(pareto=("accuracy", "accuracy"), count=None))
+    assert list(best.accuracy) == [rows.accuracy.max()]
+
+
+def test_where_more_is_better_the_front_is_of_high_scores(board: Leaderboard) -> None:
+    rows = frame(board)
+    rows.attrs["sign"] = -1
+    assert list(chosen(rows, Choice(pareto=("loss",), count=None)).score) == [rows.score.max()]
+
+
+def test_a_list_without_rows_is_a_list(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ("--markdown", "--latex", "--csv"):
+        main(["top", str(run), "--where", "loss < 0", form])
+        assert capsys.readouterr().out.strip()

@@ -27,7 +27,7 @@ class Drawn(Trainings):
     """Trainings whose losses are drawn before; counts what was asked for and not there."""
 
     def __init__(self, losses: NDArray[np.float64]) -> None:
-        self.losses, self.trained, self.outcomes = losses, 0, {}
+        self.drawn, self.trained, self.outcomes = losses, 0, {}
 
     def train(self, rung: Rung, fingerprints: Sequence[str], repeats: range | None = None) -> None:
         for repeat in repeats or ():
@@ -35,7 +35,7 @@ class Drawn(Trainings):
                 key = Key(name, rung.name, repeat)
                 if key not in self.outcomes:
                     self.trained += 1
-                    loss = float(self.losses[int(name), repeat])
+                    loss = float(self.drawn[int(name), repeat])
                     failed = Outcome(Status.DIVERGED, reason="it left the finite numbers")
                     self.outcomes[key] = Outcome(Status.SCORED, loss) if np.isfinite(loss) else failed
 

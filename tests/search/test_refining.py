@@ -181,3 +181,12 @@ def test_nothing_can_be_extended_where_nothing_is(tmp_path: Path, capsys: pytest
     assert stopped.value.code == 2
     assert "holds none; leave it out, or use --set" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()
+
+
+def test_the_incumbent_alone_gets_no_seeds_and_changes_no_tests(tmp_path: Path, pool: Noisy) -> None:
+    _launch(tmp_path, final={"race": False})
+    with pytest.raises(NotReady, match="the incumbent gets its seeds with those"):
+        refine(tmp_path, ["relu"], pool=PoolSettings(kind="serial"))
+    assert not _board(tmp_path).raced
+    _launch(tmp_path, extend=True, final={"race": False, "seeds": 8})
+    assert _board(tmp_path).raced  # a look came before these seeds
