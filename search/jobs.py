@@ -146,11 +146,11 @@ def launch(
 
                 Search(settings, store, workers, listener, log).run()
                 add_costs(store, vocabulary)  # while no worker is busy
+                store.describe({CLIMBED: "yes"})
                 board = leaderboard(store)
                 events.add_finalists(board)
             if told:
                 told.finish(board)
-            store.describe({CLIMBED: "yes"})
         for further in settings.transfer:
             _transfer(store, further, settings.pool, vocabulary, listener, say)
         store.describe({FINISHED: "yes"})
