@@ -106,11 +106,17 @@ def _mask(frame: DataFrame, text: str) -> "pandas.Series[bool]":
             raise BadChoice(f"in '{text}': expected columns, numbers, comparisons, and, or, not; found '{found}'")
         if isinstance(node, ast.Name):
             node.id = _known(frame, node.id)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _is_zero(node.right):
+            raise BadChoice(f"'{text}' compares what cannot be compared: it divides by 0")
     try:
         held = frame.query(ast.unparse(tree), engine="python").index
     except (TypeError, ValueError, KeyError, NotImplementedError, ArithmeticError) as fault:
         raise BadChoice(f"'{text}' compares what cannot be compared: {fault}") from fault
     return pandas.Series(frame.index.isin(held), index=frame.index)
+
+
+def _is_zero(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value == 0
 
 
 def _is_best(frame: DataFrame, names: Sequence[str], sign: int) -> "pandas.Series[bool]":

@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import shutil
+import socket
 import threading
 import time
 import urllib.error
@@ -106,14 +107,16 @@ def server(run: Path) -> Iterator[str]:
     from actsearch.search.report.serving import Pages, app  # noqa: PLC0415  it needs an extra
 
     config = uvicorn.Config(app(Pages(run.parent)), host="127.0.0.1", port=0, log_level="warning")
-    running = uvicorn.Server(config)
-    thread = threading.Thread(target=running.run, daemon=True)
+    running, listening = uvicorn.Server(config), socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()
     while not running.started:
         time.sleep(0.02)
-    yield f"http://127.0.0.1:{running.servers[0].sockets[0].getsockname()[1]}"
+    yield address
     running.should_exit = True
     thread.join()
+    listening.close()
 
 
 def _get(url: str, **headers: str) -> tuple[int, str, dict[str, str]]:
@@ -122,7 +125,8 @@ def _get(url: str, **headers: str) -> tuple[int, str, dict[str, str]]:
         with urllib.request.urlopen(request) as answer:
             return answer.status, answer.read().decode(), dict(answer.headers)
     except urllib.error.HTTPError as fault:
-        return fault.code, fault.read().decode(), dict(fault.headers)
+        with fault:
+            return fault.code, fault.read().decode(), dict(fault.headers)
 
 
 def test_a_server_shows_runs_and_nothing_else(server: str, run: Path) -> None:
@@ -148,7 +152,8 @@ def test_looking_changes_nothing(server: str, run: Path) -> None:
         assert path.read_bytes() == content
     with pytest.raises(urllib.error.HTTPError) as refused:
         urllib.request.urlopen(urllib.request.Request(f"{server}/run/mine", method="POST"))
-    assert refused.value.code == 405
+    with refused.value:
+        assert refused.value.code == 405
 
 
 @pytest.mark.slow
