@@ -15,7 +15,7 @@ SPELLINGS = (
     ("·", "*"), ("−", "-"), ("^", "**"), ("²", "**2"), ("³", "**3"), ("√", "sqrt"), ("σ", "sigmoid"), ("Φ", "Phi"),
     ("β", "beta"),
 )  # fmt: skip
-NAMES = {"Max": "max", "Min": "min", "Abs": "abs", "asin": "asin", "arctan": "atan", "arcsinh": "asinh"}
+NAMES = {"Max": "max", "Min": "min", "Abs": "abs", "arctan": "atan", "arcsinh": "asinh"}
 LARGEST = 8  # power or factor that is written out
 SHOWN = 60  # letters of a text in a message
 Node = ast.expr
@@ -198,15 +198,12 @@ def _is_rest(node: Node) -> bool:
 
 
 def _difference(left: Node, right: Node, text: str, both: Callable[[str], str]) -> str:
-    for weight in (_weighted(left), _weighted(right)):
-        if weight and _is_rest(weight[0]):  # beta*u - (1 - beta)*v is a mix of u and -v
-            other = _weighted(right if weight == _weighted(left) else left)
-            if other and _is_name(other[0], "beta"):
-                first = _written(other[1], text)
-                second = _written(weight[1], text)
-                if weight == _weighted(right):
-                    return f"mix({first},neg({second}))"
-                return f"mix(neg({first}),{second})"
+    rest, beta = _weighted(left), _weighted(right)  # (1 - beta)*v - beta*u is a mix of -u and v
+    if rest and beta and _is_rest(rest[0]) and _is_name(beta[0], "beta"):
+        return f"mix(neg({_written(beta[1], text)}),{_written(rest[1], text)})"
+    beta, rest = rest, beta  # beta*u - (1 - beta)*v is a mix of u and -v
+    if rest and beta and _is_rest(rest[0]) and _is_name(beta[0], "beta"):
+        return f"mix({_written(beta[1], text)},neg({_written(rest[1], text)}))"
     if _is_number(left, 0):
         return f"neg({_written(right, text)})"
     return both("sub")

@@ -83,7 +83,7 @@ def export(expression: Expression, target: Path) -> float:
             raise ExportFailed(
                 f"the exported module differs from '{expression}' by {difference:g} in {dtype}; nothing was written"
             )
-    _put(source, target)
+    put(source, target)
     return max(differences.values())
 
 
@@ -109,14 +109,18 @@ def weak_spot(expression: Expression) -> str:
     return ""
 
 
-def _put(source: str, target: Path) -> None:
-    """Write the whole file at once; where that fails, nothing new is left, directories included."""
+def put(text: str, target: Path) -> None:
+    """Write the whole file at once; where that fails, nothing new is left, directories included.
+
+    Raises:
+        BadTarget: it cannot be written there.
+    """
     file = target.resolve()  # of a link, the file that it leads to
     absent = [directory for directory in file.parents if not directory.exists()]
     fresh = file.with_name(f".actsearch-{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(source, encoding="utf-8")
+        fresh.write_text(text, encoding="utf-8")
         if file.exists():
             shutil.copymode(file, fresh)
         fresh.replace(file)

@@ -11,7 +11,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 
 from actsearch.search.memory.records import Key, Rung
-from actsearch.search.ranking.entry import judged
+from actsearch.search.ranking.entry import judged, without_failures
 from actsearch.search.ranking.evidence import FIRST
 from actsearch.search.ranking.significance import Losses
 from actsearch.search.ranking.standing import Standing, standing
@@ -70,13 +70,8 @@ class Race:
 
     def losses(self, name: str) -> Losses:
         """Return losses by repeat, of the seeds that count; none at all where one failed."""
-        found = {}
-        for repeat in range(self.seeds[name]):
-            loss = judged(self.trainings.outcomes[Key(name, self.rung.name, repeat)])
-            if loss is None:
-                return {}
-            found[repeat] = loss
-        return found
+        outcomes, rung = self.trainings.outcomes, self.rung.name
+        return without_failures({n: judged(outcomes[Key(name, rung, n)]) for n in range(self.seeds[name])})
 
     def standing(self, affordable: int) -> Standing:
         """Return where everybody stands; see ``ranking.standing``."""

@@ -140,10 +140,14 @@ def _wanted(tree: dict[str, object]) -> dict[str, int]:
         return {}
 
 
+def run_directories(directory: Path) -> set[Path]:
+    """Return the directories that hold a run, at most two folders down."""
+    return {file.parent for pattern in ("", "*/", "*/*/") for file in directory.glob(f"{pattern}{FILE_NAME}")}
+
+
 def runs_in(directory: Path) -> Iterator[RunState]:
     """Yield the runs below a directory, at most two folders down, the latest first; what cannot be read says why."""
-    found = {file.parent for pattern in ("", "*/", "*/*/") for file in directory.glob(f"{pattern}{FILE_NAME}")}
-    for path in sorted(found, key=lambda one: -(one / FILE_NAME).stat().st_mtime):
+    for path in sorted(run_directories(directory), key=lambda one: -(one / FILE_NAME).stat().st_mtime):
         try:
             yield state_of(path)
         except (UserFault, BadSettings) as fault:

@@ -14,7 +14,7 @@ from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import SEARCH, Key, Record, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Meter
-from actsearch.search.ranking.entry import judged
+from actsearch.search.ranking.entry import judged, without_failures
 
 
 class Trainings:
@@ -76,8 +76,7 @@ class Trainings:
             for key, outcome in self.outcomes.items()
             if (key.fingerprint, key.rung) == (fingerprint, rung.name)
         }
-        known = {repeat: loss for repeat, loss in sorted(found.items()) if loss is not None}
-        return known if len(known) == len(found) else {}
+        return without_failures(dict(sorted(found.items())))
 
     def mean(self, rung: Rung, fingerprint: str) -> float | None:
         """Return the mean validation loss over the seeds of a rung; None if one failed or is not there."""

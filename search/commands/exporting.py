@@ -68,11 +68,12 @@ def _module_name(stem: str) -> str:
 @click.option("-o", "--output", type=PATH, default="report.html", show_default=True, help="The page to write.")
 def report(runs: tuple[Path, ...], output: Path) -> None:
     """Write RUN as one page that needs nothing else: the answer, the ranking, figures, all numbers. Several compare."""
+    from actsearch.search.export import put
     from actsearch.search.report import page
 
     if output.is_dir():
         raise click.UsageError(f"'{output}' is a directory; name the page to write, such as {output}/report.html")
-    page.write(page.render([page.run_of(run, called()) for run in runs]), output)
+    put(page.render([page.run_of(run, called()) for run in runs]), output)
     print(f"{output}: {output.stat().st_size / 1e6:.1f} MB; open it in a browser, or send it: it needs nothing else")
 
 

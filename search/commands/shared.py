@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import math
 import os
 import shlex
 import shutil
@@ -16,6 +15,7 @@ import click
 
 from actsearch.evaluators.printable import printable
 from actsearch.grammar.fault import Failed
+from actsearch.search.show.plain import plain
 
 if TYPE_CHECKING:
     from actsearch.evaluators.activation import Vocabulary
@@ -124,18 +124,7 @@ def _descriptor_of(stream: TextIO) -> int | None:
 
 def print_json(value: object) -> None:
     """Print JSON that every parser reads: infinities as text."""
-    print(json.dumps(_plain(value), indent=2, allow_nan=False), file=_ANSWERS[-1] if _ANSWERS else None)
-
-
-def _plain(value: object) -> object:
-    match value:
-        case float() if not math.isfinite(value):
-            return str(value)
-        case dict():
-            return {key: _plain(part) for key, part in value.items()}
-        case list() | tuple():
-            return [_plain(part) for part in value]
-    return value
+    print(json.dumps(plain(value), indent=2, allow_nan=False), file=_ANSWERS[-1] if _ANSWERS else None)
 
 
 def vocabulary_with(config: Path | None) -> "Vocabulary":

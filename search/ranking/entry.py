@@ -6,16 +6,39 @@ Not here: how entries are ranked (``leaderboard``).
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import Outcome, Status
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.parse import BadExpression
 from actsearch.search.memory.records import FINAL, Record
 from actsearch.search.ranking.significance import Comparison, Tally, mean_interval
+
+K = TypeVar("K")
 
 
 def judged(outcome: Outcome) -> float | None:
     """Return the loss that an outcome is judged by: of the test split where it was looked at; None for a failure."""
     return None if outcome.score is None else outcome.metrics.get("test_loss", outcome.score)
+
+
+def without_failures(found: Mapping[K, float | None]) -> dict[K, float]:
+    """Return losses, or none at all where one is missing: a seed that failed is never averaged away."""
+    known = {key: loss for key, loss in found.items() if loss is not None}
+    return known if len(known) == len(found) else {}
+
+
+def built_in_expression(text: str) -> Expression | None:
+    """Return the expression of a text from a store; None of a layer, or with a primitive of the user's own.
+
+    Code of theirs is never taken from a store.
+    """
+    try:
+        return BUILT_IN.read(text).expression
+    except BadExpression:
+        return None
 
 
 @dataclass(frozen=True)
@@ -83,9 +106,7 @@ class Entry:
         """Return a rung's losses by repeat, which has the same seed for everybody; none at all where a seed failed."""
         if rung not in self.records:
             return {}
-        found = {record.key.repeat: judged(record.outcome) for record in self.records[rung]}
-        known = {repeat: loss for repeat, loss in found.items() if loss is not None}
-        return known if len(known) == len(found) else {}
+        return without_failures({record.key.repeat: judged(record.outcome) for record in self.records[rung]})
 
     def mean(self, rung: str = FINAL, metric: str = "") -> float | None:
         """Return the mean over a rung's seeds of what it is judged by, or of a metric; None if a seed failed."""
@@ -94,6 +115,11 @@ class Entry:
         found = [r.outcome.metrics.get(metric) if metric else judged(r.outcome) for r in self.records[rung]]
         known = [number for number in found if number is not None]
         return statistics.fmean(known) if known and len(known) == len(found) else None
+
+    @property
+    def listed(self) -> float | None:
+        """Return the loss that it is listed with: its level on the final rung, else its mean on its furthest rung."""
+        return self.mean(self.furthest) if self.level is None else self.level
 
     def interval(self, rung: str = FINAL) -> tuple[float, float] | None:
         """Return the 95 % interval of that mean; None with fewer than two seeds, or if one failed."""

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from actsearch.search.memory.records import FINAL
-from actsearch.search.ranking.entry import Entry, judged
+from actsearch.search.ranking.entry import Entry, judged, without_failures
 from actsearch.search.ranking.evidence import LEVEL, Interval, anytime_interval, anytime_p
 from actsearch.search.ranking.significance import agreed, holm
 
@@ -46,9 +46,7 @@ class Pair:
 
 def losses_by_seed(entry: Entry, rung: str = FINAL) -> dict[int, float]:
     """Return what an entry is judged by on a rung, by the seed itself; none where a seed failed."""
-    found = {record.request.seed: judged(record.outcome) for record in entry.records.get(rung, ())}
-    known = {seed: loss for seed, loss in found.items() if loss is not None}
-    return known if len(known) == len(found) else {}
+    return without_failures({record.request.seed: judged(record.outcome) for record in entry.records.get(rung, ())})
 
 
 def pairs(losses: Mapping[str, Mapping[int, float]]) -> list[Pair]:

@@ -8,16 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.notation import written
-from actsearch.grammar.parse import BadExpression
 from actsearch.search.memory.records import FINAL
+from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.evidence import LEVEL, pairs_to_decide
 from actsearch.search.ranking.significance import Comparison, differences_by_seed
 from actsearch.search.ranking.standing import is_behind
 
 if TYPE_CHECKING:
-    from actsearch.search.ranking.entry import Entry
     from actsearch.search.ranking.leaderboard import Leaderboard
 
 TITLES = {
@@ -74,10 +72,7 @@ def name_of(entry: "Entry") -> str:
     """Return what an entry is called: its known name, or its formula as people write it."""
     if entry.names:
         return title_of(entry.names[0])
-    try:
-        expression = BUILT_IN.read(entry.expression).expression
-    except BadExpression:  # with a primitive of the user's own: code is never taken from a store
-        expression = None
+    expression = built_in_expression(entry.expression)
     return entry.expression if expression is None else written(expression).plain
 
 

@@ -85,7 +85,7 @@ class Series:
         name: for the legend.
         points: x and y.
         kind: ``line``, ``dots`` or ``band`` (points of the upper edge, then of the lower one backwards).
-        role: the class of its colour: ``first``, ``second``, ``third``, ``muted``.
+        role: the class of its colour: ``first``, ``second``, ``ring``, ``muted``.
         labels: a text for each dot.
     """
 
@@ -96,7 +96,7 @@ class Series:
     labels: Sequence[str] = field(default_factory=tuple)
 
 
-def chart(title: str, series: Sequence[Series], x: str, y: str, *, log_x: bool = False, log_y: bool = False) -> str:
+def chart(title: str, series: Sequence[Series], x: str, y: str, *, log_y: bool = False) -> str:
     """Return a figure with axes.
 
     Args:
@@ -104,17 +104,18 @@ def chart(title: str, series: Sequence[Series], x: str, y: str, *, log_x: bool =
         series: what is drawn, the last one on top.
         x: what the horizontal axis is.
         y: what the vertical axis is.
-        log_x: whether the horizontal axis is logarithmic.
-        log_y: whether the vertical one is.
+        log_y: whether the vertical axis is logarithmic.
     """
     every = [point for one in series for point in one.points if all(map(math.isfinite, point))]
     if not every:
         return ""
-    across = scale([point[0] for point in every], LEFT, WIDTH - RIGHT, log=log_x)
+    across = scale([point[0] for point in every], LEFT, WIDTH - RIGHT)
     up = scale([point[1] for point in every], HEIGHT - BOTTOM, TOP, log=log_y)
     parts = _axes(across, up, x, y)
     for one in series:
-        kept = [(index, p) for index, p in enumerate(one.points) if all(map(math.isfinite, p)) and _fits(p, across, up)]
+        kept = [
+            (index, p) for index, p in enumerate(one.points) if all(map(math.isfinite, p)) and (not up.log or p[1] > 0)
+        ]
         placed = [(across(p[0]), up(p[1])) for _, p in kept]
         if one.kind == "dots":
             labels = {index: escape(text) for index, text in enumerate(one.labels)}
@@ -132,10 +133,6 @@ def chart(title: str, series: Sequence[Series], x: str, y: str, *, log_x: bool =
         + (f'<ul class="legend">{legend}</ul>' if legend else "")
         + "</figure>"
     )
-
-
-def _fits(point: tuple[float, float], across: Scale, up: Scale) -> bool:
-    return (not across.log or point[0] > 0) and (not up.log or point[1] > 0)
 
 
 def _axes(across: Scale, up: Scale, x: str, y: str) -> list[str]:

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 
 import torch
 
-from actsearch.evaluators.activation import BUILT_IN
-from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.render import compile_expression, values_and_slopes
 from actsearch.search.memory.records import FINAL
-from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.significance import differences_by_seed
 from actsearch.search.ranking.verdict import title_of
@@ -69,10 +67,7 @@ def details(board: Leaderboard, entry: Entry) -> list[str]:
 
 def _inputs(entry: Entry, histogram: Sequence[float]) -> str:
     """Return f over the inputs that it had, from -4 to 4, the mean over layers."""
-    try:
-        expression = BUILT_IN.read(entry.expression).expression
-    except BadExpression:
-        return ""
+    expression = built_in_expression(entry.expression)
     layers = len(histogram) // 16
     if expression is None or not layers:
         return ""

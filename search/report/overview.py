@@ -31,11 +31,10 @@ def _against(board: Leaderboard, name: str, title: str) -> str:
     groups: dict[str, list[tuple[float, float, str]]] = {"found": [], "known": [], "tied with the first": []}
     for entry in (e for e in board.entries if FINAL in e.records and e.losses()):
         value = entry.cost.against_relu if name == "cost" and entry.cost else entry.size if name == "size" else None
-        level = entry.mean() if entry.level is None else entry.level
-        if value is None or level is None:
+        if value is None or entry.listed is None:
             continue
         label = title_of(entry.names[0]) if entry.names else entry.expression
-        dot = (float(value), measure.shown(level), label)
+        dot = (float(value), measure.shown(entry.listed), label)
         groups["found" if entry.found else "known"].append(dot)
         if entry.ranks and entry.ranks[0] == 1:
             groups["tied with the first"].append(dot)

@@ -7,10 +7,8 @@ is escaped. Not here: what is shown (``table``, ``overview``) and who serves it 
 import base64
 import gzip
 import json
-import math
 import os
 import shlex
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from actsearch.search.report.overview import overview
 from actsearch.search.report.table import refused, rows
 from actsearch.search.show.entry_tables import entry_facts
 from actsearch.search.show.frames import frame
+from actsearch.search.show.plain import plain
 from actsearch.search.show.run_tables import remarks
 
 HERE = Path(__file__).parent
@@ -95,18 +94,6 @@ def _numbers(board: Leaderboard) -> str:
     return json.dumps(plain(numbers), allow_nan=False)
 
 
-def plain(value: object) -> object:
-    """Return a value as every parser of JSON reads it: infinities as text."""
-    match value:
-        case float() if not math.isfinite(value):
-            return str(value)
-        case dict():
-            return {key: plain(part) for key, part in value.items()}
-        case list() | tuple():
-            return [plain(part) for part in value]
-    return value
-
-
 def _packed(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode(), 9, mtime=0)).decode()
 
@@ -123,11 +110,3 @@ def render(runs: Sequence[Shown], *, live: bool = False) -> str:
         runs=[run.context for run in runs], style=style, program=program, live=live, columns=list(COLUMNS),
         title=", ".join(run.name for run in runs),
     )  # fmt: skip
-
-
-def write(text: str, path: Path) -> None:
-    """Write a file as a whole, or not at all."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.absolute().parent, delete=False) as file:
-        file.write(text)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)

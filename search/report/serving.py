@@ -29,7 +29,7 @@ from actsearch.search.memory.store import FILE_NAME, StoreError
 from actsearch.search.ranking.finding import find
 from actsearch.search.report import page
 from actsearch.search.show.state_tables import state_facts
-from actsearch.search.states import age, runs_in
+from actsearch.search.states import age, run_directories, runs_in
 
 FRESH = 4.0  # seconds that a page is good for, however fast the run is
 HOSTS = ("localhost", "127.0.0.1", "[::1]", "::1")
@@ -50,7 +50,7 @@ class Pages:
 
     def names(self) -> dict[str, Path]:
         """Return the runs by the name in their address; only these are served."""
-        found = {file.parent for pattern in ("", "*/", "*/*/") for file in self.root.glob(f"{pattern}{FILE_NAME}")}
+        found = run_directories(self.root)
         return {path.relative_to(self.root).as_posix() if path != self.root else "run": path for path in sorted(found)}
 
     def page(self, name: str) -> tuple[str, str, page.Shown]:

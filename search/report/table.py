@@ -6,14 +6,12 @@ from typing import Any
 
 import torch
 
-from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Status
 from actsearch.grammar.module_file import module_source
 from actsearch.grammar.notation import written
-from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.render import compile_expression, values_and_slopes
 from actsearch.search.memory.records import FINAL, SEARCH
-from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.verdict import title_of
 from actsearch.search.report.figures import bar, spark
@@ -58,7 +56,7 @@ def rows(board: Leaderboard) -> list[Row]:
 
 def _row(board: Leaderboard, entry: Entry, number: int, ends: tuple[float, float]) -> Row:
     measure, furthest = board.measure(), entry.furthest
-    mean = entry.mean(furthest) if entry.level is None else entry.level
+    mean = entry.listed
     own, interval = entry.against.get(board.reference), entry.interval()
     low, high = entry.ranks or (None, None)
     names = ", ".join(title_of(name) for name in entry.names)
@@ -76,10 +74,7 @@ def _row(board: Leaderboard, entry: Entry, number: int, ends: tuple[float, float
         else bar(interval[0], mean, interval[1], ends)
     )
     formula, picture, told, mathml = entry.expression, "", {"reason": _reason(entry)}, ""
-    try:
-        expression = BUILT_IN.read(entry.expression).expression
-    except BadExpression:  # a primitive of the user's own: code is never taken from a store
-        expression = None
+    expression = built_in_expression(entry.expression)
     if expression is not None:
         picture = spark(*_curves(compile_expression(expression), POINTS))
         if number < WRITTEN:

@@ -7,11 +7,9 @@ from collections.abc import Sequence
 
 from pandas import DataFrame
 
-from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.notation import Written, written
-from actsearch.grammar.parse import BadExpression
 from actsearch.search.memory.records import SEARCH
-from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.leaderboard import Leaderboard
 
 __all__ = ["DataFrame", "formulas", "frame", "latex_formulas"]
@@ -39,7 +37,7 @@ def _row(board: Leaderboard, entry: Entry) -> dict[str, object]:
     sign, furthest = board.measure().sign, entry.furthest
     low, high = entry.ranks or (None, None)
     interval = entry.interval(furthest) or (None, None)
-    mean = entry.mean(furthest) if entry.level is None else entry.level
+    mean = entry.listed
     moved = (mean or 0.0) - (entry.mean(furthest) or 0.0)  # of whom the race gave fewer seeds than the incumbent
     ends = [None if end is None else sign * (end + moved) for end in interval][::sign]
     own = entry.against.get(board.reference)
@@ -80,10 +78,7 @@ def latex_formulas(expressions: Sequence[str]) -> list[str]:
 
 
 def _written(text: str) -> Written | None:
-    try:
-        expression = BUILT_IN.read(text).expression
-    except BadExpression:  # a primitive of the user's own: code is never taken from a store
-        return None
+    expression = built_in_expression(text)
     return None if expression is None else written(expression)
 
 

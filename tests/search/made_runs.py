@@ -51,16 +51,22 @@ def measured(activations: Sequence[Activation]) -> dict[str, Cost]:
     return {one.text: Cost(1.0, 1.0, 1.0 if one.text == "relu(x)" else len(one.text) / 8) for one in activations}
 
 
-def make_run(directory: Path, patch: pytest.MonkeyPatch, children: int = 30) -> Noisy:
-    """Make a finished run."""
-    made = Noisy(dict(GAINS))
+def offer(made: Noisy, patch: pytest.MonkeyPatch) -> None:
+    """Let it train whatever is trained."""
 
     def opened(
         task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN, say: Say = unsaid
     ) -> Pool:
         return made
 
-    patch.setattr("actsearch.search.jobs.open_pool", opened)
+    for module in ("jobs", "refining"):
+        patch.setattr(f"actsearch.search.{module}.open_pool", opened)
+
+
+def make_run(directory: Path, patch: pytest.MonkeyPatch, children: int = 30) -> Noisy:
+    """Make a finished run."""
+    made = Noisy(dict(GAINS))
+    offer(made, patch)
     patch.setattr("actsearch.search.jobs.measure", measured)
     launch(from_tree({**TREE, "budget": {"children": children, "batch": 10}}), directory)
     return made

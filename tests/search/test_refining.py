@@ -1,20 +1,14 @@
 """A finished run goes on: with more seeds, or with more children; and its answer is told in words."""
 
 import json
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from actsearch.evaluators.activation import BUILT_IN, Vocabulary
-from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.pools.pool import Pool, PoolSettings
-from actsearch.evaluators.settings import TaskSettings
-from actsearch.search import refining
+from actsearch.evaluators.outcome import Status
+from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.search.command_line import main
 from actsearch.search.jobs import NotReady, launch
-from actsearch.search.memory.decided import Say, unsaid
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.finding import NotFound
@@ -23,6 +17,7 @@ from actsearch.search.ranking.verdict import sentences, verdict_of
 from actsearch.search.refining import refine
 from actsearch.search.settings.reading import from_tree
 from actsearch.search.settings.sentences import BadSettings
+from tests.search.made_runs import Noisy, offer
 
 TREE = {
     "seed": 3,
@@ -37,32 +32,10 @@ TREE = {
 GAINS = {"mul(x,sigmoid(scale(x)))": 1.2}  # in standard deviations of the noise
 
 
-class Noisy(Pool):
-    """Scores a constant and noise of its own, less what the function gains; counts what it trained."""
-
-    def __init__(self, gains: dict[str, float]) -> None:
-        self.gains, self.trained = gains, 0
-
-    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
-        for index, request in enumerate(requests):
-            self.trained += 1
-            own = np.random.default_rng([request.seed % 2**32, len(request.expression), ord(request.expression[0])])
-            loss = 1.0 + 0.1 * (float(own.standard_normal()) - self.gains.get(request.expression, 0.0))
-            metrics = {"validation_loss": loss} | ({"test_loss": loss} if request.test else {})
-            yield index, Outcome(Status.SCORED, loss, "", 2.0, metrics)
-
-
 @pytest.fixture
 def pool(monkeypatch: pytest.MonkeyPatch) -> Noisy:
     made = Noisy(dict(GAINS))
-
-    def opened(
-        task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN, say: Say = unsaid
-    ) -> Pool:
-        return made
-
-    monkeypatch.setattr("actsearch.search.jobs.open_pool", opened)
-    monkeypatch.setattr(refining, "open_pool", opened)
+    offer(made, monkeypatch)
     return made
 
 

@@ -19,7 +19,8 @@ from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.search.command_line import main
 from actsearch.search.memory.records import SEARCH, Behaviour, Key, Record
 from actsearch.search.memory.store import Store
-from actsearch.search.report.page import plain, render, run_of
+from actsearch.search.report.page import render, run_of
+from actsearch.search.show.plain import plain
 from tests.search.made_runs import make_run
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m"
