@@ -22,9 +22,23 @@ def source_lines(expression: Expression, *, held: bool = True) -> list[str]:
         expression: the function.
         held: whether values inside that could overflow are held; what is trained and exported is.
     """
+    found = steps(expression, held=held)
+    result = found[-1][0] if found else "x"
+    if not expression.contains_input:
+        result = f"{result} + 0 * x"  # a constant must still have the shape of its input
+    return [*(f"{name} = {code}" for name, _, code in found), f"return {result}"]
+
+
+def steps(expression: Expression, *, held: bool = True) -> list[tuple[str, Expression, str]]:
+    """Return every distinct sub-expression but x, arguments first: the name of its value, itself, and its code.
+
+    Args:
+        expression: the function.
+        held: as of ``source_lines``.
+    """
     names: dict[Expression, str] = {}
     sizes: dict[Expression, float] = {}  # the largest that each sub-expression can take
-    lines: list[str] = []
+    found: list[tuple[str, Expression, str]] = []
     for node in expression.walk():
         if node in names:
             continue
@@ -35,13 +49,10 @@ def source_lines(expression: Expression, *, held: bool = True) -> list[str]:
         if held and node is not expression:
             sizes[node] = reach(node.primitive, tuple(sizes[argument] for argument in node.arguments))
             code = held_code(node.primitive) if sizes[node] > MOST else ""
-        names[node] = f"t{len(lines) + 1}"
-        written = node.primitive.written_with(tuple(names[argument] for argument in node.arguments), code)
-        lines.append(f"{names[node]} = {written}")
-    result = names[expression]
-    if not expression.contains_input:
-        result = f"{result} + 0 * x"  # a constant must still have the shape of its input
-    return [*lines, f"return {result}"]
+        names[node] = f"t{len(found) + 1}"
+        arguments = tuple(names[argument] for argument in node.arguments)
+        found.append((names[node], node, node.primitive.written_with(arguments, code)))
+    return found
 
 
 def function_source(expression: Expression, parameters: tuple[str, ...] = ("x", "beta"), *, held: bool = True) -> str:
