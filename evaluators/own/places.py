@@ -113,7 +113,7 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
     model, *_ = built(settings)
     replace = settings.own.replace or USUAL
     every = list(model.named_modules(remove_duplicate=False))  # one layer may stand in several places
-    places = {name: layer for name, layer in every if _is_wanted(name, layer, replace)}
+    places = {name: layer for name, layer in every if is_wanted(name, layer, replace)}
     for name, layer in every:
         if isinstance(layer, torch.jit.ScriptModule) and _is_kind(layer.original_name, replace):
             raise BadOwnTask(
@@ -181,7 +181,8 @@ def _apart(_: nn.Module, __: object, output: Tensor) -> Tensor | None:
     return output.clone() if output.requires_grad else None
 
 
-def _is_wanted(name: str, layer: nn.Module, wanted: tuple[str, ...]) -> bool:
+def is_wanted(name: str, layer: nn.Module, wanted: tuple[str, ...]) -> bool:
+    """Whether a layer is named by its place, its class or the whole name of that; torch's by either name of theirs."""
     kind = type(layer)
     return bool(name) and any(
         text in {name, kind.__name__, f"{kind.__module__}.{kind.__name__}"}
