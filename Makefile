@@ -12,9 +12,11 @@ SEED ?= 0
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
+# timm is for its tests, and without torchvision, which is not made for every build of torch
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,formats]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps timm
 	rm -rf $(VENV)/typed && mkdir -p $(VENV)/typed/actsearch
 	ln -s $(addprefix ../../../,$(wildcard search/api/*.py) search/api/py.typed grammar evaluators search) $(VENV)/typed/actsearch
 	touch $@

@@ -35,9 +35,14 @@ def test_an_activation_is_read_made_described_and_exported(tmp_path: Path) -> No
     x = torch.linspace(-3, 3, 24).reshape(2, 3, 4)
     torch.testing.assert_close(actsearch.read("silu").make(channels=3)(x), torch.nn.functional.silu(x))
     assert actsearch.describe("relu")["expression"] == "relu(x)"
-    assert actsearch.export("swish", tmp_path / "swish.py") == 0.0
-    assert actsearch.export(actsearch.read("gelu"), tmp_path / "gelu.py") < 1e-5
-    for wrong in (lambda: actsearch.read("sigmod(x)"), lambda: actsearch.describe("maxout")):
+    made = actsearch.export(actsearch.read("swish"), tmp_path / "swish", to="torch,json")
+    assert made == {"torch": tmp_path / "swish.py", "json": tmp_path / "swish.json"}
+    assert actsearch.read_function(made["json"]) == actsearch.read("swish")
+    for wrong in (
+        lambda: actsearch.read("sigmod(x)"), lambda: actsearch.describe("maxout"),
+        lambda: actsearch.export("gelu", made["torch"]), lambda: actsearch.export("gelu", to="onxx"),
+        lambda: actsearch.read_function(made["torch"]), lambda: actsearch.read_function("nowhere.json"),
+    ):  # fmt: skip
         with pytest.raises(actsearch.UserFault):
             wrong()
 

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from actsearch.evaluators.activation import Activation, Vocabulary
+    from actsearch.evaluators.own.swap import Replacement, replace_activations
     from actsearch.evaluators.settings import TaskSettings
     from actsearch.grammar.expression import Expression
     from actsearch.grammar.fault import Failed, UserFault
     from actsearch.grammar.primitive import Primitive
-    from actsearch.jobs import describe, evaluate, export, launch, load, read
+    from actsearch.jobs import describe, evaluate, export, launch, load, read, read_function
     from actsearch.run import Figure, Run, open_run
     from actsearch.search.ranking.entry import Entry
     from actsearch.search.ranking.leaderboard import Leaderboard
@@ -32,6 +33,7 @@ _HOMES = {
     "Figure": "run",
     "Leaderboard": "search.ranking.leaderboard",
     "Primitive": "grammar.primitive",
+    "Replacement": "evaluators.own.swap",
     "Run": "run",
     "SearchSettings": "search.settings.classes",
     "Study": "study",
@@ -46,6 +48,8 @@ _HOMES = {
     "load": "jobs",
     "open_run": "run",
     "read": "jobs",
+    "read_function": "jobs",
+    "replace_activations": "evaluators.own.swap",
 }
 
 __all__ = [
@@ -56,6 +60,7 @@ __all__ = [
     "Figure",
     "Leaderboard",
     "Primitive",
+    "Replacement",
     "Run",
     "SearchSettings",
     "Study",
@@ -71,6 +76,8 @@ __all__ = [
     "load",
     "open_run",
     "read",
+    "read_function",
+    "replace_activations",
 ]
 
 

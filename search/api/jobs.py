@@ -10,10 +10,13 @@ from typing import Any
 from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar import description
+from actsearch.grammar.fault import UserFault
+from actsearch.grammar.formats.data_files import read_json
 from actsearch.run import Run, open_run
 from actsearch.search import evaluating, jobs
-from actsearch.search import export as exporting
 from actsearch.search.evaluating import Evaluation
+from actsearch.search.exporting.known_of import discovery
+from actsearch.search.exporting.shipping import files_of, ship
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
 from actsearch.search.settings.space import vocabulary_of
@@ -100,19 +103,44 @@ def evaluate(
     )
 
 
-def export(activation: str | Activation, target: str | Path) -> float:
-    """Write an activation as a Python file with a module that needs torch alone, checked in a fresh interpreter.
+def export(
+    activation: str | Activation, target: str | Path | None = None, *, to: str | Sequence[str] = "torch",
+    name: str = "Activation", force: bool = False,
+) -> dict[str, Path]:  # fmt: skip
+    """Write an activation as files that need nothing of this project, each checked where it will be used.
 
     Args:
         activation: or its text.
-        target: the file; one that is there is replaced.
+        target: of one format the file; of several what their names begin with. By default the name's, here.
+        to: formats, one or several: ``torch``, ``lean``, ``triton``, ``torchscript``, ``export``, ``onnx``,
+            ``safetensors``, ``jax``, ``flax``, ``keras``, ``numpy``, ``c``, ``latex``, ``sympy``, ``json``.
+        name: of the class; the function has it in small letters.
+        force: replace files that are there.
 
     Returns:
-        The largest relative difference between the file's and the trained function, in value and gradient.
+        Format -> its file.
 
     Raises:
-        UserFault: it is no expression, or the file cannot be written.
-        Failed: the file differs from what was trained; nothing was written.
+        UserFault: it is no expression, there is no such format, a format cannot hold it, a file is there already or
+            cannot be written.
+        Failed: a file differs from what was trained; nothing was written.
     """
     found = read(activation) if isinstance(activation, str) else activation
-    return exporting.export(found.as_expression(), Path(target))
+    made = discovery(found.as_expression(), name=name)
+    formats = to.split(",") if isinstance(to, str) else list(to)
+    targets = files_of(formats, None if target is None else Path(target), made.function)
+    ship(made, targets, force=force)
+    return targets
+
+
+def read_function(path: str | Path) -> Activation:
+    """Return the activation of a JSON file that ``export --to json`` wrote. It is parsed; nothing of it is executed.
+
+    Raises:
+        UserFault: the file cannot be read, or is none of these.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise UserFault(f"'{path}' cannot be read: {fault}") from fault
+    return read(str(read_json(text).expression))

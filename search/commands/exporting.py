@@ -1,4 +1,4 @@
-"""The commands that write something of a run: a module."""
+"""The commands that write something of a run: a function as files, a report, live pages."""
 
 import keyword
 import re
@@ -8,53 +8,126 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actsearch.search.commands.of_run import (
-    board_of,
-    read_of_run,
-)
-from actsearch.search.commands.shared import (
-    PATH,
-    Command,
-    called,
-    config_option,
-    vocabulary_with,
-)  # fmt: skip
+from actsearch.search.commands.of_run import board_of, read_of_run, state_of_run
+from actsearch.search.commands.shared import PATH, Command, called, config_option, vocabulary_with
 
 if TYPE_CHECKING:
-    pass
+    from actsearch.grammar.formats.discovery import Discovery
+    from actsearch.search.exporting.proof import Proof
+    from actsearch.search.ranking.entry import Entry
 
 
 @click.command(cls=Command, name="export")
 @click.argument("run", metavar="RUN", type=PATH, required=False)
 @click.argument("which", metavar="WHICH", required=False)
-@click.option("-o", "--output", required=True, type=PATH, help="The Python file to write.")
-@click.option("--expression", "text", help='Instead of RUN and WHICH: a name or a formula, "x*sigmoid(beta*x)".')
+@click.option("--expression", "text", help='Instead of RUN and WHICH: a name, a formula "x*sigmoid(beta*x)", a .json.')
+@click.option("--to", "formats", default="torch", show_default=True, help="Formats, divided by commas; 'list' lists.")
+@click.option("-o", "--output", type=PATH, help="The file; of several formats, what their names begin with.")
+@click.option("--name", default="Activation", show_default=True, help="Of the class; of the function in small letters.")
+@click.option("--learned", is_flag=True, help="Betas start at the mean of what was learned, not as in the search.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
 @config_option
-def export_command(run: Path | None, which: str | None, output: Path, text: str | None, config: Path | None) -> None:
-    """Write candidate WHICH (position, found, id, name or expression) as a module of torch alone, and check it."""
-    from actsearch.search.export import export, weak_spot
-    from actsearch.search.ranking.finding import find
+def export_command(
+    run: Path | None, which: str | None, text: str | None, formats: str, output: Path | None, name: str, learned: bool,
+    force: bool, config: Path | None,
+) -> None:  # fmt: skip
+    """Write candidate WHICH (position, found, id, name or expression) as a module of torch, or --to others, checked."""
+    from actsearch.search.exporting.formats import FORMATS
+    from actsearch.search.exporting.reference import weak_spot
+    from actsearch.search.exporting.shipping import files_of, ship
 
+    if formats == "list":
+        for asked, found in FORMATS.items():
+            print(f"{asked:12s} NAME{found.suffix:13s} {found.says}")
+        return
     if (text is None) != (run is not None and which is not None) or (text is not None and run is not None):
         raise click.UsageError("name RUN and WHICH, or an --expression without any run")
-    vocabulary, entry = vocabulary_with(config), None
-    if run is not None and which is not None:
-        entry = find(board_of(run).entries, which, vocabulary)
-    replaced = " (replaced)" if output.is_file() else ""
-    read = vocabulary.read(text or "x") if entry is None else read_of_run(entry, vocabulary)
-    expression = read.as_expression()
-    difference = export(expression, output)
-    equal = f"value and gradient equal what {'is' if entry is None else 'was'} trained"
-    print(f"{output}{replaced}: class Activation, {expression}; {equal}, largest difference {difference:.1g}")
-    if weak := weak_spot(expression):
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name) or keyword.iskeyword(name):
+        raise click.UsageError(f"--name must be one of a class, such as Activation, found '{name}'")
+    if learned and run is None:
+        raise click.UsageError("--learned needs a RUN: an expression alone has learned nothing")
+    discovery, entry = _discovery(run, which, text, name, learned=learned, config=config)
+    targets = files_of([part.strip() for part in formats.split(",")], output, discovery.function)
+    proofs = ship(discovery, targets, force=force)
+    print(f"{discovery.written.plain}, {discovery.expression}")
+    for asked, target in targets.items():
+        print(f"{target}: {_told(asked, proofs[asked], discovery)}")
+    if weak := weak_spot(discovery.expression):
         print(f"take care: {weak}")
-    if entry is not None and entry.baseline:
+    if run is not None and entry is not None:
+        _tell_of_run(run, entry, output or Path("activation.py"))
+    if "torch" in targets:
+        _tell_use(targets["torch"], name)
+
+
+def _discovery(
+    run: Path | None, which: str | None, text: str | None, name: str, *, learned: bool, config: Path | None
+) -> "tuple[Discovery, Entry | None]":
+    """Return what is exported, and its entry where it is of a run."""
+    import dataclasses
+
+    from actsearch.grammar.fault import UserFault
+    from actsearch.grammar.formats.data_files import read_json
+    from actsearch.search.exporting.known_of import discovery, discovery_of_run
+    from actsearch.search.ranking.finding import find
+
+    vocabulary = vocabulary_with(config)
+    if run is not None and which is not None:
+        board = board_of(run)
+        entry = find(board.entries, which, vocabulary)
+        expression = read_of_run(entry, vocabulary).as_expression()
+        found = discovery_of_run(entry, expression, run, board, name=name, start_learned=learned)
+        if learned and not found.layers:
+            why = "has no beta" if not found.has_beta else "kept no learned betas: its furthest rung trained none"
+            raise UserFault(f"'{expression}' {why}; leave out --learned")
+        return found, entry
+    if text is not None and text.endswith(".json"):
+        found = read_json(_read(Path(text)), vocabulary.own)
+        return dataclasses.replace(found, name=name if name != "Activation" else found.name), None
+    return discovery(vocabulary.read(text or "x").as_expression(), name=name), None
+
+
+def _read(path: Path) -> str:
+    from actsearch.grammar.fault import UserFault
+
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise UserFault(f"'{path}' cannot be read: {fault}") from fault
+
+
+def _told(asked: str, proof: "Proof", discovery: "Discovery") -> str:
+    """Return what was seen of a file, in a sentence."""
+    from actsearch.search.exporting.formats import FORMATS
+
+    says = FORMATS[asked].says
+    if proof.missing:
+        return f"{says}; NOT CHECKED: {proof.missing}"
+    if not proof.gaps:
+        return f"{says}{'; ' * bool(proof.checked)}{', '.join(proof.checked)}"
+    worst = max(proof.gaps.values())
+    kinds, rest = [*proof.gaps], [part for part in proof.checked if part not in proof.gaps]
+    near = "equal to the last bit" if worst == 0 else f"within rounding (at most {worst:.0%} of what is allowed)"
+    more = f"; also {', '.join(rest)}" if rest else ""
+    care = "".join(f"\n  take care: {complaint}" for complaint in proof.complaints)
+    what = "value and gradient" if asked not in {"torchscript", "export", "onnx", "safetensors"} else "value"
+    return f"{says}; {what} {near} in {', '.join(kinds)}{more}{care}"
+
+
+def _tell_of_run(run: Path, entry: "Entry", output: Path) -> None:
+    if entry.baseline:
         words = shlex.join(["export", str(run), "found", "-o", str(output)])
         print(f"it is a baseline; the best that the search found: {called()} {words}")
-    if output.suffix == ".py" and output.stem.isidentifier() and not keyword.iskeyword(output.stem):
-        print(f"use it: from {output.stem} import Activation")
+    if state := state_of_run(run):
+        seeds = len(entry.records[entry.furthest])
+        print(f"take care: it is the best so far, by {seeds} seed{'s' * (seeds != 1)}, which is mostly luck{state}")
+
+
+def _tell_use(target: Path, name: str) -> None:
+    if target.suffix == ".py" and target.stem.isidentifier() and not keyword.iskeyword(target.stem):
+        print(f"use it: from {target.stem} import {name}")
     else:
-        print(f"to import it, name it as a module: {_module_name(output.stem)}.py")
+        print(f"to import it, name it as a module: {_module_name(target.stem)}.py")
 
 
 def _module_name(stem: str) -> str:
@@ -68,7 +141,7 @@ def _module_name(stem: str) -> str:
 @click.option("-o", "--output", type=PATH, default="report.html", show_default=True, help="The page to write.")
 def report(runs: tuple[Path, ...], output: Path) -> None:
     """Write RUN as one page that needs nothing else: the answer, the ranking, figures, all numbers. Several compare."""
-    from actsearch.search.export import put
+    from actsearch.search.exporting.placing import put
     from actsearch.search.report import page
 
     if output.is_dir():

@@ -24,7 +24,8 @@ from starlette.routing import Route
 
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.fault import UserFault
-from actsearch.grammar.module_file import module_source
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.search.memory.store import FILE_NAME, StoreError
 from actsearch.search.ranking.finding import find
 from actsearch.search.report import page
@@ -126,7 +127,7 @@ def app(pages: Pages, hosts: Sequence[str] = HOSTS) -> Starlette:
         try:
             _, _, run = await run_in_threadpool(pages.page, request.path_params["name"])
             entry = find(run.board.entries, request.path_params["which"])
-            text = module_source(BUILT_IN.read(entry.expression).as_expression())
+            text = torch_source(Discovery(BUILT_IN.read(entry.expression).as_expression()))
         except KeyError:
             return PlainTextResponse("no such run", 404, safe)
         except UserFault as fault:

@@ -7,7 +7,8 @@ from typing import Any
 import torch
 
 from actsearch.evaluators.outcome import Status
-from actsearch.grammar.module_file import module_source
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.notation import written
 from actsearch.grammar.render import compile_expression, values_and_slopes
 from actsearch.search.memory.records import FINAL, SEARCH
@@ -82,7 +83,7 @@ def _row(board: Leaderboard, entry: Entry, number: int, ends: tuple[float, float
             formula = shown.plain
             told |= {"latex": shown.latex, "note": shown.note}
             if FINAL in entry.records:
-                told |= {"module": module_source(expression)}
+                told |= {"module": torch_source(Discovery(expression))}
                 mathml = f'<p class="formula"><math display="block">{shown.mathml}</math></p>'
     figures = tuple(details(board, entry)) if FINAL in entry.records else ()
     return Row(entry, formula, picture, cells, told, drawn, (*([mathml] if mathml else []), *figures))

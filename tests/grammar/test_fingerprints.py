@@ -8,7 +8,8 @@ import torch
 
 from actsearch.grammar.behaviour.fingerprint import DIGITS, behaviour, beta_role, digest, fingerprint, twin_key
 from actsearch.grammar.behaviour.screening import Reason, refusal
-from actsearch.grammar.module_file import module_source
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.render import compile_expression
 from actsearch.grammar.rows.known import KNOWN, names_by_fingerprint, read
 
@@ -137,8 +138,11 @@ def test_the_role_of_beta_is_known_for_what_it_is() -> None:
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_exported_text_needs_torch_alone_and_computes_the_same(name: str) -> None:
     scope: dict[str, type[torch.nn.Module]] = {}
-    source = module_source(read(name))
-    assert [line for line in source.splitlines() if line.startswith(("import", "from"))] == ["import torch"]
+    source = torch_source(Discovery(read(name)))
+    assert [line for line in source.splitlines() if line.startswith(("import", "from"))] == [
+        "from typing import Optional",
+        "import torch",
+    ]
     exec(source, scope)
     x = torch.linspace(-3, 3, 24).view(2, 3, 4)
     expected = compile_expression(read(name))(x, torch.ones(()))

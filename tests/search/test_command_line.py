@@ -2,23 +2,18 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from actsearch.evaluators.activation import BASELINES
 from actsearch.evaluators.registry import TASKS
-from actsearch.grammar.module_file import module_source
-from actsearch.grammar.rows.known import KNOWN, read
-from actsearch.search import export as export_module
+from actsearch.grammar.rows.known import KNOWN
 from actsearch.search.command_line import main
 from actsearch.search.commands.shared import called
-from actsearch.search.export import BadTarget, ExportFailed, export
 from actsearch.search.memory.store import Store
 from actsearch.search.run import Search
 from tests.test_tiny import TINY
@@ -163,33 +158,6 @@ def test_a_run_without_outcomes_says_to_look_again(tmp_path: Path, capsys: pytes
     assert "nothing was trained yet" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["relu", "swish", "sinc_plus_x", "x_asinh_square"])
-def test_an_exported_file_equals_what_was_trained(name: str, tmp_path: Path) -> None:
-    assert export(read(name), tmp_path / "deep" / "f.py") == 0.0
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["f.py"]
-
-
-def test_what_is_no_file_is_not_replaced_by_one(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    for target in (tmp_path, tmp_path / "pipe"):
-        with pytest.raises(BadTarget, match="is no ordinary file"):
-            export(read("silu"), target)
-    assert (tmp_path / "pipe").is_fifo()
-    with pytest.raises(BadTarget, match="cannot be written: No such file or directory"):
-        export(read("silu"), Path("/proc/a/b.py"))
-
-
-def test_a_file_that_differs_is_not_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    true_source = module_source(read("silu"))
-    monkeypatch.setattr(export_module, "module_source", lambda *_, **__: true_source.replace("silu(x)", "mish(x)"))
-    with pytest.raises(ExportFailed, match="differs from 'mul"):
-        export(read("silu"), tmp_path / "f.py")
-    monkeypatch.setattr(export_module, "module_source", lambda *_, **__: "import grammar_of_nobody")
-    with pytest.raises(ExportFailed, match="cannot be used alone: ModuleNotFoundError"):
-        export(read("silu"), tmp_path / "f.py")
-    assert list(tmp_path.iterdir()) == []
-
-
 @pytest.mark.parametrize("script", ["launch_search", "show_candidates", "export_activation"])
 def test_the_scripts_are_doors_to_the_same_commands(script: str) -> None:
     answer = subprocess.run(
@@ -200,22 +168,6 @@ def test_the_scripts_are_doors_to_the_same_commands(script: str) -> None:
 
 def test_no_known_name_is_also_a_rank_or_an_id() -> None:
     assert not any(name.isdecimal() for name in KNOWN)
-
-
-def test_an_exported_beta_is_trained_per_channel(tmp_path: Path) -> None:
-    export(read("swish"), tmp_path / "swish.py")
-    scope: dict[str, type[torch.nn.Module]] = {}
-    exec((tmp_path / "swish.py").read_text(), scope)
-    module = scope["Activation"](channels=4)
-    module(torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))).sum().backward()
-    for wrong in (torch.zeros(4), torch.zeros(2, 3)):
-        with pytest.raises(ValueError, match="expected 4 channels in dimension 1, found the shape"):
-            module(wrong)
-    assert scope["Activation"](channels=4, beta=1).beta.dtype == torch.float32
-    (beta,) = module.parameters()
-    assert beta.grad is not None
-    assert beta.grad.shape == (4,)
-    assert bool((beta.grad != 0).all())
 
 
 def test_every_task_is_listed_with_what_it_is_good_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,9 +13,8 @@ import pytest
 import actsearch
 from actsearch.grammar.fault import Failed, UserFault
 from actsearch.grammar.rows.sets import VOCABULARY
-from actsearch.search import export as export_module
 from actsearch.search.command_line import main
-from actsearch.search.export import ExportFailed, export
+from actsearch.search.exporting.proof import ExportFailed
 from actsearch.search.memory import provenance
 from actsearch.search.memory.store import Store
 from actsearch.search.settings.reading import load_settings, settings_of, to_json
@@ -145,15 +144,6 @@ def test_a_value_that_python_cannot_hold_is_the_users_fault(value: str, tmp_path
         load_settings(tmp_path / "c.yaml")
     with pytest.raises(BadSettings):
         settings_of(None, [f"seed={value}"])
-
-
-def test_an_export_that_needs_this_project_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from actsearch.grammar.rows.known import read  # noqa: PLC0415
-
-    monkeypatch.setattr(export_module, "module_source", lambda *_, **__: "import actsearch.grammar.parse")
-    with pytest.raises(ExportFailed, match="cannot be used alone: ModuleNotFoundError: No module named 'actsearch'"):
-        export(read("silu"), tmp_path / "f.py")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_installed_copy_does_not_take_the_repository_around_it_for_its_own(tmp_path: Path) -> None:

@@ -2,20 +2,30 @@
 
 import copy
 import importlib.util
-import subprocess
-import sys
+import os
 import warnings
 from pathlib import Path
 
 import pytest
 import torch
 
-from actsearch.grammar.module_file import function_lines, module_source
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.torch_body import function_lines
+from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.known import read
-from actsearch.search import export as export_module
 from actsearch.search.command_line import main
-from actsearch.search.export import BadTarget, ExportFailed, export, weak_spot
+from actsearch.search.exporting import shipping
+from actsearch.search.exporting.placing import BadTarget
+from actsearch.search.exporting.proof import ExportFailed, Proof
+from actsearch.search.exporting.reference import weak_spot
+from actsearch.search.exporting.shipping import ship
+
+
+def shipped(text: str | Expression, path: Path, *, whole: bool = False, force: bool = False) -> Proof:
+    expression = read(text) if isinstance(text, str) else text
+    return ship(Discovery(expression), {"torch": path}, whole=whole, force=force)["torch"]
 
 
 @pytest.mark.parametrize("name", ["activation.py", "./here.py", "out/deep/activation.py", "../beside.py"])
@@ -25,19 +35,27 @@ def test_a_relative_name_is_written_where_the_command_was_started(
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)
-    assert export(read("swish"), Path(name)) == 0.0
+    assert max(shipped("swish", Path(name)).gaps.values()) <= 1
     assert "class Activation" in (here / name).read_text()
     assert not list(tmp_path.rglob(".*"))
 
 
-@pytest.mark.parametrize("source", ["import grammar_of_nobody", "raise SystemExit"])
+@pytest.mark.parametrize("source", ["import grammar_of_nobody", "raise SystemExit", "import actsearch.grammar.parse"])
 def test_an_export_that_fails_leaves_nothing_not_even_a_directory(
     source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(export_module, "module_source", lambda *_, **__: source)
-    with pytest.raises(ExportFailed):
-        export(read("silu"), Path("out/deep/a.py"))
+    monkeypatch.setattr(shipping, "torch_source", lambda *_, **__: source)
+    with pytest.raises(ExportFailed, match="cannot be used alone"):
+        shipped("silu", Path("out/deep/a.py"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_differs_is_not_delivered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    true_source = torch_source(Discovery(read("silu")))
+    monkeypatch.setattr(shipping, "torch_source", lambda *_, **__: true_source.replace("silu(x)", "mish(x)"))
+    with pytest.raises(ExportFailed, match="differs from 'mul"):
+        shipped("silu", tmp_path / "f.py")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -47,20 +65,34 @@ def test_a_file_that_cannot_be_put_in_its_place_leaves_nothing(tmp_path: Path, m
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(BadTarget, match="cannot be written: No space left on device"):
-        export(read("silu"), tmp_path / "out" / "deep" / "a.py")
+        shipped("silu", tmp_path / "out" / "deep" / "a.py")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_no_file_is_not_replaced_by_one_nor_a_file_without_force(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for target in (tmp_path, tmp_path / "pipe"):
+        with pytest.raises(BadTarget, match="is no ordinary file"):
+            shipped("silu", target, force=True)
+    assert (tmp_path / "pipe").is_fifo()
+    with pytest.raises(BadTarget, match="cannot be written: No such file or directory"):
+        shipped("silu", Path("/proc/a/b.py"))
+    (tmp_path / "mine.py").write_text("mine")
+    with pytest.raises(BadTarget, match="is there already; name another file, or say --force to replace it"):
+        shipped("silu", tmp_path / "mine.py")
+    assert (tmp_path / "mine.py").read_text() == "mine"
 
 
 @pytest.mark.parametrize("text", ["gate(sinh(x),scale(x))", "gate(exp(x),x)", "div(exp(x),cosh(x))"])
 def test_a_file_is_compared_far_out_where_the_row_inside_overflows(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    true_source = module_source(read(text))
+    true_source = torch_source(Discovery(read(text)))
     assert "hardtanh" in true_source
-    assert export(read(text), tmp_path / "f.py") == 0.0
-    monkeypatch.setattr(export_module, "module_source", lambda *_, **__: true_source.replace("69.0", "700.0"))
+    assert shipped(text, tmp_path / "f.py").gaps["float64"] <= 1
+    monkeypatch.setattr(shipping, "torch_source", lambda *_, **__: true_source.replace("69.0", "700.0"))
     with pytest.raises(ExportFailed, match="differs from"):
-        export(read(text), tmp_path / "f.py")
+        shipped(text, tmp_path / "g.py")
 
 
 def test_where_the_file_is_not_what_is_written_is_said() -> None:
@@ -76,15 +108,15 @@ def test_a_link_is_followed_and_a_files_mode_stays(tmp_path: Path) -> None:
     (tmp_path / "real.py").write_text("old")
     (tmp_path / "real.py").chmod(0o640)
     (tmp_path / "link.py").symlink_to("real.py")
-    export(read("silu"), tmp_path / "link.py")
+    shipped("silu", tmp_path / "link.py", force=True)
     assert (tmp_path / "link.py").is_symlink()
     assert "class Activation" in (tmp_path / "real.py").read_text()
     assert (tmp_path / "real.py").stat().st_mode & 0o777 == 0o640
-    export(read("silu"), tmp_path / ("n" * 250 + ".py"))
+    shipped("silu", tmp_path / ("n" * 250 + ".py"))
 
 
 def _module(text: str, path: Path) -> torch.nn.Module:
-    export(read(text), path)
+    path.write_text(torch_source(Discovery(read(text))))
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
@@ -111,6 +143,11 @@ def test_a_file_can_be_scripted_copied_and_stands_where_another_stood(text: str,
     for other in (scripted, again, copy.deepcopy(module), _copied(module)):
         assert torch.equal(other(x), wanted)
     assert wanted.shape == x.shape
+    assert _one(module)(torch.tensor(0.5)).shape == ()
+
+
+def _one(module: torch.nn.Module) -> torch.nn.Module:
+    return type(module)()
 
 
 def _copied(module: torch.nn.Module) -> torch.nn.Module:
@@ -120,27 +157,71 @@ def _copied(module: torch.nn.Module) -> torch.nn.Module:
     return other
 
 
-@pytest.mark.parametrize("text", TEXTS)
-def test_a_number_comes_out_as_a_number(text: str, tmp_path: Path) -> None:
-    export(read(text), tmp_path / "written.py")
-    program = "import written, torch; print(tuple(written.Activation()(torch.tensor(0.5)).shape))"
-    answer = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "()"
+def test_betas_are_trained_per_channel_and_their_dimension_is_never_a_guess(tmp_path: Path) -> None:
+    module = _module("swish", tmp_path / "swish.py")
+    module(torch.randn(2, 4, 5, generator=torch.Generator().manual_seed(0))).sum().backward()
+    (beta,) = module.parameters()
+    assert beta.grad is not None
+    assert beta.grad.shape == (4,)
+    assert bool((beta.grad != 0).all())
+    for wrong in (torch.zeros(4), torch.zeros(2, 3)):
+        with pytest.raises(ValueError, match="expected 4 channels in dimension 1, found the shape"):
+            module(wrong)
+    with pytest.raises(ValueError, match="channels may be in dimension 1 or -1 of"):
+        module(torch.zeros(2, 4, 4))  # (B, T, C) where T is C
+    make = type(module)
+    last = make(channels=4, dimension=-1)
+    assert last(torch.zeros(2, 4, 4)).shape == (2, 4, 4)
+    with pytest.raises(ValueError, match="expected 4 channels in dimension -1, found the shape"):
+        last(torch.zeros(2, 4, 5))
+    frozen = make(channels=4, beta=1, frozen=True, inplace=True, dtype=torch.float64)
+    assert frozen.beta.dtype == torch.float64
+    assert not frozen.beta.requires_grad
+    assert repr(make(channels=4)) == "Activation(x·σ(βx), channels=4, dimension=1)"
+
+
+def test_the_lean_variant_keeps_its_input_alone(tmp_path: Path) -> None:
+    saved: dict[bool, list[torch.Tensor]] = {}
+    for lean in (False, True):
+        scope: dict[str, type[torch.nn.Module]] = {}
+        exec(torch_source(Discovery(read("mul(sin(x),cosh(sigmoid(scale(x))))")), lean=lean), scope)
+        kept = saved[lean] = []
+        module, x = scope["Activation"](), torch.randn(1000, generator=torch.Generator().manual_seed(0))
+        x.requires_grad_()
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: kept.append(t) or t, lambda t: t):  # type: ignore[misc]
+            module(x)
+    sizes = {
+        lean: sum(tensor.numel() for tensor in {t.data_ptr(): t for t in kept}.values()) for lean, kept in saved.items()
+    }
+    assert sizes[True] == 1000 + 1  # x and beta
+    assert sizes[False] >= 4000
 
 
 def test_a_file_reads_as_if_a_person_had_written_it() -> None:
     assert function_lines(read("swish")) == ["return x * torch.sigmoid(beta * x)"]
     assert function_lines(read("silu")) == ["return torch.nn.functional.silu(x)"]
-    assert function_lines(read("add(sin(x),sin(x))")) == ["t1 = torch.sin(x)", "return t1 + t1"]
-    source = module_source(read("sinc(x)"))
+    assert function_lines(read("add(sin(x),sin(x))")) == ["sin_x = torch.sin(x)", "return sin_x + sin_x"]
+    source = torch_source(Discovery(read("sinc(x)")))
     assert ":=" not in source
-    assert source.startswith('"""sinc(x): written by an activation search')
+    assert source.startswith('"""sinc(x).\n')
+    assert "torch's own gelu, equal up to rounding" in torch_source(Discovery(read("gelu")))
+
+
+def test_learned_betas_start_the_module_and_stand_in_a_table() -> None:
+    source = torch_source(Discovery(read("swish"), beta=1.75, layers=((0.5, 1.5, 3.0), (1.0, 2.0, 2.5))))
+    scope: dict[str, type[torch.nn.Module]] = {}
+    exec(source, scope)
+    assert [beta.tolist() for beta in scope["Activation"]().parameters()] == [[1.75]]
+    assert "    layer 2      1.0000    2.0000    2.5000" in source
 
 
 def test_a_function_is_exported_without_any_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["export", "--expression", "x*sigmoid(beta*x)", "-o", str(tmp_path / "f.py")])
-    assert "class Activation, mul(x,sigmoid(scale(x))); value and gradient equal" in capsys.readouterr().out
-    for words in (["RUN"], [], ["RUN", "1", "--expression", "x"]):
+    said = capsys.readouterr().out
+    assert said.startswith("x·σ(βx), mul(x,sigmoid(scale(x)))\n")
+    assert "value and gradient" in said
+    assert "in float64, float32, bfloat16, float16" in said
+    for words in (["RUN"], [], ["RUN", "1", "--expression", "x"], ["--expression", "x", "--learned"]):
         with pytest.raises(SystemExit) as stopped:
             main(["export", *words, "-o", str(tmp_path / "g.py")])
         assert stopped.value.code == 2

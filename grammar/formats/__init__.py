@@ -1,0 +1,1 @@
+"""A function as the text of a file, one module a stack."""

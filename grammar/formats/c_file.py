@@ -1,0 +1,43 @@
+"""A discovery -> a header of C99: value and slopes in single and double precision.
+
+Not here: the operations (``languages``).
+"""
+
+import re
+
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.languages import c
+from actsearch.grammar.program.writing import write
+
+
+def c_source(discovery: Discovery) -> str:
+    """Return the header.
+
+    Raises:
+        NoCounterpart: a row of the user's own does what C cannot be told.
+        NotInLanguage: C lacks an operation.
+    """
+    guard, blocks = f"ACTSEARCH_{discovery.function.upper()}_H", list[str]()
+    for single in (True, False):
+        language = c(discovery.function, single=single)
+        kind, end = ("float", "f") if single else ("double", "")
+        parameters = f"{kind} x, {kind} beta" if discovery.has_beta else f"{kind} x"
+        names = (discovery.function, f"{discovery.function}_slope", f"{discovery.function}_slope_of_beta")
+        for name, graph in zip(names, (discovery.graph, *discovery.slopes), strict=False):
+            text = write([graph], language)
+            blocks += [helper for helper in text.helpers if helper not in blocks]
+            lines = [*text.lines, f"return {text.results[0]};"]
+            unused = [f"(void){leaf};" for leaf in ("x", "beta") if leaf in parameters and not _uses(lines, leaf)]
+            body = "\n".join(f"    {line}" for line in [*unused, *lines])
+            blocks.append(f"static inline {kind} {name}{end}({parameters}) {{\n{body}\n}}")
+    said = "\n".join(f" * {line}".rstrip() for line in discovery.head.splitlines())
+    return (
+        f"/*\n{said}\n *\n * C99; link with -lm, and not with -ffast-math, which takes infinities for granted.\n */\n"
+        f"#ifndef {guard}\n#define {guard}\n\n#include <math.h>\n\n"
+        + "\n\n".join(blocks)
+        + f"\n\n#endif /* {guard} */\n"
+    )
+
+
+def _uses(lines: list[str], leaf: str) -> bool:
+    return any(re.search(rf"\b{leaf}\b", line) for line in lines)

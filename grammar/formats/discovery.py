@@ -1,0 +1,84 @@
+"""What is written to a file: a function, and what is known of it.
+
+Not here: how it is written (one module a stack), and where what is known comes from (``search``'s export).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.notation import Written, written
+from actsearch.grammar.program.derivative import derivative
+from actsearch.grammar.program.node import BETA, Node, X
+from actsearch.grammar.program.reading import graph_of
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """A function and what is known of it.
+
+    Args:
+        expression: the function.
+        name: of the class, in words put together: ``Activation``.
+        beta: where every beta starts.
+        notes: sentences on where it was found and how good it was; no formulas, nothing that is executed.
+        facts: the same as plain values, for formats that carry data.
+        layers: (least, mean, largest) learned beta of each layer, in the order of the network.
+    """
+
+    expression: Expression
+    name: str = "Activation"
+    beta: float = 1.0
+    notes: tuple[str, ...] = ()
+    facts: Mapping[str, object] = field(default_factory=dict, compare=False)
+    layers: tuple[tuple[float, float, float], ...] = ()
+
+    @property
+    def has_beta(self) -> bool:
+        """Whether it has the trainable scalar."""
+        return self.expression.uses_beta
+
+    @property
+    def function(self) -> str:
+        """The name as a function's: ``activation``."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name).lower()
+
+    @cached_property
+    def written(self) -> Written:
+        """As people write it, and as it was trained, not a mirror image of it."""
+        return written(self.expression, upright=False)
+
+    @property
+    def head(self) -> str:
+        """The formula and the notes: text without anything that could end a comment or a string."""
+        plain = self.written.plain
+        first = plain if plain == str(self.expression) else f"{plain}, searched as {self.expression}"
+        return _harmless(
+            "\n".join([f"{first}.", *([""] if self.notes or self.layers else []), *self.notes, *self._table()])
+        )
+
+    def _table(self) -> list[str]:
+        if not self.layers or not self.has_beta:
+            return []
+        rows = [
+            f"    layer {n + 1:<3d} {low:9.4f} {mean:9.4f} {high:9.4f}"
+            for n, (low, mean, high) in enumerate(self.layers)
+        ]
+        return ["Learned betas, mean over seeds of the least, the mean and the largest of a layer:", *rows]
+
+    @cached_property
+    def graph(self) -> Node:
+        """Of what was trained."""
+        return graph_of(self.expression)
+
+    @cached_property
+    def slopes(self) -> tuple[Node, ...]:
+        """df/dx, and df/dbeta where there is a beta."""
+        return tuple(derivative(self.graph, leaf) for leaf in ((X, BETA) if self.has_beta else (X,)))
+
+
+def _harmless(text: str) -> str:
+    """Return text that ends no docstring and no comment of C."""
+    return text.replace("\\", "/").replace('"""', "'''").replace("*/", "* /").replace("/*", "/ *")

@@ -1,0 +1,228 @@
+"""A discovery -> the text of a Python file that imports torch alone and holds a function and an ``nn.Module``.
+
+The function's body is what was trained (``torch_body``); half precision is computed in single precision and rounded
+once, as torch does in its own; what ONNX exporters lack is written in other words for them alone. On request only the
+input is kept for the backward pass. Not here: writing the file and proving it (``search.exporting``).
+"""
+
+from actsearch.grammar.expression import X as INPUT_NODE
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.languages import ONNX_LACKS, TORCH, TORCH_FOR_ONNX
+from actsearch.grammar.formats.torch_body import EXPORTED, ROUNDED_ONCE, function_lines, native
+from actsearch.grammar.program.derivative import derivative
+from actsearch.grammar.program.node import BETA, SLOPE, X, parts
+from actsearch.grammar.program.reading import NoCounterpart
+from actsearch.grammar.program.writing import NotInLanguage, write
+
+_CLASS = '''\
+class {name}(torch.nn.Module):
+    """{formula}
+
+    Args:
+        channels: {channels}
+        dimension: {dimension}
+        beta: {beta}
+        frozen: {frozen}
+        inplace: taken, since torch's own activations have it, and not done.
+    """
+
+    def __init__(
+        self, channels: int = 1, dimension: Optional[int] = None, beta: float = {start}, frozen: bool = False,
+        inplace: bool = False, device: Optional[torch.device] = None, dtype: Optional[torch.dtype] = None,
+    ) -> None:
+        super().__init__()
+'''
+_WITH_BETA = """\
+        self.channels = channels
+        self.dimension = 1 if dimension is None else dimension
+        self.named = dimension is not None
+        start = torch.as_tensor(beta, device=device, dtype=dtype or torch.get_default_dtype())
+        self.beta = torch.nn.Parameter(start.expand(channels).clone(), requires_grad=not frozen)
+
+    def extra_repr(self) -> str:
+        return "{plain}, channels={{}}, dimension={{}}".format(self.channels, self.dimension)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        shape = [1] * x.dim()
+        if self.channels > 1:
+            if not -x.dim() <= self.dimension < x.dim() or x.shape[self.dimension] != self.channels:
+                wanted = "{{}} channels in dimension {{}}".format(self.channels, self.dimension)
+                raise ValueError("expected {{}}, found the shape {{}}".format(wanted, list(x.shape)))
+            if not self.named and x.dim() > 2 and x.shape[-1] == self.channels:
+                raise ValueError("channels may be in dimension 1 or -1 of {{}}: say dimension=".format(list(x.shape)))
+            shape[self.dimension] = -1
+        return {function}(x, self.beta.view(shape))
+"""
+_PLAIN = """\
+
+    def extra_repr(self) -> str:
+        return "{plain}"
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return {function}(x)
+"""
+_ONCE = """\
+    if x.dtype == torch.float16 or x.dtype == torch.bfloat16:  # too narrow for what is inside: rounded once
+        return _formula({wide}).to(x.dtype)
+    return _formula({arguments})
+"""
+_EXPORTING = """\
+    if not torch.jit.is_scripting():
+        if torch.onnx.is_in_onnx_export():
+            return _for_onnx({arguments})
+"""
+_LEAN = '''\
+class _Lean(torch.autograd.Function):
+    """Keeps its input alone for the backward pass, and computes the rest again."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward({arguments}):
+        return _plain({arguments})
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        ctx.save_for_backward(*inputs)
+        ctx.save_for_forward(*inputs)
+
+    @staticmethod
+    def backward(ctx, slope):
+{backward}
+
+    @staticmethod
+    def jvp(ctx, {tangents}):
+{jvp}
+
+
+def {function}({parameters}) -> torch.Tensor:
+    """Return {formula}, elementwise; only the input is kept for the backward pass."""
+    if not torch.jit.is_scripting():
+        if not torch.compiler.is_compiling() and not torch.onnx.is_in_onnx_export():
+            return _Lean.apply({arguments})
+    return _plain({arguments})  # a compiler keeps the input alone by itself
+'''
+_TWO = (
+    """\
+        x, beta = ctx.saved_tensors
+        to_x, to_beta = _slopes(x, beta, slope)
+        return to_x.to(x.dtype), to_beta.sum_to_size(beta.shape).to(beta.dtype)""",
+    """\
+        x, beta = ctx.saved_tensors
+        found = torch.zeros_like(x)
+        if of_x is not None:
+            found = found + _slopes(x, beta, of_x)[0]
+        if of_beta is not None:
+            found = found + _slopes(x, beta, of_beta.expand_as(x))[1]
+        return found.to(x.dtype)""",
+)
+_ONE = (
+    """\
+        (x,) = ctx.saved_tensors
+        return _slopes(x, slope).to(x.dtype)""",
+    """\
+        (x,) = ctx.saved_tensors
+        return _slopes(x, of_x).to(x.dtype)""",
+)
+
+
+def torch_source(discovery: Discovery, *, lean: bool = False) -> str:
+    """Return the whole file.
+
+    Args:
+        discovery: the function.
+        lean: whether its function keeps only its input for the backward pass.
+
+    Raises:
+        NoCounterpart: lean, and a row of the user's own calls what no slope is known of.
+    """
+    blocks = [f'"""{discovery.head}\n\nNeeds torch alone.\n"""\n\nfrom typing import Optional\n\nimport torch\n']
+    lean = lean and discovery.expression != INPUT_NODE  # x itself keeps nothing
+    return "\n\n".join([*blocks, *_functions(discovery, lean=lean), class_source(discovery)])
+
+
+def class_source(discovery: Discovery) -> str:
+    """Return the class, which calls the function."""
+    plain = discovery.written.plain.replace('"', "'").replace("{", "{{").replace("}", "}}")
+    has_beta = discovery.has_beta
+    head = _CLASS.format(
+        name=discovery.name,
+        formula=_sentence(discovery),
+        start=repr(round(discovery.beta, 6)),
+        channels="number of trainable betas, one per channel, or 1 for the whole layer." if has_beta else
+        "not needed: taken, so that files of this kind can stand for one another; the next three too.",
+        dimension="which dimension of the input is the channels': by default 1, and an input where it may as well "
+        "be the\n            last one is refused." if has_beta else "the same.",
+        beta="where every beta starts." if has_beta else "the same.",
+        frozen="whether the betas are not trained." if has_beta else "the same.",
+    )  # fmt: skip
+    return head + (_WITH_BETA if has_beta else _PLAIN).format(function=discovery.function, plain=plain)
+
+
+def lean_parts(discovery: Discovery) -> list[str]:
+    """Return the definitions of ``_plain`` and ``_slopes``."""
+    return _functions(discovery, lean=True)[:-1]
+
+
+def _sentence(discovery: Discovery) -> str:
+    name, call = native(discovery.expression)
+    formula = discovery.written.plain
+    return f"{formula}: torch's own {name}, equal up to rounding." if call else formula
+
+
+def _functions(discovery: Discovery, *, lean: bool) -> list[str]:
+    """Return the definitions in front of the class."""
+    expression, has_beta = discovery.expression, discovery.has_beta
+    name, call = native(expression)
+    parameters = "x: torch.Tensor, beta: torch.Tensor" if has_beta else "x: torch.Tensor"
+    arguments, formula = "x, beta" if has_beta else "x", _sentence(discovery)
+    lines = "\n".join(f"    {line}" for line in function_lines(expression))
+    blocks, onnx = list[str](), ""
+    if name not in EXPORTED and (text := _for_onnx(discovery, parameters)):
+        blocks, onnx = [text], _EXPORTING.format(arguments=arguments)
+    public = "_plain" if lean else discovery.function
+    if name in ROUNDED_ONCE:
+        blocks.append(f'def {public}({parameters}) -> torch.Tensor:\n    """Return {formula}"""\n{lines}\n')
+    else:
+        wide = "x.float(), beta.float()" if has_beta else "x.float()"
+        blocks.append(f"def _formula({parameters}) -> torch.Tensor:\n{lines}\n")
+        said = f'    """Return {formula}, elementwise."""\n' if not call else f'    """Return {formula}"""\n'
+        once = _ONCE.format(wide=wide, arguments=arguments)
+        blocks.append(f"def {public}({parameters}) -> torch.Tensor:\n{said}{onnx}{once}")
+    return [*blocks, *(_lean(discovery, parameters, arguments) if lean else [])]
+
+
+def _for_onnx(discovery: Discovery, parameters: str) -> str:
+    """Return the function in operators that torch's exporters to ONNX have; empty where it is already, or has none."""
+    try:
+        graph = discovery.graph
+        if not {node.name for node in parts(graph)} & ONNX_LACKS:
+            return ""
+        text = write([graph], TORCH_FOR_ONNX)
+    except (NoCounterpart, NotInLanguage):
+        return ""
+    body = "\n".join(f"    {line}" for line in [*text.lines, f"return {text.results[0]}"])
+    said = '    """The same in operators that torch can export to ONNX, for that alone."""'
+    helpers: list[str] = []
+    for helper in text.helpers:
+        helpers += [part for part in helper.split("\n\n\n") if part not in helpers]
+    return "\n\n\n".join([*helpers, f"def _for_onnx({parameters}) -> torch.Tensor:\n{said}\n{body}\n"])
+
+
+def _lean(discovery: Discovery, parameters: str, arguments: str) -> list[str]:
+    leaves = (X, BETA) if discovery.has_beta else (X,)
+    text = write([derivative(discovery.graph, leaf, SLOPE) for leaf in leaves], TORCH)
+    results = ["torch.zeros_like(slope)" if found == "0" else found for found in text.results]
+    body = "\n".join(f"    {line}" for line in [*text.lines, f"return {', '.join(results)}"])
+    backward, jvp = _TWO if discovery.has_beta else _ONE
+    wide = "\n".join(f"        {name} = {name}.float()" for name in [*arguments.split(", "), "slope"])
+    slopes = (
+        f"def _slopes({arguments}, slope):\n"
+        '    """Return the slope behind times df/dx, and times df/dbeta where there is one."""\n'
+        f"    if x.dtype == torch.float16 or x.dtype == torch.bfloat16:\n{wide}\n{body}\n"
+    )
+    made = _LEAN.format(
+        arguments=arguments, backward=backward, jvp=jvp, function=discovery.function, parameters=parameters,
+        formula=_sentence(discovery), tangents="of_x, of_beta" if discovery.has_beta else "of_x",
+    )  # fmt: skip
+    return [*("\n".join([helper, ""]) for helper in text.helpers), slopes, made]

@@ -1,0 +1,185 @@
+"""Import an exported file of torch's, compute its numbers, and use it in every way that people do.
+
+Arguments: the file, the class, the points, the answer, and ``value`` or ``whole``. Imports torch alone.
+"""
+
+import contextlib
+import copy
+import importlib.util
+import io
+import json
+import pickle
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+Make = Callable[..., Any]
+
+
+def imported(path: str) -> Any:
+    """Import the file by its path."""
+    spec = importlib.util.spec_from_file_location("exported_function", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["exported_function"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def numbers(make: Make, x: torch.Tensor, betas: list[float]) -> dict[str, Any]:
+    """Return values and slopes in every precision."""
+    found = {}
+    for name, dtype in DTYPES.items():
+        inputs = x.to(dtype, copy=True).requires_grad_()
+        module = make(channels=x.shape[1]).to(dtype) if betas else make().to(dtype)
+        if betas:
+            with torch.no_grad():
+                module.beta.copy_(torch.tensor(betas))
+            found[f"beta_{name}"] = _slope_of_beta(make, inputs.detach(), betas, dtype)
+        value = module(inputs)
+        assert value.dtype == dtype, f"it returns {value.dtype} for {dtype}"
+        slope = torch.zeros_like(inputs)
+        if value.requires_grad:
+            (slope,) = torch.autograd.grad(value, inputs, torch.ones_like(value), materialize_grads=True)
+        found[f"value_{name}"] = value.detach().double().numpy()
+        found[f"slope_{name}"] = slope.double().numpy()
+    return found
+
+
+def _slope_of_beta(make: Make, x: torch.Tensor, betas: list[float], dtype: torch.dtype) -> Any:
+    columns = []
+    for i, beta in enumerate(betas):
+        module = make(channels=len(x), dimension=0, beta=beta).to(dtype)
+        value = module(x[:, i])
+        value.backward(torch.ones_like(value))
+        assert module.beta.grad is not None
+        columns.append(module.beta.grad.double())
+    return torch.stack(columns, 1).numpy()
+
+
+def shapes(make: Make, module: Any, x: torch.Tensor) -> None:
+    """Shapes and strides give what the same numbers give in a row."""
+    flat = module(x.reshape(-1)).detach()
+    for given in (
+        x, x.reshape(2, 3, 4), x.reshape(2, 3, 2, 2), x.reshape(2, 3, 2, 2).to(memory_format=torch.channels_last),
+        x.reshape(6, 4).T.contiguous().T, x[:0], x[0, 0],
+    ):  # fmt: skip
+        found = module(given)
+        assert found.shape == given.shape
+        wanted = flat[: found.numel()]
+        assert torch.allclose(found.reshape(-1), wanted, rtol=1e-12, atol=1e-300), (
+            f"another value with the shape {list(given.shape)}"
+        )
+    expanded = x[0, 0].expand(3, 2)
+    assert torch.allclose(module(expanded), module(x[0, 0]).expand(3, 2), rtol=1e-12)
+    if "beta" in dict(module.named_parameters()):
+        wide = make(channels=3).double()
+        with torch.no_grad():
+            wide.beta.copy_(torch.tensor([0.5, 1.0, 2.0]))
+        image = x.reshape(2, 3, 2, 2)
+        last = make(channels=3, dimension=-1).double()
+        last.load_state_dict(wide.state_dict())
+        assert torch.allclose(wide(image), last(image.movedim(1, -1)).movedim(-1, 1), rtol=1e-12)
+        for wrong in (x.reshape(2, 4, 3), x.reshape(4, 2, 3)[:3].reshape(2, 3, 3)):
+            with contextlib.suppress(ValueError):
+                wide(wrong)
+                raise AssertionError(f"takes {list(wrong.shape)} for {wide.channels} channels")
+
+
+def differentiated(module: Any, x: torch.Tensor) -> None:
+    """Slopes of first and second order."""
+    given = x.detach().clone().requires_grad_()
+    torch.autograd.gradcheck(module, (given,))
+    torch.autograd.gradgradcheck(module, (given,), atol=1e-4)
+
+
+def transformed(module: Any, x: torch.Tensor) -> None:
+    """torch.func."""
+    from torch.func import functional_call, grad, jvp, vmap
+
+    assert torch.allclose(vmap(module)(x), module(x), rtol=1e-12)
+    slope = vmap(grad(module))(x.reshape(-1))
+    tangent = jvp(module, (x,), (torch.ones_like(x),))[1].reshape(-1)
+    assert torch.allclose(slope, tangent, equal_nan=True)
+    state = {name: part.detach() for name, part in module.named_parameters()}
+    assert torch.equal(functional_call(module, state, (x,)), module(x))
+
+
+def copied(make: Make, module: Any, x: torch.Tensor) -> None:
+    """Copies, pickles, state dicts, files."""
+    wanted = module(x)
+    buffer = io.BytesIO()
+    torch.save(module.state_dict(), buffer)
+    buffer.seek(0)
+    other = make().double()
+    other.load_state_dict(torch.load(buffer, weights_only=True))
+    for again in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), other, torch.nn.DataParallel(module)):  # noqa: S301
+        assert torch.equal(again(x), wanted)
+
+
+def compiled(module: Any, x: torch.Tensor) -> None:
+    """One graph, with shapes that change."""
+    made: Any = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
+    for given in (x, x[:3], x.T.contiguous()):
+        assert torch.allclose(made(given), module(given), rtol=1e-9)
+
+
+def scripted(module: Any, x: torch.Tensor) -> None:
+    """TorchScript."""
+    buffer = io.BytesIO()
+    torch.jit.save(torch.jit.script(module), buffer)
+    buffer.seek(0)
+    assert torch.allclose(torch.jit.load(buffer)(x), module(x), rtol=1e-12)  # type: ignore[no-untyped-call]
+
+
+def under_autocast(module: Any, x: torch.Tensor) -> None:
+    """Mixed precision keeps the input's."""
+    with torch.autocast("cpu", torch.bfloat16):
+        assert module.float()(x.bfloat16()).dtype == torch.bfloat16
+    module.double()
+
+
+def _complaint(name: str, check: Callable[[], None]) -> Iterator[str]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check()
+    except BaseException as fault:
+        said = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
+        yield f"{name}: {said}"
+
+
+def main() -> None:
+    """Do it."""
+    path, name, given, answer, extent = sys.argv[1:6]
+    exported = imported(path)
+    make = getattr(exported, name)
+    with np.load(given) as asked:
+        x, betas, smooth = torch.from_numpy(asked["x"]), asked["betas"].tolist(), bool(asked["differentiable"])
+    found = numbers(make, x, betas)
+    torch.manual_seed(0)
+    module, ordinary = make().double(), torch.randn(6, 4, dtype=torch.float64) + 0.013
+    checks: dict[str, Callable[[], None]] = {"shapes": lambda: shapes(make, module, ordinary)}
+    if extent == "whole":
+        checks |= {
+            "gradcheck": (lambda: differentiated(module, ordinary)) if smooth else lambda: None,
+            "torch.func": lambda: transformed(module, ordinary),
+            "copies": lambda: copied(make, module, ordinary),
+            "torch.compile": lambda: compiled(module, ordinary),
+            "TorchScript": lambda: scripted(module, ordinary),
+            "autocast": lambda: under_autocast(module, ordinary),
+        }
+    complaints = [line for label, check in checks.items() for line in _complaint(label, check)]
+    np.savez(answer, **found)
+    Path(answer).with_suffix(".json").write_text(json.dumps({"complaints": complaints, "checked": [*checks]}))
+
+
+if __name__ == "__main__":
+    main()

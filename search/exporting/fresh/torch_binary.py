@@ -1,0 +1,48 @@
+"""Make a binary of an exported file of torch's: TorchScript, torch.export, ONNX or the state as safetensors.
+
+Arguments: the file, the class, the kind, the target, and the text that is put beside. Imports torch, and for ONNX and
+safetensors what they need.
+"""
+
+import json
+import logging
+import runpy
+import sys
+import warnings
+
+import torch
+
+OPSET = 20
+
+
+def main() -> None:
+    """Do it."""
+    path, name, kind, target, said = sys.argv[1:6]
+    warnings.simplefilter("ignore")
+    logging.disable(logging.WARNING)
+    module = runpy.run_path(path, run_name="exported")[name]()
+    example = (torch.linspace(-3, 3, 12).reshape(4, 3),)
+    shapes = ((torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC),)
+    if kind == "torchscript":
+        torch.jit.save(torch.jit.script(module), target, _extra_files={"actsearch.txt": said})
+    elif kind == "export":
+        program = torch.export.export(module, example, dynamic_shapes=shapes)
+        torch.export.save(program, target, extra_files={"actsearch.txt": said})
+    elif kind == "onnx":
+        made = torch.onnx.export(
+            module, example, dynamo=True, dynamic_shapes=shapes, opset_version=OPSET, input_names=["x"],
+            output_names=["y"], verbose=False,
+        )  # fmt: skip
+        assert made is not None
+        made.model.doc_string = said
+        made.save(target)
+        domains = {node.domain for node in made.model.graph}
+        assert domains <= {"", "ai.onnx"}, f"operators of {domains}"
+    else:
+        from safetensors.torch import save_file
+
+        save_file(module.state_dict(), target, metadata={"actsearch": json.dumps(said)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,197 @@
+"""What a file is compared with: the trained function at chosen points, and how near a file must come.
+
+Not here: who computes the file's numbers (``proof``).
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from actsearch.evaluators.layers import BETA_START
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.reach import MOST
+from actsearch.grammar.render import Function, compile_expression, values_and_slopes
+
+CHANNELS = 3
+BETAS = (0.375, BETA_START, 1.75)
+"""Of the channels; each is a number of half precision too."""
+KINDS = ("value", "slope", "beta")
+DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+ELSEWHERE = 1e-10  # in double precision, where sines and exponentials are computed by others than torch
+BASE = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 2.0**-8, "float16": 2.0**-10}
+"""Largest relative difference, of 1 at least: for the narrow ones, one unit in the last place."""
+SAME = 1e-6  # relative; a held value differs by far more, rounding by far less
+SPECIAL = (float("inf"), float("-inf"), float("nan"), -0.0)
+NAN_ROW = -2
+MOVES = (-8, -1, 1, 8)  # in units of the last place of x
+ROUNDINGS = 8
+Numbers = Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]
+
+
+def points() -> torch.Tensor:
+    """Return ``(points, CHANNELS)``: +-6 closely, +-1e4 by size, the smallest numbers, 0, and what is no number."""
+    sizes = torch.logspace(-8, 4, 97, dtype=torch.float64)
+    tiny = torch.tensor([5e-324, 1e-310, 1.4e-45, 1e-40, 1.2e-38, 6e-8], dtype=torch.float64)
+    far = torch.cat([sizes, tiny])
+    special = torch.tensor([0.0, *SPECIAL], dtype=torch.float64)
+    x = torch.cat([torch.linspace(-6, 6, 121, dtype=torch.float64), far, -far, special])
+    return x.repeat(CHANNELS, 1).T.contiguous()
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The trained function at ``points``.
+
+    Args:
+        numbers: ``value_float64``, ``slope_float32``, ... in double precision.
+        slack: of the same names: how much the number changes when x, or the result of every operation, moves by some of
+            its last places; where it is not a number, infinity.
+        differentiable: whether its slope is that of its value: not for a rectifier with the slope of a leaky one.
+    """
+
+    numbers: Numbers
+    slack: Numbers
+    differentiable: bool
+
+
+def reference(expression: Expression, betas: tuple[float, ...] = BETAS) -> Reference:
+    """Compute the trained function, with a beta a channel."""
+    numbers, slack = {}, {}
+    function, uses_beta = compile_expression(expression), expression.uses_beta
+    for name, dtype in DTYPES.items():
+        x = points().to(dtype)
+        wide = x if dtype in {torch.float32, torch.float64} else x.float()
+        step = (torch.nextafter(wide, torch.full_like(wide, torch.inf)) - wide).nan_to_num(0.0, 0.0, 0.0)
+        found = _computed(function, wide, betas, uses_beta=uses_beta)
+        moved = [torch.zeros_like(part, dtype=torch.float64) for part in found]
+        others = [_computed(function, wide + steps * step, betas, uses_beta=uses_beta) for steps in MOVES]
+        for seed in range(ROUNDINGS):
+            with _Rounding(torch.finfo(wide.dtype).eps, seed):
+                others.append(_computed(function, wide, betas, uses_beta=uses_beta))
+        for other in others:
+            for one, here, there in zip(moved, found, other, strict=True):
+                one.add_((there - here).double().abs())
+        for kind, here, change in zip(KINDS, found, moved, strict=False):
+            numbers[f"{kind}_{name}"] = here.to(dtype).double().numpy()  # single precision, rounded once
+            slack[f"{kind}_{name}"] = change.nan_to_num(nan=torch.inf).numpy()
+    return Reference(numbers, slack, _is_differentiable(expression))
+
+
+class _Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
+    """Moves the result of every operation by up to two last places, by chance: what another order of them might give.
+
+    (Monte Carlo arithmetic: Parker 1997, "Monte Carlo arithmetic: exploiting randomness in floating-point arithmetic".)
+    """
+
+    def __init__(self, eps: float, seed: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.eps, self.generator = eps, torch.Generator().manual_seed(seed)
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        found = func(*args, **(kwargs or {}))
+        returns = func._schema.returns
+        if not (isinstance(found, torch.Tensor) and found.is_floating_point() and returns[0].alias_info is None):
+            return found
+        chance = torch.randint(-2, 3, found.shape, generator=self.generator, dtype=found.dtype)
+        return found + found * (self.eps * chance) if found.dtype in {torch.float32, torch.float64} else found
+
+
+def _computed(function: Function, x: torch.Tensor, betas: tuple[float, ...], *, uses_beta: bool) -> list[torch.Tensor]:
+    x = x.detach().requires_grad_()
+    beta = torch.tensor(betas, dtype=x.dtype).expand_as(x).clone().requires_grad_()
+    value = function(x, beta)
+    slopes = [torch.zeros_like(x), torch.zeros_like(x)]
+    if value.requires_grad:
+        slopes = [*torch.autograd.grad(
+            value, [x, beta], torch.ones_like(value), allow_unused=True, materialize_grads=True
+        )]  # fmt: skip
+    return [value.detach(), *slopes][: 3 if uses_beta else 2]
+
+
+def _is_differentiable(expression: Expression) -> bool:
+    function = compile_expression(expression)
+    x = torch.tensor([-1.31, -0.47, 0.53, 1.27], dtype=torch.float64, requires_grad=True)
+    beta = torch.full((), 0.8, dtype=torch.float64)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return torch.autograd.gradcheck(lambda x: function(x, beta) + 0 * x, (x,))
+    except RuntimeError:
+        return False
+
+
+def largest_gap(
+    found: Numbers, expected: Reference, *, exact: bool, kinds: tuple[str, ...] = (*DTYPES,), flushes: bool = False
+) -> dict[str, float]:
+    """Return the largest difference by precision, in units of what is allowed: more than 1 is too much.
+
+    Args:
+        found: numbers of a file, by the names of the reference.
+        expected: the reference.
+        exact: whether the file computes the very lines that were trained; else it may differ by anything where the
+            reference is not finite, or x is not; but what is not a number stays none. Nor are the slopes looked at then
+            where x is too small to be a normal number, nor the sign of what comes of -0.
+        kinds: precisions that are compared.
+        flushes: whether it takes numbers as 0 that are too small to be normal ones.
+    """
+    gaps = {}
+    for dtype in kinds:
+        worst = 0.0
+        size = points().abs()
+        subnormal = (size > 0) & (size < 2 * torch.finfo(DTYPES[dtype]).tiny)
+        for kind in KINDS:
+            name = f"{kind}_{dtype}"
+            if name in expected.numbers and (kind == "value" or name in found):
+                base = BASE[dtype] if exact else max(BASE[dtype], ELSEWHERE)
+                three = (found[name], expected.numbers[name], expected.slack[name])
+                gap = _gap(three, base, exact=exact, is_value=kind == "value", most=torch.finfo(DTYPES[dtype]).max)
+                left = subnormal if flushes or (kind != "value" and not exact) else size < 0
+                worst = max(worst, float(gap[~left].max()))
+        gaps[dtype] = worst
+    return gaps
+
+
+def _gap(
+    three: tuple[object, object, object], base: float, *, exact: bool, is_value: bool, most: float
+) -> torch.Tensor:
+    f, w, s = (torch.from_numpy(np.ascontiguousarray(part, dtype=np.float64)) for part in three)
+    if f.shape != w.shape:
+        return torch.full_like(w, torch.inf)
+    row = torch.arange(len(w))[:, None]
+    none, minus_zero = row == len(w) + NAN_ROW, row == len(w) - 1
+    same = (f == w) | (f.isnan() & w.isnan()) | (none & (not is_value))
+    if not exact:
+        infinite = (row >= len(w) - len(SPECIAL)) & ~none & ~minus_zero
+        same |= (~w.isfinite() & ~(none & is_value)) | (infinite & (not is_value)) | (minus_zero & (f == -w))
+        same |= f.isinf() & (w.abs() + s >= most)
+    gap = (f - w).abs() / (base * w.abs().clamp(min=1.0) + s)
+    return torch.where(same, 0.0, gap).nan_to_num(nan=torch.inf)
+
+
+def weak_spot(expression: Expression) -> str:
+    """Return from where on the exported function is not what is written, or not finite in single precision; or nothing.
+
+    What is written is evaluated in double precision, without holding values inside; where it cannot be represented in
+    single precision, nothing is expected.
+    """
+    x = points()[: -len(SPECIAL)]
+    trained = compile_expression(expression)
+    betas = {dtype: torch.tensor(BETAS, dtype=dtype) for dtype in (torch.float64, torch.float32)}
+    truth = values_and_slopes(compile_expression(expression, held=False), x, betas[torch.float64])
+    held = values_and_slopes(trained, x, betas[torch.float64])
+    single = values_and_slopes(trained, x.float(), betas[torch.float32])
+    for name, exact, other, found in zip(("value", "slope"), truth, held, single, strict=True):
+        known = exact.isfinite() & (exact.abs() < torch.finfo(torch.float32).max)
+        for weak, says in (
+            (known & ~found.isfinite(), "is not finite in single precision"),
+            (known & ((other - exact).abs() > SAME * (1 + exact.abs())), f"is held: a value inside passes {MOST:g}"),
+        ):
+            if bool(weak.any()):
+                nearest = x[weak].abs().argmin()
+                return f"from about x = {float(x[weak][nearest]):.3g} on its {name} {says}"
+    return ""

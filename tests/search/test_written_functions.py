@@ -1,0 +1,230 @@
+"""Functions drawn from the present spaces, and all known ones, as texts of every language: equal to what was trained.
+
+Here the numbers are computed beside each other, in one process; that the files stand alone is seen in `test_export.py`.
+"""
+
+import ctypes
+import functools
+import shutil
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.formats.array_files import jax_source, keras_source, numpy_source
+from actsearch.grammar.formats.c_file import c_source
+from actsearch.grammar.formats.data_files import json_source, read_json, sympy_source
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.torch_body import native
+from actsearch.grammar.formats.torch_file import torch_source
+from actsearch.grammar.formats.triton_file import triton_source
+from actsearch.grammar.program.reading import NoCounterpart
+from actsearch.grammar.program.writing import NotInLanguage
+from actsearch.grammar.rows.known import KNOWN, read
+from actsearch.grammar.rows.sets import VOCABULARY
+from actsearch.search.exporting.fresh import of_torch
+from actsearch.search.exporting.reference import BETAS, DTYPES, Numbers, largest_gap, points, reference, weak_spot
+from actsearch.search.settings.reading import settings_of
+from actsearch.search.settings.space import build_space
+
+SPACES = (("space.units=1",), ("space.units=2",), ("space.primitives=aquasurf2023", "space.shape=b(u(x),u(u(x)))"))
+EACH = 100
+PARTS = 12
+reference = functools.cache(reference)
+
+
+@functools.cache
+def drawn() -> tuple[Expression, ...]:
+    """300 functions of x, a third of each of the present spaces; then a row each, then all that have a name."""
+    found = dict[Expression, None]()
+    for changes in SPACES:
+        space, generator, before = build_space(settings_of(None, changes).space), torch.Generator(), len(found)
+        generator.manual_seed(21)
+        while len(found) < before + EACH:
+            expression = space.decode(space.draw(generator))
+            if expression.contains_input and _has_graph(expression):
+                found[expression] = None
+    rows = [read(f"{row.name}({','.join(['x', 'sin(x)'][: row.arity])})") for row in VOCABULARY if row.arity]
+    return (*found, *filter(_has_graph, rows), *map(read, KNOWN))
+
+
+def _has_graph(expression: Expression) -> bool:
+    """Whether it depends on x once it is simplified: what does not is refused by all formats but torch's."""
+    try:
+        return bool(Discovery(expression).graph)
+    except NoCounterpart:
+        return False
+
+
+def _part(number: int, of: int = PARTS) -> tuple[Expression, ...]:
+    return drawn()[number::of]
+
+
+def _scope(source: str) -> dict[str, Any]:
+    found: dict[str, Any] = {"__name__": "written"}
+    exec(source, found)
+    return found
+
+
+def _betas(expression: Expression) -> list[float]:
+    return [*BETAS] if expression.uses_beta else []
+
+
+def _assert_equal(expression: Expression, numbers: Numbers, kinds: tuple[str, ...], **how: bool) -> None:
+    gaps = largest_gap(numbers, reference(expression), kinds=kinds, **{"exact": False, **how})
+    assert max(gaps.values()) <= 1, f"{expression}: {gaps}"
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_file_of_torchs_has_the_value_and_slopes_that_were_trained_in_every_precision(part: int) -> None:
+    for expression in _part(part):
+        discovery, exact = Discovery(expression), not native(expression)[0]
+        for lean in (False, True):
+            make = _scope(torch_source(discovery, lean=lean))["Activation"]
+            found = of_torch.numbers(make, points(), _betas(expression))
+            _assert_equal(expression, found, (*DTYPES,), exact=exact and not lean)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_half_precision_is_finite_with_its_slope_wherever_the_true_value_can_be_written(part: int) -> None:
+    for expression in _part(part):
+        make = _scope(torch_source(Discovery(expression)))["Activation"]
+        for name in ("float16", "bfloat16"):
+            x = points()[:-5].to(DTYPES[name]).double()  # no infinities, and numbers that both can write
+            found = of_torch.numbers(make, x, _betas(expression))
+            for kind in ("value", "slope"):
+                truth, single, number = (
+                    torch.from_numpy(found[f"{kind}_{precision}"]) for precision in ("float64", "float32", name)
+                )
+                known = truth.abs() < 0.99 * torch.finfo(DTYPES[name]).max
+                if not bool(single[known].isfinite().all()):
+                    assert weak_spot(expression), expression  # which export says
+                    known &= single.isfinite()
+                assert bool(number[known].isfinite().all()), f"{expression}: {kind} in {name}"
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_numpy_has_the_same_values_and_its_slopes_are_those_of_autograd(part: int) -> None:
+    x = points().numpy()
+    for expression in _part(part, 4):
+        scope, found = _scope(numpy_source(Discovery(expression))), dict[str, Any]()
+        names = {"value": "activation", "slope": "activation_slope", "beta": "activation_slope_of_beta"}
+        for dtype in ("float64", "float32", "float16"):
+            given = [x.astype(dtype), *([np.array(BETAS, dtype=dtype)] if expression.uses_beta else [])]
+            for kind, name in names.items():
+                if name in scope:
+                    with np.errstate(all="ignore"):
+                        found[f"{kind}_{dtype}"] = scope[name](*given).astype(np.float64)
+        _assert_equal(expression, found, ("float64", "float32", "float16"))
+
+
+@functools.cache
+def _library(directory: Path) -> tuple[ctypes.CDLL, tuple[Expression, ...]]:
+    """All of them in one library of C."""
+    lines, kept = ["#include <stddef.h>"], list[Expression]()
+    for n, expression in enumerate(drawn()):
+        name, has_beta = f"f{n}", expression.uses_beta
+        try:
+            lines.append(c_source(Discovery(expression, name=f"F{n}")))
+        except NotInLanguage as refused:
+            assert "i0e" in str(expression) or "i1e" in str(expression), refused  # noqa: PT017
+            continue
+        kept.append(expression)
+        for kind, end in (("double", ""), ("float", "f")):
+            for what in ("", "_slope", *(["_slope_of_beta"] if has_beta else [])):
+                call = f"{name}{what}{end}(x[i]{', b[i]' if has_beta else ''})"
+                head = f"void run{n}{what}{end}(size_t n, const {kind} *x, const {kind} *b, {kind} *y)"
+                lines.append(f"{head} {{ (void)b; for (size_t i = 0; i < n; i++) y[i] = {call}; }}")
+    (directory / "all.c").write_text("\n".join(lines))
+    words = ["cc", "-std=c99", "-O0", "-Wall", "-Wextra", "-Werror", "-pedantic", "-shared", "-fPIC"]
+    subprocess.run([*words, "-o", directory / "all.so", directory / "all.c", "-lm"], check=True)
+    return ctypes.CDLL(str(directory / "all.so")), tuple(kept)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+def test_c_has_the_same_values_and_slopes_in_both_precisions(tmp_path: Path) -> None:
+    library, kept = _library(tmp_path)
+    places = {expression: n for n, expression in enumerate(drawn())}
+    for expression in kept:
+        found = {}
+        for dtype, end in (("float64", ""), ("float32", "f")):
+            x = np.ascontiguousarray(points().numpy().astype(dtype))
+            betas, y = np.broadcast_to(np.array(BETAS, dtype=dtype), x.shape).copy(), np.empty_like(x)
+            for kind, what in (("value", ""), ("slope", "_slope"), ("beta", "_slope_of_beta")):
+                if kind != "beta" or expression.uses_beta:
+                    run = library[f"run{places[expression]}{what}{end}"]
+                    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (x, betas, y)]
+                    run(ctypes.c_size_t(x.size), *pointers)
+                    found[f"{kind}_{dtype}"] = y.astype(np.float64)
+        _assert_equal(expression, found, ("float64", "float32"))
+
+
+def test_the_data_formats_give_back_the_function() -> None:
+    for expression in drawn():
+        discovery = Discovery(expression)
+        again = read_json(json_source(discovery))
+        assert again.expression == expression
+        compile(sympy_source(discovery), "sympy", "exec")
+
+
+def test_a_kernel_is_written_for_every_function_but_bessels() -> None:
+    for expression in drawn():
+        try:
+            compile(triton_source(Discovery(expression)), "triton", "exec")
+        except NotInLanguage as refused:
+            assert "i0e" in str(expression) or "i1e" in str(expression), refused  # noqa: PT017
+
+
+def _few(every: int) -> tuple[Expression, ...]:
+    return tuple(expression for expression in drawn()[::every] if not _has_bessel(expression))
+
+
+def _has_bessel(expression: Expression) -> bool:
+    return any(name in str(expression) for name in ("i0e", "i1e", "i0(", "i1("))
+
+
+@pytest.mark.slow
+def test_jax_has_the_same_values_and_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    jax = pytest.importorskip("jax")
+    jax.config.update("jax_enable_x64", True)
+    try:
+        for expression in _few(7):
+            _assert_equal(expression, _of_jax(jax, expression), ("float64", "float32"), flushes=True)
+    finally:
+        jax.config.update("jax_enable_x64", False)
+
+
+def _of_jax(jax: Any, expression: Expression) -> Mapping[str, Any]:
+    function: Callable[..., Any] = jax.jit(_scope(jax_source(Discovery(expression)))["activation"])
+    found = {}
+    for dtype in ("float64", "float32"):
+        x = jax.numpy.asarray(points().numpy().astype(dtype))
+        betas = [jax.numpy.broadcast_to(jax.numpy.asarray(np.array(BETAS, dtype=dtype)), x.shape)]
+        value, back = jax.vjp(function, x, *(betas if expression.uses_beta else []))
+        for kind, numbers in zip(("value", "slope", "beta"), (value, *back(jax.numpy.ones_like(value))), strict=False):
+            found[f"{kind}_{dtype}"] = np.asarray(numbers).astype(np.float64)
+    return found
+
+
+@pytest.mark.slow
+def test_keras_has_the_same_values_and_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    pytest.importorskip("keras")
+    for expression in _few(3):
+        function, found = _scope(keras_source(Discovery(expression)))["activation"], dict[str, Any]()
+        for dtype in ("float64", "float32"):
+            x = points().to(DTYPES[dtype]).requires_grad_()
+            betas = torch.tensor(BETAS, dtype=DTYPES[dtype]).expand_as(x).clone().requires_grad_()
+            value = function(x, betas) if expression.uses_beta else function(x)
+            slopes = torch.autograd.grad(
+                value, [x, betas], torch.ones_like(value), allow_unused=True, materialize_grads=True
+            )
+            for kind, numbers in zip(("value", "slope", "beta"), (value.detach(), *slopes), strict=True):
+                found[f"{kind}_{dtype}"] = numbers.double().numpy()
+        _assert_equal(expression, found, ("float64", "float32"))
