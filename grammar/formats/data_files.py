@@ -3,14 +3,16 @@
 Nothing that is read is ever executed. Not here: how a formula is printed (``grammar.notation``).
 """
 
+import itertools
 import json
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.fault import UserFault
-from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.discovery import BadName, Discovery
 from actsearch.grammar.formula import FUNCTIONS
 from actsearch.grammar.parse import BadExpression, from_json
 from actsearch.grammar.primitive import Primitive
@@ -76,13 +78,14 @@ def read_json(text: str, own: Sequence[Primitive] = ()) -> Discovery:
         start, name = float(beta.get("start", 1.0)), found.get("name", "Activation")
         notes = tuple(str(note) for note in found.get("notes", ()))
         facts = dict(found.get("facts", {}))
-    except (BadExpression, KeyError, TypeError, ValueError, AttributeError, RecursionError) as fault:
+        read = Discovery(expression, name, start, notes, facts, layers)
+    except (BadExpression, BadName, KeyError, TypeError, ValueError, AttributeError, RecursionError) as fault:
         raise BadFile(f"its function cannot be read: {fault}") from fault
+    if not all(map(math.isfinite, (start, *itertools.chain(*layers)))):
+        raise BadFile("its betas must be finite numbers")
     if str(expression) != found.get("expression", str(expression)):
         raise BadFile(f"its tree is {expression}, its expression {found['expression']}: they must be one function")
-    if not (isinstance(name, str) and name.isidentifier()):
-        raise BadFile(f"its name must be one of a class, found {name!r}")
-    return Discovery(expression, name, start, notes, facts, layers)
+    return read
 
 
 def _layer(found: Sequence[Any]) -> tuple[float, float, float]:

@@ -7,12 +7,18 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from keyword import iskeyword
 
 from actsearch.grammar.expression import Expression
+from actsearch.grammar.fault import UserFault
 from actsearch.grammar.notation import Written, written
 from actsearch.grammar.program.derivative import derivative
 from actsearch.grammar.program.node import BETA, Node, X
 from actsearch.grammar.program.reading import graph_of
+
+
+class BadName(UserFault):
+    """It cannot be the name of a class in every stack."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,17 @@ class Discovery:
     notes: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict, compare=False)
     layers: tuple[tuple[float, float, float], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Hold what stands in a source.
+
+        Raises:
+            BadName: it is no name of a class.
+        """
+        if not (isinstance(self.name, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", self.name)) or iskeyword(
+            self.name
+        ):
+            raise BadName(f"the name must be one of a class, such as Activation, found {self.name!r}")
 
     @property
     def has_beta(self) -> bool:

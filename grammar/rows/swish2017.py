@@ -13,7 +13,8 @@ _CHOICE = (
     "exact while both are finite; torch.maximum's gradient costs seven times as much, and it too is not a number where "
     "an argument has overflowed. Where both are equal the slope is the first one's"
 )
-HELD = "torch.nn.functional.hardtanh({name}, -{most}, {most})"  # name, but never larger than most
+HELD = "torch.nn.functional.hardtanh({name}, -{most}, {most})"  # name, but never larger than most; that is no
+# whole number over 2^31, which TorchScript (2.13) writes without a point, and then takes for no float
 HELD_EXPONENT = "torch.nn.functional.hardtanh({name}, -1e30, 69.0)"  # exp(69) is 9e29, and all that is smaller stays
 _SINC = f"torch.sin(m := {HOLD.format(name='a', least='3e-4')}) / m"
 
@@ -21,8 +22,8 @@ UNARY = (
     Primitive("identity", 1, "a", "a", note="written as its argument: identity(x) is x"),
     Primitive("neg", 1, "-a", "-a"),
     Primitive("abs", 1, "torch.abs(a)", "Abs(a)"),
-    Primitive("square", 1, "a * a", "a**2", held=f"(m := {HELD.format(name='a', most='1e15')}) * m"),
-    Primitive("cube", 1, "a * a * a", "a**3", held=f"(m := {HELD.format(name='a', most='1e10')}) * m * m"),
+    Primitive("square", 1, "a * a", "a**2", held=f"(m := {HELD.format(name='a', most='999999999999999.5')}) * m"),
+    Primitive("cube", 1, "a * a * a", "a**3", held=f"(m := {HELD.format(name='a', most='9999999999.5')}) * m * m"),
     Primitive(
         "sqrt",
         1,

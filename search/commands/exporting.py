@@ -42,8 +42,6 @@ def export_command(
         return
     if (text is None) != (run is not None and which is not None) or (text is not None and run is not None):
         raise click.UsageError("name RUN and WHICH, or an --expression without any run")
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", name) or keyword.iskeyword(name):
-        raise click.UsageError(f"--name must be one of a class, such as Activation, found '{name}'")
     if learned and run is None:
         raise click.UsageError("--learned needs a RUN: an expression alone has learned nothing")
     discovery, entry = _discovery(run, which, text, name, learned=learned, config=config)

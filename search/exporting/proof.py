@@ -6,6 +6,7 @@ programs that run there (``fresh``), and what the numbers are compared with (``r
 
 import importlib.util
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -140,8 +141,17 @@ def run(scratch: Path, program: Path, *arguments: str | Path) -> None:
         capture_output=True, text=True, check=False, cwd=scratch, env={**os.environ, **quiet},
     )  # fmt: skip
     if answer.returncode != 0:
-        complaint = (answer.stderr.strip().splitlines() or [f"it ends with code {answer.returncode}"])[-1]
+        complaint = _complaint(answer.stderr) or f"it ends with code {answer.returncode}"
         raise ExportFailed(f"the exported file cannot be used alone: {complaint}")
+
+
+def _complaint(said: str) -> str:
+    """Return the first sentence of the exception that ended a program; its last line where there was none."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    for n, line in reversed(list(enumerate(lines))):
+        if re.match(r"[\w.]*(Error|Exception|Exit)\b:?", line):
+            return " ".join(lines[n : n + 2]) if line.endswith(":") else line
+    return lines[-1] if lines else ""
 
 
 def keras_backend() -> str:

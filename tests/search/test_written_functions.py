@@ -23,17 +23,13 @@ from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_body import native
 from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.formats.triton_file import triton_source
-from actsearch.grammar.program.reading import NoCounterpart
 from actsearch.grammar.program.writing import NotInLanguage
 from actsearch.grammar.rows.known import KNOWN, read
 from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.exporting.fresh import of_torch
 from actsearch.search.exporting.reference import BETAS, DTYPES, Numbers, largest_gap, points, reference, weak_spot
-from actsearch.search.settings.reading import settings_of
-from actsearch.search.settings.space import build_space
+from scripts.studies import formats
 
-SPACES = (("space.units=1",), ("space.units=2",), ("space.primitives=aquasurf2023", "space.shape=b(u(x),u(u(x)))"))
-EACH = 100
 PARTS = 12
 reference = functools.cache(reference)
 
@@ -41,24 +37,8 @@ reference = functools.cache(reference)
 @functools.cache
 def drawn() -> tuple[Expression, ...]:
     """300 functions of x, a third of each of the present spaces; then a row each, then all that have a name."""
-    found = dict[Expression, None]()
-    for changes in SPACES:
-        space, generator, before = build_space(settings_of(None, changes).space), torch.Generator(), len(found)
-        generator.manual_seed(21)
-        while len(found) < before + EACH:
-            expression = space.decode(space.draw(generator))
-            if expression.contains_input and _has_graph(expression):
-                found[expression] = None
     rows = [read(f"{row.name}({','.join(['x', 'sin(x)'][: row.arity])})") for row in VOCABULARY if row.arity]
-    return (*found, *filter(_has_graph, rows), *map(read, KNOWN))
-
-
-def _has_graph(expression: Expression) -> bool:
-    """Whether it depends on x once it is simplified: what does not is refused by all formats but torch's."""
-    try:
-        return bool(Discovery(expression).graph)
-    except NoCounterpart:
-        return False
+    return (*formats.drawn(100), *filter(formats.has_graph, rows), *map(read, KNOWN))
 
 
 def _part(number: int, of: int = PARTS) -> tuple[Expression, ...]:
@@ -194,7 +174,7 @@ def test_jax_has_the_same_values_and_slopes(monkeypatch: pytest.MonkeyPatch) -> 
     jax = pytest.importorskip("jax")
     jax.config.update("jax_enable_x64", True)
     try:
-        for expression in _few(7):
+        for expression in _few(13):
             _assert_equal(expression, _of_jax(jax, expression), ("float64", "float32"), flushes=True)
     finally:
         jax.config.update("jax_enable_x64", False)
