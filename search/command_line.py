@@ -15,7 +15,7 @@ import click
 
 from actsearch.evaluators.printable import printable
 from actsearch.grammar.fault import Failed, UserFault
-from actsearch.search.commands import exporting, functions, listing, looking, training
+from actsearch.search.commands import exporting, functions, listing, looking, swapping, training
 from actsearch.search.commands.shared import answers_alone_on_stdout
 
 WRONG_INPUT, INTERRUPTED = 2, 130
@@ -33,8 +33,7 @@ def app() -> None:
 
 for command in (
     training.search, looking.top, looking.show, exporting.report, exporting.serve, exporting.export_command,
-    training.refine,
-    training.transfer,
+    swapping.swap, training.refine, training.transfer,
     looking.rungs, looking.compare, listing.runs, listing.status, functions.evaluate,
     functions.tasks, functions.primitives, functions.space, functions.describe_command, functions.settings_command,
 ):  # fmt: skip

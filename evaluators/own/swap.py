@@ -66,7 +66,10 @@ class Replacement:
 
     def __str__(self) -> str:
         """As a report."""
-        lines = [f"{len(self.places)} activations replaced", *(f"  {place}" for place in self.places)]
+        lines = [
+            f"{len(self.places)} activation{'s' * (len(self.places) != 1)} replaced",
+            *(f"  {place}" for place in self.places),
+        ]
         lines += [f"  left as it is: {call}, a call of a function; make it a layer to replace it" for call in self.left]
         if self.changed is False:
             lines.append("  take care: the network's output for the example is what it was before")

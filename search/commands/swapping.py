@@ -1,0 +1,135 @@
+"""The command that puts an activation in the places of a network's own. Not here: how it is done (``swap``)."""
+
+import io
+import pickle
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from actsearch.search.commands.shared import PATH, Command, config_option, vocabulary_with
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+@click.command(cls=Command)
+@click.argument("network", metavar="FILE.py:FUNCTION")
+@click.argument("activation", metavar="ACTIVATION")
+@click.option("--replace", default="ReLU", show_default=True, help="Which layers: classes or names, divided by commas.")
+@click.option("--example", help="Shape of an input, such as 1,3,32,32: finds channels, and calls that are no layers.")
+@click.option("--dimension", type=int, help="Where the channels are, if the network does not tell: 1 or -1.")
+@click.option(
+    "--init", type=click.Choice(["keep", "matched"]), default="keep", show_default=True,
+    help="Keep the weights, or draw them anew with the gain that suits ACTIVATION.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Of weights that are drawn.")
+@click.option("--weights", type=PATH, help="A state dict (.pt, .safetensors) that the network had before.")
+@click.option("-o", "--output", type=PATH, help="Where the state dict of the changed network goes.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@config_option
+def swap(
+    network: str, activation: str, replace: str, example: str | None, dimension: int | None, init: str, seed: int,
+    weights: Path | None, output: Path | None, force: bool, config: Path | None,
+) -> None:  # fmt: skip
+    """Put ACTIVATION, a name or an expression, in the places of a network's own, and tell which.
+
+    FUNCTION, or a class, is called without arguments and makes the network; its code runs on this machine.
+    """
+    import torch
+
+    from actsearch.evaluators.own.swap import replace_activations
+    from actsearch.search.exporting.placing import check_target, put
+
+    if output is not None:
+        check_target(output, force=force)
+    found = vocabulary_with(config).read(activation)
+    kinds = tuple(part.strip() for part in replace.split(","))
+    model = _network(network)
+    if weights is not None:
+        _load(model, weights)
+    given = None if example is None else _example(example, seed)
+    report = replace_activations(
+        model, kinds, found, init="matched" if init == "matched" else "keep", example=given, dimension=dimension,
+        seed=seed,
+    )  # fmt: skip
+    print(report)
+    if output is not None:
+        content = io.BytesIO()
+        torch.save(model.state_dict(), content)
+        put(content.getvalue(), output)
+        print(f"{output}: the state dict of the changed network")
+    asked = "".join(
+        f", {name}={value}" for name, value in (
+            ("example", None if example is None else f"torch.zeros({', '.join(map(str, _shape(example)))})"),
+            ("dimension", dimension),
+        ) if value is not None
+    )  # fmt: skip
+    written = repr(kinds[0] if len(kinds) == 1 else kinds)
+    print(f'the same in Python: actsearch.replace_activations(model, {written}, "{found.as_expression()}"{asked})')
+
+
+def _network(path: str) -> "nn.Module":
+    """Return what the user's function makes.
+
+    Raises:
+        UserFault: there is none, it raises, or it returns something else.
+    """
+    from torch import nn
+
+    from actsearch.evaluators.own.functions import BadOwnTask, find
+
+    if not re.fullmatch(r"[^:]+:\w+", path):
+        raise click.UsageError(f"expected FILE.py:FUNCTION or module:function, found '{path}'")
+    build = find(path)
+    try:
+        found = build()
+    except Exception as fault:  # whatever the user's function raises
+        raise BadOwnTask(f"'{path}' raised {type(fault).__name__}: {fault}; it is called without arguments") from fault
+    model = found[0] if isinstance(found, tuple) and found else found
+    if not isinstance(model, nn.Module):
+        raise BadOwnTask(f"'{path}' must return a torch.nn.Module, found {type(found).__name__}")
+    return model
+
+
+def _load(model: "nn.Module", weights: Path) -> None:
+    """Load a state dict; nothing in the file is executed.
+
+    Raises:
+        UserFault: it cannot be read, or is of another network.
+    """
+    import torch
+
+    from actsearch.grammar.fault import UserFault
+
+    try:
+        state: Any
+        if weights.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            state = load_file(weights)
+        else:
+            state = torch.load(weights, map_location="cpu", weights_only=True)
+        model.load_state_dict(state)
+    except pickle.UnpicklingError as fault:
+        raise UserFault(
+            f"'{weights}' is no state dict: it holds more than tensors, and nothing in it is executed; expected what "
+            "torch.save(model.state_dict(), ...) writes"
+        ) from fault
+    except (OSError, RuntimeError, TypeError, AttributeError, ImportError) as fault:
+        said = " ".join(str(fault).split())
+        raise UserFault(f"'{weights}' is no state dict of the network: {said[:300]}") from fault
+
+
+def _shape(example: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"\s*\d+(\s*[,x]\s*\d+)*\s*", example):
+        raise click.UsageError(f"--example must be a shape such as 1,3,32,32, found '{example}'")
+    return tuple(map(int, re.split(r"[,x]", example)))
+
+
+def _example(example: str, seed: int) -> Any:
+    """Return normal numbers of a shape."""
+    import torch
+
+    return torch.randn(_shape(example), generator=torch.Generator().manual_seed(seed))
