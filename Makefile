@@ -42,9 +42,10 @@ lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)  ## children per minute on this machine
+bench: $(READY)  ## children per minute on this machine, and how fast exported functions are
 	$(BIN)/python -m scripts.benchmarks.throughput
 	$(BIN)/python -m scripts.benchmarks.peers
+	$(BIN)/python -m scripts.benchmarks.exported
 
 clean:  ## remove .venv and caches (runs stay)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis *.egg-info

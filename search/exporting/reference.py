@@ -23,7 +23,7 @@ BETAS = (0.375, BETA_START, 1.75)
 KINDS = ("value", "slope", "beta")
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 ELSEWHERE = 1e-10  # in double precision, where sines and exponentials are computed by others than torch
-BASE = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 2.0**-8, "float16": 2.0**-10}
+BASE = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 2.0**-7, "float16": 2.0**-10}
 """Largest relative difference, of 1 at least: for the narrow ones, one unit in the last place."""
 SAME = 1e-6  # relative; a held value differs by far more, rounding by far less
 SPECIAL = (float("inf"), float("-inf"), float("nan"), -0.0)

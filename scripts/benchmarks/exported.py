@@ -1,0 +1,148 @@
+"""Exported modules, forward and backward, in turns with torch's own: times as ratios, and the bytes they keep.
+
+Five minutes on one core, nothing else running; with --device cuda on a GPU. A ratio is the median over rounds of the
+exported module's time by the other's, of one round: under 1 the exported one is faster.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from actsearch.evaluators.activation import BUILT_IN
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.torch_file import torch_source
+from actsearch.grammar.formats.triton_file import triton_source
+from actsearch.grammar.rows.known import read
+from actsearch.search.memory.provenance import processor
+
+NATIVE: Mapping[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU, "silu": nn.SiLU, "gelu": nn.GELU, "softplus": nn.Softplus, "mish": nn.Mish, "elu": nn.ELU,
+    "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "hardswish": nn.Hardswish, "leaky_relu": nn.LeakyReLU,
+}  # fmt: skip
+ONE_UNIT = (
+    "swish", "mul(x,tanh(x))", "max(x,sin(x))", "gate(atan(x),x)", "sub(x,sin(x))", "mul(x,gauss(x))", "max(x,tanh(x))",
+    "mul(square(x),sigmoid(x))", "div(x,cosh(x))", "add(abs(x),x)",
+)  # fmt: skip
+CHANNELS = 64
+
+
+def exported(text: str, kind: str) -> Any:
+    """Return the module of an exported file: ``torch``, ``lean`` or ``triton``."""
+    discovery = Discovery(read(text))
+    with tempfile.NamedTemporaryFile("w", suffix=".py", delete=False) as file:
+        file.write(triton_source(discovery) if kind == "triton" else torch_source(discovery, lean=kind == "lean"))
+    spec = spec_from_file_location("exported", file.name)  # Triton reads the file again
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.Activation(channels=CHANNELS) if discovery.has_beta else module.Activation()
+
+
+def naive(text: str) -> Callable[[torch.Tensor], torch.Tensor]:
+    """Return the lines that are trained, with what a search puts around them."""
+    return BUILT_IN.read(text).make(CHANNELS)
+
+
+def seconds(function: Any, x: torch.Tensor, slope: torch.Tensor) -> float:
+    """Return the time of one forward and one backward."""
+    x.grad = None
+    started = time.perf_counter()
+    function(x).backward(slope)
+    if x.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def ratio(one: Any, other: Any, x: torch.Tensor, slope: torch.Tensor, rounds: int) -> float:
+    """Return how long one takes by how long the other does, in turns."""
+    for function in (one, other) * 2:
+        seconds(function, x, slope)
+    found = []
+    for turn in range(rounds):
+        times = {}
+        for function in (one, other) if turn % 2 else (other, one):
+            times[id(function)] = seconds(function, x, slope)
+        found.append(times[id(one)] / times[id(other)])
+    return statistics.median(found)
+
+
+def kept(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> float:
+    """Return the bytes that are kept for the backward pass, by those of the input."""
+    found: dict[int, int] = {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        found[tensor.data_ptr()] = tensor.numel() * tensor.element_size()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        function(x)
+    return sum(found.values()) / (x.numel() * x.element_size())
+
+
+def measure(device: str, rounds: int) -> list[str]:
+    """Return the lines of the two tables."""
+    size = (16, CHANNELS, 32, 32) if device == "cpu" else (128, CHANNELS, 64, 64)
+    lines = []
+    for dtype in (torch.float32, torch.bfloat16):
+        generator = torch.Generator(device).manual_seed(0)
+        x, slope = (torch.randn(size, dtype=dtype, device=device, generator=generator) for _ in range(2))
+        x.requires_grad_()
+        name = str(dtype).removeprefix("torch.")
+        for text, make in NATIVE.items():
+            ours, theirs = exported(text, "torch").to(device, dtype), make().to(device, dtype)
+            found = ratio(ours, theirs, x, slope, rounds)
+            lines.append(f"| `{text}` | {name} | {found:.2f} of nn.{type(theirs).__name__} | | | |")
+            print(lines[-1], flush=True)
+        silu: Any = torch.compile(nn.SiLU())
+        for text in ONE_UNIT:
+            plain, lean = (exported(text, kind).to(device, dtype) for kind in ("torch", "lean"))
+            usual: Any = naive(text).to(device, dtype)  # type: ignore[attr-defined]  # a module
+            compiled: Any = torch.compile(plain)
+            naively: Any = torch.compile(usual)
+            row = [
+                f"{ratio(plain, usual, x, slope, rounds):.2f} of the search's own",
+                f"{ratio(compiled, silu, x, slope, rounds):.2f} of nn.SiLU, "
+                f"{ratio(compiled, naively, x, slope, rounds):.2f} of the search's own",
+                f"{ratio(lean, plain, x, slope, rounds):.2f} of plain",
+                f"{kept(plain, x):.1f} plain, {kept(lean, x):.2f} lean",
+            ]
+            if device == "cuda":
+                kernels = exported(text, "triton").to(device, dtype)
+                row[2] += f"; kernels {ratio(kernels, compiled, x, slope, rounds):.2f} of compiled"
+            lines.append(f"| `{text}` | {name} | {' | '.join(row)} |")
+            print(lines[-1], flush=True)
+            torch.compiler.reset()
+            silu = torch.compile(nn.SiLU())
+    return lines
+
+
+def main() -> None:
+    """Run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--rounds", type=int, default=41)
+    parser.add_argument("--out", type=Path, help="where the table goes, such as scripts/benchmarks/results/exported.md")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    machine = torch.cuda.get_device_name() if options.device == "cuda" else f"{processor()}, one core"
+    head = (
+        f"| {machine}, torch {torch.__version__} | precision | eager | compiled | lean | kept, by the input's bytes |\n"
+        "|---|---|---|---|---|---|\n"
+    )
+    print(head, end="")
+    lines = measure(options.device, options.rounds)
+    if options.out:
+        options.out.write_text(head + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
