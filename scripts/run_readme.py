@@ -21,7 +21,10 @@ from scripts.newcomer import clone_into, environment
 FILE = re.compile(r"# (\S+\.(?:py|yaml))\n")
 READMES = (
     "README.md",
-    *(f"{room}/README.md" for room in ("grammar", "evaluators", "search", "scripts", "configs", "tests")),
+    *(
+        f"{room}/README.md"
+        for room in ("grammar", "evaluators", "search", "search/exporting", "scripts", "configs", "tests")
+    ),
 )
 ROOM = 10e9  # bytes
 OLDEST_MINOR = 11  # Python 3.11, of pyproject.toml

@@ -38,7 +38,7 @@ DOORS = {
     "sqlite3": {"search/memory/store.py", "search/memory/schema.py", "search/memory/board.py"},
     "mnist1d": {"evaluators/data/mnist1d.py"},
     "sympy": {"grammar/symbolic.py", "grammar/printing.py", "search/exporting/fresh/of_sympy.py"},
-    "pickle": {"evaluators/data/cifar.py", "search/exporting/fresh/of_torch.py"},
+    "pickle": {"evaluators/data/cifar.py", "search/exporting/fresh/of_torch.py", "search/commands/swapping.py"},
     "ctypes": {"evaluators/allocator.py", *map(str, Path("evaluators/native").glob("*.py"))},
     "click": {"search/command_line.py", *map(str, Path("search/commands").glob("*.py"))},
 }

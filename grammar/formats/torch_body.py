@@ -44,6 +44,36 @@ def native(expression: Expression) -> tuple[str, str]:
     return "", ""
 
 
+def lines_for_a_compiler(expression: Expression) -> list[str]:
+    """Return the same body without what compilers are slow with; empty where there is nothing of it.
+
+    torch's inductor keeps the mask of a comparison for the backward pass, and on a CPU reads and writes it number by
+    number: max(x, sin(x)) took 10 times as long as SiLU. What a mask of floats is made of, it computes again.
+    """
+    plain = function_lines(expression)
+    body = ast.parse("\n".join(["def f():", *(f"    {line}" for line in plain)]))
+    found = [ast.unparse(line) for line in _Unmasked().visit(body).body[0].body]
+    return found if found != plain else []
+
+
+class _Unmasked(ast.NodeTransformer):
+    """Writes ``(a > b).to(a.dtype)`` as the sign of what a is larger by."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        match node.func:
+            case ast.Attribute(value=ast.Compare(left=a, ops=[ast.Gt()], comparators=[b]), attr="to"):
+                return _sign(a, b)
+            case ast.Attribute(value=ast.Compare(left=a, ops=[ast.Lt()], comparators=[b]), attr="to"):
+                return _sign(b, a)
+        return node
+
+
+def _sign(more: ast.expr, less: ast.expr) -> ast.expr:
+    text = f"torch.sign(torch.relu({ast.unparse(ast.BinOp(more, ast.Sub(), less))})).detach()"
+    return ast.parse(text, mode="eval").body
+
+
 def function_lines(expression: Expression) -> list[str]:
     """Return the body of the function: what was trained, with nothing named that is needed once."""
     if call := native(expression)[1]:

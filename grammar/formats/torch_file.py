@@ -8,7 +8,7 @@ input is kept for the backward pass. Not here: writing the file and proving it (
 from actsearch.grammar.expression import X as INPUT_NODE
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.languages import ONNX_LACKS, TORCH, TORCH_FOR_ONNX
-from actsearch.grammar.formats.torch_body import EXPORTED, ROUNDED_ONCE, function_lines, native
+from actsearch.grammar.formats.torch_body import EXPORTED, ROUNDED_ONCE, function_lines, lines_for_a_compiler, native
 from actsearch.grammar.program.derivative import derivative
 from actsearch.grammar.program.node import BETA, SLOPE, X, parts
 from actsearch.grammar.program.reading import NoCounterpart
@@ -70,6 +70,11 @@ _EXPORTING = """\
     if not torch.jit.is_scripting():
         if torch.onnx.is_in_onnx_export():
             return _for_onnx({arguments})
+"""
+_COMPILING = """\
+    if not torch.jit.is_scripting():
+        if torch.compiler.is_compiling():  # the same, where a compiler would keep a mask and be slow with it
+{lines}
 """
 _LEAN = '''\
 class _Lean(torch.autograd.Function):
@@ -177,6 +182,8 @@ def _functions(discovery: Discovery, *, lean: bool) -> list[str]:
     parameters = "x: torch.Tensor, beta: torch.Tensor" if has_beta else "x: torch.Tensor"
     arguments, formula = "x, beta" if has_beta else "x", _sentence(discovery)
     lines = "\n".join(f"    {line}" for line in function_lines(expression))
+    if compiled := lines_for_a_compiler(expression):
+        lines = _COMPILING.format(lines="\n".join(f"            {line}" for line in compiled)) + lines
     blocks, onnx = list[str](), ""
     if name not in EXPORTED and (text := _for_onnx(discovery, parameters)):
         blocks, onnx = [text], _EXPORTING.format(arguments=arguments)

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     "--init", type=click.Choice(["keep", "matched"]), default="keep", show_default=True,
     help="Keep the weights, or draw them anew with the gain that suits ACTIVATION.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Of weights that are drawn.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of the network's weights, and of those drawn anew."
+)
 @click.option("--weights", type=PATH, help="A state dict (.pt, .safetensors) that the network had before.")
 @click.option("-o", "--output", type=PATH, help="Where the state dict of the changed network goes.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
@@ -46,7 +48,7 @@ def swap(
         check_target(output, force=force)
     found = vocabulary_with(config).read(activation)
     kinds = tuple(part.strip() for part in replace.split(","))
-    model = _network(network)
+    model = _network(network, seed)
     if weights is not None:
         _load(model, weights)
     given = None if example is None else _example(example, seed)
@@ -70,21 +72,23 @@ def swap(
     print(f'the same in Python: actsearch.replace_activations(model, {written}, "{found.as_expression()}"{asked})')
 
 
-def _network(path: str) -> "nn.Module":
-    """Return what the user's function makes.
+def _network(path: str, seed: int) -> "nn.Module":
+    """Return what the user's function makes, with every generator seeded.
 
     Raises:
         UserFault: there is none, it raises, or it returns something else.
     """
     from torch import nn
 
+    from actsearch.evaluators.contained import contained
     from actsearch.evaluators.own.functions import BadOwnTask, find
 
     if not re.fullmatch(r"[^:]+:\w+", path):
         raise click.UsageError(f"expected FILE.py:FUNCTION or module:function, found '{path}'")
     build = find(path)
     try:
-        found = build()
+        with contained(seed, path.partition(":")[0]):
+            found = build()
     except Exception as fault:  # whatever the user's function raises
         raise BadOwnTask(f"'{path}' raised {type(fault).__name__}: {fault}; it is called without arguments") from fault
     model = found[0] if isinstance(found, tuple) and found else found

@@ -166,6 +166,11 @@ def test_the_command_changes_a_network_of_ones_own(
     assert "replace_activations(model, 'ReLU', \"mul(x,sigmoid(scale(x)))\", example=torch.zeros(1, 3, 8, 8))" in said
     state = torch.load("swapped.pt", weights_only=True)
     assert state["1.beta"].shape == (4,)
+    main(["swap", "swapnet.py:build", "swish", "-o", "again.pt"])
+    main(["swap", "swapnet.py:build", "gelu", "-o", "once_more.pt"])
+    first, second = (torch.load(name, weights_only=True) for name in ("again.pt", "once_more.pt"))
+    assert torch.equal(first["0.weight"], second["0.weight"])  # the same seed, the same network
+    capsys.readouterr()
     Path("other.txt").write_text("no weights")
     for words, fault in (
         (["swapnet.py:build", "swish", "-o", "swapped.pt"], "is there already"),

@@ -5,9 +5,11 @@ Here the numbers are computed beside each other, in one process; that the files 
 
 import ctypes
 import functools
+import importlib.util
+import os
 import shutil
 import subprocess
-from collections.abc import Callable, Mapping
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from actsearch.grammar.formats.array_files import jax_source, keras_source, nump
 from actsearch.grammar.formats.c_file import c_source
 from actsearch.grammar.formats.data_files import json_source, read_json, sympy_source
 from actsearch.grammar.formats.discovery import Discovery
-from actsearch.grammar.formats.torch_body import native
+from actsearch.grammar.formats.torch_body import lines_for_a_compiler, native
 from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.formats.triton_file import triton_source
 from actsearch.grammar.program.writing import NotInLanguage
@@ -68,6 +70,15 @@ def test_a_file_of_torchs_has_the_value_and_slopes_that_were_trained_in_every_pr
             make = _scope(torch_source(discovery, lean=lean))["Activation"]
             found = of_torch.numbers(make, points(), _betas(expression))
             _assert_equal(expression, found, (*DTYPES,), exact=exact and not lean)
+
+
+def test_what_a_compiler_is_given_instead_has_the_same_value_and_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = [expression for expression in drawn() if lines_for_a_compiler(expression)]
+    assert len(others) > 30
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    for expression in others:
+        make = _scope(torch_source(Discovery(expression)))["Activation"]
+        _assert_equal(expression, of_torch.numbers(make, points(), _betas(expression)), (*DTYPES,))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -168,34 +179,25 @@ def _has_bessel(expression: Expression) -> bool:
     return any(name in str(expression) for name in ("i0e", "i1e", "i0(", "i1("))
 
 
-@pytest.mark.slow
-def test_jax_has_the_same_values_and_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    jax = pytest.importorskip("jax")
-    jax.config.update("jax_enable_x64", True)
-    try:
-        for expression in _few(13):
-            _assert_equal(expression, _of_jax(jax, expression), ("float64", "float32"), flushes=True)
-    finally:
-        jax.config.update("jax_enable_x64", False)
+def compare_jax() -> None:
+    """In a process of its own: JAX starts threads, and after that no process can be forked."""
+    import jax  # noqa: PLC0415
+
+    jax.config.update("jax_enable_x64", True)  # type: ignore[no-untyped-call]
+    for expression in _few(13):
+        function, found = jax.jit(_scope(jax_source(Discovery(expression)))["activation"]), dict[str, Any]()
+        for dtype in ("float64", "float32"):
+            x = jax.numpy.asarray(points().numpy().astype(dtype))
+            betas = [jax.numpy.broadcast_to(jax.numpy.asarray(np.array(BETAS, dtype=dtype)), x.shape)]
+            value, back = jax.vjp(function, x, *(betas if expression.uses_beta else []))
+            numbers = (value, *back(jax.numpy.ones_like(value)))
+            for kind, one in zip(("value", "slope", "beta"), numbers, strict=False):
+                found[f"{kind}_{dtype}"] = np.asarray(one).astype(np.float64)
+        _assert_equal(expression, found, ("float64", "float32"), flushes=True)
 
 
-def _of_jax(jax: Any, expression: Expression) -> Mapping[str, Any]:
-    function: Callable[..., Any] = jax.jit(_scope(jax_source(Discovery(expression)))["activation"])
-    found = {}
-    for dtype in ("float64", "float32"):
-        x = jax.numpy.asarray(points().numpy().astype(dtype))
-        betas = [jax.numpy.broadcast_to(jax.numpy.asarray(np.array(BETAS, dtype=dtype)), x.shape)]
-        value, back = jax.vjp(function, x, *(betas if expression.uses_beta else []))
-        for kind, numbers in zip(("value", "slope", "beta"), (value, *back(jax.numpy.ones_like(value))), strict=False):
-            found[f"{kind}_{dtype}"] = np.asarray(numbers).astype(np.float64)
-    return found
-
-
-@pytest.mark.slow
-def test_keras_has_the_same_values_and_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("KERAS_BACKEND", "torch")
-    pytest.importorskip("keras")
+def compare_keras() -> None:
+    """In a process of its own: Keras draws from torch's global generator while it is imported."""
     for expression in _few(3):
         function, found = _scope(keras_source(Discovery(expression)))["activation"], dict[str, Any]()
         for dtype in ("float64", "float32"):
@@ -208,3 +210,15 @@ def test_keras_has_the_same_values_and_slopes(monkeypatch: pytest.MonkeyPatch) -
             for kind, numbers in zip(("value", "slope", "beta"), (value.detach(), *slopes), strict=True):
                 found[f"{kind}_{dtype}"] = numbers.double().numpy()
         _assert_equal(expression, found, ("float64", "float32"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stack", ["jax", "keras"])
+def test_jax_and_keras_have_the_same_values_and_slopes(stack: str) -> None:
+    if importlib.util.find_spec(stack) is None:
+        pytest.skip(f"{stack} is not installed")
+    program = f"from tests.search.test_written_functions import compare_{stack}; compare_{stack}()"
+    variables = {**os.environ, "JAX_PLATFORMS": "cpu", "KERAS_BACKEND": "torch"}
+    words = [sys.executable, "-W", "ignore", "-c", program]
+    answer = subprocess.run(words, env=variables, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stderr
