@@ -2,12 +2,16 @@
 
 import itertools
 import random
+from typing import Any
 
 import mpmath as mp
 import pytest
 import torch
 
+from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.expression import Expression, X, apply
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.reach import MOST, held_code, reach
 from actsearch.grammar.render import compile_expression, source_lines, values_and_slopes
@@ -83,6 +87,41 @@ LEADERS = (
 @pytest.mark.parametrize("text", [*LEADERS, *KNOWN])
 def test_a_leader_and_every_known_activation_is_finite_wherever_it_truly_is(text: str) -> None:
     _assert_finite(read(text))
+
+
+def _softplus(x: mp.mpf) -> mp.mpf:
+    return mp.log1p(mp.exp(x))
+
+
+STABLE = {
+    "x/(1+exp(-x))": lambda x: x / (1 + mp.exp(-x)),
+    "1/(1+exp(-x))": lambda x: 1 / (1 + mp.exp(-x)),
+    "log(1+exp(x))": _softplus,
+    "log(1+exp(beta*x))": _softplus,
+    "-log(1+exp(-x))": lambda x: -_softplus(-x),
+    "x*tanh(log(1+exp(x)))": lambda x: x * mp.tanh(_softplus(x)),
+    "x*sigmoid(beta*x)": lambda x: x / (1 + mp.exp(-x)),
+    "elu(x)": lambda x: x if x > 0 else mp.expm1(x),
+}
+
+
+@pytest.mark.parametrize("text", STABLE)
+def test_what_overflows_as_it_is_written_is_exported_in_a_form_that_does_not(text: str) -> None:
+    scope: dict[str, Any] = {}
+    exec(torch_source(Discovery(BUILT_IN.read(text).as_expression())), scope)
+    module: Any = scope["Activation"]()
+    for dtype, units in ((torch.float32, 4), (torch.float16, 1), (torch.bfloat16, 1)):
+        info = torch.finfo(dtype)
+        x = torch.tensor(POINTS, dtype=dtype)
+        x = x[x.abs() < info.max].requires_grad_()
+        value = module(x)
+        (slope,) = torch.autograd.grad(value, x, torch.ones_like(value))
+        assert bool(slope.isfinite().all())
+        for point, found in zip(x.tolist(), value.tolist(), strict=True):
+            with mp.workdps(60):
+                truth = STABLE[text](mp.mpf(point))
+                small = 16 * info.tiny  # torch's sigmoid takes for 0 what is hardly a normal number
+                assert abs(found - truth) <= units * info.eps * abs(truth) + small, f"{text} at {point} in {dtype}"
 
 
 def _two_units(draw: random.Random) -> Expression:

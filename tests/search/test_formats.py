@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+import actsearch
 from actsearch.grammar.fault import Failed, NotInstalled, UserFault
 from actsearch.grammar.formats.data_files import BadFile, json_source, read_json
 from actsearch.grammar.formats.discovery import Discovery
@@ -24,9 +25,14 @@ from actsearch.grammar.rows.known import read
 from actsearch.search.command_line import main
 from actsearch.search.exporting import shipping
 from actsearch.search.exporting.formats import FORMATS
+from actsearch.search.exporting.known_of import learned
 from actsearch.search.exporting.reference import points
 from actsearch.search.exporting.shipping import files_of, ship
+from actsearch.search.memory.records import CLIMBED
+from actsearch.search.memory.store import Store
 from scripts.studies.formats import HEAD, MANUAL, WITH, row
+from tests.search.made_runs import make_run
+from tests.test_tiny import TINY
 
 NEEDS = {asked: (*WITH[asked], *FORMATS[asked].needs) for asked in FORMATS}
 
@@ -214,3 +220,39 @@ def test_several_formats_are_written_beside_each_other_and_a_known_mistake_is_an
         assert stopped.value.code == 2
         assert said in capsys.readouterr().err.replace("\n", " ")
     assert shipping.files_of(["torch", "c"], None, "f") == {"torch": Path("f.py"), "c": Path("f.h")}
+
+
+def test_learned_betas_come_from_the_run_with_a_line_a_layer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(tmp_path / "run")
+    main(["search", "configs/quickstart.yaml", "--run", run, *TINY, "--set=baselines=[relu, swish]"])
+    entry = next(entry for entry in actsearch.open_run(run).entries if entry.baseline and "swish" in entry.names)
+    layers = learned(entry)
+    monkeypatch.chdir(tmp_path)
+    main(["export", run, "swish", "--learned", "--to", "torch,json", "-o", "learned"])
+    module = _imported(tmp_path / "learned.py")
+    (beta,) = (part.item() for part in module.parameters())
+    assert beta == pytest.approx(sum(mean for _, mean, _ in layers) / len(layers), abs=1e-6)
+    assert read_json((tmp_path / "learned.json").read_text()).layers == layers
+    text = (tmp_path / "learned.py").read_text()
+    assert [line.split()[1] for line in text.splitlines() if line.startswith("    layer ")] == [
+        str(n + 1) for n in range(len(layers))
+    ]
+    assert "A baseline in the run run" in text
+    capsys.readouterr()
+    with pytest.raises(SystemExit):
+        main(["export", run, "relu", "--learned", "-o", "relu.py"])
+    assert "'relu(x)' has no beta; leave out --learned" in capsys.readouterr().err
+
+
+def test_a_function_of_a_run_that_is_not_finished_is_said_to_be_mostly_luck(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keep = Store.describe
+    monkeypatch.setattr(Store, "describe", lambda store, facts: None if CLIMBED in facts else keep(store, facts))
+    make_run(tmp_path / "run", monkeypatch)
+    main(["export", str(tmp_path / "run"), "found", "--to", "json", "-o", str(tmp_path / "f.json")])
+    said = capsys.readouterr().out
+    assert "take care: it is the best so far, by" in said
+    assert "unfinished: the same search command goes on with it" in said
