@@ -93,7 +93,7 @@ def _softplus(x: mp.mpf) -> mp.mpf:
     return mp.log1p(mp.exp(x))
 
 
-STABLE = {
+STABLE: dict[str, Any] = {
     "x/(1+exp(-x))": lambda x: x / (1 + mp.exp(-x)),
     "1/(1+exp(-x))": lambda x: 1 / (1 + mp.exp(-x)),
     "log(1+exp(x))": _softplus,

@@ -10,14 +10,22 @@ from sympy import sympify
 POINTS = (-2.3, -1.7, -0.6, 0.3, 0.9, 1.4)
 
 
+def _number(formula: Any, at: dict[Any, float]) -> float:
+    """Return the value; NaN where the formula has none, as a quotient by 0, which what was trained is kept from."""
+    try:
+        return float(formula.subs(at).doit().evalf(25))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return float("nan")
+
+
 def main() -> None:
     """Do it."""
     path, answer = sys.argv[1:3]
     exported = runpy.run_path(path)
     found: dict[str, Any] = {}
     for kind in ("f", "slope"):
-        at = [sympify(exported[kind]).subs({exported["x"]: point, exported["beta"]: 0.75}) for point in POINTS]
-        found[kind] = np.array([float(value.doit().evalf(25)) for value in at])
+        formula, beta = sympify(exported[kind]), exported["beta"]
+        found[kind] = np.array([_number(formula, {exported["x"]: point, beta: 0.75}) for point in POINTS])
     np.savez(answer, x=np.array(POINTS), **found)
 
 
