@@ -6,7 +6,6 @@ Not here: the candidate in a network while it is searched (``places``).
 import copy
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -18,62 +17,12 @@ from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.own.calls import KINDS, Calls, Site
 from actsearch.evaluators.own.places import is_wanted
+from actsearch.evaluators.own.replacement import Place, Replacement
 from actsearch.grammar.fault import UserFault
 
 Kind = str | type[nn.Module]
 New = str | Activation | nn.Module | Callable[..., nn.Module]
 Width = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Place:
-    """A place where an activation was replaced.
-
-    Args:
-        names: of the layer; several where one object stands in several places, and does so still.
-        was: its class.
-        channels: of the new layer's parameters; 1 is one for the whole layer, 0 that it has none.
-        dimension: where the channels are; None where there is one parameter.
-        note: why there is one, if more were possible.
-    """
-
-    names: tuple[str, ...]
-    was: str
-    channels: int = 1
-    dimension: int | None = None
-    note: str = ""
-
-    def __str__(self) -> str:
-        """In a line."""
-        where = f"parameters for {self.channels} channels in dimension {self.dimension}"
-        where = where if self.channels > 1 else "parameters for the whole layer" if self.channels else "no parameters"
-        return f"{', '.join(self.names)}: was {self.was}, {where}" + (f" ({self.note})" if self.note else "")
-
-
-@dataclass(frozen=True)
-class Replacement:
-    """What was replaced.
-
-    Args:
-        places: in the order of the network.
-        left: calls of activation functions that the example met and that stay: a line each.
-        changed: whether the network's output for the example is another than before; None without an example.
-    """
-
-    places: tuple[Place, ...]
-    left: tuple[str, ...] = ()
-    changed: bool | None = None
-
-    def __str__(self) -> str:
-        """As a report."""
-        lines = [
-            f"{len(self.places)} activation{'s' * (len(self.places) != 1)} replaced",
-            *(f"  {place}" for place in self.places),
-        ]
-        lines += [f"  left as it is: {call}, a call of a function; make it a layer to replace it" for call in self.left]
-        if self.changed is False:
-            lines.append("  take care: the network's output for the example is what it was before")
-        return "\n".join(lines)
 
 
 def replace_activations(
@@ -100,11 +49,17 @@ def replace_activations(
     Raises:
         UserFault: there is no such layer, what takes its place is none, or the network does not run on the example.
     """
+    if not isinstance(model, nn.Module):
+        raise UserFault(f"expected a torch.nn.Module whose layers are replaced, found {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):
         raise UserFault("the network is compiled (torch.jit) and cannot be changed: give the network it was made of")
+    if init == "matched" and any(parameter.is_meta for parameter in model.parameters()):
+        raise UserFault("weights on the device 'meta' have no numbers to draw: make the network on a real one")
     if init not in {"keep", "matched"}:
         raise UserFault(f"init must be 'keep' or 'matched', found '{init}'")
     kinds = (replace,) if isinstance(replace, (str, type)) else tuple(replace)
+    if not kinds:
+        raise UserFault("replace names no layer; expected a class such as torch.nn.ReLU, or names")
     wanted = tuple(kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
     found: dict[int, tuple[nn.Module, list[str]]] = {}
     for name, layer in model.named_modules(remove_duplicate=False):
@@ -112,25 +67,58 @@ def replace_activations(
             found.setdefault(id(layer), (layer, []))[1].append(name)
     if not found:
         every = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
-        raise UserFault(f"the network has no layer {' or '.join(wanted)}; it is made of {', '.join(every)}")
+        raise UserFault(
+            f"the network has no layer {' or '.join(wanted)} inside; it is made of {', '.join(every)}; what it calls "
+            "as a function is no layer: make it one to replace it"
+        )
     make = _maker(module)
     widths, left, before = ({}, (), None) if example is None else _met(model, found, example, dimension)
-    places = []
-    for key, (layer, names) in found.items():
-        channels, axis, note = _width(widths.get(key), example)
-        new = _made(make, channels, axis)
-        channels, axis = (channels, axis) if _per_channel(new, channels) else (1, None)
-        state = next((p for p in model.parameters() if p.is_floating_point()), None)
-        new = new.to(state.device, state.dtype) if state is not None else new
-        new.train(layer.training)
-        for name in names:
-            _put(model, name, new)
-        channels = channels if any(True for _ in new.parameters()) else 0
-        places.append(Place(tuple(names), type(layer).__name__, channels, axis, note if channels == 1 else ""))
-    if init == "matched":
-        _draw(model, module, seed)
-    changed = None if before is None or init == "matched" else not _equal(before, _run(model, example))
+    state = next((p for p in model.parameters() if p.is_floating_point()), None)
+    places, new = [], list[nn.Module]()
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        for key, (layer, names) in found.items():
+            channels, axis, note = _width(widths.get(key), example)
+            made = _made(make, channels, axis)
+            _check_alone(made, module, example)
+            channels, axis = (channels, axis) if _has(made, channels) else (1, None)
+            new.append((made if state is None else made.to(state.device, state.dtype)).train(layer.training))
+            channels = channels if any(True for _ in made.parameters()) else 0
+            notes = [note] if channels == 1 and note else []
+            if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
+                notes.append("it had hooks, which are gone")
+            places.append(Place(tuple(names), type(layer).__name__, channels, axis, "; ".join(notes)))
+    _put_all(model, places, new)
+    try:
+        if init == "matched":
+            _draw(model, module, seed)
+        changed = None if before is None or init == "matched" else _differ(before, _run(model, example))
+    except BaseException:
+        _put_all(model, places, [layer for layer, _ in found.values()])
+        raise
     return Replacement(tuple(places), left, changed)
+
+
+def _check_alone(layer: nn.Module, module: New, example: Any) -> None:
+    """Refuse what has weights between channels where nothing tells how many there are.
+
+    Raises:
+        UserFault: it needs an example.
+    """
+    if example is None and isinstance(module, (str, Activation)):
+        try:
+            layer(torch.zeros(1, 3, 2))
+        except (RuntimeError, ValueError) as fault:
+            name = module if isinstance(module, str) else type(module).__name__
+            raise UserFault(
+                f"'{name}' has weights between channels, and nothing tells how many there are: give an example"
+            ) from fault
+
+
+def _put_all(model: nn.Module, places: Sequence[Place], layers: Sequence[nn.Module]) -> None:
+    for place, layer in zip(places, layers, strict=True):
+        for name in place.names:
+            _put(model, name, layer)
 
 
 def _maker(module: New) -> Callable[..., nn.Module]:
@@ -160,9 +148,9 @@ def _made(make: Callable[..., nn.Module], channels: int, dimension: int | None) 
     return layer
 
 
-def _per_channel(layer: nn.Module, channels: int) -> bool:
-    """Whether a layer has parameters, one a channel."""
-    return channels > 1 and any(parameter.shape[:1] == (channels,) for parameter in layer.parameters())
+def _has(layer: nn.Module, channels: int) -> bool:
+    """Whether a layer has parameters by channel: one each, or weights between them."""
+    return channels > 1 and any(channels in parameter.shape for parameter in layer.parameters())
 
 
 def _width(met: set[Width | None] | None, example: Any) -> tuple[int, int | None, str]:
@@ -184,6 +172,8 @@ def _met(
 
     def note(layer: nn.Module, args: tuple[Any, ...]) -> None:
         x: Tensor = args[0]
+        if named is not None and not -x.ndim <= named < x.ndim:
+            raise UserFault(f"dimension {named} was named, and an activation gets an input of {x.ndim} dimensions")
         place = layouts.of(x) if named is None else named % x.ndim
         place = 1 if place is None and x.ndim == 2 else place
         width = None if place is None or not x.ndim else (x.shape[place], -1 if place == x.ndim - 1 != 1 else place)
@@ -206,22 +196,29 @@ def _met(
 
 def _run(model: nn.Module, example: Any) -> Any:
     """Run the network as in evaluation, layer by layer, and leave it as it was."""
-    training, fast = model.training, torch.backends.mha.get_fastpath_enabled()
+    modes = [(layer, layer.training) for layer in model.modules()]  # some may be in evaluation on purpose
+    fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         with torch.no_grad():
             given = example if isinstance(example, tuple) else (example,)
             return model.eval()(**example) if isinstance(example, dict) else model.eval()(*given)
+    except UserFault:
+        raise
     except Exception as fault:
         raise UserFault(f"the network does not run on the example: {type(fault).__name__}: {fault}") from fault
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
-        model.train(training)
+        for layer, mode in modes:
+            layer.training = mode
 
 
-def _equal(one: Any, other: Any) -> bool:
+def _differ(one: Any, other: Any) -> bool | None:
+    """Return whether two outputs differ; None where they have no numbers."""
     first, second = _tensors(one), _tensors(other)
-    return len(first) == len(second) and all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    if any(tensor.is_meta for tensor in (*first, *second)):
+        return None
+    return len(first) != len(second) or not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def _tensors(found: Any) -> list[Tensor]:

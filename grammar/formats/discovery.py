@@ -3,6 +3,7 @@
 Not here: how it is written (one module a stack), and where what is known comes from (``search``'s export).
 """
 
+import builtins
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,138 @@ from actsearch.grammar.notation import Written, written
 from actsearch.grammar.program.derivative import derivative
 from actsearch.grammar.program.node import BETA, Node, X
 from actsearch.grammar.program.reading import graph_of
+
+_TAKEN = frozenset(
+    [
+        "torch",
+        "np",
+        "jnp",
+        "jax",
+        "keras",
+        "ops",
+        "nn",
+        "triton",
+        "tl",
+        "os",
+        "special",
+        "sympy",
+        "x",
+        "y",
+        "beta",
+        "slope",
+        "shape",
+        "kind",
+        "wide",
+        "self",
+        "ctx",
+        "auto",
+        "break",
+        "case",
+        "char",
+        "const",
+        "continue",
+        "default",
+        "do",
+        "double",
+        "else",
+        "enum",
+        "extern",
+        "float",
+        "for",
+        "goto",
+        "if",
+        "inline",
+        "int",
+        "long",
+        "register",
+        "restrict",
+        "return",
+        "short",
+        "signed",
+        "sizeof",
+        "static",
+        "struct",
+        "switch",
+        "typedef",
+        "union",
+        "unsigned",
+        "void",
+        "volatile",
+        "while",
+        "main",
+        "acos",
+        "asin",
+        "atan",
+        "atan2",
+        "acosh",
+        "asinh",
+        "atanh",
+        "cbrt",
+        "ceil",
+        "copysign",
+        "cos",
+        "cosh",
+        "erf",
+        "erfc",
+        "exp",
+        "exp2",
+        "expm1",
+        "fabs",
+        "fdim",
+        "floor",
+        "fma",
+        "fmax",
+        "fmin",
+        "fmod",
+        "frexp",
+        "gamma",
+        "hypot",
+        "ilogb",
+        "isfinite",
+        "isinf",
+        "isnan",
+        "isnormal",
+        "j0",
+        "j1",
+        "jn",
+        "ldexp",
+        "lgamma",
+        "llrint",
+        "llround",
+        "log",
+        "log10",
+        "log1p",
+        "log2",
+        "logb",
+        "lrint",
+        "lround",
+        "modf",
+        "nan",
+        "nearbyint",
+        "nextafter",
+        "nexttoward",
+        "pow",
+        "remainder",
+        "remquo",
+        "rint",
+        "round",
+        "scalbln",
+        "scalbn",
+        "signbit",
+        "signgam",
+        "sin",
+        "sinh",
+        "sqrt",
+        "tan",
+        "tanh",
+        "tgamma",
+        "trunc",
+        "y0",
+        "y1",
+        "yn",
+    ]
+)
+"""What functions of exported files cannot be called: modules and variables there, words of C, and of its math.h."""
 
 
 class BadName(UserFault):
@@ -51,6 +184,9 @@ class Discovery:
             self.name
         ):
             raise BadName(f"the name must be one of a class, such as Activation, found {self.name!r}")
+        if self.function in _TAKEN or self.function in dir(builtins) or iskeyword(self.function):
+            raise BadName(f"'{self.function}' means something else in Python or in C; expected another name than "
+                          f"'{self.name}', such as My{self.name}")  # fmt: skip
 
     @property
     def has_beta(self) -> bool:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from actsearch.evaluators.activation import Activation, Vocabulary
-    from actsearch.evaluators.own.swap import Replacement, replace_activations
+    from actsearch.evaluators.own.replacement import Replacement
+    from actsearch.evaluators.own.swap import replace_activations
     from actsearch.evaluators.settings import TaskSettings
     from actsearch.grammar.expression import Expression
     from actsearch.grammar.fault import Failed, UserFault
@@ -33,7 +34,7 @@ _HOMES = {
     "Figure": "run",
     "Leaderboard": "search.ranking.leaderboard",
     "Primitive": "grammar.primitive",
-    "Replacement": "evaluators.own.swap",
+    "Replacement": "evaluators.own.replacement",
     "Run": "run",
     "SearchSettings": "search.settings.classes",
     "Study": "study",

@@ -130,12 +130,16 @@ def test_an_exported_class_or_a_layer_takes_places_too(tmp_path: Path, monkeypat
 def test_a_mistake_is_one_sentence_and_the_network_is_as_it_was() -> None:
     model = _convolutional()
     for how, said in (
-        ({"replace": "GELU", "module": "swish"}, "the network has no layer GELU; it is made of"),
+        ({"replace": "GELU", "module": "swish"}, "the network has no layer GELU inside; it is made of"),
         ({"replace": nn.ReLU, "module": "swich"}, "unknown name 'swich'|did you mean"),
         ({"replace": nn.ReLU, "module": 3}, "expected a name, an expression, or what makes a layer, found 3"),
         ({"replace": nn.ReLU, "module": "swish", "init": "kept"}, "init must be 'keep' or 'matched', found 'kept'"),
         ({"replace": nn.ReLU, "module": "swish", "example": X[:, :2]}, "does not run on the example: RuntimeError"),
         ({"replace": nn.ReLU, "module": lambda channels: channels}, r"must be a torch.nn.Module, found int"),
+        ({"replace": nn.ReLU, "module": "swish", "example": X, "dimension": 7}, "dimension 7 was named, and an activ"),
+        ({"replace": nn.ReLU, "module": "maxout"}, "'maxout' has weights between channels, and nothing tells how"),
+        ({"replace": nn.ReLU, "module": nn.Linear(2, 2), "example": X}, "does not run on the example"),
+        ({"replace": [], "module": "swish"}, "replace names no layer"),
     ):
         with pytest.raises(actsearch.UserFault, match=said):
             actsearch.replace_activations(model, **how)
@@ -145,6 +149,21 @@ def test_a_mistake_is_one_sentence_and_the_network_is_as_it_was() -> None:
         compiled = torch.jit.script(model)
     with pytest.raises(actsearch.UserFault, match="is compiled"):
         actsearch.replace_activations(compiled, nn.ReLU, "swish")
+
+
+def test_what_a_network_was_set_to_stays_and_hooks_that_go_are_told() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8).eval(), nn.ReLU())
+    model[2].register_forward_hook(lambda *_: None)
+    before = copy.deepcopy(model.state_dict())
+    report = actsearch.replace_activations(model, nn.ReLU, "maxout", example=X)
+    assert [layer.training for layer in model] == [True, False, True]
+    assert all(torch.equal(before[name], model.state_dict()[name]) for name in before)
+    assert [(place.channels, place.note) for place in report.places] == [(8, "it had hooks, which are gone")]
+    on_paper = nn.Sequential(nn.Linear(4, 8), nn.ReLU()).to("meta")
+    given = torch.zeros(2, 4, device="meta")
+    assert actsearch.replace_activations(on_paper, nn.ReLU, "swish", example=given).changed is None
+    with pytest.raises(actsearch.UserFault, match=r"expected a torch\.nn\.Module whose layers"):
+        actsearch.replace_activations(torch.relu, nn.ReLU, "swish")  # type: ignore[arg-type]
 
 
 NET = """

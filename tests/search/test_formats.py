@@ -213,6 +213,10 @@ def test_several_formats_are_written_beside_each_other_and_a_known_mistake_is_an
     for words, said in (
         (["--to", "onxx"], "there is no format 'onxx'; did you mean 'onnx'?"),
         (["--to", "json", "-o", "found.json"], "'found.json' is there already; name another file, or say --force"),
+        (
+            ["--name", "Exp"],
+            "'exp' means something else in Python or in C; expected another name than 'Exp', such as MyE",
+        ),
         (["--name", "my act"], "the name must be one of a class, such as Activation, found 'my act'"),
     ):
         with pytest.raises(SystemExit) as stopped:
