@@ -5,6 +5,7 @@ Not here: how it is written (one module a stack), and where what is known comes 
 
 import builtins
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -233,5 +234,6 @@ class Discovery:
 
 
 def _harmless(text: str) -> str:
-    """Return text that ends no docstring and no comment of C."""
+    """Return text that ends no docstring and no comment of C, and turns no writing direction."""
+    text = "".join("?" if unicodedata.category(c) in {"Cc", "Cf"} and c != "\n" else c for c in text)
     return text.replace("\\", "/").replace('"""', "'''").replace("*/", "* /").replace("/*", "/ *")

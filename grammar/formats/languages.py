@@ -4,6 +4,8 @@ Where a language lacks one, a helper writes it from what it has. Not here: Trito
 around (one module a stack).
 """
 
+import dataclasses
+
 from actsearch.grammar.program.writing import Language
 
 _SAME = ("sign", "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "sinh", "cosh", "tanh")
@@ -81,6 +83,18 @@ def _asinh(a: torch.Tensor) -> torch.Tensor:
     },
     lacks=dict.fromkeys(("i0e", "i1e"), "ONNX has no Bessel function among its standard operators"),
 )  # fmt: skip
+ONNX_DIVIDING = dataclasses.replace(
+    TORCH_FOR_ONNX,
+    calls={**TORCH_FOR_ONNX.calls} | {"sigmoid": "_sigmoid({0})"},
+    helpers={**TORCH_FOR_ONNX.helpers}
+    | {
+        "sigmoid": '''def _sigmoid(a: torch.Tensor) -> torch.Tensor:
+    """Also where it is tiny: that of onnxruntime stays at 1.5e-8 from a = -18 on."""
+    small = torch.exp(-torch.abs(a))
+    return torch.where(a < 0, small, torch.ones_like(a)) / (1 + small)'''
+    },
+)
+"""The same where something is divided by a sigmoid, or its logarithm is taken."""
 NUMPY = Language(
     "NumPy",
     _calls("np", {

@@ -7,7 +7,7 @@ input is kept for the backward pass. Not here: writing the file and proving it (
 
 from actsearch.grammar.expression import X as INPUT_NODE
 from actsearch.grammar.formats.discovery import Discovery
-from actsearch.grammar.formats.languages import ONNX_LACKS, TORCH, TORCH_FOR_ONNX
+from actsearch.grammar.formats.languages import ONNX_DIVIDING, ONNX_LACKS, TORCH, TORCH_FOR_ONNX
 from actsearch.grammar.formats.torch_body import EXPORTED, ROUNDED_ONCE, function_lines, lines_for_a_compiler, native
 from actsearch.grammar.program.derivative import derivative
 from actsearch.grammar.program.node import BETA, SLOPE, X, parts
@@ -203,9 +203,13 @@ def _for_onnx(discovery: Discovery, parameters: str) -> str:
     """Return the function in operators that torch's exporters to ONNX have; empty where it is already, or has none."""
     try:
         graph = discovery.graph
-        if not {node.name for node in parts(graph)} & ONNX_LACKS:
+        divides = any(
+            node.name in {"div", "log"} and "sigmoid" in {part.name for part in parts(node.arguments[-1])}
+            for node in parts(graph)
+        )
+        if not divides and not {node.name for node in parts(graph)} & ONNX_LACKS:
             return ""
-        text = write([graph], TORCH_FOR_ONNX)
+        text = write([graph], ONNX_DIVIDING if divides else TORCH_FOR_ONNX)
     except (NoCounterpart, NotInLanguage):
         return ""
     body = "\n".join(f"    {line}" for line in [*text.lines, f"return {text.results[0]}"])

@@ -49,10 +49,11 @@ def discovery_of_run(
     """
     rung, measure = entry.furthest, board.measure(entry.furthest)
     task = next((one.task for one in board.rungs if one.name == rung), None)
+    called = " ".join(run.resolve().name.split())
     mean, interval, seeds = entry.mean(rung), entry.interval(rung), len(entry.records[rung])
-    facts: dict[str, object] = {"run": run.resolve().name, "rung": rung, "seeds": seeds, "baseline": entry.baseline}
+    facts: dict[str, object] = {"run": called, "rung": rung, "seeds": seeds, "baseline": entry.baseline}
     kind = "A baseline" if entry.baseline else "Found"
-    notes = [f"{kind} in the run {run.resolve().name}" + (f", task {task.name}." if task else ".")]
+    notes = [f"{kind} in the run {called}" + (f", task {task.name}." if task else ".")]
     if task:
         facts["task"] = task.name
     if mean is not None:

@@ -114,7 +114,9 @@ def of_c(job: Job) -> Proof:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if made.returncode:
-        raise ExportFailed(f"the exported header does not compile: {made.stderr.strip().splitlines()[0]}")
+        said = made.stderr.strip().splitlines()
+        worst = next((line for line in said if "error" in line), said[0] if said else "without a word")
+        raise ExportFailed(f"the exported header does not compile: {worst}")
     x = points().numpy()
     asked = "\n".join(f"{a.hex()} {b.hex()}" for row in x for a, b in zip(row.tolist(), BETAS, strict=True))
     answer = subprocess.run([str(program)], input=asked, capture_output=True, text=True, check=True).stdout

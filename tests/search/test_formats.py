@@ -75,6 +75,15 @@ def test_a_file_that_is_wrong_is_left_nowhere(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_where_a_run_was_is_told_without_breaking_the_file(tmp_path: Path) -> None:
+    note = 'Found in the run \\ """ */ /* \' {x} %s \u202e\x00\u2028.'
+    for asked in ("torch", "numpy", "c", "latex"):
+        if asked == "c" and shutil.which("cc") is None:
+            continue
+        ship(Discovery(read("swish"), notes=(note,)), {asked: tmp_path / asked}, whole=False)
+        assert "{x} %s" in (tmp_path / asked).read_text()
+
+
 def test_what_a_format_lacks_is_said_in_a_sentence(tmp_path: Path) -> None:
     lacking = {"c": "i0e(x)", "keras": "i1e(x)", "triton": "i0e(x)", "onnx": "i0e(x)", "numpy": "zero(x)"}
     for asked, text in lacking.items():
@@ -116,7 +125,10 @@ def test_json_is_parsed_and_never_executed_and_what_is_damaged_is_refused() -> N
             read_json(text)
 
 
-TEXTS = ("swish", "silu", "softplus(asinh(x))", "div(expm1(x),cosh(scale(x)))", "elu(x)", "max(x,sin(x))")
+TEXTS = (
+    "swish", "silu", "softplus(asinh(x))", "div(expm1(x),cosh(scale(x)))", "elu(x)", "div(softplus(x),sigmoid(x))",
+    "max(x,sin(x))",
+)  # fmt: skip
 
 
 @pytest.mark.slow
