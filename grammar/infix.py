@@ -117,7 +117,7 @@ def _written(node: Node, text: str) -> str:
     if _is_number(node) or is_denied or _is_name(node, "E") or _is_name(node, "pi"):
         raise BadExpression(
             f"in '{text}': {found} is a constant, which expressions of these primitives do not have; write beta for a "
-            "trainable factor (x*sigmoid(beta*x)), or add a primitive of your own (space.extra)"
+            "trainable factor (x*sigmoid(beta*x)), or add a primitive of your own (space.own)"
         )
     raise BadExpression(f"in '{text}': expected x, beta, operators and functions, found '{found}'")
 

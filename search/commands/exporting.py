@@ -45,7 +45,10 @@ def export_command(
     if learned and run is None:
         raise click.UsageError("--learned needs a RUN: an expression alone has learned nothing")
     discovery, entry = _discovery(run, which, text, name, learned=learned, config=config)
-    targets = files_of([part.strip() for part in formats.split(",")], output, discovery.function)
+    asked_for = [part.strip() for part in formats.split(",") if part.strip()]
+    if not asked_for:
+        raise click.UsageError("--to names no format; --to list lists them")
+    targets = files_of(asked_for, output, discovery.function)
     proofs = ship(discovery, targets, force=force)
     print(f"{discovery.written.plain}, {discovery.expression}")
     for asked, target in targets.items():

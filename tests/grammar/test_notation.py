@@ -118,7 +118,7 @@ def test_formulas_are_read_as_people_type_them(typed: str, rows: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("x*sigmoid(1.702*x)", r"1.702 is a constant.*beta for a trainable factor .*space.extra"),
+        ("x*sigmoid(1.702*x)", r"1.702 is a constant.*beta for a trainable factor .*space.own"),
         ("x#+x", "found '#'"), ("max(0, 0)", "0 is a constant"),
         ("x +", "is no formula: expected one such as"), ("x*(", "is no formula"), ("x // 2", "another operator"),
         ("x*[1]", r"found '\[1\]'"), ("x**99", "another operator|constant|whole powers"), ("x*sygmoid(x)", "sygmoid"),
