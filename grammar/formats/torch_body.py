@@ -28,7 +28,7 @@ NATIVE = (
     | {"softplus": "torch.nn.functional.softplus(x, 1, 40)"}
 )
 """Known activations that torch has, equal up to rounding."""
-ROUNDED_ONCE = tuple(name for name in NATIVE if name not in {"softplus", "softsign", "squared_relu"})
+ROUNDED_ONCE = tuple(name for name in NATIVE if name not in {"softsign", "squared_relu"})
 """Of these, what torch itself computes in single precision and rounds once, and gives back in its input's precision."""
 
 EXPORTED = tuple(name for name in NATIVE if name not in {"softplus", "elu", "selu"})

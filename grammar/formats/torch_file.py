@@ -69,7 +69,8 @@ _ONCE = """\
 _EXPORTING = """\
     if not torch.jit.is_scripting():
         if torch.onnx.is_in_onnx_export():
-            return _for_onnx({arguments})
+            wide = torch.promote_types(x.dtype, torch.float32)
+            return _for_onnx({wide}).to(x.dtype)
 """
 _COMPILING = """\
     if not torch.jit.is_scripting():
@@ -186,10 +187,10 @@ def _functions(discovery: Discovery, *, lean: bool) -> list[str]:
         lines = _COMPILING.format(lines="\n".join(f"            {line}" for line in compiled)) + lines
     blocks, onnx = list[str](), ""
     if name not in EXPORTED and (text := _for_onnx(discovery, parameters)):
-        blocks, onnx = [text], _EXPORTING.format(arguments=arguments)
+        blocks, onnx = [text], _EXPORTING.format(wide="x.to(wide), beta.to(wide)" if has_beta else "x.to(wide)")
     public = "_plain" if lean else discovery.function
     if name in ROUNDED_ONCE:
-        blocks.append(f'def {public}({parameters}) -> torch.Tensor:\n    """Return {formula}"""\n{lines}\n')
+        blocks.append(f'def {public}({parameters}) -> torch.Tensor:\n    """Return {formula}"""\n{onnx}{lines}\n')
     else:
         wide = "x.float(), beta.float()" if has_beta else "x.float()"
         blocks.append(f"def _formula({parameters}) -> torch.Tensor:\n{lines}\n")

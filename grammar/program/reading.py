@@ -27,14 +27,19 @@ def _gelu(a: Node) -> Node:
     return op("mul", op("mul", a, 0.5), op("add", op("erf", op("mul", a, math.sqrt(0.5))), 1))
 
 
+def _at_most_0(a: Node) -> Node:
+    """Return min(a, 0), with a's slope at 0."""
+    return op("select", op("less", 0, a), 0, a)
+
+
 def _elu(a: Node, alpha: Node = ONE) -> Node:
-    low = op("expm1", op("min", a, 0))
+    low = op("expm1", _at_most_0(a))
     return op("select", op("less", 0, a), a, low if alpha is ONE else op("mul", alpha, low))
 
 
 def _selu(a: Node) -> Node:
     scale, alpha = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017, section 2
-    low = op("mul", scale * alpha, op("expm1", op("min", a, 0)))
+    low = op("mul", scale * alpha, op("expm1", _at_most_0(a)))
     return op("select", op("less", 0, a), op("mul", scale, a), low)
 
 
