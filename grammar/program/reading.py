@@ -60,9 +60,23 @@ def _softplus(a: Node, beta: Node = ONE, threshold: Node = TWENTY) -> Node:
     return op("softplus", a)
 
 
+def _larger(a: Node, b: Node) -> Node:
+    """Return max(a, b); of a number and a node a choice, for which no language needs a tensor of numbers."""
+    if b.is_number:
+        return op("select", op("less", a, b), b, a)
+    return op("select", op("most", b, a), a, b) if a.is_number else op("max", a, b)
+
+
+def _smaller(a: Node, b: Node) -> Node:
+    """Return min(a, b), in the same way."""
+    if b.is_number:
+        return op("select", op("less", b, a), b, a)
+    return op("select", op("most", a, b), a, b) if a.is_number else op("min", a, b)
+
+
 def _lerp(a: Node, b: Node, weight: Node) -> Node:
     if weight.name == "select" and weight.arguments[0].name == "less" and set(weight.arguments[0].arguments) == {a, b}:
-        return op("max" if weight.arguments[0].arguments == (a, b) else "min", a, b)
+        return _larger(a, b) if weight.arguments[0].arguments == (a, b) else _smaller(a, b)
     return op("add", a, op("mul", weight, op("sub", b, a)))
 
 
@@ -88,8 +102,8 @@ CALLS: Mapping[str, Build] = {
     "copysign": lambda a, b: a if a is b and _least(a) > 0 else op("signed", a, b),
     "lerp": _lerp,
     "where": lambda c, a, b: op("select", c, a, b),
-    "maximum": lambda a, b: op("max", a, b),
-    "minimum": lambda a, b: op("min", a, b),
+    "maximum": _larger,
+    "minimum": _smaller,
     "clamp": _clip,
     "hardtanh": _clip,
     "zeros_like": lambda _: ZERO,

@@ -127,7 +127,7 @@ def test_json_is_parsed_and_never_executed_and_what_is_damaged_is_refused() -> N
 
 TEXTS = (
     "swish", "silu", "softplus(asinh(x))", "div(expm1(x),cosh(scale(x)))", "elu(x)", "div(softplus(x),sigmoid(x))",
-    "max(x,sin(x))",
+    "max(x,sin(x))", "min(max(expm1(x),one(x)),cosh(x))", "max(zero(x),asinh(x))",
 )  # fmt: skip
 
 
