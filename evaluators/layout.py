@@ -4,6 +4,7 @@ Two ways to look: ``layout_of`` asks the graph of gradients of one tensor; ``Lay
 Not here: what is made of it (``activation``, ``own``).
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -89,6 +90,8 @@ class Layouts(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         if name in MAKES_LAST:
             return made.ndim - 1
+        if (found := re.fullmatch(r"conv(?:_transpose)?(\d)d", name)) and made.ndim == int(found[1]) + 1:
+            return 0  # without a batch
         if name.startswith("conv") or name in MAKES_SECOND:
             return min(1, made.ndim - 1)
         given = next((a for a in self._tensors(args, kwargs) if self.of(a) is not None), None)

@@ -216,7 +216,7 @@ def _run(model: nn.Module, example: Any) -> Any:
 def _differ(one: Any, other: Any) -> bool | None:
     """Return whether two outputs differ; None where they have no numbers."""
     first, second = _tensors(one), _tensors(other)
-    if any(tensor.is_meta for tensor in (*first, *second)):
+    if not any(tensor.numel() for tensor in first) or any(tensor.is_meta for tensor in (*first, *second)):
         return None
     return len(first) != len(second) or not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
 
@@ -236,6 +236,9 @@ def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
     if isinstance(parent, nn.TransformerEncoderLayer):
         # else its fast path for evaluation would go on computing what was there
         parent.activation_relu_or_gelu = 0
+        for module in model.modules():
+            if isinstance(module, nn.TransformerEncoder):
+                module.use_nested_tensor = False  # which only that path can compute
 
 
 def _draw(model: nn.Module, module: New, seed: int) -> None:

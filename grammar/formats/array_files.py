@@ -67,6 +67,7 @@ def {name}({parameters}):
     """Return {says}, elementwise, in the precision of x."""
     x = ops.convert_to_tensor(x)
     kind = keras.backend.standardize_dtype(x.dtype)
+    kind = kind if "float" in kind else keras.config.floatx()
     wide = "float32" if kind in ("float16", "bfloat16") else kind  # too narrow for what is inside: rounded once
     x{and_beta} = ops.cast(x, wide){wide_beta}
 {body}

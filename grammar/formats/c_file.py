@@ -5,6 +5,7 @@ Not here: the operations (``languages``).
 
 import re
 
+from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.languages import c
 from actsearch.grammar.program.writing import write
@@ -17,7 +18,10 @@ def c_source(discovery: Discovery) -> str:
         NoCounterpart: a row of the user's own does what C cannot be told.
         NotInLanguage: C lacks an operation.
     """
-    guard, blocks = f"ACTSEARCH_{discovery.function.upper()}_H", list[str]()
+    guard, blocks = (
+        f"ACTSEARCH_{discovery.function.upper()}_{fingerprint(discovery.expression)[:8].upper()}_H",
+        list[str](),
+    )
     for single in (True, False):
         language = c(discovery.function, single=single)
         kind, end = ("float", "f") if single else ("double", "")

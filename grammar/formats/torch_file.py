@@ -105,7 +105,8 @@ def {function}({parameters}) -> torch.Tensor:
     """Return {formula}, elementwise; only the input is kept for the backward pass."""
     if not torch.jit.is_scripting():
         if not torch.compiler.is_compiling() and not torch.onnx.is_in_onnx_export():
-            return _Lean.apply({arguments})
+            if not torch._C._are_functorch_transforms_active():  # whose second forward mode would be 0
+                return _Lean.apply({arguments})
     return _plain({arguments})  # a compiler keeps the input alone by itself
 '''
 _TWO = (

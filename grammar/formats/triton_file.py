@@ -132,6 +132,10 @@ def _fits(x: torch.Tensor, beta: torch.Tensor) -> bool:
         return False
     if beta.numel() > 1 and beta.numel() not in [x.shape[d] for d in range(x.dim()) if beta.shape[d] > 1]:
         return False
+    if not torch.compiler.is_compiling():
+        # the operator has no forward mode, and torch.func does not take it
+        if torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0:
+            return False
     return x.is_cuda or os.environ.get("TRITON_INTERPRET") == "1"
 
 

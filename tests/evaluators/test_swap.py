@@ -166,6 +166,24 @@ def test_what_a_network_was_set_to_stays_and_hooks_that_go_are_told() -> None:
         actsearch.replace_activations(torch.relu, nn.ReLU, "swish")  # type: ignore[arg-type]
 
 
+def test_an_input_without_a_batch_and_an_output_without_numbers() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU())
+    (place,) = actsearch.replace_activations(model, nn.ReLU, "swish", example=X[0]).places
+    assert (place.channels, place.dimension) == (16, 0)
+    assert torch.isfinite(model(X[0])).all()
+    model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU())
+    assert actsearch.replace_activations(model, nn.ReLU, "swish", example=X[:0]).changed is None
+
+
+def test_a_transformer_takes_a_mask_in_evaluation_too() -> None:
+    layer = nn.TransformerEncoderLayer(16, 2, 32, activation=nn.ReLU(), batch_first=True)
+    encoder = nn.TransformerEncoder(layer, 2).eval()
+    actsearch.replace_activations(encoder, nn.ReLU, "swish")
+    mask = torch.tensor([[False, False, True], [False, False, False]])
+    with torch.no_grad():
+        assert encoder(torch.ones(2, 3, 16), src_key_padding_mask=mask).shape == (2, 3, 16)
+
+
 NET = """
 from torch import nn
 
@@ -191,12 +209,14 @@ def test_the_command_changes_a_network_of_ones_own(
     assert torch.equal(first["0.weight"], second["0.weight"])  # the same seed, the same network
     capsys.readouterr()
     Path("other.txt").write_text("no weights")
+    Path("empty.pt").touch()
     for words, fault in (
         (["swapnet.py:build", "swish", "-o", "swapped.pt"], "is there already"),
         (["swapnet.py:nothing", "swish"], "has no function 'nothing'"),
         (["swapnet.py", "swish"], "expected FILE.py:FUNCTION"),
         (["swapnet.py:build", "swish", "--weights", "swapped.pt"], "is no state dict of the network"),
         (["swapnet.py:build", "swish", "--weights", "other.txt"], "it holds more than tensors"),
+        (["swapnet.py:build", "swish", "--weights", "empty.pt"], "is no state dict of the network"),
         (["swapnet.py:build", "swish", "--example", "a"], "must be a shape such as 1,3,32,32"),
     ):
         with pytest.raises(SystemExit) as stopped:

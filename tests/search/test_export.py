@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from actsearch.grammar.expression import Expression
+from actsearch.grammar.formats.c_file import c_source
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_body import function_lines
 from actsearch.grammar.formats.torch_file import torch_source
@@ -195,6 +196,22 @@ def test_the_lean_variant_keeps_its_input_alone(tmp_path: Path) -> None:
     }
     assert sizes[True] == 1000 + 1  # x and beta
     assert sizes[False] >= 4000
+
+
+def test_forward_mode_twice_is_that_of_the_function_also_where_the_input_alone_is_kept() -> None:
+    scope: dict[str, type[torch.nn.Module]] = {}
+    exec(torch_source(Discovery(read("mul(x,sin(x))")), lean=True), scope)
+    module, x, one = scope["Activation"](), torch.tensor(0.7), torch.ones(())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, of TorchScript, when forward mode is first used
+        found = torch.func.jvp(lambda a: torch.func.jvp(module, (a,), (one,))[1], (x,), (one,))[1]
+    torch.testing.assert_close(found, 2 * x.cos() - x * x.sin())
+
+
+def test_two_headers_of_one_name_are_not_taken_for_one() -> None:
+    first, second = (c_source(Discovery(read(text))) for text in ("mul(x,tanh(x))", "mul(x,sin(x))"))
+    guards = [next(line for line in text.splitlines() if line.startswith("#ifndef")) for text in (first, second)]
+    assert guards[0] != guards[1]
 
 
 def test_a_file_reads_as_if_a_person_had_written_it() -> None:
