@@ -8,6 +8,7 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from actsearch.grammar.expression import Expression
@@ -51,6 +52,19 @@ def json_source(discovery: Discovery) -> str:
         "facts": dict(discovery.facts),
     }
     return json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+
+
+def read_file(path: Path, own: Sequence[Primitive] = ()) -> Discovery:
+    """Return what a file holds that ``json_source`` was written to; arguments as of ``read_json``.
+
+    Raises:
+        BadFile: it cannot be read, or is none of these.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise BadFile(f"'{path}' cannot be read: {fault}") from fault
+    return read_json(text, own)
 
 
 def read_json(text: str, own: Sequence[Primitive] = ()) -> Discovery:

@@ -10,8 +10,7 @@ from typing import Any
 from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar import description
-from actsearch.grammar.fault import UserFault
-from actsearch.grammar.formats.data_files import read_json
+from actsearch.grammar.formats.data_files import read_file
 from actsearch.run import Run, open_run
 from actsearch.search import evaluating, jobs
 from actsearch.search.evaluating import Evaluation
@@ -139,8 +138,4 @@ def read_function(path: str | Path) -> Activation:
     Raises:
         UserFault: the file cannot be read, or is none of these.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise UserFault(f"'{path}' cannot be read: {fault}") from fault
-    return read(str(read_json(text).expression))
+    return read(str(read_file(Path(path)).expression))

@@ -68,7 +68,7 @@ def _discovery(
     import dataclasses
 
     from actsearch.grammar.fault import UserFault
-    from actsearch.grammar.formats.data_files import read_json
+    from actsearch.grammar.formats.data_files import read_file
     from actsearch.search.exporting.known_of import discovery, discovery_of_run
     from actsearch.search.ranking.finding import find
 
@@ -83,18 +83,9 @@ def _discovery(
             raise UserFault(f"'{expression}' {why}; leave out --learned")
         return found, entry
     if text is not None and text.endswith(".json"):
-        found = read_json(_read(Path(text)), vocabulary.own)
+        found = read_file(Path(text), vocabulary.own)
         return dataclasses.replace(found, name=name if name != "Activation" else found.name), None
     return discovery(vocabulary.read(text or "x").as_expression(), name=name), None
-
-
-def _read(path: Path) -> str:
-    from actsearch.grammar.fault import UserFault
-
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise UserFault(f"'{path}' cannot be read: {fault}") from fault
 
 
 def _told(asked: str, proof: "Proof", discovery: "Discovery") -> str:
