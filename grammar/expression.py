@@ -4,7 +4,7 @@ Not here: reading text (``parse``), torch source (``render``), and which trees m
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from actsearch.grammar.primitive import OPERANDS, Primitive
@@ -44,6 +44,10 @@ class Expression:
         if not self.arguments:
             return self.primitive.name
         return f"{self.primitive.name}({','.join(map(str, self.arguments))})"
+
+    def __reduce__(self) -> "tuple[Callable[..., Expression], tuple[object, ...]]":
+        """Cross a process boundary, or be copied, with x still the one that is told by identity."""
+        return (_input, ()) if self.primitive is INPUT else (Expression, (self.primitive, self.arguments))
 
     def to_json(self) -> "str | list[object]":
         """Return nested lists that ``parse.from_json`` reads back: ``["mul", "x", ["sigmoid", "x"]]``."""
@@ -91,6 +95,11 @@ class Expression:
 
 
 X = Expression(INPUT)
+
+
+def _input() -> Expression:
+    """Return x."""
+    return X
 
 
 def apply(primitive: Primitive, *arguments: Expression) -> Expression:

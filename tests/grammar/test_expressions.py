@@ -1,6 +1,8 @@
 """Text, trees and source: what is written is read back, and every fault of a text is one clear sentence."""
 
+import copy
 import json
+import pickle
 
 import pytest
 import torch
@@ -44,6 +46,13 @@ def test_json_is_read_back_as_the_same_tree(tree: Expression) -> None:
 def test_json_that_is_no_tree_is_refused(value: object) -> None:
     with pytest.raises(BadExpression):
         from_json(value, SWISH2017)
+
+
+@given(trees())
+def test_a_copy_or_one_that_crossed_to_another_process_computes_the_same(tree: Expression) -> None:
+    for again in (copy.deepcopy(tree), pickle.loads(pickle.dumps(tree))):  # noqa: S301  of a line above
+        assert again == tree
+        assert source_lines(again) == source_lines(tree)
 
 
 @given(trees())
