@@ -10,6 +10,8 @@ from typing import Literal
 
 import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.utils import parametrize
 
 from actsearch.grammar.render import Function
 
@@ -35,9 +37,16 @@ def matched_gain(function: Function) -> float:
     return 1 / math.sqrt(min(MOST_GAIN**2, max(least, moment)))
 
 
-def deviation(weight: torch.Tensor, scheme: Scheme, gain: float) -> float:
-    """Return the standard deviation of a weight ``(outputs, inputs, ...)``; ``gain`` matters to ``matched`` alone."""
-    inputs = math.prod(weight.shape[1:])
+def deviation(weight: torch.Tensor, scheme: Scheme, gain: float, stride: int = 1) -> float:
+    """Return the standard deviation of a weight ``(outputs, inputs, ...)``; ``gain`` matters to ``matched`` alone.
+
+    Args:
+        weight: of a layer.
+        scheme: of the weights.
+        gain: of the activation.
+        stride: of a transposed convolution, over which a unit's inputs are spread: the product over its dimensions.
+    """
+    inputs = math.prod(weight.shape[1:]) / stride
     outputs = weight.shape[0] * math.prod(weight.shape[2:])
     match scheme:
         case "he":
@@ -51,27 +60,69 @@ def deviation(weight: torch.Tensor, scheme: Scheme, gain: float) -> float:
     raise ValueError("the scheme 'network' draws nothing")
 
 
-def initialise(network: nn.Module, scheme: Scheme, function: Function | None, generator: torch.Generator) -> None:
+def initialise(
+    network: nn.Module, scheme: Scheme, function: Function | None, generator: torch.Generator
+) -> tuple[str, ...]:
     """Start every convolution, linear layer and embedding of a network, in place; biases at 0.
+
+    A convolution may be transposed: its units have as many inputs as the kernel, spread over the stride, lets through
+    on the average. Weights with a parametrization (``torch.nn.utils.parametrize``) are drawn through it.
 
     Args:
         network: whose last linear layer is taken for the one that no activation follows.
         scheme: of the weights.
         function: the activation, for ``matched``; None is treated as a rectifier.
         generator: every draw comes from it.
+
+    Returns:
+        Names of the layers whose weights stay as they were: recurrent ones, and others of which no scheme speaks.
     """
     if scheme == "network":
-        return
+        return ()
     gain = math.sqrt(2) if function is None or scheme != "matched" else matched_gain(function)
-    layers = [m for m in network.modules() if isinstance(m, (nn.Linear, nn.Conv1d, nn.Conv2d))]
-    last = next((layer for layer in reversed(layers) if isinstance(layer, nn.Linear)), None)
+    linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    left = []
     with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.Embedding):
-                module.weight.normal_(0, 1 / math.sqrt(module.embedding_dim), generator=generator)
-            if not isinstance(module, (nn.Linear, nn.Conv1d, nn.Conv2d)):
+        for name, module in network.named_modules():
+            if any(map(nn.parameter.is_lazy, module.parameters(recurse=False))):
+                left.append(name)
                 continue
-            spread = deviation(module.weight, "lecun" if module is last else scheme, gain)
-            module.weight.normal_(0, spread, generator=generator)
-            if module.bias is not None:
+            if isinstance(module, nn.Embedding):
+                spread = 1 / math.sqrt(module.embedding_dim)
+            elif isinstance(module, (nn.Linear, _ConvNd)):
+                spread = _spread(module, "lecun" if linear and module is linear[-1] else scheme, gain)
+            else:
+                of_layer = isinstance(module, parametrize.ParametrizationList)  # whose weight is drawn through it
+                left += [name] if not of_layer and any(p.ndim > 1 for p in module.parameters(recurse=False)) else []
+                continue
+            if not _drawn(module, spread, generator):
+                left.append(name)
+            elif not isinstance(module, nn.Embedding) and module.bias is not None:
                 module.bias.zero_()
+    return tuple(left)
+
+
+def _spread(layer: nn.Linear | _ConvNd, scheme: Scheme, gain: float) -> float:
+    """Return the deviation of a layer's weights."""
+    if not isinstance(layer, _ConvTransposeNd):
+        return deviation(layer.weight, scheme, gain)
+    turned = layer.weight.new_empty(  # as of a convolution: (outputs, inputs of a group, ...)
+        layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size, device="meta"
+    )
+    return deviation(turned, scheme, gain, math.prod(layer.stride))
+
+
+def _drawn(layer: nn.Module, spread: float, generator: torch.Generator) -> bool:
+    """Draw a layer's weight, and return whether it lasts: what is computed from others before each call does not."""
+    weight = layer.weight
+    assert isinstance(weight, torch.Tensor)
+    if parametrize.is_parametrized(layer, "weight"):
+        try:
+            layer.weight = torch.empty_like(weight).normal_(0, spread, generator=generator)
+        except (RuntimeError, NotImplementedError, AttributeError):  # it cannot be turned round
+            return False
+        return True
+    if "weight" not in layer._parameters:
+        return False
+    weight.normal_(0, spread, generator=generator)
+    return True

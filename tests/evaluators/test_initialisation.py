@@ -71,3 +71,32 @@ def test_draws_come_from_the_generator_alone_and_network_leaves_all_as_it_was() 
         initialise(network, "he", None, torch.Generator().manual_seed(3))
         found = network.weight.detach().clone()
     assert torch.equal(found, network.weight)
+
+
+@pytest.mark.parametrize(
+    ("layer", "x"),
+    [
+        (nn.Conv3d(24, 60, 3, padding=1, device="meta"), torch.Size((2, 24, 9, 9, 9))),
+        (nn.ConvTranspose2d(60, 40, 3, device="meta"), torch.Size((2, 60, 24, 24))),
+        (nn.ConvTranspose2d(60, 40, 4, stride=2, groups=2, device="meta"), torch.Size((2, 60, 24, 24))),
+        (nn.ConvTranspose1d(90, 50, 6, stride=3, device="meta"), torch.Size((4, 90, 200))),
+    ],
+)
+def test_matched_weights_of_any_convolution_keep_the_second_moment(layer: nn.Module, x: torch.Size) -> None:
+    layer = layer.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(0)
+    assert initialise(layer, "matched", _function("tanh"), generator) == ()
+    with torch.no_grad():
+        y = layer(torch.tanh(torch.randn(x, generator=generator)))
+    inside = y[(..., *[slice(6, -6)] * (y.ndim - 2))] if not isinstance(layer, nn.Conv3d) else y[..., 1:-1, 1:-1, 1:-1]
+    assert float(inside.square().mean()) == pytest.approx(1, rel=0.05)
+
+
+def test_normed_weights_are_drawn_and_last_and_what_no_scheme_speaks_of_is_named() -> None:
+    with torch.random.fork_rng():
+        normed = torch.nn.utils.parametrizations.weight_norm(nn.Linear(300, 400))
+        orthogonal = torch.nn.utils.parametrizations.orthogonal(nn.Linear(8, 8), use_trivialization=False)
+        network = nn.Sequential(normed, nn.LSTM(4, 4), orthogonal, nn.BatchNorm1d(3), nn.LazyLinear(3), nn.Linear(4, 2))
+    left = initialise(network, "matched", _function("relu"), torch.Generator().manual_seed(0))
+    assert left == ("1", "2", "4")
+    assert float(normed(torch.eye(300)).detach().std()) == pytest.approx(math.sqrt(2 / 300), rel=0.02)
