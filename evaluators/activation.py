@@ -128,7 +128,7 @@ class Elementwise(Activation):
 
     def make(self, channels: int, dimension: int | None = None) -> nn.Module:
         """Return a layer with a beta of its own."""
-        return ActivationLayer(self.function, channels, dimension, trainable=self.written.uses_beta)
+        return ActivationLayer(self.written, self.function, channels, dimension)
 
     def twin(self, *, constants: bool) -> str:
         """Return the key of its behaviour."""

@@ -7,14 +7,16 @@ the layers (``evaluators.networks``).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.layout import layout_of
-from actsearch.grammar.render import Function
+from actsearch.grammar.expression import Expression
+from actsearch.grammar.render import Function, compile_expression
 
+HALF = (torch.float16, torch.bfloat16)  # guards such as 1e-7 vanish in them, and sinh overflows from 11.8 on
 BETA_START = 1.0  # Swish-1 is x*sigmoid(x): the paper does not give its start
 
 
@@ -32,35 +34,49 @@ class WrongChannels(ValueError):
 class ActivationLayer(nn.Module):
     """A candidate as a layer: ``f(x, beta)``, beta trainable and one a channel; no parameter where f reads no beta.
 
+    Half precision is computed in single precision and rounded once, as torch's own activations do.
+
     Args:
-        function: of x and beta.
+        expression: the candidate.
+        function: the same, compiled.
         channels: of the input; 1 makes one beta for the whole layer.
         dimension: where the channels are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``. None is 1, and an input whose
             channels might as well be in its last dimension is refused.
-        trainable: whether the function reads beta.
     """
 
     beta: nn.Parameter | None
 
-    def __init__(
-        self, function: Function, channels: int, dimension: int | None = None, *, trainable: bool = True
-    ) -> None:
+    def __init__(self, expression: Expression, function: Function, channels: int, dimension: int | None = None) -> None:
         super().__init__()
-        self.function, self.channels, self.is_named = function, channels, dimension is not None
+        self.expression, self.function = expression, function
+        self.channels, self.is_named = channels, dimension is not None
         self.dimension = 1 if dimension is None else dimension
-        self.register_parameter("beta", nn.Parameter(torch.full((channels,), BETA_START)) if trainable else None)
+        beta = nn.Parameter(torch.full((channels,), BETA_START)) if expression.uses_beta else None
+        self.register_parameter("beta", beta)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def __getstate__(self) -> dict[str, Any]:
+        """Cross to another process without what was compiled."""
+        return {key: value for key, value in self.__dict__.items() if key != "function"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Compile it again."""
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # torch's has no types
+        self.function = compile_expression(self.expression)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  a network may call it by torch's own name for it
         """Apply it; the shape stays.
 
         Raises:
             WrongChannels: the input has other channels.
         """
-        shape = [1] * x.ndim
+        shape = [1] * input.ndim
         if self.channels != 1:
-            self._check(x)
+            self._check(input)
             shape[self.dimension] = -1
-        return self.function(x, x.new_ones(()) if self.beta is None else self.beta.view(shape))
+        beta = input.new_ones(()) if self.beta is None else self.beta.view(shape)
+        if input.dtype in HALF:
+            return self.function(input.float(), beta.float()).to(input.dtype)
+        return self.function(input, beta)
 
     def _check(self, x: Tensor) -> None:
         made, here = f"an activation was made for {self.channels} channels", f"the input is {tuple(x.shape)}"
@@ -83,9 +99,9 @@ class Maxout(nn.Module):
         self.dimension = dimension
         self.pieces = nn.Linear(channels, 2 * channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  as above
         """Apply it; the shape stays."""
-        both = self.pieces(x.movedim(self.dimension, -1))
+        both = self.pieces(input.movedim(self.dimension, -1))
         return torch.maximum(*both.chunk(2, -1)).movedim(-1, self.dimension)
 
 

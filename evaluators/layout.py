@@ -49,12 +49,14 @@ def layout_of(tensor: Tensor) -> int | None:
     return None
 
 
-MAKES_LAST = {"linear", "bilinear", "embedding", "layer_norm", "rms_norm", "lstm", "gru", "rnn_tanh", "rnn_relu"}
+MAKES_LAST = {"linear", "bilinear", "embedding", "lstm", "gru", "rnn_tanh", "rnn_relu"}
 MAKES_LAST |= {"multi_head_attention_forward", "_transformer_encoder_layer_fwd"}
 MAKES_SECOND = {"batch_norm", "group_norm", "instance_norm", "local_response_norm"}
+NORMS_LAST = {"layer_norm", "rms_norm"}  # of one dimension, else of several, of which any may be the channels'
 MOVES = {"transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "flatten", "unsqueeze", "squeeze", "t"}
 MOVES |= {"__get__"}  # x.T, x.mT
 MIXES = {"matmul", "__matmul__", "bmm", "mm", "einsum", "baddbmm", "addmm", "scaled_dot_product_attention", "gather"}
+MIXES |= {"cdist", "outer", "kron", "tensordot"}
 _PRIMES = (2, 3, 5, 7, 11, 13)  # sizes that tell the dimensions of a stand-in apart
 
 
@@ -101,7 +103,7 @@ class Layouts(TorchFunctionMode):
             with_weight = name == "addmm" or (name in {"matmul", "__matmul__", "mm"} and _tensor_at(args, 1) == 2)
             return made.ndim - 1 if with_weight else None
         if given is None:
-            return None
+            return made.ndim - 1 if name in NORMS_LAST and len(_normed(args, kwargs)) == 1 else None
         axis = self.of(given)
         assert axis is not None
         if name.rstrip("_") in MOVES or (name == "__getitem__" and _picks(args)):
@@ -127,6 +129,11 @@ def _picks(args: tuple[Any, ...]) -> bool:
     return any(
         not (isinstance(part, slice) or part is Ellipsis) for part in (index if isinstance(index, tuple) else [index])
     )
+
+
+def _normed(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return the sizes over which a norm is taken."""
+    return tuple(args[1] if len(args) > 1 else kwargs["normalized_shape"])
 
 
 def _tensor_at(args: tuple[Any, ...], axis: int) -> int:

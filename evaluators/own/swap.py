@@ -3,26 +3,25 @@
 Not here: the candidate in a network while it is searched (``places``).
 """
 
+import contextlib
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.activation import BUILT_IN, Activation
-from actsearch.evaluators.initialisation import initialise
-from actsearch.evaluators.layers import ActivationLayer
-from actsearch.evaluators.layout import Layouts
-from actsearch.evaluators.own.calls import KINDS, Calls, Site
+from actsearch.evaluators.initialisation import initialise, matched_gain
+from actsearch.evaluators.own.meeting import Meeting, Met, differ, meet, run_without
 from actsearch.evaluators.own.places import is_wanted
 from actsearch.evaluators.own.replacement import Place, Replacement
 from actsearch.grammar.fault import UserFault
+from actsearch.grammar.render import Function
 
 Kind = str | type[nn.Module]
 New = str | Activation | nn.Module | Callable[..., nn.Module]
-Width = tuple[int, int]
 
 
 def replace_activations(
@@ -49,76 +48,126 @@ def replace_activations(
     Raises:
         UserFault: there is no such layer, what takes its place is none, or the network does not run on the example.
     """
+    _check(model, init)
+    kinds = _kinds(replace)
+    found = _found(model, kinds)
+    old = [layer for layer, _ in found]
+    meeting = None if example is None else meet(model, old, example, dimension)
+    places, new = _made_for(found, module, meeting, _first(model), seed)
+    function = _function_of(module) if init == "matched" else None
+    changed: bool | None = None
+    with _put_all(model, places, new):
+        if meeting is not None:
+            output = run_without(model, dict(zip((place.names[0] for place in places), old, strict=True)), example)
+            changed = None if init == "matched" else differ(meeting.output, output)
+    undrawn: tuple[str, ...] = ()
+    if init == "matched":
+        one = _first(model)
+        generator = torch.Generator(device="cpu" if one is None else one.device).manual_seed(seed)
+        undrawn = initialise(model, "matched", function, generator)
+    missing = tuple(str(kind) for kind in kinds if not any(_is(kind, name, layer) for layer, names in found
+                                                           for name in names))  # fmt: skip
+    return Replacement(tuple(places), () if meeting is None else meeting.calls, changed, missing, undrawn)
+
+
+def _check(model: nn.Module, init: str) -> None:
+    """Refuse what cannot be changed.
+
+    Raises:
+        UserFault: it is no network, or is compiled, or its weights cannot be drawn.
+    """
     if not isinstance(model, nn.Module):
         raise UserFault(f"expected a torch.nn.Module whose layers are replaced, found {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):
         raise UserFault("the network is compiled (torch.jit) and cannot be changed: give the network it was made of")
+    if init not in {"keep", "matched"}:
+        raise UserFault(f"init must be 'keep' or 'matched', found {init!r}")
     if init == "matched" and any(parameter.is_meta for parameter in model.parameters()):
         raise UserFault("weights on the device 'meta' have no numbers to draw: make the network on a real one")
-    if init not in {"keep", "matched"}:
-        raise UserFault(f"init must be 'keep' or 'matched', found '{init}'")
-    kinds = (replace,) if isinstance(replace, (str, type)) else tuple(replace)
-    if not kinds:
-        raise UserFault("replace names no layer; expected a class such as torch.nn.ReLU, or names")
-    wanted = tuple(kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}" for kind in kinds)
+
+
+def _kinds(replace: Kind | Sequence[Kind]) -> tuple[Kind, ...]:
+    kinds = (replace,) if isinstance(replace, (str, type)) else tuple(replace) if isinstance(replace, Iterable) else ()
+    if not kinds or not all(isinstance(kind, (str, type)) for kind in kinds):
+        raise UserFault(f"expected which layers to replace, a class such as torch.nn.ReLU or names, found {replace!r}")
+    return kinds
+
+
+def _spelt(kind: Kind) -> str:
+    return kind if isinstance(kind, str) else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _is(kind: Kind, name: str, layer: nn.Module) -> bool:
+    return bool(name) and (type(layer) is kind or is_wanted(name, layer, (_spelt(kind),)))
+
+
+def _found(model: nn.Module, kinds: Sequence[Kind]) -> list[tuple[nn.Module, list[str]]]:
+    """Return the layers to be replaced, each with all the names that it has.
+
+    Raises:
+        UserFault: there is none.
+    """
     found: dict[int, tuple[nn.Module, list[str]]] = {}
     for name, layer in model.named_modules(remove_duplicate=False):
-        if is_wanted(name, layer, wanted) or (name and any(isinstance(k, type) and type(layer) is k for k in kinds)):
+        if any(_is(kind, name, layer) for kind in kinds):
             found.setdefault(id(layer), (layer, []))[1].append(name)
     if not found:
         every = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
         raise UserFault(
-            f"the network has no layer {' or '.join(wanted)} inside; it is made of {', '.join(every)}; what it calls "
-            "as a function is no layer: make it one to replace it"
+            f"the network has no layer {' or '.join(map(_spelt, kinds))} inside; it is made of {', '.join(every)}; "
+            "what it calls as a function is no layer: make it one to replace it"
         )
-    make = _maker(module)
-    widths, left, before = ({}, (), None) if example is None else _met(model, found, example, dimension)
-    state = next((p for p in model.parameters() if p.is_floating_point()), None)
-    places, new = [], list[nn.Module]()
+    return list(found.values())
+
+
+def _first(model: nn.Module) -> Tensor | None:
+    return next((p for p in model.parameters() if p.is_floating_point()), None)
+
+
+def _made_for(
+    found: list[tuple[nn.Module, list[str]]], module: New, meeting: Meeting | None, first: Tensor | None, seed: int
+) -> tuple[list[Place], list[nn.Module]]:
+    """Return what is said of each place, and the layer that takes it."""
+    make, places, new = _maker(module), list[Place](), list[nn.Module]()
+    if meeting is None and isinstance(module, (str, Activation)):
+        _check_alone(make(1, None), module)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for key, (layer, names) in found.items():
-            channels, axis, note = _width(widths.get(key), example)
+        for layer, names in found:
+            met = None if meeting is None else meeting.met.get(id(layer))
+            channels, axis, note = (1, None, "") if met is None else met.width()
+            note = "the example does not reach it" if meeting is not None and met is None else note
             made = _made(make, channels, axis)
-            _check_alone(made, module, example)
             channels, axis = (channels, axis) if _has(made, channels) else (1, None)
-            new.append((made if state is None else made.to(state.device, state.dtype)).train(layer.training))
+            new.append(_at_home(made, met, first).train(layer.training))
             channels = channels if any(True for _ in made.parameters()) else 0
             notes = [note] if channels == 1 and note else []
             if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
                 notes.append("it had hooks, which are gone")
             places.append(Place(tuple(names), type(layer).__name__, channels, axis, "; ".join(notes)))
-    _put_all(model, places, new)
-    try:
-        if init == "matched":
-            _draw(model, module, seed)
-        changed = None if before is None or init == "matched" else _differ(before, _run(model, example))
-    except BaseException:
-        _put_all(model, places, [layer for layer, _ in found.values()])
-        raise
-    return Replacement(tuple(places), left, changed)
+    return places, new
 
 
-def _check_alone(layer: nn.Module, module: New, example: Any) -> None:
+def _check_alone(layer: nn.Module, module: str | Activation) -> None:
     """Refuse what has weights between channels where nothing tells how many there are.
 
     Raises:
         UserFault: it needs an example.
     """
-    if example is None and isinstance(module, (str, Activation)):
-        try:
-            layer(torch.zeros(1, 3, 2))
-        except (RuntimeError, ValueError) as fault:
-            name = module if isinstance(module, str) else type(module).__name__
-            raise UserFault(
-                f"'{name}' has weights between channels, and nothing tells how many there are: give an example"
-            ) from fault
+    try:
+        layer(torch.zeros(1, 3, 2))
+    except (RuntimeError, ValueError) as fault:
+        name = module if isinstance(module, str) else module.text
+        raise UserFault(
+            f"'{name}' has weights between channels, and nothing tells how many there are: give an example"
+        ) from fault
 
 
-def _put_all(model: nn.Module, places: Sequence[Place], layers: Sequence[nn.Module]) -> None:
-    for place, layer in zip(places, layers, strict=True):
-        for name in place.names:
-            _put(model, name, layer)
+def _at_home(layer: nn.Module, met: Met | None, first: Tensor | None) -> nn.Module:
+    """Return the layer with parameters in the precision and on the device of its place."""
+    if met is not None:
+        return layer.to(met.device, met.dtype) if met.dtype.is_floating_point else layer.to(met.device)
+    return layer if first is None else layer.to(first.device, first.dtype)
 
 
 def _maker(module: New) -> Callable[..., nn.Module]:
@@ -140,7 +189,15 @@ def _made(make: Callable[..., nn.Module], channels: int, dimension: int | None) 
     except (TypeError, ValueError):
         takes = {}  # type: ignore[assignment]
     given = {"channels": channels, "dimension": dimension}
-    layer = make(**{name: value for name, value in given.items() if name in takes})
+    try:
+        layer = make(**{name: value for name, value in given.items() if name in takes})
+    except UserFault:
+        raise
+    except Exception as fault:  # whatever a class of the user's raises
+        raise UserFault(
+            f"what takes the place of an activation could not be made: {type(fault).__name__}: {fault}; expected what "
+            "needs no arguments but channels and dimension, such as the class of an exported file"
+        ) from fault
     if not isinstance(layer, nn.Module):
         raise UserFault(
             f"what takes the place of an activation must be a torch.nn.Module, found {type(layer).__name__}"
@@ -153,101 +210,55 @@ def _has(layer: nn.Module, channels: int) -> bool:
     return channels > 1 and any(channels in parameter.shape for parameter in layer.parameters())
 
 
-def _width(met: set[Width | None] | None, example: Any) -> tuple[int, int | None, str]:
-    if example is None:
-        return 1, None, ""
-    if not met:
-        return 1, None, "the example does not reach it"
-    if len(met) > 1:
-        return 1, None, "it is used with several widths"
-    (one,) = met
-    return (*one, "") if one is not None else (1, None, "nothing tells where its channels are: say dimension")
-
-
-def _met(
-    model: nn.Module, found: dict[int, tuple[nn.Module, list[str]]], example: Any, named: int | None
-) -> tuple[dict[int, set[Width | None]], tuple[str, ...], Any]:
-    """Run the network on the example; return how each layer is used, calls that stay, and the output."""
-    layouts, seen, calls = Layouts(), dict[int, set[Width | None]](), dict[str, None]()
-
-    def note(layer: nn.Module, args: tuple[Any, ...]) -> None:
-        x: Tensor = args[0]
-        if named is not None and not -x.ndim <= named < x.ndim:
-            raise UserFault(f"dimension {named} was named, and an activation gets an input of {x.ndim} dimensions")
-        place = layouts.of(x) if named is None else named % x.ndim
-        place = 1 if place is None and x.ndim == 2 else place
-        width = None if place is None or not x.ndim else (x.shape[place], -1 if place == x.ndim - 1 != 1 else place)
-        seen.setdefault(id(layer), set()).add(width)
-
-    def call(x: Tensor, site: Site, meant: Callable[[], Any]) -> Any:
-        calls[str(site)] = None
-        return meant()
-
-    hooks = [layer.register_forward_pre_hook(note) for layer, _ in found.values()]
-    names = {id(layer): name for name, layer in model.named_modules()}
+@contextlib.contextmanager
+def _put_all(model: nn.Module, places: Sequence[Place], layers: Sequence[nn.Module]) -> Iterator[None]:
+    """Put layers in their places; what was there comes back if what is done within fails."""
+    undo = list[tuple[nn.Module, str, Any]]()
     try:
-        with layouts, Calls(frozenset(KINDS), names, call):
-            output = _run(model, example)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return seen, tuple(calls), output
-
-
-def _run(model: nn.Module, example: Any) -> Any:
-    """Run the network as in evaluation, layer by layer, and leave it as it was."""
-    modes = [(layer, layer.training) for layer in model.modules()]  # some may be in evaluation on purpose
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad():
-            given = example if isinstance(example, tuple) else (example,)
-            return model.eval()(**example) if isinstance(example, dict) else model.eval()(*given)
-    except UserFault:
+        for place, layer in zip(places, layers, strict=True):
+            for name in place.names:
+                _put(model, name, layer, undo)
+        yield
+    except BaseException:
+        for owner, attribute, was in reversed(undo):
+            setattr(owner, attribute, was)
         raise
-    except Exception as fault:
-        raise UserFault(f"the network does not run on the example: {type(fault).__name__}: {fault}") from fault
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
-        for layer, mode in modes:
-            layer.training = mode
 
 
-def _differ(one: Any, other: Any) -> bool | None:
-    """Return whether two outputs differ; None where they have no numbers."""
-    first, second = _tensors(one), _tensors(other)
-    if not any(tensor.numel() for tensor in first) or any(tensor.is_meta for tensor in (*first, *second)):
-        return None
-    return len(first) != len(second) or not all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
-
-
-def _tensors(found: Any) -> list[Tensor]:
-    if isinstance(found, Tensor):
-        return [found]
-    if isinstance(found, dict):
-        return [part for value in found.values() for part in _tensors(value)]
-    return [part for value in found for part in _tensors(value)] if isinstance(found, (tuple, list)) else []
-
-
-def _put(model: nn.Module, name: str, layer: nn.Module) -> None:
+def _put(model: nn.Module, name: str, layer: nn.Module, undo: list[tuple[nn.Module, str, Any]]) -> None:
+    """Put a layer in a place; ``undo`` gets what was there, and what was set besides."""
     parent_name, _, attribute = name.rpartition(".")
     parent = model.get_submodule(parent_name)
-    setattr(parent, attribute, layer)
+    changes: list[tuple[nn.Module, str, Any]] = [(parent, attribute, layer)]
     if isinstance(parent, nn.TransformerEncoderLayer):
         # else its fast path for evaluation would go on computing what was there
-        parent.activation_relu_or_gelu = 0
-        for module in model.modules():
-            if isinstance(module, nn.TransformerEncoder):
-                module.use_nested_tensor = False  # which only that path can compute
+        changes.append((parent, "activation_relu_or_gelu", 0))
+        encoders = (module for module in model.modules() if isinstance(module, nn.TransformerEncoder))
+        changes += [(encoder, "use_nested_tensor", False) for encoder in encoders]  # only that path can compute these
+    for owner, changed, value in changes:
+        undo.append((owner, changed, getattr(owner, changed)))
+        setattr(owner, changed, value)
 
 
-def _draw(model: nn.Module, module: New, seed: int) -> None:
-    """Draw the weights anew for a new activation."""
+def _function_of(module: New) -> Function | None:
+    """Return what takes the places as a function of x and beta; None where it is none.
+
+    Raises:
+        UserFault: it does not run on numbers alone, so that no gain suits it.
+    """
     if isinstance(module, (str, Activation)):
-        function = (BUILT_IN.read(module) if isinstance(module, str) else module).function
-    else:
-        layer = _made(_maker(module), 1, None)
-        function = layer.function if isinstance(layer, ActivationLayer) else lambda x, _: layer.to(x.dtype)(x)
-    first = next(model.parameters(), None)
-    generator = torch.Generator(device="cpu" if first is None else first.device).manual_seed(seed)
-    initialise(model, "matched", function, generator)
+        return (BUILT_IN.read(module) if isinstance(module, str) else module).function
+    layer = copy.deepcopy(_made(_maker(module), 1, None)).to("cpu", torch.float64)
+
+    def function(x: Tensor, _: Tensor) -> Tensor:
+        found: Tensor = layer(x)
+        return found
+
+    try:
+        matched_gain(function)
+    except Exception as fault:  # whatever a layer of the user's raises
+        raise UserFault(
+            "no gain can be matched to the new layer, which does not run on a row of numbers: "
+            f"{type(fault).__name__}: {fault}; use init='keep'"
+        ) from fault
+    return function

@@ -1,6 +1,7 @@
 """The command that puts an activation in the places of a network's own. Not here: how it is done (``swap``)."""
 
 import io
+import math
 import pickle
 import re
 from pathlib import Path
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+MOST_NUMBERS = 2**28  # of an example: 1 GB
+
+
 @click.command(cls=Command)
 @click.argument("network", metavar="FILE.py:FUNCTION")
 @click.argument("activation", metavar="ACTIVATION")
 @click.option("--replace", default="ReLU", show_default=True, help="Which layers: classes or names, divided by commas.")
-@click.option("--example", help="Shape of an input, such as 1,3,32,32: finds channels, and calls that are no layers.")
+@click.option("--example", help="Shape of an input, 1,3,32,32 or 2,16:int: finds channels, and calls that stay.")
 @click.option("--dimension", type=int, help="Where the channels are, if the network does not tell: 1 or -1.")
 @click.option(
     "--init", type=click.Choice(["keep", "matched"]), default="keep", show_default=True,
@@ -62,14 +66,17 @@ def swap(
         torch.save(model.state_dict(), content)
         put(content.getvalue(), output)
         print(f"{output}: the state dict of the changed network")
-    asked = "".join(
-        f", {name}={value}" for name, value in (
-            ("example", None if example is None else f"torch.zeros({', '.join(map(str, _shape(example)))})"),
-            ("dimension", dimension),
-        ) if value is not None
-    )  # fmt: skip
-    written = repr(kinds[0] if len(kinds) == 1 else kinds)
-    print(f'the same in Python: actsearch.replace_activations(model, {written}, "{found.as_expression()}"{asked})')
+    if config is None:  # else it may have primitives of one's own, which a text alone does not tell
+        asked = "".join(
+            f", {name}={value}" for name, value in (
+                ("init", None if init == "keep" else repr(init)),
+                ("example", None if example is None else _written(example)),
+                ("dimension", dimension),
+                ("seed", seed or None),
+            ) if value is not None
+        )  # fmt: skip
+        written = repr(kinds[0] if len(kinds) == 1 else kinds)
+        print(f'the same in Python: actsearch.replace_activations(model, {written}, "{found.text}"{asked})')
 
 
 def _network(path: str, seed: int) -> "nn.Module":
@@ -126,14 +133,29 @@ def _load(model: "nn.Module", weights: Path) -> None:
         raise UserFault(f"'{weights}' is no state dict of the network: {said[:300]}") from fault
 
 
-def _shape(example: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"\s*\d+(\s*[,x]\s*\d+)*\s*", example):
-        raise click.UsageError(f"--example must be a shape such as 1,3,32,32, found '{example}'")
-    return tuple(map(int, re.split(r"[,x]", example)))
+def _shape(example: str) -> tuple[tuple[int, ...], bool]:
+    """Return the shape, and whether it is one of whole numbers."""
+    if not re.fullmatch(r"\s*\d+(\s*[,x]\s*\d+)*\s*(:int)?", example):
+        raise click.UsageError(
+            f"--example must be a shape such as 1,3,32,32, or 2,16:int for whole numbers, found '{example}'"
+        )
+    sizes, _, whole = example.partition(":")
+    shape = tuple(map(int, re.split(r"[,x]", sizes)))
+    if math.prod(shape) > MOST_NUMBERS:
+        raise click.UsageError(f"--example {example} is {math.prod(shape)} numbers; expected {MOST_NUMBERS} at most")
+    return shape, bool(whole)
 
 
 def _example(example: str, seed: int) -> Any:
-    """Return normal numbers of a shape."""
+    """Return normal numbers of a shape, or whole ones: zeros, which every embedding has."""
     import torch
 
-    return torch.randn(_shape(example), generator=torch.Generator().manual_seed(seed))
+    shape, whole = _shape(example)
+    if whole:
+        return torch.zeros(shape, dtype=torch.long)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+def _written(example: str) -> str:
+    shape, whole = _shape(example)
+    return f"torch.zeros({shape}, dtype=torch.long)" if whole else f"torch.randn({shape})"

@@ -129,6 +129,7 @@ def test_an_exported_class_or_a_layer_takes_places_too(tmp_path: Path, monkeypat
 
 def test_a_mistake_is_one_sentence_and_the_network_is_as_it_was() -> None:
     model = _convolutional()
+    kept = copy.deepcopy(model.state_dict())
     for how, said in (
         ({"replace": "GELU", "module": "swish"}, "the network has no layer GELU inside; it is made of"),
         ({"replace": nn.ReLU, "module": "swich"}, "unknown name 'swich'|did you mean"),
@@ -139,11 +140,23 @@ def test_a_mistake_is_one_sentence_and_the_network_is_as_it_was() -> None:
         ({"replace": nn.ReLU, "module": "swish", "example": X, "dimension": 7}, "dimension 7 was named, and an activ"),
         ({"replace": nn.ReLU, "module": "maxout"}, "'maxout' has weights between channels, and nothing tells how"),
         ({"replace": nn.ReLU, "module": nn.Linear(2, 2), "example": X}, "does not run on the example"),
-        ({"replace": [], "module": "swish"}, "replace names no layer"),
+        (
+            {"replace": nn.ReLU, "module": nn.Linear},
+            "could not be made: TypeError: .* such as the class of an exported",
+        ),
+        ({"replace": nn.ReLU, "module": torch.relu}, "could not be made: TypeError"),
+        ({"replace": nn.ReLU, "module": None}, "expected a name, an expression, or what makes a layer, found None"),
+        ({"replace": None, "module": "swish"}, "expected which layers to replace, .* found None"),
+        ({"replace": nn.ReLU, "module": nn.Softmax2d, "init": "matched"}, "no gain can be matched"),
+        (
+            {"replace": [], "module": "swish"},
+            "expected which layers to replace, a class such as torch.nn.ReLU or names",
+        ),
     ):
         with pytest.raises(actsearch.UserFault, match=said):
             actsearch.replace_activations(model, **how)
         assert [type(layer).__name__ for layer in model] == ["Conv2d", "ReLU", "Conv2d", "ReLU", "Flatten"]
+        assert all(torch.equal(kept[name], value) for name, value in model.state_dict().items())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is being retired, and still used
         compiled = torch.jit.script(model)
@@ -175,6 +188,67 @@ def test_an_input_without_a_batch_and_an_output_without_numbers() -> None:
     assert actsearch.replace_activations(model, nn.ReLU, "swish", example=X[:0]).changed is None
 
 
+class Odd(nn.Module):
+    """Calls its layer by keyword, in half precision, behind a norm of several dimensions, and changes its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.norm = nn.Conv2d(3, 8, 3), nn.LayerNorm([8, 6, 6])
+        self.act, self.gate = nn.Tanh(), nn.ReLU()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.norm(self.first(x.mul_(2)))
+        found: torch.Tensor = self.gate(self.act(input=h.half()).float()).tanh()
+        return found
+
+
+def test_a_place_is_as_the_network_uses_it(tmp_path: Path) -> None:
+    model, x = Odd(), X.clone()
+    _weights(model)
+    report = actsearch.replace_activations(model, nn.Tanh, "sinh(scale(x))", example=x, init="keep")
+    assert torch.equal(x, X)
+    (place,) = report.places
+    assert (place.channels, place.dimension) == (8, 1)
+    assert [line.split(",")[0].rpartition(":")[0] for line in report.left] == ["test_swap.py"]  # the call of tanh
+    beta = model.act.beta
+    assert isinstance(beta, nn.Parameter)
+    assert beta.dtype == torch.float16
+    model.act.beta = nn.Parameter(torch.full((8,), 11.0, dtype=torch.float16))
+    assert torch.isfinite(model.act(torch.ones(1, 8, 1, 1, dtype=torch.float16))).all()  # in half, e^11 overflows
+    torch.save(model, tmp_path / "whole.pt")
+    again = torch.load(tmp_path / "whole.pt", weights_only=False)
+    assert torch.equal(again(X.clone()), model(X.clone()))
+
+
+class Held(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.act = nn.Linear(8, 6), nn.ReLU()
+        self.plain = [self.act]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.plain[0](self.first(x))
+        return found
+
+
+def test_a_layer_that_goes_on_being_called_from_elsewhere_is_not_replaced() -> None:
+    model = Held()
+    act = model.act
+    with pytest.raises(actsearch.UserFault, match="layer 'act' is held elsewhere too, as in a plain list"):
+        actsearch.replace_activations(model, nn.ReLU, "swish", example=X)
+    assert model.act is act
+
+
+def test_names_that_no_layer_has_and_weights_that_stay_are_told() -> None:
+    model = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.LSTM(6, 5))
+    report = actsearch.replace_activations(model, ["ReLU", "Relu"], "sin(x)", init="matched")
+    assert report.missing == ("Relu",)
+    assert report.undrawn == ("2",)
+    assert str(report).splitlines()[2:] == [
+        "  take care: no layer is 'Relu'", "  take care: weights that matched draws do not reach stay: 2",
+    ]  # fmt: skip
+
+
 def test_a_transformer_takes_a_mask_in_evaluation_too() -> None:
     layer = nn.TransformerEncoderLayer(16, 2, 32, activation=nn.ReLU(), batch_first=True)
     encoder = nn.TransformerEncoder(layer, 2).eval()
@@ -197,12 +271,30 @@ def test_the_command_changes_a_network_of_ones_own(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("swapnet.py").write_text(NET)
-    main(["swap", "swapnet.py:build", "swish", "--example", "1,3,8,8", "-o", "swapped.pt", "--init", "matched"])
+    main(
+        [
+            "swap",
+            "swapnet.py:build",
+            "swish",
+            "--example",
+            "1,3,8,8",
+            "-o",
+            "swapped.pt",
+            "--init",
+            "matched",
+            "--seed",
+            "3",
+        ]
+    )
     said = capsys.readouterr().out
     assert "1: was ReLU, parameters for 4 channels in dimension 1" in said
-    assert "replace_activations(model, 'ReLU', \"mul(x,sigmoid(scale(x)))\", example=torch.zeros(1, 3, 8, 8))" in said
+    (line,) = [line for line in said.splitlines() if line.startswith("the same in Python: ")]
+    assert "init='matched', example=torch.randn((1, 3, 8, 8)), seed=3)" in line
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+    in_python = eval(line.partition(": ")[2], {"actsearch": actsearch, "torch": torch, "model": model})
+    assert str(in_python) == "\n".join(said.splitlines()[: len(in_python.places) + 1])
     state = torch.load("swapped.pt", weights_only=True)
-    assert state["1.beta"].shape == (4,)
+    assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
     main(["swap", "swapnet.py:build", "swish", "-o", "again.pt"])
     main(["swap", "swapnet.py:build", "gelu", "-o", "once_more.pt"])
     first, second = (torch.load(name, weights_only=True) for name in ("again.pt", "once_more.pt"))
@@ -217,9 +309,19 @@ def test_the_command_changes_a_network_of_ones_own(
         (["swapnet.py:build", "swish", "--weights", "swapped.pt"], "is no state dict of the network"),
         (["swapnet.py:build", "swish", "--weights", "other.txt"], "it holds more than tensors"),
         (["swapnet.py:build", "swish", "--weights", "empty.pt"], "is no state dict of the network"),
+        (["swapnet.py:build", "swish", "--example", "9999,9999,9999"], "999700029999 numbers; expected 268435456"),
         (["swapnet.py:build", "swish", "--example", "a"], "must be a shape such as 1,3,32,32"),
     ):
         with pytest.raises(SystemExit) as stopped:
             main(["swap", *words])
         assert stopped.value.code == 2
         assert fault in capsys.readouterr().err
+
+
+def test_the_command_takes_whole_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("wordnet.py").write_text(NET.replace("Conv2d(3, 4, 3)", "Embedding(9, 4)").replace("144", "12"))
+    main(["swap", "wordnet.py:build", "swish", "--example", "2,3:int"])
+    assert "parameters for 4 channels in dimension -1" in capsys.readouterr().out

@@ -1,0 +1,185 @@
+"""A network run once on an example: what each layer to be replaced gets, and which calls of functions stay.
+
+Not here: replacing (``swap``), and the looking of a search, whose network runs on its data (``places``).
+"""
+
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from actsearch.evaluators.layout import Layouts
+from actsearch.evaluators.own.calls import KINDS, REPLACEABLE, Calls, Site
+from actsearch.grammar.fault import UserFault
+
+Width = tuple[int, int]  # channels and their dimension
+
+
+@dataclass
+class Met:
+    """What a layer gets while the network runs.
+
+    Args:
+        widths: of its inputs; None where nothing tells where their channels are.
+        dtype: of the first input.
+        device: of that.
+    """
+
+    dtype: torch.dtype
+    device: torch.device
+    widths: set[Width | None] = field(default_factory=set)
+
+    def width(self) -> tuple[int, int | None, str]:
+        """Return channels, their dimension, and why there is one parameter if more were possible."""
+        if len(self.widths) > 1:
+            return 1, None, "it is used with several widths"
+        (one,) = self.widths
+        return (*one, "") if one is not None else (1, None, "nothing tells where its channels are: say dimension")
+
+
+@dataclass
+class Meeting:
+    """What a run of the network showed.
+
+    Args:
+        met: by the layer's identity.
+        calls: of activations as functions, a line each.
+        output: of the network.
+    """
+
+    met: dict[int, Met]
+    calls: tuple[str, ...]
+    output: Any
+
+
+def meet(model: nn.Module, layers: Sequence[nn.Module], example: Any, named: int | None) -> Meeting:
+    """Run the network as in evaluation and look at some of its layers.
+
+    Args:
+        model: the network; it is left as it was.
+        layers: to look at.
+        example: see ``replace_activations``.
+        named: the dimension of channels that the user named.
+
+    Raises:
+        UserFault: it does not run, or a layer's input has no such dimension.
+    """
+    layouts, met, calls = Layouts(), dict[int, Met](), dict[str, None]()
+
+    def note(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        x = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
+        if x is None:
+            raise UserFault(f"a layer {type(layer).__name__} is called without a tensor, which no activation can be")
+        if named is not None and not -x.ndim <= named < x.ndim:
+            raise UserFault(f"dimension {named} was named, and an activation gets an input of {x.ndim} dimensions")
+        place = layouts.of(x) if named is None else named % x.ndim
+        place = 1 if place is None and x.ndim == 2 else place
+        width = None if place is None or not x.ndim else (x.shape[place], -1 if place == x.ndim - 1 != 1 else place)
+        met.setdefault(id(layer), Met(x.dtype, x.device)).widths.add(width)
+
+    def call(x: Tensor, site: Site, meant: Callable[[], Any]) -> Any:
+        calls[str(site)] = None
+        return meant()
+
+    hooks = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in layers]
+    names = {id(layer): name for name, layer in model.named_modules()}
+    try:
+        with layouts, Calls(_watched(layers), names, call):
+            output = run(model, example)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return Meeting(met, tuple(calls), output)
+
+
+def _watched(layers: Iterable[nn.Module]) -> frozenset[str]:
+    """Return the functions whose calls are told: the usual ones, and those of the layers' classes."""
+    kinds = {type(layer).__name__.lower() for layer in layers}
+    return frozenset((*KINDS, *(name for name in REPLACEABLE if name.replace("_", "") in kinds)))
+
+
+def run_without(model: nn.Module, old: Mapping[str, nn.Module], example: Any) -> Any:
+    """Run the network with new layers in it, and return its output.
+
+    Args:
+        model: the network.
+        old: the layers that stood in it, by their names.
+        example: see ``replace_activations``.
+
+    Raises:
+        UserFault: it does not run, or calls one of the old ones all the same.
+    """
+    called = dict[str, None]()
+    hooks = [
+        layer.register_forward_pre_hook(lambda *_, name=name: called.setdefault(name)) for name, layer in old.items()
+    ]
+    try:
+        output = run(model, example, "with the new activation in it, the network")
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if called:
+        raise UserFault(
+            f"layer '{next(iter(called))}' is held elsewhere too, as in a plain list, and the network goes on calling "
+            "it from there: nothing was replaced. Let the network call it by its name"
+        )
+    return output
+
+
+def run(model: nn.Module, example: Any, who: str = "the network") -> Any:
+    """Run a network on a copy of the example, as in evaluation, layer by layer, and leave it as it was.
+
+    Raises:
+        UserFault: it does not run.
+    """
+    modes = [(layer, layer.training) for layer in model.modules()]  # some may be in evaluation on purpose
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        given = _copied(example)  # what is computed in place must not change the user's
+        with torch.no_grad():
+            if isinstance(given, dict):
+                return model.eval()(**given)
+            return model.eval()(*(given if isinstance(given, tuple) else (given,)))
+    except UserFault:
+        raise
+    except Exception as fault:
+        raise UserFault(f"{who} does not run on the example: {type(fault).__name__}: {fault}") from fault
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+        for layer, mode in modes:
+            layer.training = mode
+
+
+def _copied(found: Any) -> Any:
+    """Return a copy, tensors without history."""
+    if isinstance(found, Tensor):
+        return found.detach().clone()
+    if type(found) in {tuple, list}:
+        return type(found)(map(_copied, found))
+    return {key: _copied(value) for key, value in found.items()} if type(found) is dict else copy.deepcopy(found)
+
+
+def differ(one: Any, other: Any) -> bool | None:
+    """Return whether two outputs differ; None where they have no numbers."""
+    first, second = _tensors(one), _tensors(other)
+    if not any(tensor.numel() for tensor in first) or any(tensor.is_meta for tensor in (*first, *second)):
+        return None
+    return len(first) != len(second) or not all(map(_equal, first, second))
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype:
+        return False
+    return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
+
+
+def _tensors(found: Any) -> list[Tensor]:
+    if isinstance(found, Tensor):
+        return [found]
+    if isinstance(found, dict):
+        return [part for value in found.values() for part in _tensors(value)]
+    return [part for value in found for part in _tensors(value)] if isinstance(found, (tuple, list)) else []
