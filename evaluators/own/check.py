@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from actsearch.evaluators.contained import Exited, contained
 from actsearch.evaluators.data.examples import Split, update
 from actsearch.evaluators.data.streams import Loaded
+from actsearch.evaluators.initialisation import initialise
 from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.own.calls import KINDS, Calls, Site
 from actsearch.evaluators.own.functions import BadOwnTask
@@ -42,11 +43,11 @@ class _Probe(nn.Module):
         self.calls, self.outputs, self.disturbed = 0, list[Tensor](), False
         self.beta = nn.Parameter(torch.ones(()))  # has a gradient behind frozen weights too
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  a network may call it by torch's own name for it
         self.calls += 1
-        value = x * torch.sigmoid(self.beta.to(x) * x)
+        value = input * torch.sigmoid(self.beta.to(input) * input)
         if self.disturbed:
-            value = value + torch.sin(7 * x)
+            value = value + torch.sin(7 * input)
         if value.requires_grad:
             value.retain_grad()
             self.outputs.append(value)
@@ -84,6 +85,7 @@ def check(settings: CompleteSettings, given: Problem) -> list[str]:
             _check_scoring(settings, given, model, names)
             said = [*_of_the_data(settings, given, model), *_calls_of_its_own(given, model, batch)]
             check_repeats(settings, given, make)
+            said += _of_the_start(settings, model)
             return said
     except BadOwnTask:
         raise
@@ -91,6 +93,15 @@ def check(settings: CompleteSettings, given: Problem) -> list[str]:
         raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
     except Exception as fault:  # whatever the user's network raises where nobody foresaw it
         raise BadOwnTask(f"'{settings.own.function}' cannot be tried: {type(fault).__name__}: {fault}") from fault
+
+
+def _of_the_start(settings: CompleteSettings, model: Owned) -> list[str]:
+    """Draw the weights, which nobody needs any more, as a child's are, and tell which stay the network's own."""
+    device = next(model.parameters()).device
+    left = initialise(model.model, settings.init, None, torch.Generator(device=device).manual_seed(0))
+    if not left:
+        return []
+    return [f"task.init {settings.init} does not reach the weights of {', '.join(left)}: they start as the network's"]
 
 
 def _check_training(objective: Objective, model: Owned, batch: Split, names: dict[_Probe, str]) -> None:

@@ -96,12 +96,13 @@ class _ByUse(nn.Module):
         self.layers = nn.ModuleList(layers.values())
         self.numbers, self.names = {use: number for number, use in enumerate(layers)}, names
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  a network may call it by torch's own name for it
         site = site_of(self.names, __file__)[0]
         for (where, (channels, dimension)), number in self.numbers.items():
-            if where == site and x.shape[dimension] == channels:
-                return self.layers[number](x)  # type: ignore[no-any-return]
-        raise BadOwnTask(f"a layer is used at {site} with an input of {tuple(x.shape)}, as it was not in evaluation")
+            if where == site and input.shape[dimension] == channels:
+                return self.layers[number](input)  # type: ignore[no-any-return]
+        found = tuple(input.shape)
+        raise BadOwnTask(f"a layer is used at {site} with an input of {found}, as it was not in evaluation")
 
 
 def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) -> Owned:

@@ -1,5 +1,6 @@
 """Networks as users have them: what would give a wrong number is said before training, or cannot happen."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,17 @@ def test_a_good_network_is_trained_and_nothing_is_said(write: Write) -> None:
     task = write(HEAD)
     assert resolve(task).prepare() == []
     assert all(outcome.status is Status.SCORED for outcome in _train(task, "relu", "swish", "tanh"))
+
+
+def test_a_layer_may_be_called_by_keyword_and_weights_that_a_scheme_does_not_reach_are_said(write: Write) -> None:
+    source = HEAD.replace("self.relu(self.first(x))", "self.relu(input=self.first(x))")
+    source = source.replace("nn.ReLU()\n", "nn.ReLU()\n        self.first = nn.RNNCell(4, 8)\n").replace(
+        "self.first(x))\n", "torch.stack([self.first(row) for row in x]))\n"
+    )
+    task = write(source)
+    task = dataclasses.replace(task, init="he", own=dataclasses.replace(task.own, dimension=-1))
+    assert resolve(task).prepare() == ["task.init he does not reach the weights of first: they start as the network's"]
+    assert all(outcome.status is Status.SCORED for outcome in _train(task, "relu", "swish"))
 
 
 # ---- fresh weights ----
