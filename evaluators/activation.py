@@ -7,13 +7,15 @@ rows of the user's own. Not here: the layers themselves (``layers``) and what an
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 
 from torch import nn
 
-from actsearch.evaluators.layers import LAYERS, ActivationLayer
+from actsearch.evaluators.layers import BETA_START, LAYERS, ActivationLayer
 from actsearch.grammar.behaviour.fingerprint import behaviour, fingerprint, twin_key
 from actsearch.grammar.behaviour.screening import Refusal, refusal
 from actsearch.grammar.expression import Expression
+from actsearch.grammar.formats import data_files
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.render import Function, compile_expression
@@ -24,6 +26,9 @@ REMEMBERED = 4096  # texts that a vocabulary read: each is parsed and compiled o
 
 class Activation(ABC):
     """What takes the place of a network's activation: trained, ranked and shown under its text."""
+
+    start: float = BETA_START
+    """Of the betas of its layers; a search's start at 1."""
 
     @property
     @abstractmethod
@@ -87,9 +92,11 @@ class Elementwise(Activation):
 
     Args:
         written: of x and beta.
+        start: of every beta.
     """
 
     written: Expression
+    start: float = BETA_START
 
     @property
     def expression(self) -> Expression:
@@ -128,7 +135,7 @@ class Elementwise(Activation):
 
     def make(self, channels: int, dimension: int | None = None) -> nn.Module:
         """Return a layer with a beta of its own."""
-        return ActivationLayer(self.written, self.function, channels, dimension)
+        return ActivationLayer(self.written, self.function, channels, dimension, self.start)
 
     def twin(self, *, constants: bool) -> str:
         """Return the key of its behaviour."""
@@ -200,6 +207,15 @@ class Vocabulary:
                 self._read.pop(next(iter(self._read)))
             self._read[text] = found
         return self._read[text]
+
+    def read_file(self, path: Path) -> Activation:
+        """Return what a JSON file holds that ``export`` wrote, its betas starting as there.
+
+        Raises:
+            BadFile: it cannot be read, or is none of these.
+        """
+        found = data_files.read_file(path, self.own)
+        return Elementwise(found.expression, found.beta if found.has_beta else BETA_START)
 
 
 BUILT_IN = Vocabulary()

@@ -42,16 +42,20 @@ class ActivationLayer(nn.Module):
         channels: of the input; 1 makes one beta for the whole layer.
         dimension: where the channels are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``. None is 1, and an input whose
             channels might as well be in its last dimension is refused.
+        start: of every beta.
     """
 
     beta: nn.Parameter | None
 
-    def __init__(self, expression: Expression, function: Function, channels: int, dimension: int | None = None) -> None:
+    def __init__(
+        self, expression: Expression, function: Function, channels: int, dimension: int | None = None,
+        start: float = BETA_START,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.expression, self.function = expression, function
         self.channels, self.is_named = channels, dimension is not None
         self.dimension = 1 if dimension is None else dimension
-        beta = nn.Parameter(torch.full((channels,), BETA_START)) if expression.uses_beta else None
+        beta = nn.Parameter(torch.full((channels,), start)) if expression.uses_beta else None
         self.register_parameter("beta", beta)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """What ``import actsearch`` gives: public names that load when they are used, each documented, each doing its job."""
 
+import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -38,9 +40,19 @@ def test_an_activation_is_read_made_described_and_exported(tmp_path: Path) -> No
     made = actsearch.export(actsearch.read("swish"), tmp_path / "swish", to="torch,json")
     assert made == {"torch": tmp_path / "swish.py", "json": tmp_path / "swish.json"}
     assert actsearch.read_function(made["json"]) == actsearch.read("swish")
+    learned = json.loads(made["json"].read_text()) | {"name": "Found", "beta": {"start": 1.5, "layers": []}}
+    (tmp_path / "learned.json").write_text(json.dumps(learned))
+    again = actsearch.read_function(tmp_path / "learned.json")
+    torch.testing.assert_close(again.make(channels=3)(x), x * torch.sigmoid(1.5 * x))
+    for what in (again, tmp_path / "learned.json", str(tmp_path / "learned.json")):
+        file = actsearch.export(what, tmp_path / "again.py", to=" torch", force=True)["torch"]
+        found = runpy.run_path(str(file))["Activation" if what is again else "Found"]
+        assert found().beta.tolist() == [1.5]
     for wrong in (
         lambda: actsearch.read("sigmod(x)"), lambda: actsearch.describe("maxout"),
         lambda: actsearch.export("gelu", made["torch"]), lambda: actsearch.export("gelu", to="onxx"),
+        lambda: actsearch.export("gelu", tmp_path / "none", to=[]),
+        lambda: actsearch.export(torch.nn.SiLU()), lambda: actsearch.export(None),  # type: ignore[arg-type]
         lambda: actsearch.read_function(made["torch"]), lambda: actsearch.read_function("nowhere.json"),
     ):  # fmt: skip
         with pytest.raises(actsearch.UserFault):

@@ -247,7 +247,9 @@ def _function_of(module: New) -> Function | None:
         UserFault: it does not run on numbers alone, so that no gain suits it.
     """
     if isinstance(module, (str, Activation)):
-        return (BUILT_IN.read(module) if isinstance(module, str) else module).function
+        read = BUILT_IN.read(module) if isinstance(module, str) else module
+        inner = read.function
+        return None if inner is None else lambda x, beta: inner(x, read.start * beta)
     layer = copy.deepcopy(_made(_maker(module), 1, None)).to("cpu", torch.float64)
 
     def function(x: Tensor, _: Tensor) -> Tensor:

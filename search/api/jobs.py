@@ -3,14 +3,17 @@
 Not here: how they are done (``search.jobs``).
 """
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from actsearch.evaluators.activation import BUILT_IN, Activation
+from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar import description
+from actsearch.grammar.fault import UserFault
 from actsearch.grammar.formats.data_files import read_file
+from actsearch.grammar.formats.discovery import Discovery
 from actsearch.run import Run, open_run
 from actsearch.search import evaluating, jobs
 from actsearch.search.evaluating import Evaluation
@@ -103,17 +106,17 @@ def evaluate(
 
 
 def export(
-    activation: str | Activation, target: str | Path | None = None, *, to: str | Sequence[str] = "torch",
-    name: str = "Activation", force: bool = False,
+    activation: str | Path | Activation, target: str | Path | None = None, *, to: str | Sequence[str] = "torch",
+    name: str | None = None, force: bool = False,
 ) -> dict[str, Path]:  # fmt: skip
     """Write an activation as files that need nothing of this project, each checked where it will be used.
 
     Args:
-        activation: or its text.
+        activation: or its text, or the name of a JSON file that was exported, ``found.json``, with all that it tells.
         target: of one format the file; of several what their names begin with. By default the name's, here.
         to: formats, one or several: ``torch``, ``lean``, ``triton``, ``torchscript``, ``export``, ``onnx``,
             ``safetensors``, ``jax``, ``flax``, ``keras``, ``numpy``, ``c``, ``latex``, ``sympy``, ``json``.
-        name: of the class; the function has it in small letters.
+        name: of the class; the function has it in small letters. That of the JSON file, else ``Activation``.
         force: replace files that are there.
 
     Returns:
@@ -124,18 +127,37 @@ def export(
             cannot be written.
         Failed: a file differs from what was trained; nothing was written.
     """
-    found = read(activation) if isinstance(activation, str) else activation
-    made = discovery(found.as_expression(), name=name)
-    formats = to.split(",") if isinstance(to, str) else list(to)
+    made = _discovery(activation)
+    made = made if name is None else dataclasses.replace(made, name=name)
+    formats = [part.strip() for part in to.split(",")] if isinstance(to, str) else list(to)
     targets = files_of(formats, None if target is None else Path(target), made.function)
     ship(made, targets, force=force)
     return targets
 
 
-def read_function(path: str | Path) -> Activation:
+def _discovery(activation: str | Path | Activation) -> Discovery:
+    if isinstance(activation, Path) or (isinstance(activation, str) and activation.endswith(".json")):
+        return read_file(Path(activation))
+    if not isinstance(activation, (str, Activation)):
+        raise UserFault(
+            f"expected a known name, an expression or what actsearch.read returns, found {type(activation).__name__}; "
+            "a module of torch has no formula that could be written down"
+        )
+    found = read(activation) if isinstance(activation, str) else activation
+    return dataclasses.replace(discovery(found.as_expression()), beta=found.start)
+
+
+def read_function(path: str | Path, vocabulary: Vocabulary = BUILT_IN) -> Activation:
     """Return the activation of a JSON file that ``export --to json`` wrote. It is parsed; nothing of it is executed.
+
+    Args:
+        path: of the file.
+        vocabulary: with primitives of your own, if the function has some.
+
+    Returns:
+        The activation; the betas of its layers start as the file says, at what was learned if it was written so.
 
     Raises:
         UserFault: the file cannot be read, or is none of these.
     """
-    return read(str(read_file(Path(path)).expression))
+    return vocabulary.read_file(Path(path))

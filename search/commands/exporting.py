@@ -17,19 +17,22 @@ if TYPE_CHECKING:
     from actsearch.search.ranking.entry import Entry
 
 
+USUAL_NAME = "Activation"  # of a class
+
+
 @click.command(cls=Command, name="export")
 @click.argument("run", metavar="RUN", type=PATH, required=False)
 @click.argument("which", metavar="WHICH", required=False)
 @click.option("--expression", "text", help='Instead of RUN and WHICH: a name, a formula "x*sigmoid(beta*x)", a .json.')
 @click.option("--to", "formats", default="torch", show_default=True, help="Formats, divided by commas; 'list' lists.")
 @click.option("-o", "--output", type=PATH, help="The file; of several formats, what their names begin with.")
-@click.option("--name", default="Activation", show_default=True, help="Of the class; of the function in small letters.")
+@click.option("--name", help="Of the class; of the function in small letters.  [default: Activation]")
 @click.option("--learned", is_flag=True, help="Betas start at the mean of what was learned, not as in the search.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @config_option
 def export_command(
-    run: Path | None, which: str | None, text: str | None, formats: str, output: Path | None, name: str, learned: bool,
-    force: bool, config: Path | None,
+    run: Path | None, which: str | None, text: str | None, formats: str, output: Path | None, name: str | None,
+    learned: bool, force: bool, config: Path | None,
 ) -> None:  # fmt: skip
     """Write candidate WHICH (position, found, id, name or expression) as a module of torch, or --to others, checked."""
     from actsearch.search.exporting.formats import FORMATS
@@ -46,8 +49,6 @@ def export_command(
         raise click.UsageError("--learned needs a RUN: an expression alone has learned nothing")
     discovery, entry = _discovery(run, which, text, name, learned=learned, config=config)
     asked_for = [part.strip() for part in formats.split(",") if part.strip()]
-    if not asked_for:
-        raise click.UsageError("--to names no format; --to list lists them")
     targets = files_of(asked_for, output, discovery.function)
     proofs = ship(discovery, targets, force=force)
     print(f"{discovery.written.plain}, {discovery.expression}")
@@ -58,11 +59,11 @@ def export_command(
     if run is not None and entry is not None:
         _tell_of_run(run, entry, output or Path("activation.py"))
     if "torch" in targets:
-        _tell_use(targets["torch"], name)
+        _tell_use(targets["torch"], discovery.name)
 
 
 def _discovery(
-    run: Path | None, which: str | None, text: str | None, name: str, *, learned: bool, config: Path | None
+    run: Path | None, which: str | None, text: str | None, name: str | None, *, learned: bool, config: Path | None
 ) -> "tuple[Discovery, Entry | None]":
     """Return what is exported, and its entry where it is of a run."""
     import dataclasses
@@ -77,15 +78,15 @@ def _discovery(
         board = board_of(run)
         entry = find(board.entries, which, vocabulary)
         expression = read_of_run(entry, vocabulary).as_expression()
-        found = discovery_of_run(entry, expression, run, board, name=name, start_learned=learned)
+        found = discovery_of_run(entry, expression, run, board, name=name or USUAL_NAME, start_learned=learned)
         if learned and not found.layers:
             why = "has no beta" if not found.has_beta else "kept no learned betas: its furthest rung trained none"
             raise UserFault(f"'{expression}' {why}; leave out --learned")
         return found, entry
     if text is not None and text.endswith(".json"):
         found = read_file(Path(text), vocabulary.own)
-        return dataclasses.replace(found, name=name if name != "Activation" else found.name), None
-    return discovery(vocabulary.read(text or "x").as_expression(), name=name), None
+        return dataclasses.replace(found, name=name or found.name), None
+    return discovery(vocabulary.read(text or "x").as_expression(), name=name or USUAL_NAME), None
 
 
 def _told(asked: str, proof: "Proof", discovery: "Discovery") -> str:

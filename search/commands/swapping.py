@@ -39,7 +39,7 @@ def swap(
     network: str, activation: str, replace: str, example: str | None, dimension: int | None, init: str, seed: int,
     weights: Path | None, output: Path | None, force: bool, config: Path | None,
 ) -> None:  # fmt: skip
-    """Put ACTIVATION, a name or an expression, in the places of a network's own, and tell which.
+    """Put ACTIVATION, a name, an expression or a .json, in the places of a network's own, and tell which.
 
     FUNCTION, or a class, is called without arguments and makes the network; its code runs on this machine.
     """
@@ -50,7 +50,8 @@ def swap(
 
     if output is not None:
         check_target(output, force=force)
-    found = vocabulary_with(config).read(activation)
+    vocabulary = vocabulary_with(config)
+    found = vocabulary.read_file(Path(activation)) if activation.endswith(".json") else vocabulary.read(activation)
     kinds = tuple(part.strip() for part in replace.split(","))
     model = _network(network, seed)
     if weights is not None:
@@ -75,8 +76,9 @@ def swap(
                 ("seed", seed or None),
             ) if value is not None
         )  # fmt: skip
+        new = f"actsearch.read_function({activation!r})" if activation.endswith(".json") else f'"{found.text}"'
         written = repr(kinds[0] if len(kinds) == 1 else kinds)
-        print(f'the same in Python: actsearch.replace_activations(model, {written}, "{found.text}"{asked})')
+        print(f"the same in Python: actsearch.replace_activations(model, {written}, {new}{asked})")
 
 
 def _network(path: str, seed: int) -> "nn.Module":

@@ -28,8 +28,10 @@ def files_of(formats: Sequence[str], target: Path | None, name: str) -> dict[str
         name: the function's.
 
     Raises:
-        UserFault: there is no such format.
+        UserFault: there is no such format, or none is named.
     """
+    if not formats:
+        raise UserFault(f"no format is named; expected some of {', '.join(FORMATS)}")
     for asked in formats:
         if asked not in FORMATS:
             near = difflib.get_close_matches(asked, FORMATS, n=1)

@@ -323,5 +323,10 @@ def test_the_command_takes_whole_numbers(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("wordnet.py").write_text(NET.replace("Conv2d(3, 4, 3)", "Embedding(9, 4)").replace("144", "12"))
-    main(["swap", "wordnet.py:build", "swish", "--example", "2,3:int"])
-    assert "parameters for 4 channels in dimension -1" in capsys.readouterr().out
+    actsearch.export("swish", "found.json", to="json")
+    main(["swap", "wordnet.py:build", "found.json", "--example", "2,3:int"])
+    said = capsys.readouterr().out
+    assert "parameters for 4 channels in dimension -1" in said
+    assert (
+        "(model, 'ReLU', actsearch.read_function('found.json'), example=torch.zeros((2, 3), dtype=torch.long))" in said
+    )
