@@ -62,7 +62,7 @@ class {Name}(nn.Module):
         return {name}(x)
 '''
 _KERAS = '''\
-@keras.saving.register_keras_serializable("actsearch", "{name}: {text}")
+@keras.saving.register_keras_serializable("actsearch", "{name}: {saved}")
 def {name}({parameters}):
     """Return {says}, elementwise, in the precision of x."""
     x = ops.convert_to_tensor(x)
@@ -73,7 +73,7 @@ def {name}({parameters}):
 {body}
 
 
-@keras.saving.register_keras_serializable("actsearch", "{text}")
+@keras.saving.register_keras_serializable("actsearch", "{saved}")
 class {Name}(keras.layers.Layer):
     """{says}{layer_says}
 
@@ -88,9 +88,11 @@ _KERAS_BETA = '''\
     def __init__(self, channels=1, axis=-1, start={start}, **rest):
         super().__init__(**rest)
         self.channels, self.axis, self.start = channels, axis, start
+        self.supports_masking = True
 
     def build(self, shape):
-        if self.channels > 1 and shape[self.axis] != self.channels:
+        there = -len(shape) <= self.axis < len(shape)
+        if self.channels > 1 and not (there and shape[self.axis] == self.channels):
             raise ValueError(f"expected {{self.channels}} channels in axis {{self.axis}}, found the shape {{shape}}")
         self.beta = self.add_weight(
             shape=(self.channels,), initializer=keras.initializers.Constant(self.start), name="beta"
@@ -112,6 +114,10 @@ _KERAS_PLAIN = '''\
     It has no parameters.
     """
 
+    def __init__(self, **rest):
+        super().__init__(**rest)
+        self.supports_masking = True
+
     def call(self, x):
         return {name}(x)
 
@@ -127,14 +133,14 @@ def _body(graph: Node, language: Language, cast: str) -> tuple[list[str], tuple[
 
 
 def _fields(discovery: Discovery, wide: str) -> dict[str, str]:
-    has_beta = discovery.has_beta
+    has_beta, start = discovery.has_beta, repr(round(discovery.beta, 6))
     return {
         "name": discovery.function,
         "Name": discovery.name,
         "says": discovery.written.plain,
-        "text": str(discovery.expression),
-        "start": repr(round(discovery.beta, 6)),
-        "parameters": f"x, beta={round(discovery.beta, 6)!r}" if has_beta else "x",
+        "saved": f"{discovery.expression}{f', beta={start}' * has_beta}",
+        "start": start,
+        "parameters": f"x, beta={start}" if has_beta else "x",
         "and_beta": ", beta" if has_beta else "",
         "as_beta": ", np.asarray(beta)" if has_beta else "",
         "wide_beta": f", {wide}" if has_beta else "",

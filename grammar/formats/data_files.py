@@ -93,7 +93,16 @@ def read_json(text: str, own: Sequence[Primitive] = ()) -> Discovery:
         notes = tuple(str(note) for note in found.get("notes", ()))
         facts = dict(found.get("facts", {}))
         read = Discovery(expression, name, start, notes, facts, layers)
-    except (BadExpression, BadName, KeyError, TypeError, ValueError, AttributeError, RecursionError) as fault:
+    except (
+        BadExpression,
+        BadName,
+        KeyError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        ArithmeticError,
+        RecursionError,
+    ) as fault:
         raise BadFile(f"its function cannot be read: {fault}") from fault
     if not all(map(math.isfinite, (start, *itertools.chain(*layers)))):
         raise BadFile("its betas must be finite numbers")

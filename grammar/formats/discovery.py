@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from keyword import iskeyword
+from keyword import iskeyword, kwlist
 
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.fault import UserFault
@@ -29,9 +29,15 @@ _TAKEN = frozenset((
     "j0", "j1", "jn", "ldexp", "lgamma", "llrint", "llround", "log", "log10", "log1p", "log2", "logb", "lrint",
     "lround", "modf", "nan", "nearbyint", "nextafter", "nexttoward", "pow", "remainder", "remquo", "rint", "round",
     "scalbln", "scalbn", "signbit", "signgam", "sin", "sinh", "sqrt", "tan", "tanh", "tgamma", "trunc", "y0", "y1",
-    "yn",
+    "yn", "canonicalize", "drem", "exp10", "fadd", "fdiv", "ffma", "finite", "fmaximum", "fmaxmag", "fminimum",
+    "fminmag", "fmul", "fpclassify", "fromfp", "fromfpx", "fsqrt", "fsub", "getpayload", "iscanonical", "iseqsig",
+    "isgreater", "isless", "issignaling", "issubnormal", "isunordered", "iszero", "linux", "llogb", "nextdown",
+    "nextup", "roundeven", "scalb", "setpayload", "setpayloadsig", "significand", "sincos", "totalorder",
+    "totalordermag", "ufromfp", "ufromfpx", "unix",
 ))  # fmt: skip
-"""What functions of exported files cannot be called: modules and variables there, words of C, and of its math.h."""
+"""What functions of exported files cannot be called: modules and variables there, words of C, and of its math.h (that
+of C23, of POSIX and of GNU)."""
+_CLASSES = frozenset(("BLOCK", "Optional"))  # names in exported files that begin with a large letter
 
 
 class BadName(UserFault):
@@ -68,8 +74,10 @@ class Discovery:
             self.name
         ):
             raise BadName(f"the name must be one of a class, such as Activation, found {self.name!r}")
-        if self.function in _TAKEN or self.function in dir(builtins) or iskeyword(self.function):
-            raise BadName(f"'{self.function}' means something else in Python or in C; expected another name than "
+        taken = {*_TAKEN, *_CLASSES, *dir(builtins), *kwlist}
+        means = next((name for name in (self.name, self.function, f"{self.function}f") if name in taken), "")
+        if means:
+            raise BadName(f"'{means}' means something else in Python or in C; expected another name than "
                           f"'{self.name}', such as My{self.name}")  # fmt: skip
 
     @property
@@ -117,6 +125,7 @@ class Discovery:
 
 
 def _harmless(text: str) -> str:
-    """Return text that ends no docstring and no comment of C, and turns no writing direction."""
-    text = "".join("?" if unicodedata.category(c) in {"Cc", "Cf"} and c != "\n" else c for c in text)
+    """Return text that ends no docstring and no comment of C, is UTF-8, and turns no writing direction."""
+    text = "".join("?" if unicodedata.category(c) in {"Cc", "Cf", "Cs"} and c != "\n" else c for c in text)
+    text = re.sub(r"\?(?=\?)", "? ", text)  # two of them begin what C takes for another sign
     return text.replace("\\", "/").replace('"""', "'''").replace("*/", "* /").replace("/*", "/ *")

@@ -49,7 +49,7 @@ def discovery_of_run(
     """
     rung, measure = entry.furthest, board.measure(entry.furthest)
     task = next((one.task for one in board.rungs if one.name == rung), None)
-    called = " ".join(run.resolve().name.split())
+    called = " ".join(run.resolve().name.encode("utf-8", "replace").decode().split())
     mean, interval, seeds = entry.mean(rung), entry.interval(rung), len(entry.records[rung])
     facts: dict[str, object] = {"run": called, "rung": rung, "seeds": seeds, "baseline": entry.baseline}
     kind = "A baseline" if entry.baseline else "Found"

@@ -87,9 +87,9 @@ def ship(
 def _make(asked: str, job: Job) -> None:
     """Make the file of a format in the scratch directory."""
     found = FORMATS[asked]
-    if found.write is not None:
+    if found.write is not None:  # a name of a directory may be no UTF-8
         if job.file != job.torch_file:
-            job.file.write_text(found.write(job.discovery), encoding="utf-8")
+            job.file.write_text(found.write(job.discovery), encoding="utf-8", errors="replace")
         return
     if asked == "onnx":
         write([job.discovery.graph], TORCH_FOR_ONNX)  # which says what ONNX lacks

@@ -76,12 +76,12 @@ def test_a_file_that_is_wrong_is_left_nowhere(
 
 
 def test_where_a_run_was_is_told_without_breaking_the_file(tmp_path: Path) -> None:
-    note = 'Found in the run \\ """ */ /* \' {x} %s \u202e\x00\u2028.'
-    for asked in ("torch", "numpy", "c", "latex"):
+    note = 'Found in the run \\ """ */ /* \' {x} %s \u202e\x00\u2028\udcff ???/'
+    for asked in ("torch", "numpy", "c", "latex", "json"):
         if asked == "c" and shutil.which("cc") is None:
             continue
         ship(Discovery(read("swish"), notes=(note,)), {asked: tmp_path / asked}, whole=False)
-        assert "{x} %s" in (tmp_path / asked).read_text()
+        assert "{x} %s" in (tmp_path / asked).read_text(encoding="utf-8")
 
 
 def test_what_a_format_lacks_is_said_in_a_sentence(tmp_path: Path) -> None:
@@ -116,6 +116,7 @@ def test_json_is_parsed_and_never_executed_and_what_is_damaged_is_refused() -> N
         {"version": 2}, {"format": "other"}, {"tree": ["__import__('os')", "x"]}, {"tree": []}, {"tree": None},
         {"tree": ["sigmoid"]}, {"beta": {"start": "one"}}, {"beta": {"layers": [1]}}, {"name": "a b"}, {"name": 3},
         {"name": "class"}, {"facts": 3}, {"beta": {"start": float("nan")}},
+        {"beta": {"start": 10**400}},
     )  # fmt: skip
     for change in changes:
         with pytest.raises(BadFile):
@@ -229,6 +230,9 @@ def test_several_formats_are_written_beside_each_other_and_a_known_mistake_is_an
             ["--name", "Exp"],
             "'exp' means something else in Python or in C; expected another name than 'Exp', such as MyE",
         ),
+        (["--name", "Mod"], "'modf' means something else in Python or in C; expected another name than 'Mod'"),
+        (["--name", "Finite"], "'finite' means something else in Python or in C"),
+        (["--name", "ValueError"], "'ValueError' means something else in Python or in C"),
         (["--name", "my act"], "the name must be one of a class, such as Activation, found 'my act'"),
     ):
         with pytest.raises(SystemExit) as stopped:

@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -196,8 +197,27 @@ def compare_jax() -> None:
         _assert_equal(expression, found, ("float64", "float32"), flushes=True)
 
 
+def _look_at_keras_layers() -> None:
+    """A layer keeps a mask; a model that is saved comes back with its own start, whatever else was read since."""
+    import keras  # noqa: PLC0415
+
+    one, other = (_scope(keras_source(Discovery(read("swish"), beta=beta)))["Activation"] for beta in (1.5, 0.5))
+    x = np.ones((2, 3, 4), dtype="float32")
+    x[0, 0] = 0
+    model = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Masking(), one(channels=4)])
+    assert model(x)._keras_mask.tolist() == [[False, True, True], [True, True, True]]
+    with tempfile.TemporaryDirectory() as directory:
+        model.save(f"{directory}/model.keras")
+        layer = keras.models.load_model(f"{directory}/model.keras").layers[-1]
+    assert isinstance(layer, one)
+    assert not isinstance(layer, other)
+    with pytest.raises(ValueError, match="expected 4 channels in axis 7"):
+        one(channels=4, axis=7)(x)
+
+
 def compare_keras() -> None:
     """In a process of its own: Keras draws from torch's global generator while it is imported."""
+    _look_at_keras_layers()
     for expression in _few(3):
         function, found = _scope(keras_source(Discovery(expression)))["activation"], dict[str, Any]()
         for dtype in ("float64", "float32"):
