@@ -25,7 +25,7 @@ NATIVE = (
         name: f"torch.nn.functional.{name}(x)"
         for name in ("silu", "gelu", "mish", "elu", "selu", "hardswish", "softsign")
     }
-    | {"softplus": "torch.nn.functional.softplus(x, 1, 40)"}
+    | {"softplus": "torch.nn.functional.softplus(x, 1, 40).to(x.dtype)"}  # autocast on CUDA would widen it
 )
 """Known activations that torch has, equal up to rounding."""
 ROUNDED_ONCE = tuple(name for name in NATIVE if name not in {"softsign", "squared_relu"})

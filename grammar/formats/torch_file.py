@@ -32,34 +32,46 @@ class {name}(torch.nn.Module):
     ) -> None:
         super().__init__()
 '''
-_WITH_BETA = """\
-        self.channels = channels
+_WITH_BETA = '''\
+        self.channels = int(channels)  # True, where torch's own take inplace, is 1
         self.dimension = 1 if dimension is None else dimension
         self.named = dimension is not None
         start = torch.as_tensor(beta, device=device, dtype=dtype or torch.get_default_dtype())
-        self.beta = torch.nn.Parameter(start.expand(channels).clone(), requires_grad=not frozen)
+        self.beta = torch.nn.Parameter(start.expand(self.channels).clone(), requires_grad=not frozen)
 
     def extra_repr(self) -> str:
         return "{plain}, channels={{}}, dimension={{}}".format(self.channels, self.dimension)
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        shape = [1] * x.dim()
-        if self.channels > 1:
-            if not -x.dim() <= self.dimension < x.dim() or x.shape[self.dimension] != self.channels:
-                wanted = "{{}} channels in dimension {{}}".format(self.channels, self.dimension)
-                raise ValueError("expected {{}}, found the shape {{}}".format(wanted, list(x.shape)))
-            if not self.named and x.dim() > 2 and x.shape[-1] == self.channels:
-                raise ValueError("channels may be in dimension 1 or -1 of {{}}: say dimension=".format(list(x.shape)))
-            shape[self.dimension] = -1
-        return {function}(x, self.beta.view(shape))
-"""
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return {function}(input, _by_channel(self.beta, input, self.dimension, self.named))
+
+
+def _by_channel(beta: torch.Tensor, x: torch.Tensor, dimension: int, named: bool) -> torch.Tensor:
+    """Return the betas in the shape that stands beside x."""
+    channels, shape = beta.numel(), [1] * x.dim()
+    if channels != 1:
+        if not -x.dim() <= dimension < x.dim() or x.shape[dimension] != channels:
+            wanted = "{{}} channels in dimension {{}}".format(channels, dimension)
+            raise ValueError("expected {{}}, found the shape {{}}".format(wanted, list(x.shape)))
+        if not named and x.dim() > 2 and x.shape[-1] == channels:
+            raise ValueError("channels may be in dimension 1 or -1 of {{}}: say dimension=".format(list(x.shape)))
+        shape[dimension] = -1
+    return beta.view(shape)
+
+
+torch.fx.wrap("{function}")  # symbolic tracing takes them as they are
+torch.fx.wrap("_by_channel")
+'''
 _PLAIN = """\
 
     def extra_repr(self) -> str:
         return "{plain}"
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return {function}(x)
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return {function}(input)
+
+
+torch.fx.wrap("{function}")  # symbolic tracing takes it as it is
 """
 _ONCE = """\
     if x.dtype == torch.float16 or x.dtype == torch.bfloat16:  # too narrow for what is inside: rounded once
@@ -113,14 +125,15 @@ _TWO = (
     """\
         x, beta = ctx.saved_tensors
         to_x, to_beta = _slopes(x, beta, slope)
-        return to_x.to(x.dtype), to_beta.sum_to_size(beta.shape).to(beta.dtype)""",
+        return to_x.sum_to_size(x.shape).to(x.dtype), to_beta.sum_to_size(beta.shape).to(beta.dtype)""",
     """\
         x, beta = ctx.saved_tensors
-        found = torch.zeros_like(x)
+        shape = torch.broadcast_shapes(x.shape, beta.shape)
+        found = x.new_zeros(shape)
         if of_x is not None:
-            found = found + _slopes(x, beta, of_x)[0]
+            found = found + _slopes(x, beta, of_x.expand(shape))[0]
         if of_beta is not None:
-            found = found + _slopes(x, beta, of_beta.expand_as(x))[1]
+            found = found + _slopes(x, beta, of_beta.expand(shape))[1]
         return found.to(x.dtype)""",
 )
 _ONE = (

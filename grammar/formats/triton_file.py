@@ -78,7 +78,8 @@ def _forward(x: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
     x = _dense(x)
     y = torch.empty_like(x)
     if x.numel():
-        _forward_kernel[_grid(x)](x, beta.contiguous(), y, x.numel(), *_place(x, beta), BLOCK=BLOCK)
+        with torch.cuda.device_of(x):  # which need not be the current one
+            _forward_kernel[_grid(x)](x, beta.contiguous(), y, x.numel(), *_place(x, beta), BLOCK=BLOCK)
     return y
 
 
@@ -93,7 +94,8 @@ def _backward(x: torch.Tensor, beta: torch.Tensor, slope: torch.Tensor) -> tuple
         parts = torch.empty_like(x, dtype=torch.float32)
     if x.numel():
         at = (x, beta.contiguous(), slope, to_x, parts, x.numel(), *_place(x, beta))
-        _backward_kernel[_grid(x)](*at, BLOCK=BLOCK)
+        with torch.cuda.device_of(x):
+            _backward_kernel[_grid(x)](*at, BLOCK=BLOCK)
     to_beta = parts.sum().reshape(beta.shape) if beta.numel() == 1 else parts.sum_to_size(beta.shape)
     return to_x, to_beta.to(beta.dtype)
 
@@ -128,6 +130,8 @@ def _fits(x: torch.Tensor, beta: torch.Tensor) -> bool:
     """Whether the kernels compute it: on a GPU or in Triton's interpreter, in single precision or narrower."""
     if triton is None or x.dtype not in (torch.float32, torch.float16, torch.bfloat16):
         return False
+    if beta.dtype == torch.float64 or beta.device != x.device or beta.dim() > x.dim():
+        return False  # torch gives the wider of both, or complains
     if beta.numel() > 1 and (beta.dim() != x.dim() or sum(size > 1 for size in beta.shape) > 1):
         return False
     if beta.numel() > 1 and beta.numel() not in [x.shape[d] for d in range(x.dim()) if beta.shape[d] > 1]:

@@ -5,6 +5,7 @@ import importlib.util
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -178,6 +179,7 @@ def test_betas_are_trained_per_channel_and_their_dimension_is_never_a_guess(tmp_
     frozen = make(channels=4, beta=1, frozen=True, inplace=True, dtype=torch.float64)
     assert frozen.beta.dtype == torch.float64
     assert not frozen.beta.requires_grad
+    assert make(channels=True).state_dict()["beta"].shape == (1,)  # where torch's own take inplace
     assert repr(make(channels=4)) == "Activation(x·σ(βx), channels=4, dimension=1)"
 
 
@@ -206,6 +208,22 @@ def test_forward_mode_twice_is_that_of_the_function_also_where_the_input_alone_i
         warnings.simplefilter("ignore")  # torch's own, of TorchScript, when forward mode is first used
         found = torch.func.jvp(lambda a: torch.func.jvp(module, (a,), (one,))[1], (x,), (one,))[1]
     torch.testing.assert_close(found, 2 * x.cos() - x * x.sin())
+
+
+def test_betas_may_be_broadcast_where_the_input_alone_is_kept() -> None:
+    scopes: list[dict[str, Any]] = [{}, {}]
+    for scope, lean in zip(scopes, (False, True), strict=True):
+        exec(torch_source(Discovery(read("swish")), lean=lean), scope)
+    x, beta = torch.linspace(-2, 2, 4, requires_grad=True), torch.tensor([[0.5], [1.0], [2.0]], requires_grad=True)
+    for kind in ("slopes", "tangents"):
+        found = []
+        for scope in scopes:
+            if kind == "slopes":
+                found.append(torch.autograd.grad(scope["activation"](x, beta).square().sum(), (x, beta)))
+            else:
+                tangents = (torch.ones(4), torch.full((3, 1), 0.3))
+                found.append(torch.func.jvp(scope["activation"], (x.detach(), beta.detach()), tangents))
+        torch.testing.assert_close(found[0], found[1])
 
 
 def test_two_headers_of_one_name_are_not_taken_for_one() -> None:

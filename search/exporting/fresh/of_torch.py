@@ -125,7 +125,9 @@ def copied(make: Make, module: Any, x: torch.Tensor) -> None:
 
 
 def compiled(module: Any, x: torch.Tensor) -> None:
-    """One graph, with shapes that change."""
+    """One graph, with shapes that change; symbolic tracing; a call by torch's own name for the input."""
+    traced = torch.fx.symbolic_trace(torch.nn.Sequential(module))
+    assert torch.equal(traced(x), module(input=x))
     made: Any = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
     for given in (x, x[:3], x.T.contiguous()):
         assert torch.allclose(made(given), module(given), rtol=1e-9)

@@ -39,7 +39,9 @@ def main() -> None:
         found |= {f"value_{kind}": value.detach().double().cpu().numpy(), f"slope_{kind}": slope.double().cpu().numpy()}
         if len(betas):
             found[f"beta_{kind}"] = _slope_of_beta(make, inputs.detach(), betas, dtype)
+    _check_transforms(make(), torch.randn(3, 5, device=DEVICE) + 0.013)
     if len(betas):
+        assert make().double()(torch.ones(2, device=DEVICE)).dtype == torch.float64, "a float64 beta is narrowed"
         _check_sums(make, plain, torch.randn(3, 5, 700, device=DEVICE))
     np.savez(answer, **found)
 
@@ -52,6 +54,17 @@ def _slope_of_beta(make: object, x: torch.Tensor, betas: torch.Tensor, dtype: to
         value = module(x[:, column])
         columns.append(torch.autograd.grad(value, module.beta, torch.ones_like(value))[0].double().cpu())
     return torch.stack(columns, 1).numpy()
+
+
+def _check_transforms(module: Any, x: torch.Tensor) -> None:
+    """What the operator cannot do is done without it: torch.func, and the forward mode."""
+    module = module.to(DEVICE)
+    given = x.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(module(given).sum(), given)
+    found = torch.func.vmap(torch.func.grad(module))(x.reshape(-1)).reshape(x.shape)
+    tangent = torch.func.jvp(module, (x,), (torch.ones_like(x),))[1]
+    for kind, other in (("vmap and grad", found), ("jvp", tangent)):
+        assert torch.allclose(slope, other, rtol=1e-4, atol=1e-6), f"torch.func's {kind} is another slope"
 
 
 def _check_sums(make: object, plain: object, x: torch.Tensor) -> None:
