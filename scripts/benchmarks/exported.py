@@ -1,10 +1,11 @@
-"""Exported modules, forward and backward, in turns with torch's own: times as ratios, and the bytes they keep.
+"""Exported modules, forward and backward, in turns with torch's own: times as ratios, and the bytes they keep and take.
 
 Five minutes on one core, nothing else running; with --device cuda on a GPU. A ratio is the median over rounds of the
 exported module's time by the other's, of one round: under 1 the exported one is faster.
 """
 
 import argparse
+import itertools
 import statistics
 import tempfile
 import time
@@ -47,9 +48,18 @@ def exported(text: str, kind: str) -> Any:
     return module.Activation(channels=CHANNELS) if discovery.has_beta else module.Activation()
 
 
-def naive(text: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return the lines that are trained, with what a search puts around them."""
-    return BUILT_IN.read(text).make(CHANNELS)
+class Naive(nn.Module):
+    """The lines that are trained, as they are, in whatever precision they are given."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.function = BUILT_IN.read(text).function
+        self.beta = nn.Parameter(torch.ones(CHANNELS)) if read(text).uses_beta else None
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply them."""
+        assert self.function is not None
+        return self.function(x, x.new_ones(()) if self.beta is None else self.beta.view(1, -1, 1, 1))
 
 
 def seconds(function: Any, x: torch.Tensor, slope: torch.Tensor) -> float:
@@ -88,6 +98,22 @@ def kept(function: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> f
     return sum(found.values()) / (x.numel() * x.element_size())
 
 
+def peak(function: Any, x: torch.Tensor, slope: torch.Tensor) -> float:
+    """Return the most bytes that were taken at once for one forward and one backward, by those of the input."""
+    x.grad = None
+    size = x.numel() * x.element_size()
+    if x.is_cuda:
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        function(x).backward(slope)
+        return (torch.cuda.max_memory_allocated() - before) / size
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        function(x).backward(slope)
+    events: Any = profile.profiler.kineto_results.events()
+    taken = sorted((event.start_ns(), int(event.nbytes())) for event in events if event.name() == "[memory]")
+    return max(itertools.accumulate(change for _, change in taken)) / size
+
+
 def measure(device: str, rounds: int) -> list[str]:
     """Return the lines of the two tables."""
     size = (16, CHANNELS, 32, 32) if device == "cpu" else (128, CHANNELS, 64, 64)
@@ -100,12 +126,13 @@ def measure(device: str, rounds: int) -> list[str]:
         for text, make in NATIVE.items():
             ours, theirs = exported(text, "torch").to(device, dtype), make().to(device, dtype)
             found = ratio(ours, theirs, x, slope, rounds)
-            lines.append(f"| `{text}` | {name} | {found:.2f} of nn.{type(theirs).__name__} | | | |")
+            most = f"{peak(ours, x, slope):.1f}, nn.{type(theirs).__name__} {peak(theirs, x, slope):.1f}"
+            lines.append(f"| `{text}` | {name} | {found:.2f} of nn.{type(theirs).__name__} | | | | {most} |")
             print(lines[-1], flush=True)
         silu: Any = torch.compile(nn.SiLU())
         for text in ONE_UNIT:
             plain, lean = (exported(text, kind).to(device, dtype) for kind in ("torch", "lean"))
-            usual: Any = naive(text).to(device, dtype)  # type: ignore[attr-defined]  # a module
+            usual: Any = Naive(text).to(device, dtype)
             compiled: Any = torch.compile(plain)
             naively: Any = torch.compile(usual)
             row = [
@@ -114,6 +141,8 @@ def measure(device: str, rounds: int) -> list[str]:
                 f"{ratio(compiled, naively, x, slope, rounds):.2f} of the search's own",
                 f"{ratio(lean, plain, x, slope, rounds):.2f} of plain",
                 f"{kept(plain, x):.1f} plain, {kept(lean, x):.2f} lean",
+                f"{peak(plain, x, slope):.1f} plain, {peak(lean, x, slope):.1f} lean, "
+                f"{peak(compiled, x, slope):.1f} compiled, {peak(usual, x, slope):.1f} the search's own",
             ]
             if device == "cuda":
                 kernels = exported(text, "triton").to(device, dtype)
@@ -135,8 +164,8 @@ def main() -> None:
     torch.set_num_threads(1)
     machine = torch.cuda.get_device_name() if options.device == "cuda" else f"{processor()}, one core"
     head = (
-        f"| {machine}, torch {torch.__version__} | precision | eager | compiled | lean | kept, by the input's bytes |\n"
-        "|---|---|---|---|---|---|\n"
+        f"| {machine}, torch {torch.__version__} | precision | eager | compiled | lean | kept, by the input's bytes "
+        "| most at once |\n|---|---|---|---|---|---|---|\n"
     )
     print(head, end="")
     lines = measure(options.device, options.rounds)
