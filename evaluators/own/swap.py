@@ -4,24 +4,21 @@ Not here: the candidate in a network while it is searched (``places``).
 """
 
 import contextlib
-import copy
-import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from actsearch.evaluators.activation import BUILT_IN, Activation
-from actsearch.evaluators.initialisation import initialise, matched_gain
+from actsearch.evaluators.activation import Activation
+from actsearch.evaluators.initialisation import initialise
+from actsearch.evaluators.own.makers import New, check_alone, function_of, has_by_channel, maker_of, new_layer
 from actsearch.evaluators.own.meeting import Meeting, Met, differ, meet, run_without
 from actsearch.evaluators.own.places import is_wanted
 from actsearch.evaluators.own.replacement import Place, Replacement
 from actsearch.grammar.fault import UserFault
-from actsearch.grammar.render import Function
 
 Kind = str | type[nn.Module]
-New = str | Activation | nn.Module | Callable[..., nn.Module]
 
 
 def replace_activations(
@@ -54,7 +51,7 @@ def replace_activations(
     old = [layer for layer, _ in found]
     meeting = None if example is None else meet(model, old, example, dimension)
     places, new = _made_for(found, module, meeting, _first(model), seed)
-    function = _function_of(module) if init == "matched" else None
+    function = function_of(module) if init == "matched" else None
     changed: bool | None = None
     with _put_all(model, places, new):
         if meeting is not None:
@@ -128,17 +125,17 @@ def _made_for(
     found: list[tuple[nn.Module, list[str]]], module: New, meeting: Meeting | None, first: Tensor | None, seed: int
 ) -> tuple[list[Place], list[nn.Module]]:
     """Return what is said of each place, and the layer that takes it."""
-    make, places, new = _maker(module), list[Place](), list[nn.Module]()
+    make, places, new = maker_of(module), list[Place](), list[nn.Module]()
     if meeting is None and isinstance(module, (str, Activation)):
-        _check_alone(make(1, None), module)
+        check_alone(make(1, None), module)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         for layer, names in found:
             met = None if meeting is None else meeting.met.get(id(layer))
             channels, axis, note = (1, None, "") if met is None else met.width()
             note = "the example does not reach it" if meeting is not None and met is None else note
-            made = _made(make, channels, axis)
-            channels, axis = (channels, axis) if _has(made, channels) else (1, None)
+            made = new_layer(make, channels, axis)
+            channels, axis = (channels, axis) if has_by_channel(made, channels) else (1, None)
             new.append(_at_home(made, met, first).train(layer.training))
             channels = channels if any(True for _ in made.parameters()) else 0
             notes = [note] if channels == 1 and note else []
@@ -148,66 +145,11 @@ def _made_for(
     return places, new
 
 
-def _check_alone(layer: nn.Module, module: str | Activation) -> None:
-    """Refuse what has weights between channels where nothing tells how many there are.
-
-    Raises:
-        UserFault: it needs an example.
-    """
-    try:
-        layer(torch.zeros(1, 3, 2))
-    except (RuntimeError, ValueError) as fault:
-        name = module if isinstance(module, str) else module.text
-        raise UserFault(
-            f"'{name}' has weights between channels, and nothing tells how many there are: give an example"
-        ) from fault
-
-
 def _at_home(layer: nn.Module, met: Met | None, first: Tensor | None) -> nn.Module:
     """Return the layer with parameters in the precision and on the device of its place."""
     if met is not None:
         return layer.to(met.device, met.dtype) if met.dtype.is_floating_point else layer.to(met.device)
     return layer if first is None else layer.to(first.device, first.dtype)
-
-
-def _maker(module: New) -> Callable[..., nn.Module]:
-    """Return what makes a layer of channels and dimension."""
-    if isinstance(module, str):
-        return BUILT_IN.read(module).make
-    if isinstance(module, Activation):
-        return module.make
-    if isinstance(module, nn.Module):
-        return lambda *_: copy.deepcopy(module)
-    if not callable(module):
-        raise UserFault(f"expected a name, an expression, or what makes a layer, found {module!r}")
-    return module
-
-
-def _made(make: Callable[..., nn.Module], channels: int, dimension: int | None) -> nn.Module:
-    try:
-        takes = inspect.signature(make).parameters
-    except (TypeError, ValueError):
-        takes = {}  # type: ignore[assignment]
-    given = {"channels": channels, "dimension": dimension}
-    try:
-        layer = make(**{name: value for name, value in given.items() if name in takes})
-    except UserFault:
-        raise
-    except Exception as fault:  # whatever a class of the user's raises
-        raise UserFault(
-            f"what takes the place of an activation could not be made: {type(fault).__name__}: {fault}; expected what "
-            "needs no arguments but channels and dimension, such as the class of an exported file"
-        ) from fault
-    if not isinstance(layer, nn.Module):
-        raise UserFault(
-            f"what takes the place of an activation must be a torch.nn.Module, found {type(layer).__name__}"
-        )
-    return layer
-
-
-def _has(layer: nn.Module, channels: int) -> bool:
-    """Whether a layer has parameters by channel: one each, or weights between them."""
-    return channels > 1 and any(channels in parameter.shape for parameter in layer.parameters())
 
 
 @contextlib.contextmanager
@@ -238,29 +180,3 @@ def _put(model: nn.Module, name: str, layer: nn.Module, undo: list[tuple[nn.Modu
     for owner, changed, value in changes:
         undo.append((owner, changed, getattr(owner, changed)))
         setattr(owner, changed, value)
-
-
-def _function_of(module: New) -> Function | None:
-    """Return what takes the places as a function of x and beta; None where it is none.
-
-    Raises:
-        UserFault: it does not run on numbers alone, so that no gain suits it.
-    """
-    if isinstance(module, (str, Activation)):
-        read = BUILT_IN.read(module) if isinstance(module, str) else module
-        inner = read.function
-        return None if inner is None else lambda x, beta: inner(x, read.start * beta)
-    layer = copy.deepcopy(_made(_maker(module), 1, None)).to("cpu", torch.float64)
-
-    def function(x: Tensor, _: Tensor) -> Tensor:
-        found: Tensor = layer(x)
-        return found
-
-    try:
-        matched_gain(function)
-    except Exception as fault:  # whatever a layer of the user's raises
-        raise UserFault(
-            "no gain can be matched to the new layer, which does not run on a row of numbers: "
-            f"{type(fault).__name__}: {fault}; use init='keep'"
-        ) from fault
-    return function
