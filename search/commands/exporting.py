@@ -100,7 +100,11 @@ def _told(asked: str, proof: "Proof", discovery: "Discovery") -> str:
         return f"{says}{'; ' * bool(proof.checked)}{', '.join(proof.checked)}"
     worst = max(proof.gaps.values())
     kinds, rest = [*proof.gaps], [part for part in proof.checked if part not in proof.gaps]
-    near = "equal to the last bit" if worst == 0 else f"within rounding (at most {worst:.0%} of what is allowed)"
+    near = (
+        "equal to the last bit"
+        if worst == 0
+        else f"within rounding (at most {max(worst, 0.01):.0%} of what is allowed)"
+    )
     more = f"; also {', '.join(rest)}" if rest else ""
     care = "".join(f"\n  take care: {complaint}" for complaint in proof.complaints)
     what = "value and gradient" if asked not in {"torchscript", "export", "onnx", "safetensors"} else "value"

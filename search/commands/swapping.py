@@ -46,6 +46,7 @@ def swap(
     import torch
 
     from actsearch.evaluators.own.swap import replace_activations
+    from actsearch.grammar.fault import UserFault
     from actsearch.search.exporting.placing import check_target, put
 
     if output is not None:
@@ -57,10 +58,15 @@ def swap(
     if weights is not None:
         _load(model, weights)
     given = None if example is None else _example(example, seed)
-    report = replace_activations(
-        model, kinds, found, init="matched" if init == "matched" else "keep", example=given, dimension=dimension,
-        seed=seed,
-    )  # fmt: skip
+    try:
+        report = replace_activations(
+            model, kinds, found, init="matched" if init == "matched" else "keep", example=given, dimension=dimension,
+            seed=seed,
+        )  # fmt: skip
+    except UserFault as fault:
+        if given is None or not given.is_floating_point() or "indices" not in str(fault):
+            raise
+        raise UserFault(f"{fault}; whole numbers, as an embedding takes them: --example {example}:int") from fault
     print(report)
     if output is not None:
         content = io.BytesIO()

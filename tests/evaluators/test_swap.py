@@ -323,6 +323,9 @@ def test_the_command_takes_whole_numbers(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("wordnet.py").write_text(NET.replace("Conv2d(3, 4, 3)", "Embedding(9, 4)").replace("144", "12"))
+    with pytest.raises(SystemExit):
+        main(["swap", "wordnet.py:build", "swish", "--example", "2,3"])
+    assert "whole numbers, as an embedding takes them: --example 2,3:int" in capsys.readouterr().err
     actsearch.export("swish", "found.json", to="json")
     main(["swap", "wordnet.py:build", "found.json", "--example", "2,3:int"])
     said = capsys.readouterr().out
