@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 FARTHEST = 8  # operations back in the graph of gradients
@@ -54,9 +54,13 @@ MAKES_LAST |= {"multi_head_attention_forward", "_transformer_encoder_layer_fwd"}
 MAKES_SECOND = {"batch_norm", "group_norm", "instance_norm", "local_response_norm"}
 NORMS_LAST = {"layer_norm", "rms_norm"}  # of one dimension, else of several, of which any may be the channels'
 MOVES = {"transpose", "swapaxes", "swapdims", "permute", "movedim", "moveaxis", "flatten", "unsqueeze", "squeeze", "t"}
+MOVES |= {"adjoint"}
 MOVES |= {"__get__"}  # x.T, x.mT
-MIXES = {"matmul", "__matmul__", "bmm", "mm", "einsum", "baddbmm", "addmm", "scaled_dot_product_attention", "gather"}
-MIXES |= {"cdist", "outer", "kron", "tensordot"}
+REDUCES = {"sum", "mean", "amax", "amin", "max", "min", "prod", "std", "var", "norm", "logsumexp", "median", "nansum"}
+REDUCES |= {"select", "unbind"}
+RESHAPES = {"reshape", "view", "unflatten", "contiguous", "flatten"}
+PRODUCTS = {"matmul", "__matmul__", "bmm", "mm", "baddbmm", "addmm"}
+MIXES = PRODUCTS | {"einsum", "scaled_dot_product_attention", "gather", "cdist", "outer", "kron", "tensordot"}
 _PRIMES = (2, 3, 5, 7, 11, 13)  # sizes that tell the dimensions of a stand-in apart
 
 
@@ -66,11 +70,21 @@ class Layouts(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._known: dict[int, tuple[Tensor, int]] = {}  # by identity, which holds as long as the tensor is kept
+        self._last: dict[int, Tensor] = {}  # whose channels are the last dimension by what made them
+        self._mixed: dict[int, Tensor] = {}  # in which none is left that could be told
 
     def of(self, tensor: Tensor) -> int | None:
         """Return the dimension of the tensor's channels, from 0, or None where nothing tells."""
         found = self._known.get(id(tensor))
         return None if found is None else found[1]
+
+    def is_last(self, tensor: Tensor) -> bool:
+        """Whether the channels are the last dimension by the layer they come from, with however many in front."""
+        return id(tensor) in self._last
+
+    def is_mixed(self, tensor: Tensor) -> bool:
+        """Whether the tensor is of a product or a sum over channels, so that a guess would be wrong."""
+        return id(tensor) in self._mixed
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
@@ -80,11 +94,25 @@ class Layouts(TorchFunctionMode):
         for tensor in found if isinstance(found, (tuple, list)) else (found,):
             if isinstance(tensor, Tensor):
                 axis = self._axis(func, args, dict(kwargs or {}), tensor)
-                if axis is not None:
-                    self._known[id(tensor)] = (tensor, axis)
-                elif id(tensor) in self._known:
-                    del self._known[id(tensor)]
+                self._note(getattr(func, "__name__", ""), self._tensors(args, dict(kwargs or {})), tensor, axis)
         return found
+
+    def _note(self, name: str, given: list[Tensor], made: Tensor, axis: int | None) -> None:
+        """Keep what was found out; what is changed in place is noted anew."""
+        key = id(made)
+        made_last = name in MAKES_LAST or name in PRODUCTS
+        is_last = axis == made.ndim - 1 and (made_last or (name not in MOVES and any(map(self.is_last, given))))
+        mixed = axis is None and (
+            name in MIXES or any(self.is_mixed(a) or (self.of(a) is not None and name not in RESHAPES) for a in given)
+        )
+        for table in (self._known, self._last, self._mixed):
+            table.pop(key, None)
+        if axis is not None:
+            self._known[key] = (made, axis)
+        if is_last:
+            self._last[key] = made
+        if mixed:
+            self._mixed[key] = made
 
     def _axis(  # noqa: PLR0911  one return a kind of operation
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], made: Tensor
@@ -94,24 +122,36 @@ class Layouts(TorchFunctionMode):
             return made.ndim - 1
         if (found := re.fullmatch(r"conv(?:_transpose)?(\d)d", name)) and made.ndim == int(found[1]) + 1:
             return 0  # without a batch
+        if name == "conv_tbc":
+            return made.ndim - 1
         if name.startswith("conv") or name in MAKES_SECOND:
             return min(1, made.ndim - 1)
         given = next((a for a in self._tensors(args, kwargs) if self.of(a) is not None), None)
         if len({self.of(a) for a in self._tensors(args, kwargs) if a.ndim == made.ndim} - {None}) > 1:
             return None  # two that say otherwise
-        if name in MIXES:  # with a weight (inputs, outputs), as a linear layer
-            with_weight = name == "addmm" or (name in {"matmul", "__matmul__", "mm"} and _tensor_at(args, 1) == 2)
-            return made.ndim - 1 if with_weight else None
+        if name in MIXES:
+            factors = args[1:3] if name in {"addmm", "baddbmm"} else args[:2]
+            return made.ndim - 1 if name in PRODUCTS and self._keeps_columns(*factors) else None
         if given is None:
             return made.ndim - 1 if name in NORMS_LAST and len(_normed(args, kwargs)) == 1 else None
         axis = self.of(given)
         assert axis is not None
-        if name.rstrip("_") in MOVES or (name == "__getitem__" and _picks(args)):
-            return _moved(func, args, kwargs, given, axis)
-        if name in {"reshape", "view", "unflatten", "contiguous"} and made.shape != given.shape:
+        if name in MOVES or name.rstrip("_") in MOVES or (name == "__getitem__" and _picks(args)):
+            return _moved(func, args, kwargs, given, axis, made.ndim)
+        if name in RESHAPES - {"flatten"} and made.shape != given.shape:
             is_last = axis == given.ndim - 1 and made.ndim > 0 and made.shape[-1] == given.shape[-1]
             return made.ndim - 1 if is_last else None
-        return axis if made.ndim == given.ndim else None  # elementwise, pooled, padded, joined, a part of it
+        if made.ndim == given.ndim:
+            return axis  # elementwise, pooled, padded, joined, a part of it
+        return _moved(func, args, kwargs, given, axis, made.ndim) if name in REDUCES else None
+
+    def _keeps_columns(self, first: Any = None, by: Any = None) -> bool:
+        """Whether the last dimension of a product is channels: the second one's own, or those of a weight."""
+        if not isinstance(by, Tensor) or not by.ndim:
+            return False
+        known = self.of(by)
+        of_weight = known is None and not self.is_mixed(by) and by.ndim == 2 and not isinstance(first, nn.Parameter)
+        return known == by.ndim - 1 or of_weight
 
     @staticmethod
     def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
@@ -136,13 +176,9 @@ def _normed(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...]
     return tuple(args[1] if len(args) > 1 else kwargs["normalized_shape"])
 
 
-def _tensor_at(args: tuple[Any, ...], axis: int) -> int:
-    """Return how many dimensions an argument has, 0 if it is no tensor."""
-    found = args[axis] if len(args) > axis else None
-    return found.ndim if isinstance(found, Tensor) else 0
-
-
-def _moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: Tensor, axis: int) -> int | None:
+def _moved(
+    func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: Tensor, axis: int, dimensions: int
+) -> int | None:
     """Do to a stand-in of telling sizes what is done to the tensor, and look where its channels went."""
     if given.ndim > len(_PRIMES):
         return None
@@ -150,7 +186,10 @@ def _moved(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], given: Tens
     sizes[axis] = _PRIMES[axis]
     stand_in = torch.empty(sizes, device="meta")
     try:
-        shape = list(func(*(stand_in if a is given else a for a in args), **kwargs).shape)
-    except (RuntimeError, TypeError, IndexError, AttributeError):
+        found = func(*(stand_in if a is given else a for a in args), **kwargs)
+        shape = list((found[0] if isinstance(found, tuple) else found).shape)
+    except (RuntimeError, TypeError, ValueError, IndexError, AttributeError):
+        return None
+    if len(shape) != dimensions:  # one channel was squeezed away
         return None
     return shape.index(_PRIMES[axis]) if shape.count(_PRIMES[axis]) == 1 else None

@@ -75,9 +75,12 @@ def meet(model: nn.Module, layers: Sequence[nn.Module], example: Any, named: int
             raise UserFault(f"a layer {type(layer).__name__} is called without a tensor, which no activation can be")
         if named is not None and not -x.ndim <= named < x.ndim:
             raise UserFault(f"dimension {named} was named, and an activation gets an input of {x.ndim} dimensions")
-        place = layouts.of(x) if named is None else named % x.ndim
-        place = 1 if place is None and x.ndim == 2 else place
-        width = None if place is None or not x.ndim else (x.shape[place], -1 if place == x.ndim - 1 != 1 else place)
+        told = layouts.of(x)
+        place = named % x.ndim if told is None and named is not None else told
+        width = None
+        if place is not None and x.ndim:  # counted from behind where that holds with more dimensions in front too
+            last = layouts.is_last(x) or (place == x.ndim - 1 != 1)
+            width = (x.shape[place], -1 if last else -x.ndim if place == 0 else place)
         met.setdefault(id(layer), Met(x.dtype, x.device)).widths.add(width)
 
     def call(x: Tensor, site: Site, meant: Callable[[], Any]) -> Any:

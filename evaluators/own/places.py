@@ -212,7 +212,7 @@ def _uses(
 
     def noting(uses: Uses, name: str) -> Callable[[Tensor, Site], None]:
         def note(x: Tensor, site: Site) -> None:
-            dimension = _dimension(x, layouts.of(x), named, name or f"at {site}")
+            dimension = _dimension(x, layouts.of(x), named, name or f"at {site}", mixed=layouts.is_mixed(x))
             uses.setdefault(site, {})[x.shape[dimension], dimension] = x.dtype
 
         return note
@@ -254,7 +254,7 @@ def _run(run: Any, batch: Split, method: str) -> None:
         call(run, batch.inputs)
 
 
-def _dimension(tensor: Tensor, found: int | None, named: int | None, name: str) -> int:
+def _dimension(tensor: Tensor, found: int | None, named: int | None, name: str, *, mixed: bool) -> int:
     """Return where the channels are, the last dimension as -1: as the layer in front says, else as the user.
 
     Raises:
@@ -270,7 +270,7 @@ def _dimension(tensor: Tensor, found: int | None, named: int | None, name: str) 
             f"{tensor.shape[found]} channels in dimension {found}, by the layer in front of it: leave the key out, and "
             "they are found for each place"
         )
-    if found is None and named is None and last > 1:
+    if found is None and named is None and (last > 1 or (mixed and last == 1)):
         raise BadOwnTask(
             f"layer '{name}' gets {tuple(tensor.shape)}, and nothing in front of it tells where its channels are: "
             "say it with task.own.dimension, 1 for (B, C, ...), -1 for (B, T, C)"

@@ -182,7 +182,7 @@ def test_what_a_network_was_set_to_stays_and_hooks_that_go_are_told() -> None:
 def test_an_input_without_a_batch_and_an_output_without_numbers() -> None:
     model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU())
     (place,) = actsearch.replace_activations(model, nn.ReLU, "swish", example=X[0]).places
-    assert (place.channels, place.dimension) == (16, 0)
+    assert (place.channels, place.dimension) == (16, -3)  # as with a batch in front
     assert torch.isfinite(model(X[0])).all()
     model = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU())
     assert actsearch.replace_activations(model, nn.ReLU, "swish", example=X[:0]).changed is None
