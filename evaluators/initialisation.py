@@ -61,68 +61,110 @@ def deviation(weight: torch.Tensor, scheme: Scheme, gain: float, stride: int = 1
 
 
 def initialise(
-    network: nn.Module, scheme: Scheme, function: Function | None, generator: torch.Generator
-) -> tuple[str, ...]:
+    network: nn.Module, scheme: Scheme, function: Function | None, generator: torch.Generator,
+    last: nn.Module | None = None,
+) -> tuple[str, ...]:  # fmt: skip
     """Start every convolution, linear layer and embedding of a network, in place; biases at 0.
 
     A convolution may be transposed: its units have as many inputs as the kernel, spread over the stride, lets through
-    on the average. Weights with a parametrization (``torch.nn.utils.parametrize``) are drawn through it.
+    on the average. Weights with a parametrization (``torch.nn.utils.parametrize``) are drawn through it. An embedding
+    has variance 1 / width, and its row of padding stays 0.
 
     Args:
-        network: whose last linear layer is taken for the one that no activation follows.
+        network: whose layers start anew.
         scheme: of the weights.
         function: the activation, for ``matched``; None is treated as a rectifier.
         generator: every draw comes from it.
+        last: the layer that no activation follows, of gain 1; by default the last linear layer by its name's place.
 
     Returns:
-        Names of the layers whose weights stay as they were: recurrent ones, and others of which no scheme speaks.
+        Names of the layers, or of parameters, that stay as they were though they are weights: those of recurrent
+        layers and of others of which no scheme speaks, and what cannot be drawn.
     """
     if scheme == "network":
         return ()
     gain = math.sqrt(2) if function is None or scheme != "matched" else matched_gain(function)
-    linear = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
+    last = last_linear(network) if last is None else last
     left = []
-    with torch.no_grad():
-        for name, module in network.named_modules():
-            if any(map(nn.parameter.is_lazy, module.parameters(recurse=False))):
-                left.append(name)
-                continue
-            if isinstance(module, nn.Embedding):
-                spread = 1 / math.sqrt(module.embedding_dim)
-            elif isinstance(module, (nn.Linear, _ConvNd)):
-                spread = _spread(module, "lecun" if linear and module is linear[-1] else scheme, gain)
-            else:
-                of_layer = isinstance(module, parametrize.ParametrizationList)  # whose weight is drawn through it
-                left += [name] if not of_layer and any(p.ndim > 1 for p in module.parameters(recurse=False)) else []
-                continue
-            if not _drawn(module, spread, generator):
-                left.append(name)
-            elif not isinstance(module, nn.Embedding) and module.bias is not None:
-                module.bias.zero_()
+    for name, module in network.named_modules():
+        if isinstance(module, parametrize.ParametrizationList):
+            continue  # its weight is drawn through it
+        others = [key for key, one in module.named_parameters(recurse=False) if nn.parameter.is_lazy(one) or
+                  (one.ndim > 1 and key != "weight")]  # fmt: skip
+        spread = None if others and nn.parameter.is_lazy(module._parameters[others[0]]) else _spread(
+            module, "lecun" if module is last else scheme, gain
+        )  # fmt: skip
+        if spread is None:
+            left += [name] if others or _has_weights(module) else []
+            continue
+        left += [f"{name}.{key}" for key in others]
+        if not _drawn(module, spread, generator):
+            left.append(name)
     return tuple(left)
 
 
-def _spread(layer: nn.Linear | _ConvNd, scheme: Scheme, gain: float) -> float:
-    """Return the deviation of a layer's weights."""
-    if not isinstance(layer, _ConvTransposeNd):
-        return deviation(layer.weight, scheme, gain)
-    turned = layer.weight.new_empty(  # as of a convolution: (outputs, inputs of a group, ...)
-        layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size, device="meta"
-    )
-    return deviation(turned, scheme, gain, math.prod(layer.stride))
+def last_linear(network: nn.Module) -> nn.Module | None:
+    """Return the last linear layer by its name's place; None without one."""
+    return next((layer for layer in reversed([*network.modules()]) if isinstance(layer, nn.Linear)), None)
 
 
+def _has_weights(module: nn.Module) -> bool:
+    return any(one.ndim > 1 for one in module.parameters(recurse=False))
+
+
+def _spread(layer: nn.Module, scheme: Scheme, gain: float) -> float | None:
+    """Return the deviation of a layer's weights; None of a layer that no scheme speaks of."""
+    if isinstance(layer, nn.Embedding):
+        return 1 / math.sqrt(layer.embedding_dim)
+    if isinstance(layer, nn.Linear):
+        shape: tuple[int, ...] = (layer.out_features, layer.in_features)
+    elif isinstance(layer, _ConvNd):
+        shape = (layer.out_channels, layer.in_channels // layer.groups, *layer.kernel_size)
+    else:
+        return None
+    stride = math.prod(layer.stride) if isinstance(layer, _ConvTransposeNd) else 1
+    return deviation(
+        torch.empty(shape, device="meta"), scheme, gain, stride
+    )  # not the weight: reading one may change it
+
+
+@torch.no_grad()
 def _drawn(layer: nn.Module, spread: float, generator: torch.Generator) -> bool:
-    """Draw a layer's weight, and return whether it lasts: what is computed from others before each call does not."""
+    """Draw a layer's weight, and return whether it lasts; where it does not, the layer is as it was."""
+    if parametrize.is_parametrized(layer, "weight"):
+        return _drawn_through(layer, spread, generator)
+    if "weight" not in layer._parameters:  # it is computed from others before each call
+        return False
     weight = layer.weight
     assert isinstance(weight, torch.Tensor)
-    if parametrize.is_parametrized(layer, "weight"):
-        try:
-            layer.weight = torch.empty_like(weight).normal_(0, spread, generator=generator)
-        except (RuntimeError, NotImplementedError, AttributeError):  # it cannot be turned round
-            return False
-        return True
-    if "weight" not in layer._parameters:
+    try:
+        weight.normal_(0, spread, generator=generator)
+    except RuntimeError:  # numbers of another kind, or that cannot be written to
         return False
-    weight.normal_(0, spread, generator=generator)
+    if isinstance(layer, nn.Embedding):
+        if layer.padding_idx is not None:
+            weight[layer.padding_idx] = 0
+    elif isinstance(layer.bias, torch.Tensor):
+        layer.bias.zero_()
     return True
+
+
+def _drawn_through(layer: nn.Module, spread: float, generator: torch.Generator) -> bool:
+    """Draw a weight through its parametrization; where that turns it into something else, the layer is as it was."""
+    held = [part for _, part in (*layer.named_parameters(), *layer.named_buffers())]
+    before = [part.detach().clone() for part in held]
+    try:
+        weight = layer.weight
+        assert isinstance(weight, torch.Tensor)
+        found = torch.empty_like(weight).normal_(0, spread, generator=generator)
+        layer.weight = found.clone()
+        lasts = torch.allclose(layer.weight, found, rtol=1e-3, atol=1e-3 * spread)
+    except Exception:
+        lasts = False
+    if lasts:
+        if isinstance(layer.bias, torch.Tensor):
+            layer.bias.zero_()
+        return True
+    for part, was in zip(held, before, strict=True):
+        part.copy_(was)
+    return False

@@ -1,5 +1,6 @@
 """Weights start with the variance that each scheme's paper asks for; matched keeps a function's second moment."""
 
+import copy
 import math
 
 import pytest
@@ -97,6 +98,15 @@ def test_normed_weights_are_drawn_and_last_and_what_no_scheme_speaks_of_is_named
         normed = torch.nn.utils.parametrizations.weight_norm(nn.Linear(300, 400))
         orthogonal = torch.nn.utils.parametrizations.orthogonal(nn.Linear(8, 8), use_trivialization=False)
         network = nn.Sequential(normed, nn.LSTM(4, 4), orthogonal, nn.BatchNorm1d(3), nn.LazyLinear(3), nn.Linear(4, 2))
-    left = initialise(network, "matched", _function("relu"), torch.Generator().manual_seed(0))
-    assert left == ("1", "2", "4")
+        network[3] = nn.Embedding(9, 4, padding_idx=2)
+        network.append(torch.nn.utils.parametrizations.spectral_norm(nn.Linear(6, 6)))
+        network.append(nn.Linear(3, 3).requires_grad_(False))
+        network[-1].weight.data = network[-1].weight.data.to(torch.float8_e4m3fn)
+        extra = network[5]
+        extra.scale = nn.Parameter(torch.ones(2, 2))
+    before = copy.deepcopy(network[6].state_dict())
+    left = initialise(network, "matched", _function("relu"), torch.Generator().manual_seed(0), last=extra)
+    assert left == ("1", "2", "4", "5.scale", "6", "7")
+    assert all(torch.equal(before[key], value) for key, value in network[6].state_dict().items())
+    assert network[3].state_dict()["weight"][2].tolist() == [0] * 4
     assert float(normed(torch.eye(300)).detach().std()) == pytest.approx(math.sqrt(2 / 300), rel=0.02)
