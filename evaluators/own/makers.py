@@ -6,6 +6,7 @@ Not here: where they are put (``swap``).
 import copy
 import inspect
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -18,16 +19,25 @@ from actsearch.grammar.render import Function
 New = str | Activation | nn.Module | Callable[..., nn.Module]
 
 
+def read_of(module: str | Activation) -> Activation:
+    """Return an activation, of a text or of a JSON file that was exported.
+
+    Raises:
+        UserFault: it is neither.
+    """
+    if isinstance(module, Activation):
+        return module
+    return BUILT_IN.read_file(Path(module)) if module.endswith(".json") else BUILT_IN.read(module)
+
+
 def maker_of(module: New) -> Callable[..., nn.Module]:
     """Return what makes a layer of channels and dimension.
 
     Raises:
         UserFault: it is no expression, or makes nothing.
     """
-    if isinstance(module, str):
-        return BUILT_IN.read(module).make
-    if isinstance(module, Activation):
-        return module.make
+    if isinstance(module, (str, Activation)):
+        return read_of(module).make
     if isinstance(module, nn.Module):
         return lambda *_: copy.deepcopy(module)
     if not callable(module):
@@ -89,7 +99,7 @@ def function_of(module: New) -> Function | None:
         UserFault: it does not run on numbers alone, so that no gain suits it.
     """
     if isinstance(module, (str, Activation)):
-        read = BUILT_IN.read(module) if isinstance(module, str) else module
+        read = read_of(module)
         inner = read.function
         return None if inner is None else lambda x, beta: inner(x, read.start * beta)
     layer = copy.deepcopy(new_layer(maker_of(module), 1, None)).to("cpu", torch.float64)

@@ -48,11 +48,13 @@ class Meeting:
         met: by the layer's identity.
         calls: of activations as functions, a line each.
         output: of the network.
+        last: the linear layer that was called last.
     """
 
     met: dict[int, Met]
     calls: tuple[str, ...]
     output: Any
+    last: nn.Module | None
 
 
 def meet(model: nn.Module, layers: Sequence[nn.Module], example: Any, named: int | None) -> Meeting:
@@ -83,19 +85,27 @@ def meet(model: nn.Module, layers: Sequence[nn.Module], example: Any, named: int
             width = (x.shape[place], -1 if last else -x.ndim if place == 0 else place)
         met.setdefault(id(layer), Met(x.dtype, x.device)).widths.add(width)
 
+    names = {id(layer): name for name, layer in model.named_modules()}
+    inside = {names[id(part)] for layer in layers for part in layer.modules()}  # whose calls are replaced with it
+
     def call(x: Tensor, site: Site, meant: Callable[[], Any]) -> Any:
-        calls[str(site)] = None
+        if site.layer not in inside:
+            calls[str(site)] = None
         return meant()
 
+    def note_last(layer: nn.Module, _: object) -> None:
+        linear.append(layer)
+
+    linear = list[nn.Module]()
     hooks = [layer.register_forward_pre_hook(note, with_kwargs=True) for layer in layers]
-    names = {id(layer): name for name, layer in model.named_modules()}
+    hooks += [part.register_forward_pre_hook(note_last) for part in model.modules() if isinstance(part, nn.Linear)]
     try:
         with layouts, Calls(_watched(layers), names, call):
             output = run(model, example)
     finally:
         for hook in hooks:
             hook.remove()
-    return Meeting(met, tuple(calls), output)
+    return Meeting(met, tuple(calls), output, linear[-1] if linear else None)
 
 
 def _watched(layers: Iterable[nn.Module]) -> frozenset[str]:
@@ -116,9 +126,11 @@ def run_without(model: nn.Module, old: Mapping[str, nn.Module], example: Any) ->
         UserFault: it does not run, or calls one of the old ones all the same.
     """
     called = dict[str, None]()
+    there = {id(layer) for layer in model.modules()}  # under another name, which was not to be replaced
     hooks = [
-        layer.register_forward_pre_hook(lambda *_, name=name: called.setdefault(name)) for name, layer in old.items()
-    ]
+        layer.register_forward_pre_hook(lambda *_, name=name: called.setdefault(name))
+        for name, layer in old.items() if id(layer) not in there
+    ]  # fmt: skip
     try:
         output = run(model, example, "with the new activation in it, the network")
     finally:
@@ -132,21 +144,41 @@ def run_without(model: nn.Module, old: Mapping[str, nn.Module], example: Any) ->
     return output
 
 
+def uses_side_effect(model: nn.Module, layers: Sequence[nn.Module], example: Any, output: Any) -> bool:
+    """Whether the network's output is another if layers that change their input in place do not."""
+    inplace = [layer for layer in layers if getattr(layer, "inplace", False) is True]
+    if not inplace:
+        return False
+    try:
+        for layer in inplace:
+            setattr(layer, "inplace", False)  # noqa: B010  no attribute of every layer
+        return differ(output, run(model, example)) is True
+    finally:
+        for layer in inplace:
+            setattr(layer, "inplace", True)  # noqa: B010
+
+
 def run(model: nn.Module, example: Any, who: str = "the network") -> Any:
     """Run a network on a copy of the example, as in evaluation, layer by layer, and leave it as it was.
+
+    What it draws is the same in each run. No ``train`` or ``eval`` of its own is called: these may do more.
 
     Raises:
         UserFault: it does not run.
     """
     modes = [(layer, layer.training) for layer in model.modules()]  # some may be in evaluation on purpose
+    devices = {p.device.index for p in model.parameters() if p.device.type == "cuda"}
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
+        for layer, _ in modes:
+            layer.training = False
         given = _copied(example)  # what is computed in place must not change the user's
-        with torch.no_grad():
-            if isinstance(given, dict):
-                return model.eval()(**given)
-            return model.eval()(*(given if isinstance(given, tuple) else (given,)))
+        with torch.no_grad(), torch.random.fork_rng(sorted(devices)):
+            torch.manual_seed(0)
+            if isinstance(given, Mapping):
+                return model(**given)
+            return model(*(given if type(given) is tuple else (given,)))
     except UserFault:
         raise
     except Exception as fault:
@@ -163,15 +195,23 @@ def _copied(found: Any) -> Any:
         return found.detach().clone()
     if type(found) in {tuple, list}:
         return type(found)(map(_copied, found))
-    return {key: _copied(value) for key, value in found.items()} if type(found) is dict else copy.deepcopy(found)
+    if isinstance(found, Mapping):
+        return {key: _copied(value) for key, value in found.items()}
+    try:
+        return copy.deepcopy(found)
+    except RuntimeError:  # tensors with history inside
+        return found
 
 
 def differ(one: Any, other: Any) -> bool | None:
-    """Return whether two outputs differ; None where they have no numbers."""
-    first, second = _tensors(one), _tensors(other)
-    if not any(tensor.numel() for tensor in first) or any(tensor.is_meta for tensor in (*first, *second)):
+    """Return whether two outputs differ; None where they have no numbers, or none that can be compared."""
+    try:
+        first, second = _tensors(one), _tensors(other)
+        if not any(tensor.numel() for tensor in first) or any(tensor.is_meta for tensor in (*first, *second)):
+            return None
+        return len(first) != len(second) or not all(map(_equal, first, second))
+    except (RuntimeError, RecursionError):  # sparse or nested, or a list in itself
         return None
-    return len(first) != len(second) or not all(map(_equal, first, second))
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
@@ -183,6 +223,6 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 def _tensors(found: Any) -> list[Tensor]:
     if isinstance(found, Tensor):
         return [found]
-    if isinstance(found, dict):
+    if isinstance(found, Mapping):
         return [part for value in found.values() for part in _tensors(value)]
     return [part for value in found for part in _tensors(value)] if isinstance(found, (tuple, list)) else []

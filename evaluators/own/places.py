@@ -116,7 +116,7 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
     every = list(model.named_modules(remove_duplicate=False))  # one layer may stand in several places
     places = {name: layer for name, layer in every if is_wanted(name, layer, replace)}
     for name, layer in every:
-        if isinstance(layer, torch.jit.ScriptModule) and _is_kind(layer.original_name, replace):
+        if isinstance(layer, torch.jit.ScriptModule) and is_kind(layer.original_name, replace):
             raise BadOwnTask(
                 f"layer '{name}' of the network is compiled (torch.jit) and cannot be replaced: leave it plain"
             )
@@ -196,7 +196,8 @@ def is_wanted(name: str, layer: nn.Module, wanted: tuple[str, ...]) -> bool:
     )
 
 
-def _is_kind(name: str, wanted: tuple[str, ...]) -> bool:
+def is_kind(name: str, wanted: tuple[str, ...]) -> bool:
+    """Whether a class of this name is among those that are wanted."""
     return any(text.rpartition(".")[2] == name for text in wanted)
 
 

@@ -36,15 +36,13 @@ class Replacement:
         places: in the order of the network.
         left: calls of activation functions that the example met and that stay: a line each.
         changed: whether the network's output for the example is another than before; None without an example.
-        missing: names that no layer has.
-        undrawn: layers whose weights stay as they were though others were drawn anew.
+        cares: what else the user should know, a sentence each.
     """
 
     places: tuple[Place, ...]
     left: tuple[str, ...] = ()
     changed: bool | None = None
-    missing: tuple[str, ...] = ()
-    undrawn: tuple[str, ...] = ()
+    cares: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """As a report."""
@@ -53,9 +51,7 @@ class Replacement:
             *(f"  {place}" for place in self.places),
         ]
         lines += [f"  left as it is: {call}, a call of a function; make it a layer to replace it" for call in self.left]
-        lines += [f"  take care: no layer is '{name}'" for name in self.missing]
-        if self.undrawn:
-            lines.append(f"  take care: weights that matched draws do not reach stay: {', '.join(self.undrawn)}")
+        lines += [f"  take care: {care}" for care in self.cares]
         if self.changed is False:
             lines.append("  take care: the network's output for the example is what it was before")
         return "\n".join(lines)

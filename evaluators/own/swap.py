@@ -11,12 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.activation import Activation
-from actsearch.evaluators.initialisation import initialise
+from actsearch.evaluators.initialisation import initialise, last_linear
+from actsearch.evaluators.layers import HALF
 from actsearch.evaluators.own.makers import New, check_alone, function_of, has_by_channel, maker_of, new_layer
-from actsearch.evaluators.own.meeting import Meeting, Met, differ, meet, run_without
-from actsearch.evaluators.own.places import is_wanted
+from actsearch.evaluators.own.meeting import Meeting, Met, differ, meet, run_without, uses_side_effect
+from actsearch.evaluators.own.places import is_kind, is_wanted
 from actsearch.evaluators.own.replacement import Place, Replacement
 from actsearch.grammar.fault import UserFault
+from actsearch.grammar.render import Function
 
 Kind = str | type[nn.Module]
 
@@ -34,9 +36,11 @@ def replace_activations(
             layer, or one layer that is copied.
         init: ``keep`` leaves all weights; ``matched`` draws them anew with the gain that suits the activation
             (``evaluators.initialisation``), which forgets what was trained.
-        example: an input, or a tuple of several, that the network is run on once, without gradients: then there are as
-            many parameters as a place has channels, and calls that stay are found. Without it there is one a layer.
-        dimension: where the channels are, if the network does not tell: 1 or -1.
+        example: an input, a tuple of several, or a mapping of those that have names (one that is a dict itself:
+            ``({...},)``). The network is run on it a few times, without gradients: then there are as many parameters as
+            a place has channels, and calls that stay are found. Without it there is one a layer, and what really runs
+            is not looked at.
+        dimension: where the channels are, for places of which the network does not tell: 1 or -1.
         seed: of the weights that are drawn.
 
     Returns:
@@ -45,39 +49,68 @@ def replace_activations(
     Raises:
         UserFault: there is no such layer, what takes its place is none, or the network does not run on the example.
     """
-    _check(model, init)
+    _check(model, init, example, dimension, seed)
     kinds = _kinds(replace)
     found = _found(model, kinds)
     old = [layer for layer, _ in found]
     meeting = None if example is None else meet(model, old, example, dimension)
     places, new = _made_for(found, module, meeting, _first(model), seed)
+    cares = list(_cares(model, kinds, found))
+    if meeting is not None and uses_side_effect(model, old, example, meeting.output):
+        cares.append("the network reads again what a layer changed in place (inplace=True), and the new one does not")
     function = function_of(module) if init == "matched" else None
+    last = last_linear(model) if meeting is None else meeting.last
     changed: bool | None = None
     with _put_all(model, places, new):
         if meeting is not None:
             output = run_without(model, dict(zip((place.names[0] for place in places), old, strict=True)), example)
             changed = None if init == "matched" else differ(meeting.output, output)
-    undrawn: tuple[str, ...] = ()
     if init == "matched":
-        one = _first(model)
-        generator = torch.Generator(device="cpu" if one is None else one.device).manual_seed(seed)
-        undrawn = initialise(model, "matched", function, generator)
-    missing = tuple(str(kind) for kind in kinds if not any(_is(kind, name, layer) for layer, names in found
-                                                           for name in names))  # fmt: skip
-    return Replacement(tuple(places), () if meeting is None else meeting.calls, changed, missing, undrawn)
+        cares += _drawn(model, function, seed, last)
+    return Replacement(tuple(places), () if meeting is None else meeting.calls, changed, tuple(cares))
 
 
-def _check(model: nn.Module, init: str) -> None:
+def _drawn(model: nn.Module, function: Function | None, seed: int, last: nn.Module | None) -> Iterator[str]:
+    """Draw the weights anew, and yield what the user should know of it."""
+    one = _first(model)
+    generator = torch.Generator(device="cpu" if one is None else one.device).manual_seed(seed)
+    if undrawn := initialise(model, "matched", function, generator, last):
+        names = ", ".join(name.lstrip(".") or "the network's own" for name in undrawn)
+        yield f"weights that matched draws do not reach stay: {names}"
+    if last is not None:
+        name = next((name for name, layer in model.named_modules() if layer is last), "")
+        yield f"'{name}' is taken for the last layer, which no activation follows: gain 1"
+
+
+def _cares(model: nn.Module, kinds: Sequence[Kind], found: list[tuple[nn.Module, list[str]]]) -> Iterator[str]:
+    for kind in kinds:
+        if not any(_is(kind, name, layer) for layer, names in found for name in names):
+            yield f"no layer is '{kind}'"
+    within = {name.rpartition(".")[0] for _, names in found for name in names}
+    modules = dict(model.named_modules())
+    if any(isinstance(modules.get(name), nn.TransformerEncoderLayer) for name in within) and not any(
+        isinstance(layer, nn.TransformerEncoder) for layer in modules.values()
+    ):
+        yield "a TransformerEncoder around this layer needs use_nested_tensor = False: give it whole, and that is done"
+
+
+def _check(model: nn.Module, init: str, example: Any, dimension: int | None, seed: int) -> None:
     """Refuse what cannot be changed.
 
     Raises:
-        UserFault: it is no network, or is compiled, or its weights cannot be drawn.
+        UserFault: it is no network, or is compiled, or its weights cannot be drawn, or another argument is wrong.
     """
+    if type(seed) is not int or not 0 <= seed < 2**63:
+        raise UserFault(f"seed must be a whole number from 0 to 2^63 - 1, found {seed!r}")
+    if dimension is not None and type(dimension) is not int:
+        raise UserFault(f"dimension must be a whole number, 1 or -1, found {dimension!r}")
+    if dimension is not None and example is None:
+        raise UserFault("dimension tells where an example's channels are: give an example too")
     if not isinstance(model, nn.Module):
         raise UserFault(f"expected a torch.nn.Module whose layers are replaced, found {type(model).__name__}")
     if isinstance(model, torch.jit.ScriptModule):
         raise UserFault("the network is compiled (torch.jit) and cannot be changed: give the network it was made of")
-    if init not in {"keep", "matched"}:
+    if init not in ("keep", "matched"):
         raise UserFault(f"init must be 'keep' or 'matched', found {init!r}")
     if init == "matched" and any(parameter.is_meta for parameter in model.parameters()):
         raise UserFault("weights on the device 'meta' have no numbers to draw: make the network on a real one")
@@ -102,12 +135,18 @@ def _found(model: nn.Module, kinds: Sequence[Kind]) -> list[tuple[nn.Module, lis
     """Return the layers to be replaced, each with all the names that it has.
 
     Raises:
-        UserFault: there is none.
+        UserFault: there is none, or one is compiled.
     """
     found: dict[int, tuple[nn.Module, list[str]]] = {}
+    outer = "\n"  # what a layer that is replaced holds goes with it
     for name, layer in model.named_modules(remove_duplicate=False):
+        if name.startswith(outer):
+            continue
+        if isinstance(layer, torch.jit.ScriptModule) and is_kind(layer.original_name, tuple(map(_spelt, kinds))):
+            raise UserFault(f"layer '{name}' is compiled (torch.jit) and cannot be replaced: leave it plain")
         if any(_is(kind, name, layer) for kind in kinds):
             found.setdefault(id(layer), (layer, []))[1].append(name)
+            outer = f"{name}."
     if not found:
         every = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
         raise UserFault(
@@ -146,10 +185,15 @@ def _made_for(
 
 
 def _at_home(layer: nn.Module, met: Met | None, first: Tensor | None) -> nn.Module:
-    """Return the layer with parameters in the precision and on the device of its place."""
-    if met is not None:
-        return layer.to(met.device, met.dtype) if met.dtype.is_floating_point else layer.to(met.device)
-    return layer if first is None else layer.to(first.device, first.dtype)
+    """Return the layer with parameters in the precision and on the device of its place.
+
+    Where half precision comes from autocast, parameters are wide.
+    """
+    if met is None:
+        return layer if first is None else layer.to(first.device, first.dtype)
+    by_autocast = met.dtype in HALF and first is not None and first.dtype not in HALF
+    dtype = first.dtype if first is not None and by_autocast else met.dtype
+    return layer.to(met.device, dtype) if dtype.is_floating_point else layer.to(met.device)
 
 
 @contextlib.contextmanager

@@ -1,5 +1,6 @@
 """The command that puts an activation in the places of a network's own. Not here: how it is done (``swap``)."""
 
+import importlib
 import io
 import math
 import pickle
@@ -29,8 +30,9 @@ MOST_NUMBERS = 2**28  # of an example: 1 GB
     help="Keep the weights, or draw them anew with the gain that suits ACTIVATION.",
 )  # fmt: skip
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of the network's weights, and of those drawn anew."
-)
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
+    help="Of the network's weights, and of those drawn anew.",
+)  # fmt: skip
 @click.option("--weights", type=PATH, help="A state dict (.pt, .safetensors) that the network had before.")
 @click.option("-o", "--output", type=PATH, help="Where the state dict of the changed network goes.")
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
@@ -43,8 +45,6 @@ def swap(
 
     FUNCTION, or a class, is called without arguments and makes the network; its code runs on this machine.
     """
-    import torch
-
     from actsearch.evaluators.own.swap import replace_activations
     from actsearch.grammar.fault import UserFault
     from actsearch.search.exporting.placing import check_target, put
@@ -69,9 +69,7 @@ def swap(
         raise UserFault(f"{fault}; whole numbers, as an embedding takes them: --example {example}:int") from fault
     print(report)
     if output is not None:
-        content = io.BytesIO()
-        torch.save(model.state_dict(), content)
-        put(content.getvalue(), output)
+        put(_state(model, output), output)
         print(f"{output}: the state dict of the changed network")
     if config is None:  # else it may have primitives of one's own, which a text alone does not tell
         asked = "".join(
@@ -82,7 +80,7 @@ def swap(
                 ("seed", seed or None),
             ) if value is not None
         )  # fmt: skip
-        new = f"actsearch.read_function({activation!r})" if activation.endswith(".json") else f'"{found.text}"'
+        new = f'"{activation if activation.endswith(".json") else found.text}"'
         written = repr(kinds[0] if len(kinds) == 1 else kinds)
         print(f"the same in Python: actsearch.replace_activations(model, {written}, {new}{asked})")
 
@@ -112,6 +110,33 @@ def _network(path: str, seed: int) -> "nn.Module":
     return model
 
 
+def _state(model: "nn.Module", target: Path) -> bytes:
+    """Return the state dict as a file's content: of safetensors where its name ends so."""
+    if target.suffix == ".safetensors":
+        return _safetensors().save(
+            {name: part.detach().clone().contiguous() for name, part in model.state_dict().items()}
+        )
+    import torch
+
+    content = io.BytesIO()
+    torch.save(model.state_dict(), content)
+    return content.getvalue()
+
+
+def _safetensors() -> Any:
+    """Return safetensors' module for torch.
+
+    Raises:
+        NotInstalled: it is not there.
+    """
+    from actsearch.grammar.fault import NotInstalled
+
+    try:
+        return importlib.import_module("safetensors.torch")
+    except ImportError as fault:
+        raise NotInstalled(f"a .safetensors file needs {fault.name}: pip install 'actsearch[formats]'") from fault
+
+
 def _load(model: "nn.Module", weights: Path) -> None:
     """Load a state dict; nothing in the file is executed.
 
@@ -120,17 +145,17 @@ def _load(model: "nn.Module", weights: Path) -> None:
     """
     import torch
 
-    from actsearch.grammar.fault import UserFault
+    from actsearch.grammar.fault import NotInstalled, UserFault
 
     try:
         state: Any
         if weights.suffix == ".safetensors":
-            from safetensors.torch import load_file
-
-            state = load_file(weights)
+            state = _safetensors().load_file(weights)
         else:
             state = torch.load(weights, map_location="cpu", weights_only=True)
         model.load_state_dict(state)
+    except NotInstalled:
+        raise
     except pickle.UnpicklingError as fault:
         raise UserFault(
             f"'{weights}' is no state dict: it holds more than tensors, and nothing in it is executed; expected what "

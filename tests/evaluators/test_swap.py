@@ -1,8 +1,9 @@
 """An activation in the places of a network's own: the same object stays one, channels are found, calls are told."""
 
 import copy
+import importlib.util
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,9 @@ def test_a_mistake_is_one_sentence_and_the_network_is_as_it_was() -> None:
         ({"replace": nn.ReLU, "module": "swish", "init": "kept"}, "init must be 'keep' or 'matched', found 'kept'"),
         ({"replace": nn.ReLU, "module": "swish", "example": X[:, :2]}, "does not run on the example: RuntimeError"),
         ({"replace": nn.ReLU, "module": lambda channels: channels}, r"must be a torch.nn.Module, found int"),
+        ({"replace": nn.ReLU, "module": "swish", "dimension": 1}, "give an example too"),
+        ({"replace": nn.ReLU, "module": "swish", "example": X, "dimension": "1"}, "dimension must be a whole number"),
+        ({"replace": nn.ReLU, "module": "swish", "seed": 2**70}, "seed must be a whole number from 0"),
         ({"replace": nn.ReLU, "module": "swish", "example": X, "dimension": 7}, "dimension 7 was named, and an activ"),
         ({"replace": nn.ReLU, "module": "maxout"}, "'maxout' has weights between channels, and nothing tells how"),
         ({"replace": nn.ReLU, "module": nn.Linear(2, 2), "example": X}, "does not run on the example"),
@@ -160,8 +164,9 @@ def test_a_mistake_is_one_sentence_and_the_network_is_as_it_was() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TorchScript is being retired, and still used
         compiled = torch.jit.script(model)
-    with pytest.raises(actsearch.UserFault, match="is compiled"):
-        actsearch.replace_activations(compiled, nn.ReLU, "swish")
+    for network in (compiled, nn.Sequential(compiled, nn.ReLU())):
+        with pytest.raises(actsearch.UserFault, match="is compiled"):
+            actsearch.replace_activations(network, nn.ReLU, "swish")
 
 
 def test_what_a_network_was_set_to_stays_and_hooks_that_go_are_told() -> None:
@@ -212,7 +217,7 @@ def test_a_place_is_as_the_network_uses_it(tmp_path: Path) -> None:
     assert [line.split(",")[0].rpartition(":")[0] for line in report.left] == ["test_swap.py"]  # the call of tanh
     beta = model.act.beta
     assert isinstance(beta, nn.Parameter)
-    assert beta.dtype == torch.float16
+    assert beta.dtype == torch.float32  # as the network's own parameters, though it gets half precision
     model.act.beta = nn.Parameter(torch.full((8,), 11.0, dtype=torch.float16))
     assert torch.isfinite(model.act(torch.ones(1, 8, 1, 1, dtype=torch.float16))).all()  # in half, e^11 overflows
     torch.save(model, tmp_path / "whole.pt")
@@ -242,11 +247,105 @@ def test_a_layer_that_goes_on_being_called_from_elsewhere_is_not_replaced() -> N
 def test_names_that_no_layer_has_and_weights_that_stay_are_told() -> None:
     model = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.LSTM(6, 5))
     report = actsearch.replace_activations(model, ["ReLU", "Relu"], "sin(x)", init="matched")
-    assert report.missing == ("Relu",)
-    assert report.undrawn == ("2",)
-    assert str(report).splitlines()[2:] == [
-        "  take care: no layer is 'Relu'", "  take care: weights that matched draws do not reach stay: 2",
-    ]  # fmt: skip
+    assert report.cares == (
+        "no layer is 'Relu'", "weights that matched draws do not reach stay: 2",
+        "'0' is taken for the last layer, which no activation follows: gain 1",
+    )  # fmt: skip
+    assert str(report).splitlines()[2] == "  take care: no layer is 'Relu'"
+
+
+class Net(nn.Module):
+    """Layers of some names, and what is computed with them."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], **layers: nn.Module) -> None:
+        super().__init__()
+        self.function = function
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.function(self, x)
+
+
+def conv(channels: int = 16) -> nn.Module:
+    return nn.Conv2d(3, channels, 3)
+
+
+def linear(channels: int = 8) -> nn.Module:
+    return nn.Linear(8, channels)
+
+
+CHANNELS: dict[str, tuple[Callable[..., torch.Tensor], Callable[[], nn.Module], tuple[int, int | None]]] = {
+    "a convolution": (lambda s, x: s.a(s.f(x)), conv, (16, 1)),
+    "one without a batch": (lambda s, x: s.a(s.f(x[0])), conv, (16, -3)),
+    "one channel squeezed away": (lambda s, x: s.a(s.f(x).squeeze(1)), lambda: conv(1), (1, None)),
+    "a mean over space": (lambda s, x: s.a(s.f(x).mean((2, 3))), conv, (16, 1)),
+    "a largest in space": (lambda s, x: s.a(s.f(x).max(-1)[0]), conv, (16, 1)),
+    "flattened": (lambda s, x: s.a(s.f(x).flatten(1)), conv, (1, None)),
+    "a linear layer": (lambda s, x: s.a(s.f(x[0, 0])), linear, (8, -1)),
+    "its transpose": (lambda s, x: s.a(s.f(x[:, 0]).mT), linear, (8, 1)),
+    "one score": (lambda s, x: s.a(s.f(x[:, 0]).squeeze(-1)), lambda: linear(1), (1, None)),
+    "a sum over channels": (lambda s, x: s.a(s.f(x[:, 0]).sum(-1)), linear, (1, None)),
+    "pairs of rows": (lambda s, x: s.a(s.f(x[0, 0]) @ s.f(x[0, 0]).T), linear, (1, None)),
+    "sums of pairs": (lambda s, x: s.a(s.f(x[0, 0]) + s.f(x[0, 0]).T), lambda: linear(1), (1, None)),
+    "distances": (lambda s, x: s.a(torch.cdist(s.f(x[0, 0]), s.f(x[0, 0]))), linear, (1, None)),
+    "attention": (lambda s, x: s.a((s.f(x[:, 0]) @ s.f(x[:, 0]).mT).softmax(-1) @ s.f(x[:, 0])), linear, (8, -1)),
+    "a weight in front": (lambda s, x: s.a(s.f.weight @ x[0, 0]), linear, (1, None)),
+    "a weight behind": (lambda s, x: s.a(x[:, 0] @ s.f.weight.T), linear, (8, -1)),
+    "time, batch, channels": (
+        lambda s, x: s.a(torch.conv_tbc(x[0], x.new_ones(3, 8, 5), x.new_ones(5))), linear, (5, -1)
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CHANNELS)
+def test_channels_are_those_of_the_network_or_nothing_tells(kind: str) -> None:
+    function, make, wanted = CHANNELS[kind]
+    model = Net(function, f=make(), a=nn.ReLU())
+    report = actsearch.replace_activations(model, nn.ReLU, "swish", example=X)
+    assert [(place.channels, place.dimension) for place in report.places] == [wanted]
+    assert model(X).shape == Net(function, f=make(), a=nn.ReLU())(X).shape
+
+
+def test_a_named_dimension_is_for_places_of_which_nothing_tells() -> None:
+    model = Net(lambda s, x: s.b(s.a(s.f(x)).flatten(1)), f=conv(), a=nn.ReLU(), b=nn.ReLU())
+    report = actsearch.replace_activations(model, nn.ReLU, "swish", example=X, dimension=1)
+    assert [(place.channels, place.dimension) for place in report.places] == [(16, 1), (576, 1)]
+
+
+def gelu(s: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return nn.functional.gelu(x)
+
+
+class Strict(nn.Sequential):
+    """Its ``train`` returns nothing and freezes weights, as some libraries' do."""
+
+    def train(self, mode: bool = True) -> None:  # type: ignore[override]
+        super().train(mode)
+        self.requires_grad_(mode)
+
+
+def test_what_a_network_does_around_its_layers_is_seen() -> None:
+    own = nn.Sequential(nn.Linear(8, 8), Net(gelu, inner=nn.ReLU()), nn.ReLU())
+    report = actsearch.replace_activations(own, ["Net", "ReLU"], "swish", example=X)
+    assert [place.names for place in report.places] == [("1",), ("2",)]  # what is inside goes with the outer one
+    assert report.left == ()  # the call of gelu went with it
+    strict = Strict(nn.Linear(8, 8), nn.ReLU())
+    actsearch.replace_activations(strict, nn.ReLU, "swish", example=X)
+    assert strict.training
+    assert all(parameter.requires_grad for parameter in strict.parameters())
+    shortcut = Net(lambda s, x: s.a(h := s.f(x)) + h, f=linear(), a=nn.ReLU(inplace=True))
+    report = actsearch.replace_activations(shortcut, nn.ReLU, "relu", example=X)
+    assert report.cares[0].startswith("the network reads again what a layer changed in place")
+    shared = Shared()
+    actsearch.replace_activations(shared, "again", "swish", example=X)  # the other name goes on as it is
+    assert isinstance(shared.act, nn.GELU)
+    sparse = Net(lambda s, x: s.a(s.f(x)).to_sparse(), f=linear(), a=nn.ReLU())
+    assert actsearch.replace_activations(sparse, nn.ReLU, "swish", example=X).changed is None
+    named = Net(lambda s, x: s.a(s.f(x)), f=linear(), a=nn.ReLU())
+    assert actsearch.replace_activations(named, nn.ReLU, "swish", example={"x": X}).places[0].channels == 8
+    layer = nn.TransformerEncoderLayer(16, 2, 32, activation=nn.ReLU(), batch_first=True)
+    assert "use_nested_tensor" in actsearch.replace_activations(layer, nn.ReLU, "swish").cares[0]
 
 
 def test_a_transformer_takes_a_mask_in_evaluation_too() -> None:
@@ -292,10 +391,14 @@ def test_the_command_changes_a_network_of_ones_own(
     assert "init='matched', example=torch.randn((1, 3, 8, 8)), seed=3)" in line
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     in_python = eval(line.partition(": ")[2], {"actsearch": actsearch, "torch": torch, "model": model})
-    assert str(in_python) == "\n".join(said.splitlines()[: len(in_python.places) + 1])
+    assert str(in_python) == said.partition("\nswapped.pt")[0]
     state = torch.load("swapped.pt", weights_only=True)
     assert all(torch.equal(state[name], value) for name, value in model.state_dict().items())
     main(["swap", "swapnet.py:build", "swish", "-o", "again.pt"])
+    if importlib.util.find_spec("safetensors"):
+        main(["swap", "swapnet.py:build", "swish", "-o", "again.safetensors"])
+        as_safetensors = importlib.import_module("safetensors.torch").load_file("again.safetensors")
+        assert all(torch.equal(as_safetensors[k], v) for k, v in torch.load("again.pt", weights_only=True).items())
     main(["swap", "swapnet.py:build", "gelu", "-o", "once_more.pt"])
     first, second = (torch.load(name, weights_only=True) for name in ("again.pt", "once_more.pt"))
     assert torch.equal(first["0.weight"], second["0.weight"])  # the same seed, the same network
@@ -330,6 +433,4 @@ def test_the_command_takes_whole_numbers(
     main(["swap", "wordnet.py:build", "found.json", "--example", "2,3:int"])
     said = capsys.readouterr().out
     assert "parameters for 4 channels in dimension -1" in said
-    assert (
-        "(model, 'ReLU', actsearch.read_function('found.json'), example=torch.zeros((2, 3), dtype=torch.long))" in said
-    )
+    assert "(model, 'ReLU', \"found.json\", example=torch.zeros((2, 3), dtype=torch.long))" in said
