@@ -51,6 +51,8 @@ def test_an_activation_is_read_made_described_and_exported(tmp_path: Path) -> No
         lambda: actsearch.read("sigmod(x)"), lambda: actsearch.describe("maxout"),
         lambda: actsearch.export("gelu", made["torch"]), lambda: actsearch.export("gelu", to="onxx"),
         lambda: actsearch.export("gelu", tmp_path / "none", to=[]),
+        lambda: actsearch.export("gelu", to=3), lambda: actsearch.export("gelu", 3),  # type: ignore[arg-type]
+        lambda: actsearch.read_function(None), lambda: actsearch.read_function("a\0b.json"),  # type: ignore[arg-type]
         lambda: actsearch.export(torch.nn.SiLU()), lambda: actsearch.export(None),  # type: ignore[arg-type]
         lambda: actsearch.read_function(made["torch"]), lambda: actsearch.read_function("nowhere.json"),
     ):  # fmt: skip

@@ -133,7 +133,7 @@ def _body(graph: Node, language: Language, cast: str) -> tuple[list[str], tuple[
 
 
 def _fields(discovery: Discovery, wide: str) -> dict[str, str]:
-    has_beta, start = discovery.has_beta, repr(round(discovery.beta, 6))
+    has_beta, start = discovery.has_beta, discovery.start
     return {
         "name": discovery.function,
         "Name": discovery.name,

@@ -5,7 +5,6 @@ Nothing that is read is ever executed. Not here: how a formula is printed (``gra
 
 import itertools
 import json
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +14,11 @@ from actsearch.grammar.expression import Expression
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.formats.discovery import BadName, Discovery
 from actsearch.grammar.formula import FUNCTIONS
-from actsearch.grammar.parse import BadExpression, from_json
+from actsearch.grammar.parse import BadExpression, from_json, parse
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.sets import VOCABULARY
 
+LARGEST = 3.4028234e38  # of single precision
 FORMAT, VERSION = "actsearch-function", 1
 """What the JSON says it is. A later version keeps the keys of this one."""
 _SPELLED = {
@@ -61,9 +61,9 @@ def read_file(path: Path, own: Sequence[Primitive] = ()) -> Discovery:
         BadFile: it cannot be read, or is none of these.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise BadFile(f"'{path}' cannot be read: {fault}") from fault
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, ValueError) as fault:
+        raise BadFile(f"{str(path)!r} cannot be read: {fault}") from fault
     return read_json(text, own)
 
 
@@ -86,7 +86,8 @@ def read_json(text: str, own: Sequence[Primitive] = ()) -> Discovery:
     if found.get("version") != VERSION:
         raise BadFile(f"it is of version {found.get('version')!r}; this actsearch reads version {VERSION}")
     try:
-        expression = from_json(found["tree"], (*VOCABULARY, *own))
+        rows = (*VOCABULARY, *own)
+        expression = from_json(found["tree"], rows) if "tree" in found else parse(found["expression"], rows)
         beta = found.get("beta") or {}
         layers = tuple(_layer(layer) for layer in beta.get("layers", ()))
         start, name = float(beta.get("start", 1.0)), found.get("name", "Activation")
@@ -104,8 +105,8 @@ def read_json(text: str, own: Sequence[Primitive] = ()) -> Discovery:
         RecursionError,
     ) as fault:
         raise BadFile(f"its function cannot be read: {fault}") from fault
-    if not all(map(math.isfinite, (start, *itertools.chain(*layers)))):
-        raise BadFile("its betas must be finite numbers")
+    if not all(abs(number) <= LARGEST for number in (start, *itertools.chain(*layers))):
+        raise BadFile("its betas must be finite numbers in single precision")
     if str(expression) != found.get("expression", str(expression)):
         raise BadFile(f"its tree is {expression}, its expression {found['expression']}: they must be one function")
     return read

@@ -96,6 +96,11 @@ class Discovery:
         return written(self.expression, upright=False)
 
     @property
+    def start(self) -> str:
+        """Where every beta starts, as it is written: to the digits of single precision."""
+        return repr(float(f"{self.beta:.9g}"))
+
+    @property
     def head(self) -> str:
         """The formula and the notes: text without anything that could end a comment or a string."""
         plain = self.written.plain

@@ -134,7 +134,7 @@ _TWO = (
             found = found + _slopes(x, beta, of_x.expand(shape))[0]
         if of_beta is not None:
             found = found + _slopes(x, beta, of_beta.expand(shape))[1]
-        return found.to(x.dtype)""",
+        return found.to(x.dtype) if x.dtype == torch.float16 or x.dtype == torch.bfloat16 else found""",
 )
 _ONE = (
     """\
@@ -168,7 +168,7 @@ def class_source(discovery: Discovery) -> str:
     head = _CLASS.format(
         name=discovery.name,
         formula=_sentence(discovery),
-        start=repr(round(discovery.beta, 6)),
+        start=discovery.start,
         channels="number of trainable betas, one per channel, or 1 for the whole layer." if has_beta else
         "not needed: taken, so that files of this kind can stand for one another; the next three too.",
         dimension="which dimension of the input is the channels': by default 1, and an input where it may as well "

@@ -127,10 +127,12 @@ def export(
             cannot be written.
         Failed: a file differs from what was trained; nothing was written.
     """
+    if not isinstance(to, (str, list, tuple)) or not all(isinstance(part, str) for part in to):
+        raise UserFault(f"expected formats as one text or several, such as 'torch,onnx', found {to!r}")
     made = _discovery(activation)
     made = made if name is None else dataclasses.replace(made, name=name)
     formats = [part.strip() for part in to.split(",")] if isinstance(to, str) else list(to)
-    targets = files_of(formats, None if target is None else Path(target), made.function)
+    targets = files_of(formats, None if target is None else _path(target), made.function)
     ship(made, targets, force=force)
     return targets
 
@@ -160,4 +162,10 @@ def read_function(path: str | Path, vocabulary: Vocabulary = BUILT_IN) -> Activa
     Raises:
         UserFault: the file cannot be read, or is none of these.
     """
-    return vocabulary.read_file(Path(path))
+    return vocabulary.read_file(_path(path))
+
+
+def _path(given: str | Path) -> Path:
+    if not isinstance(given, (str, Path)):
+        raise UserFault(f"expected the name of a file, found {given!r}")
+    return Path(given)

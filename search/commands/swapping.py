@@ -113,9 +113,9 @@ def _network(path: str, seed: int) -> "nn.Module":
 def _state(model: "nn.Module", target: Path) -> bytes:
     """Return the state dict as a file's content: of safetensors where its name ends so."""
     if target.suffix == ".safetensors":
-        return _safetensors().save(
-            {name: part.detach().clone().contiguous() for name, part in model.state_dict().items()}
-        )
+        parts = {name: part.detach().clone().contiguous() for name, part in model.state_dict().items()}
+        saved: bytes = _safetensors().save(parts)
+        return saved
     import torch
 
     content = io.BytesIO()

@@ -116,11 +116,13 @@ def test_json_is_parsed_and_never_executed_and_what_is_damaged_is_refused() -> N
         {"version": 2}, {"format": "other"}, {"tree": ["__import__('os')", "x"]}, {"tree": []}, {"tree": None},
         {"tree": ["sigmoid"]}, {"beta": {"start": "one"}}, {"beta": {"layers": [1]}}, {"name": "a b"}, {"name": 3},
         {"name": "class"}, {"facts": 3}, {"beta": {"start": float("nan")}},
-        {"beta": {"start": 10**400}},
+        {"beta": {"start": 10**400}}, {"beta": {"start": 1e39}},
     )  # fmt: skip
     for change in changes:
         with pytest.raises(BadFile):
             read_json(json.dumps(data | change))
+    for key in ("tree", "expression"):
+        assert read_json(json.dumps({name: value for name, value in data.items() if name != key})) == again
     for text in ("", "[]", "3", "{", "[" * 100_000, '{"format": "actsearch-function"}'):
         with pytest.raises(BadFile):
             read_json(text)
