@@ -449,6 +449,12 @@ def test_channels_are_not_guessed_behind_an_index_or_a_sum_of_two_layouts(write:
         resolve(write(summed, "8, 6")).prepare()
 
 
+def test_channels_are_not_guessed_for_pairs_of_examples(write: Write) -> None:
+    pairs = NET.format(body="h = self.first(x)\n        return self.last(F.relu(h @ h.T) @ h)")
+    with pytest.raises(BadOwnTask, match="nothing in front of it tells where its channels are"):
+        resolve(write(pairs)).prepare()
+
+
 def test_a_network_that_goes_through_its_own_layers_meets_no_further_one(write: Write) -> None:
     body = "layers = list(self.children())\n        for layer in layers[:-1]:\n            x = F.relu(layer(x))\n"
     body += "        return layers[-1](x)"
