@@ -129,6 +129,8 @@ class Layouts(TorchFunctionMode):
         given = next((a for a in self._tensors(args, kwargs) if self.of(a) is not None), None)
         if len({self.of(a) for a in self._tensors(args, kwargs) if a.ndim == made.ndim} - {None}) > 1:
             return None  # two that say otherwise
+        if name == "einsum":
+            return self._of_einsum(args)
         if name in MIXES:
             factors = args[1:3] if name in {"addmm", "baddbmm"} else args[:2]
             return made.ndim - 1 if name in PRODUCTS and self._keeps_columns(*factors) else None
@@ -144,6 +146,18 @@ class Layouts(TorchFunctionMode):
         if made.ndim == given.ndim:
             return axis  # elementwise, pooled, padded, joined, a part of it
         return _moved(func, args, kwargs, given, axis, made.ndim) if name in REDUCES else None
+
+    def _of_einsum(self, args: tuple[Any, ...]) -> int | None:
+        """Return where the letter of the known channels went, or that which is a weight's alone."""
+        if not args or not isinstance(args[0], str) or "." in args[0]:
+            return None
+        taken, _, made = args[0].replace(" ", "").partition("->")
+        operands = list(zip(taken.split(","), self._tensors(args[1:], {}), strict=False))
+        known = {letters[axis] for letters, one in operands if (axis := self.of(one)) is not None}
+        of_data = {letter for letters, one in operands if not isinstance(one, nn.Parameter) for letter in letters}
+        kept = [n for n, letter in enumerate(made) if letter in known]
+        new = [n for n, letter in enumerate(made) if letter not in of_data]
+        return next((found[0] for found in (new, kept) if len(found) == 1), None)
 
     def _keeps_columns(self, first: Any = None, by: Any = None) -> bool:
         """Whether the last dimension of a product is channels: the second one's own, or those of a weight."""

@@ -291,6 +291,8 @@ CHANNELS: dict[str, tuple[Callable[..., torch.Tensor], Callable[[], nn.Module], 
     "distances": (lambda s, x: s.a(torch.cdist(s.f(x[0, 0]), s.f(x[0, 0]))), linear, (1, None)),
     "attention": (lambda s, x: s.a((s.f(x[:, 0]) @ s.f(x[:, 0]).mT).softmax(-1) @ s.f(x[:, 0])), linear, (8, -1)),
     "a weight in front": (lambda s, x: s.a(s.f.weight @ x[0, 0]), linear, (1, None)),
+    "a sum by letters": (lambda s, x: s.a(torch.einsum("bti,oi->bot", x[:, 0], s.f.weight)), linear, (8, 1)),
+    "one over channels": (lambda s, x: s.a(torch.einsum("btc,c->bt", s.f(x[:, 0]), x.new_ones(8))), linear, (1, None)),
     "a weight behind": (lambda s, x: s.a(x[:, 0] @ s.f.weight.T), linear, (8, -1)),
     "time, batch, channels": (
         lambda s, x: s.a(torch.conv_tbc(x[0], x.new_ones(3, 8, 5), x.new_ones(5))), linear, (5, -1)
