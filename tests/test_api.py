@@ -36,8 +36,8 @@ def test_an_activation_is_read_made_described_and_exported(tmp_path: Path) -> No
     x = torch.linspace(-3, 3, 24).reshape(2, 3, 4)
     torch.testing.assert_close(actsearch.read("silu").make(channels=3)(x), torch.nn.functional.silu(x))
     assert actsearch.describe("relu")["expression"] == "relu(x)"
-    made = actsearch.export(actsearch.read("swish"), tmp_path / "swish", to="torch,json")
-    assert made == {"torch": tmp_path / "swish.py", "json": tmp_path / "swish.json"}
+    made = actsearch.export(actsearch.read("swish"), tmp_path / "swish", to="numpy,json")
+    assert made == {"numpy": tmp_path / "swish_numpy.py", "json": tmp_path / "swish.json"}
     assert actsearch.read_function(made["json"]) == actsearch.read("swish")
     learned = json.loads(made["json"].read_text()) | {"name": "Found", "beta": {"start": 1.5, "layers": []}}
     (tmp_path / "learned.json").write_text(json.dumps(learned))
@@ -49,12 +49,12 @@ def test_an_activation_is_read_made_described_and_exported(tmp_path: Path) -> No
         assert (data["name"], data["beta"]["start"]) == ("Activation" if what is again else "Found", 1.5)
     for wrong in (
         lambda: actsearch.read("sigmod(x)"), lambda: actsearch.describe("maxout"),
-        lambda: actsearch.export("gelu", made["torch"]), lambda: actsearch.export("gelu", to="onxx"),
+        lambda: actsearch.export("gelu", made["numpy"]), lambda: actsearch.export("gelu", to="onxx"),
         lambda: actsearch.export("gelu", tmp_path / "none", to=[]),
         lambda: actsearch.export("gelu", to=3), lambda: actsearch.export("gelu", 3),  # type: ignore[arg-type]
         lambda: actsearch.read_function(None), lambda: actsearch.read_function("a\0b.json"),  # type: ignore[arg-type]
         lambda: actsearch.export(torch.nn.SiLU()), lambda: actsearch.export(None),  # type: ignore[arg-type]
-        lambda: actsearch.read_function(made["torch"]), lambda: actsearch.read_function("nowhere.json"),
+        lambda: actsearch.read_function(made["numpy"]), lambda: actsearch.read_function("nowhere.json"),
     ):  # fmt: skip
         with pytest.raises(actsearch.UserFault):
             wrong()

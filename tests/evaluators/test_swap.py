@@ -11,6 +11,9 @@ import torch
 from torch import nn
 
 import actsearch
+from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.torch_file import torch_source
+from actsearch.grammar.rows.known import read
 from actsearch.search.command_line import main
 
 X = torch.linspace(-2, 2, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
@@ -115,7 +118,7 @@ def test_matched_weights_are_drawn_anew_by_the_seed() -> None:
 
 
 def test_an_exported_class_or_a_layer_takes_places_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    actsearch.export("swish", tmp_path / "swapped_in.py")
+    (tmp_path / "swapped_in.py").write_text(torch_source(Discovery(read("swish"))))  # as export writes it
     monkeypatch.syspath_prepend(str(tmp_path))
     import swapped_in  # type: ignore[import-not-found]  # noqa: PLC0415  written a line above
 
