@@ -89,15 +89,14 @@ def initialise(
     for name, module in network.named_modules():
         if isinstance(module, parametrize.ParametrizationList):
             continue  # its weight is drawn through it
-        others = [key for key, one in module.named_parameters(recurse=False) if nn.parameter.is_lazy(one) or
-                  (one.ndim > 1 and key != "weight")]  # fmt: skip
-        spread = None if others and nn.parameter.is_lazy(module._parameters[others[0]]) else _spread(
-            module, "lecun" if module is last else scheme, gain
-        )  # fmt: skip
+        own = dict(module.named_parameters(recurse=False))
+        lazy = any(map(nn.parameter.is_lazy, own.values()))
+        weights = [key for key, one in own.items() if lazy or one.ndim > 1]
+        spread = None if lazy else _spread(module, "lecun" if module is last else scheme, gain)
         if spread is None:
-            left += [name] if others or _has_weights(module) else []
+            left += [name] if weights else []
             continue
-        left += [f"{name}.{key}" for key in others]
+        left += [f"{name}.{key}" for key in weights if key != "weight"]
         if not _drawn(module, spread, generator):
             left.append(name)
     return tuple(left)
@@ -106,10 +105,6 @@ def initialise(
 def last_linear(network: nn.Module) -> nn.Module | None:
     """Return the last linear layer by its name's place; None without one."""
     return next((layer for layer in reversed([*network.modules()]) if isinstance(layer, nn.Linear)), None)
-
-
-def _has_weights(module: nn.Module) -> bool:
-    return any(one.ndim > 1 for one in module.parameters(recurse=False))
 
 
 def _spread(layer: nn.Module, scheme: Scheme, gain: float) -> float | None:
@@ -123,9 +118,8 @@ def _spread(layer: nn.Module, scheme: Scheme, gain: float) -> float | None:
     else:
         return None
     stride = math.prod(layer.stride) if isinstance(layer, _ConvTransposeNd) else 1
-    return deviation(
-        torch.empty(shape, device="meta"), scheme, gain, stride
-    )  # not the weight: reading one may change it
+    shaped = torch.empty(shape, device="meta")  # not the weight itself: reading one may change it
+    return deviation(shaped, scheme, gain, stride)
 
 
 @torch.no_grad()

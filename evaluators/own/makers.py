@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from actsearch.evaluators.activation import BUILT_IN, Activation
+from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
 from actsearch.evaluators.initialisation import matched_gain
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.render import Function
@@ -19,7 +19,7 @@ from actsearch.grammar.render import Function
 New = str | Activation | nn.Module | Callable[..., nn.Module]
 
 
-def read_of(module: str | Activation) -> Activation:
+def read_of(module: str | Activation, vocabulary: Vocabulary = BUILT_IN) -> Activation:
     """Return an activation, of a text or of a JSON file that was exported.
 
     Raises:
@@ -27,7 +27,7 @@ def read_of(module: str | Activation) -> Activation:
     """
     if isinstance(module, Activation):
         return module
-    return BUILT_IN.read_file(Path(module)) if module.endswith(".json") else BUILT_IN.read(module)
+    return vocabulary.read_file(Path(module)) if module.endswith(".json") else vocabulary.read(module)
 
 
 def maker_of(module: New) -> Callable[..., nn.Module]:

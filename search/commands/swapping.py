@@ -45,14 +45,14 @@ def swap(
 
     FUNCTION, or a class, is called without arguments and makes the network; its code runs on this machine.
     """
+    from actsearch.evaluators.own.makers import read_of
     from actsearch.evaluators.own.swap import replace_activations
     from actsearch.grammar.fault import UserFault
     from actsearch.search.exporting.placing import check_target, put
 
     if output is not None:
         check_target(output, force=force)
-    vocabulary = vocabulary_with(config)
-    found = vocabulary.read_file(Path(activation)) if activation.endswith(".json") else vocabulary.read(activation)
+    found = read_of(activation, vocabulary_with(config))
     kinds = tuple(part.strip() for part in replace.split(","))
     model = _network(network, seed)
     if weights is not None:
