@@ -23,6 +23,7 @@ from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.ranking.significance import FIXED, RACED, rank
 
 TOP = 10
 PAPER = {
@@ -151,10 +152,13 @@ def search_of(store: Store) -> Search:
 
 def _finalists(store: Store, board: Leaderboard) -> tuple[Finalist, ...]:
     twins = {row.fingerprint: row.twin for row in store.behaviours()}
-    return tuple(_finalist(entry, twins[entry.fingerprint]) for entry in board.entries if entry.furthest == FINAL)
+    finalists = [entry for entry in board.entries if entry.furthest == FINAL]
+    losses = {entry.fingerprint: mine for entry in finalists if (mine := entry.losses())}
+    ranks = rank(losses, RACED if board.raced else FIXED).ranks
+    return tuple(_finalist(one, twins[one.fingerprint], ranks.get(one.fingerprint)) for one in finalists)
 
 
-def _finalist(entry: Entry, twin: str) -> Finalist:
+def _finalist(entry: Entry, twin: str, ranks: tuple[int, int] | None) -> Finalist:
     known, swish = shape(entry.expression), entry.against.get("swish")
     return Finalist(
         fingerprint=entry.fingerprint,
@@ -163,7 +167,7 @@ def _finalist(entry: Entry, twin: str) -> Finalist:
         names=entry.names,
         proposed=entry.proposed,
         place=entry.position,
-        ranks=entry.ranks,
+        ranks=ranks,
         losses=tuple(entry.losses().values()),
         swish_like=is_swish_like(entry.expression),
         swish_distance=known.swish_distance if known else None,

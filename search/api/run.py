@@ -15,16 +15,18 @@ from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.grammar.fault import UserFault
 from actsearch.search.memory.store import Store
+from actsearch.search.ranking.answer import sentences
+from actsearch.search.ranking.columns import formula
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
-from actsearch.search.ranking.verdict import sentences, verdict_of
+from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.report.overview import overview
 from actsearch.search.report.page import HERE
 from actsearch.search.show import frames, listing
 from actsearch.search.show.frames import DataFrame
 
-SHOWN = ("position", "formula", "known_as", "score", "difference", "p", "cost", "seeds")  # in a notebook
+SHOWN = ("position", "standing", "formula", "known_as", "score", "difference", "p", "cost", "seeds")  # in a notebook
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Run:
         rows = self.top(10)
         if not len(rows):
             return said
-        rows = rows.assign(formula=frames.formulas(list(rows.expression)))[[*SHOWN]]
+        rows = rows.assign(formula=[formula(text) for text in rows.expression])[[*SHOWN]]
         return said + str(rows.to_html(index=False, escape=True, float_format="{:.4g}".format, na_rep=""))
 
 

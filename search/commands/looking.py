@@ -61,7 +61,7 @@ def top(
         return
     if as_json:
         kept = listing.chosen(frame, choice)
-        entries = [entry_tables.entry_facts(board.entries[index], board.measure()) for index in kept.index]
+        entries = [entry_tables.entry_facts(board.entries[index], board) for index in kept.index]
         print_json({"verdict": verdict_facts(board, run), "entries": entries})
     elif form:
         print(listing.as_text(frame, choice, board, form), end="")
@@ -86,7 +86,7 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     board = board_of(run)
     entry, measure = find(board.entries, which, vocabulary), board.measure()
     if as_json:
-        print_json(entry_tables.entry_facts(entry, measure))
+        print_json(entry_tables.entry_facts(entry, board))
         return
     console = display.console()
     activation = read_of_run(entry, vocabulary)

@@ -64,11 +64,12 @@ def print_verdict(board: "Leaderboard", run: Path) -> None:
     """Print the answer of a run."""
     import os
 
-    from actsearch.search.ranking.verdict import sentences, verdict_of
+    from actsearch.search.ranking.answer import sentences
+    from actsearch.search.ranking.verdict import verdict_of
     from actsearch.search.show import display
 
     for sentence in sentences(verdict_of(board, os.cpu_count() or 1), board, shlex.quote(str(run)), called()):
-        display.console().print(sentence, markup=False, soft_wrap=True)
+        display.print_line(sentence)
 
 
 def print_ranking(board: "Leaderboard", frame: "DataFrame", choice: "Choice") -> None:
@@ -81,18 +82,17 @@ def print_ranking(board: "Leaderboard", frame: "DataFrame", choice: "Choice") ->
     """
     from actsearch.search.show import display, listing, run_tables
 
-    console = display.console()
     display.print_list(lambda width: listing.table(frame, choice, board, width))
-    console.print(run_tables.caption(board), markup=False)
-    for remark in run_tables.remarks(board):
-        console.print(remark, markup=False)
+    for line in (*run_tables.caption(board), *run_tables.remarks(board)):
+        display.print_line(line)
 
 
 def verdict_facts(board: "Leaderboard", run: Path) -> dict[str, object]:
     """Return the answer of a run as plain values."""
     import os
 
-    from actsearch.search.ranking.verdict import sentences, verdict_of
+    from actsearch.search.ranking.answer import sentences
+    from actsearch.search.ranking.verdict import verdict_of
 
     found = verdict_of(board, os.cpu_count() or 1)
     return {

@@ -56,13 +56,14 @@ class Entry:
         twins: expressions of the run that layers around make equal to it: ``space.share_twins``.
         size: nodes of the expression, its complexity; None for a layer or a primitive that is not built in.
         cost: of value and gradient, measured; finalists only.
-        ranks: lowest and highest rank among the finalists that the tests leave open; None below the final rung.
+        standing: of a finalist, beside the incumbent: ``better``, ``worse``, ``open``, ``dropped`` by the race before
+            that was known, ``incumbent``, or ``failed``; empty below the final rung, or where nothing was compared.
         against: reference -> comparison on the final rung.
+        elsewhere: other task -> comparison with the incumbent there.
         across: reference -> wins, ties and losses over the tasks that both were trained on.
         fronts: ``cost`` and ``size``, where no finalist is as good in both loss and that, and better in one.
-        level: mean loss on the final rung as over all seeds of the incumbent: what decides the order. Where the race
-            has given it fewer, the incumbent's mean and the mean difference from it by seed.
         twin: what it shares with its mirror images.
+        fewer: whether it has fewer seeds on the final rung than the incumbent, so that its mean is over others.
     """
 
     position: int
@@ -75,12 +76,13 @@ class Entry:
     twins: tuple[str, ...] = ()
     size: int | None = None
     cost: Cost | None = None
-    ranks: tuple[int, int] | None = None
+    standing: str = ""
     against: Mapping[str, Comparison] = field(default_factory=dict)
+    elsewhere: Mapping[str, Comparison] = field(default_factory=dict)
     across: Mapping[str, Tally] = field(default_factory=dict)
     fronts: tuple[str, ...] = ()
-    level: float | None = None
     twin: str = ""
+    fewer: bool = False
 
     @property
     def found(self) -> bool:
@@ -115,11 +117,6 @@ class Entry:
         found = [r.outcome.metrics.get(metric) if metric else judged(r.outcome) for r in self.records[rung]]
         known = [number for number in found if number is not None]
         return statistics.fmean(known) if known and len(known) == len(found) else None
-
-    @property
-    def listed(self) -> float | None:
-        """Return the loss that it is listed with: its level on the final rung, else its mean on its furthest rung."""
-        return self.mean(self.furthest) if self.level is None else self.level
 
     def interval(self, rung: str = FINAL) -> tuple[float, float] | None:
         """Return the 95 % interval of that mean; None with fewer than two seeds, or if one failed."""

@@ -1,8 +1,9 @@
 """Outcomes -> ranking with its uncertainty. Reads the store at any time, also while the search runs.
 
-What climbed furthest comes first; on the final rung the mean loss on the test split over fresh seeds decides, below it
-the mean validation loss of the furthest rung. Only on the final rung is there a rank, with its ties. Not here: the
-tests (``significance``), finding one entry (``finding``), and how the list is shown (``run_tables``).
+What climbed furthest comes first, on every rung the lower mean loss; on the final rung, whose losses are those of the
+test split over fresh seeds, those that are better than the incumbent come first and those that are worse last. In a
+race, which gives functions different seeds, the difference from the incumbent over shared seeds orders, not the mean.
+Not here: the tests (``significance``), finding one entry (``finding``), and how the list is shown (``run_tables``).
 """
 
 import contextlib
@@ -24,7 +25,6 @@ from actsearch.search.ranking.significance import (
     Test,
     compare,
     front,
-    rank,
     shared_seeds,
     tally,
 )
@@ -42,7 +42,6 @@ class Leaderboard:
     Args:
         entries: every behaviour that has an outcome, best first.
         rungs: how they were trained.
-        missing: why finalists could not be told apart, where there were too few seeds for any test.
         unit: that an own network's scores are in, as the run keeps it; None where it keeps none.
         partly_tested: rungs where some scores came with a test and some without: they are judged by validation alone.
         incumbent: the fingerprint of what all are compared with.
@@ -54,7 +53,6 @@ class Leaderboard:
 
     entries: list[Entry]
     rungs: list[Rung]
-    missing: str
     unit: str | None = None
     partly_tested: tuple[str, ...] = ()
     incumbent: str = ""
@@ -117,42 +115,74 @@ def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
     raced = store.fact(RACED) is not None
     test = significance.RACED if raced else significance.FIXED
     finalists = [entry for entry in entries if FINAL in entry.records]
-    ranks = rank({entry.fingerprint: losses for entry in finalists if (losses := entry.losses())}, test)
     yardsticks = _yardsticks(entries, store.fact(INCUMBENT))
     comparisons = {name: _against(entries, one, rungs, test) for name, one in yardsticks.items()}
     means = {name: fair_means(entries, name) for name in names}
     incumbent = next(iter(yardsticks.values()), None)
-    if raced and incumbent is not None and incumbent.losses():
-        means[FINAL] = _levels(finalists, incumbent.losses())
-    points = {e.fingerprint: (e, means[FINAL][e.fingerprint]) for e in finalists if e.losses()}
-    fronts = {
-        "cost": front(
-            {fingerprint: (loss, e.cost.against_relu) for fingerprint, (e, loss) in points.items() if e.cost}
-        ),
-        "size": front({fingerprint: (loss, float(e.size)) for fingerprint, (e, loss) in points.items() if e.size}),
-    }
-    judged_at_all = {e.fingerprint for e in finalists} | {
-        name for by in comparisons.values() for found in by.values() for name in found
-    }
-    done = [
-        replace(entry, position=position)
-        if entry.fingerprint not in judged_at_all
-        else replace(
-            entry,
-            position=position,
-            ranks=ranks.ranks.get(entry.fingerprint),
-            against={name: mine[FINAL] for name, by in comparisons.items() if FINAL in (mine := _of(by, entry))},
-            across={name: tally([*mine.values()]) for name, by in comparisons.items() if (mine := _of(by, entry))},
-            fronts=tuple(name for name, members in fronts.items() if entry.fingerprint in members),
-            level=means.get(FINAL, {}).get(entry.fingerprint),
-        )
-        for position, entry in enumerate(sorted(entries, key=lambda e: _order(e, means)), start=1)
+    reference, climbed = next(iter(yardsticks), REFERENCES[0]), store.fact(CLIMBED) is not None
+    fronts = _fronts(finalists)
+    entries = [
+        _placed(_compared(entry, comparisons, reference, fronts), incumbent, reference, over=raced and climbed)
+        for entry in entries
     ]
-    references = tuple(yardsticks) or REFERENCES
+    if raced and incumbent is not None and incumbent.losses():
+        means[FINAL] = _differences(entries, reference)
+    entries.sort(key=lambda e: _order(e, means))
     return Leaderboard(
-        done, rungs, ranks.missing, store.fact(UNIT), partly, incumbent.fingerprint if incumbent else "",
-        references[0], references, raced, store.fact(CLIMBED) is not None,
+        [replace(entry, position=position) for position, entry in enumerate(entries, start=1)],
+        rungs, store.fact(UNIT), partly, incumbent.fingerprint if incumbent else "", reference,
+        tuple(yardsticks) or REFERENCES, raced, climbed,
     )  # fmt: skip
+
+
+def _fronts(finalists: Sequence[Entry]) -> dict[str, set[str]]:
+    """Return the Pareto fronts of mean loss and cost, or size, by that name: fingerprints."""
+    points = [(entry, mean) for entry in finalists if (mean := entry.mean()) is not None]
+    return {
+        "cost": front({e.fingerprint: (loss, e.cost.against_relu) for e, loss in points if e.cost}),
+        "size": front({e.fingerprint: (loss, float(e.size)) for e, loss in points if e.size}),
+    }
+
+
+def _compared(
+    entry: Entry, comparisons: Mapping[str, Mapping[str, Mapping[str, Comparison]]], reference: str,
+    fronts: Mapping[str, set[str]],
+) -> Entry:  # fmt: skip
+    """Return an entry with its comparisons, ``reference -> rung -> fingerprint -> comparison``, and its fronts."""
+    found = {name: mine for name, by in comparisons.items() if (mine := _of(by, entry))}
+    if FINAL not in entry.records and not found:
+        return entry
+    return replace(
+        entry,
+        against={name: mine[FINAL] for name, mine in found.items() if FINAL in mine},
+        elsewhere={rung: one for rung, one in found.get(reference, {}).items() if rung != FINAL},
+        across={name: tally([*mine.values()]) for name, mine in found.items()},
+        fronts=tuple(name for name, members in fronts.items() if entry.fingerprint in members),
+    )
+
+
+def _placed(entry: Entry, incumbent: Entry | None, reference: str, *, over: bool) -> Entry:
+    """Return an entry with where it stands beside the incumbent.
+
+    Args:
+        entry: with its comparisons.
+        incumbent: what all are compared with.
+        reference: its name in ``Entry.against``.
+        over: whether a race is over, so that whoever has fewer seeds was dropped.
+    """
+    if FINAL not in entry.records or incumbent is None or FINAL not in incumbent.records:
+        return entry
+    fewer = len(entry.records[FINAL]) < len(incumbent.records[FINAL])
+    found = entry.against.get(reference)
+    if entry.fingerprint == incumbent.fingerprint:
+        standing = "incumbent"
+    elif not entry.losses():
+        standing = "failed"
+    elif found is None:
+        standing = ""
+    else:
+        standing = found.sure or ("dropped" if over and fewer else "open")
+    return replace(entry, standing=standing, fewer=fewer)
 
 
 def _yardsticks(entries: Sequence[Entry], incumbent: str | None) -> dict[str, Entry]:
@@ -167,14 +197,10 @@ def _yardsticks(entries: Sequence[Entry], incumbent: str | None) -> dict[str, En
     return {name: first} | named
 
 
-def _levels(entries: Sequence[Entry], incumbent: Mapping[int, float]) -> dict[str, float]:
-    """Return fingerprint -> mean loss as over all seeds of the incumbent."""
-    mean, found = statistics.fmean(incumbent.values()), {}
-    for entry in entries:
-        differences = significance.differences_by_seed(entry.losses(), incumbent)
-        if differences:
-            found[entry.fingerprint] = mean + statistics.fmean(differences)
-    return found
+def _differences(entries: Sequence[Entry], reference: str) -> dict[str, float]:
+    """Return fingerprint -> difference from the incumbent on the final rung, 0 for itself."""
+    found = {entry.fingerprint: 0.0 for entry in entries if entry.standing == "incumbent"}
+    return found | {e.fingerprint: e.against[reference].difference for e in entries if reference in e.against}
 
 
 def _of(comparisons: Mapping[str, Mapping[str, Comparison]], entry: Entry) -> dict[str, Comparison]:
@@ -250,7 +276,8 @@ def _against(
     return found
 
 
-def _order(entry: Entry, means: Mapping[str, Mapping[str, float]]) -> tuple[int, bool, float, str]:
-    """Return what sorts an entry: the furthest rung first, there the lower of ``fair_means``, failures last."""
+def _order(entry: Entry, means: Mapping[str, Mapping[str, float]]) -> tuple[int, bool, int, float, str]:
+    """Return what sorts an entry: the furthest rung first, there what is better, the lower mean, failures last."""
     mean = means[entry.furthest].get(entry.fingerprint)
-    return -[*means].index(entry.furthest), mean is None, mean or 0.0, entry.fingerprint
+    group = {"better": -1, "worse": 1}.get(entry.standing, 0)
+    return -[*means].index(entry.furthest), mean is None, group, mean or 0.0, entry.fingerprint

@@ -3,9 +3,37 @@
 Not here: losses (``evaluators.own.losses``) and tables (``search.show``).
 """
 
+import math
 from dataclasses import dataclass
 
 from actsearch.evaluators.settings import TaskSettings
+
+FEW = 3  # decimals beyond those of a score that a difference of two may have, before it is as good as 0
+
+
+def number(value: float, *, like: float | None = None, signed: bool = False) -> str:
+    """Return a number as text: three to five significant digits, two of a difference or an interval.
+
+    Args:
+        value: the number.
+        like: the score that a difference or half an interval belongs to, whose decimals it takes if they show it.
+        signed: whether a positive number has its sign.
+    """
+    sign = "+" if signed else ""
+    places = _places(value) if like is None or not math.isfinite(like) else _places(like)
+    if places is None:
+        return format(value, f"{sign}.3e" if like is None else f"{sign}.1e")
+    if like is not None and value and math.isfinite(value):
+        places = max(places, min(1 - math.floor(math.log10(abs(value))), places + FEW))
+    return format(value, f"{sign}.{places}f")
+
+
+def _places(value: float) -> int | None:
+    """Return the decimals of a number: 4 from 0.01 to 10, more below, fewer above; None where it needs a power."""
+    digits = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
+    if not -4 <= digits <= 4:
+        return None
+    return 4 - digits if digits > 0 else max(4, 2 - digits)
 
 
 @dataclass(frozen=True)

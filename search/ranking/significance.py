@@ -52,6 +52,13 @@ class Comparison:
         """Return ``better``, ``worse`` or ``tied``: whether 0 is outside of the interval, and on which side."""
         return "better" if self.interval[1] < 0 else "worse" if self.interval[0] > 0 else "tied"
 
+    @property
+    def sure(self) -> str:
+        """Return ``better`` or ``worse`` where the corrected test says so, at 5 % for the whole list, or nothing."""
+        if self.corrected is None or self.corrected > LEVEL:
+            return ""
+        return "better" if self.difference < 0 else "worse"
+
 
 def mean_interval(numbers: Sequence[float]) -> Interval:
     """Return the 95 % interval of a mean (Student's t); infinite with fewer than two numbers."""

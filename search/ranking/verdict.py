@@ -1,18 +1,19 @@
-"""The answer of a run in words: what is better than the incumbent, or what it would take to know.
+"""The answer of a run: what is better than the incumbent, of the search's finds and of known functions apart.
 
-Not here: the tests (``significance``) and the tables (``search.show``).
+Not here: the tests (``significance``), the answer in words (``answer``) and the tables (``search.show``).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from scipy import stats
+
 from actsearch.grammar.notation import written
-from actsearch.search.memory.records import FINAL
+from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.entry import Entry, built_in_expression
-from actsearch.search.ranking.evidence import LEVEL, pairs_to_decide
-from actsearch.search.ranking.significance import Comparison, differences_by_seed
+from actsearch.search.ranking.evidence import pairs_to_decide
+from actsearch.search.ranking.significance import differences_by_seed
 from actsearch.search.ranking.standing import is_behind
 
 if TYPE_CHECKING:
@@ -23,6 +24,43 @@ TITLES = {
     "prelu": "PReLU", "leaky_relu": "Leaky ReLU", "hardswish": "Hardswish",
 }  # fmt: skip
 """Names as people write them, where those differ from the names here."""
+FEWEST = 3  # seeds before odds are told
+EVEN = 1.0  # odds to 1: at or below, a function is no more likely to be better than not
+
+
+@dataclass(frozen=True)
+class Likely:
+    """The function that is most likely better, where that is not shown.
+
+    Args:
+        entry: of the ranking.
+        lower: seeds with which its loss is lower than the incumbent's.
+        pairs: of how many.
+        odds: to 1 that its mean difference is below 0: of a paired t-test, whose p is multiplied by the number of
+            functions compared (Bonferroni), since the best of many looks best by luck too.
+    """
+
+    entry: "Entry"
+    lower: int
+    pairs: int
+    odds: float
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """How many of the search's finds had a lower mean loss than the incumbent on a rung.
+
+    Args:
+        rung: its name.
+        steps: of its children.
+        ahead: how many.
+        trained: of how many that have a score there.
+    """
+
+    rung: str
+    steps: int
+    ahead: int
+    trained: int
 
 
 @dataclass(frozen=True)
@@ -32,13 +70,15 @@ class Verdict:
     Args:
         incumbent: the entry that all are compared with; None where it was not judged.
         title: its name, for people.
-        better: who is better at a family-wise level of 5 %, the best first.
+        better: who is better at a family-wise level of 5 %, the best first: finds and known functions.
         worse: who is worse.
         open: who may be better, as far as their seeds can tell, and about how many seeds more would tell; the best
             first. Who is level with the incumbent, or behind, is not among them.
         seeds: of the incumbent.
         seconds: of one more seed of all who are open and the incumbent.
         is_own: whether the incumbent stood in a network of the user's.
+        likely: who is most likely better without being shown to be; None where nobody is.
+        ahead: how the finds fared against the incumbent from rung to rung.
     """
 
     incumbent: "Entry | None"
@@ -49,13 +89,28 @@ class Verdict:
     seeds: int = 0
     seconds: float = 0.0
     is_own: bool = False
+    likely: Likely | None = None
+    ahead: tuple[Ahead, ...] = ()
+
+    @property
+    def finds(self) -> tuple["Entry", ...]:
+        """Return who is better and was proposed by the search, no baseline."""
+        return tuple(entry for entry in self.better if entry.found)
+
+    @property
+    def known(self) -> tuple["Entry", ...]:
+        """Return which baselines are better."""
+        return tuple(entry for entry in self.better if not entry.found)
 
     @property
     def state(self) -> str:
-        """Return ``better`` if something is, ``open`` if more seeds could show it, else ``none``; or ``unjudged``."""
+        """Return ``better`` if a find is, ``known`` if known functions alone are, ``open`` if more seeds could show it.
+
+        Else ``none``; or ``unjudged``.
+        """
         if self.incumbent is None or not self.seeds:
             return "unjudged"
-        return "better" if self.better else "open" if self.open else "none"
+        return "better" if self.finds else "known" if self.known else "open" if self.open else "none"
 
     @property
     def seeds_to_decide(self) -> int:
@@ -84,99 +139,55 @@ def verdict_of(board: "Leaderboard", workers: int = 1) -> Verdict:
         workers: that would train further seeds, for the time they take.
     """
     incumbent = next((entry for entry in board.entries if entry.fingerprint == board.incumbent), None)
-    names = incumbent.names if incumbent else ()
-    title = title_of(names[0]) if names else incumbent.expression if incumbent else "the incumbent"
+    title = name_of(incumbent) if incumbent else "the incumbent"
     losses = incumbent.losses() if incumbent else {}
     own = next((rung.task.name == "own" for rung in board.rungs if rung.name == FINAL), False)
     if incumbent is None or not losses:
         return Verdict(incumbent, title, is_own=own)
-    judged = [entry for entry in board.entries if entry is not incumbent and entry.losses()]
-    told = {entry.fingerprint: entry.against.get(board.reference) for entry in judged}
-    better = [entry for entry in judged if _is_sure(told[entry.fingerprint]) == "better"]
-    worse = [entry for entry in judged if _is_sure(told[entry.fingerprint]) == "worse"]
+    compared = [entry for entry in board.entries if entry is not incumbent and entry.losses()]
+    unsure = [entry for entry in compared if entry.standing not in {"better", "worse"}]
     possible = []
-    for entry in judged:
+    for entry in unsure:
         found = differences_by_seed(entry.losses(), losses)
-        if entry in better or entry in worse or len(found) < 2 or is_behind(found) or sum(found) >= 0:
+        if len(found) < 2 or is_behind(found) or sum(found) >= 0:
             continue
-        if (needed := pairs_to_decide(found, len(judged))) is not None:
+        if (needed := pairs_to_decide(found, len(compared))) is not None:
             possible.append((entry, max(1, needed)))
-    seconds = [r.outcome.seconds for entry in judged for r in entry.records[FINAL]]
+    seconds = [r.outcome.seconds for entry in compared for r in entry.records[FINAL]]
     each = sum(seconds) / len(seconds) * (len(possible) + 1) / workers if seconds else 0.0
-    return Verdict(incumbent, title, tuple(better), tuple(worse), tuple(possible), len(losses), each, own)
+    better, worse = (tuple(e for e in compared if e.standing == word) for word in ("better", "worse"))
+    likely = _likely(unsure, losses, len(compared))
+    return Verdict(incumbent, title, better, worse, tuple(possible), len(losses), each, own, likely,
+                   _ahead(board, incumbent))  # fmt: skip
 
 
-def _is_sure(found: Comparison | None) -> str:
-    if found is None or found.corrected is None or found.corrected > LEVEL:
-        return ""
-    return "better" if found.difference < 0 else "worse"
+def _likely(entries: Sequence[Entry], incumbent: dict[int, float], compared: int) -> Likely | None:
+    """Return who is most likely better; None where nobody is more likely so than not."""
+    found = []
+    for entry in entries:
+        pairs = differences_by_seed(entry.losses(), incumbent)
+        if len(pairs) < FEWEST or sum(pairs) >= 0:
+            continue
+        spread = max(map(abs, pairs)) > 0 and len(set(pairs)) > 1
+        p = float(stats.ttest_1samp(pairs, 0.0, alternative="less").pvalue) if spread else 0.5 ** len(pairs)
+        p = min(1.0, p * compared)
+        found.append(Likely(entry, sum(one < 0 for one in pairs), len(pairs), (1 - p) / p if p else float("inf")))
+    best = max(found, key=lambda one: one.odds, default=None)
+    return best if best is not None and best.odds > EVEN else None
 
 
-def sentences(verdict: Verdict, board: "Leaderboard", run: str, program: str = "actsearch") -> list[str]:
-    """Return the verdict in words, the answer first, then what to do.
-
-    Args:
-        verdict: of the ranking.
-        board: the ranking.
-        run: how the run is named in commands.
-        program: how the program is called.
-    """
-    name = verdict.title + (", your network's own activation" if verdict.is_own else "")
-    refine = f"{program} refine {run}"
-    if verdict.state == "unjudged":
-        if verdict.incumbent is not None and FINAL in verdict.incumbent.records:
-            return [f"no verdict: {name}, that everything is compared with, gave no score with some seed"]
-        return ["no verdict yet: no function has been judged on the final rung"]
-    if verdict.state == "better":
-        best = verdict.better[0]
-        count, found = len(verdict.better), sum(entry.found for entry in verdict.better)
-        whose = (
-            ""
-            if not found
-            else ", found by this search"
-            if found == count
-            else f", {found} of them found by this search"
-        )
-        sofar = "" if board.climbed else "so far, "
-        said = [f"{sofar}better than {name}: {count} function{'s' * (count > 1)}{whose}; best {_told(best, board)}"]
-        if verdict.open:
-            said.append(f"{_open(verdict)} may be better too; {_further(verdict)} would decide: {refine}")
-        return said
-    if not board.climbed:
-        return [f"no verdict yet: finalists are still trained, {verdict.seeds} seeds of {name} so far"]
-    lead = f"nothing here is better than {name} as far as {verdict.seeds} seeds can tell"
-    if verdict.state == "open":
-        return [f"{lead}; {_further(verdict)} of {_open(verdict)} would decide: {refine}"]
-    return [f"{lead}, and more seeds would hardly change it; more children might: --extend budget.children=N"]
+def _ahead(board: "Leaderboard", incumbent: Entry) -> tuple[Ahead, ...]:
+    """Return how the finds fared on the search's rung and the final one, by validation loss on the former."""
+    found = []
+    for rung in board.rungs:
+        yardstick = incumbent.mean(rung.name)
+        if rung.name in {SEARCH, FINAL} and yardstick is not None:
+            means = [mean for e in board.entries if e.found and (mean := _level(e, rung.name, incumbent)) is not None]
+            found.append(Ahead(rung.name, rung.task.steps, sum(mean < 0 for mean in means), len(means)))
+    return tuple(found)
 
 
-def _told(entry: "Entry", board: "Leaderboard") -> str:
-    found, measure = entry.against[board.reference], board.measure(FINAL)
-    low, high = measure.ends(found.interval)
-    unit = f" {measure.unit}" if measure.unit else ""
-    ends = "" if math.isinf(high - low) else f" ({low:+.4f} to {high:+.4f})"
-    cost = f", at {entry.cost.against_relu:.1f} times ReLU's cost" if entry.cost else ""
-    return f"{name_of(entry)}, {measure.shown(found.difference):+.4f}{unit}{ends}{cost}"
-
-
-def _open(verdict: Verdict) -> str:
-    return _listed([name_of(entry) for entry, _ in verdict.open])
-
-
-def _listed(names: Sequence[str]) -> str:
-    if len(names) > 3:
-        return f"{names[0]} and {len(names) - 1} others"
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
-
-
-def _further(verdict: Verdict) -> str:
-    seeds = verdict.seeds_to_decide
-    return f"about {seeds} more seed{'s' * (seeds > 1)} ({duration(verdict.seconds * seeds)} here)"
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people."""
-    for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
-        if seconds >= 1.5 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{max(1, math.ceil(seconds)):d} seconds"
+def _level(entry: Entry, rung: str, incumbent: Entry) -> float | None:
+    """Return the mean difference from the incumbent over the seeds of a rung that both have."""
+    pairs = differences_by_seed(entry.losses(rung), incumbent.losses(rung))
+    return sum(pairs) / len(pairs) if pairs else None

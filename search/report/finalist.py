@@ -3,10 +3,10 @@
 import statistics
 from collections.abc import Sequence
 
-import torch
-
-from actsearch.grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.notation import written
+from actsearch.grammar.render import compile_expression
 from actsearch.search.memory.records import FINAL
+from actsearch.search.ranking.curve import curve
 from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.significance import differences_by_seed
@@ -72,14 +72,17 @@ def _inputs(entry: Entry, histogram: Sequence[float]) -> str:
     if expression is None or not layers:
         return ""
     shares = [statistics.fmean(histogram[n + 16 * layer] for layer in range(layers)) for n in range(16)]
-    x = torch.linspace(-4, 4, 81, dtype=torch.float64)
-    values, _ = values_and_slopes(compile_expression(expression), x, torch.ones_like(x))
+    image = written(expression).image
+    if image.endswith("f(-x)"):
+        shares.reverse()  # the inputs of what is named, which is mirrored
+    drawn = curve(entry, expression, compile_expression(expression), image, 4.0, 81)
+    x, values = drawn.x, drawn.values
     high = float(values.abs().max()) or 1.0
     edges: list[tuple[float, float]] = [(-4.0, 0.0)]
     for number, share in enumerate(shares):
         left = -4 + number / 2
         edges += [(left, share / max(shares) * high), (left + 0.5, share / max(shares) * high)]
     edges.append((4.0, 0.0))
-    curve = Series("f", list(zip(x.tolist(), values.tolist(), strict=True)))
+    line = Series("f", list(zip(x.tolist(), values.tolist(), strict=True)))
     inputs = Series("its inputs, scaled", edges, "band", "muted")
-    return chart("f over the inputs that it had, all layers", [inputs, curve], "input", "f")
+    return chart("f over the inputs that it had, all layers", [inputs, line], "input", "f")

@@ -26,21 +26,22 @@ def overview(board: Leaderboard, store: Store) -> dict[str, str]:
 
 
 def _against(board: Leaderboard, name: str, title: str) -> str:
-    """Return finalists by loss and cost or size; those that the tests leave tied with the first are ringed."""
-    measure = board.measure()
-    groups: dict[str, list[tuple[float, float, str]]] = {"found": [], "known": [], "tied with the first": []}
+    """Return finalists by loss and cost or size; those that are better than the incumbent are ringed."""
+    measure, better = board.measure(), f"better than {title_of(board.reference)}"
+    groups: dict[str, list[tuple[float, float, str]]] = {"found": [], "known": [], better: []}
     for entry in (e for e in board.entries if FINAL in e.records and e.losses()):
         value = entry.cost.against_relu if name == "cost" and entry.cost else entry.size if name == "size" else None
-        if value is None or entry.listed is None:
+        mean = entry.mean()
+        if value is None or mean is None:
             continue
         label = title_of(entry.names[0]) if entry.names else entry.expression
-        dot = (float(value), measure.shown(entry.listed), label)
+        dot = (float(value), measure.shown(mean), label)
         groups["found" if entry.found else "known"].append(dot)
-        if entry.ranks and entry.ranks[0] == 1:
-            groups["tied with the first"].append(dot)
+        if entry.standing == "better":
+            groups[better].append(dot)
     series = [
         Series(group, [(x, y) for x, y, _ in groups[group]], "dots", role, [label for _, _, label in groups[group]])
-        for group, role in (("tied with the first", "ring"), ("found", "first"), ("known", "second"))
+        for group, role in ((better, "ring"), ("found", "first"), ("known", "second"))
     ]
     return chart(f"Finalists: {measure.noun} against {name}", series, title, measure.noun)
 

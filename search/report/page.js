@@ -5,7 +5,7 @@ const open = row => row.nextElementSibling && row.nextElementSibling.classList.c
 
 function value(row, column) {
   const text = row.querySelector(`.${column}`).textContent.trim(), number = parseFloat(text);
-  return text === "" ? null : column === "formula" || column === "name" || Number.isNaN(number) ? text : number;
+  return text === "" ? null : column === "formula" || column === "known_as" || column === "standing" || Number.isNaN(number) ? text : number;
 }
 
 function sort(button, falling) {
@@ -31,7 +31,7 @@ function close(row) {
 function filter(run) {
   const text = run.querySelector(".filter").value.toLowerCase(), hide = run.querySelector(".baselines").checked;
   for (const row of rows(run.querySelector("tbody"))) {
-    const words = `${row.dataset.expression} ${row.querySelector(".formula").textContent} ${row.querySelector(".name").textContent}`;
+    const words = `${row.dataset.expression} ${row.querySelector(".formula").textContent} ${row.querySelector(".known_as").textContent}`;
     row.hidden = !words.toLowerCase().includes(text) || (hide && row.classList.contains("baseline"));
     if (row.hidden) close(row);
   }

@@ -18,8 +18,10 @@ import jinja2
 
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
+from actsearch.search.ranking.answer import sentences
+from actsearch.search.ranking.columns import titles
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
-from actsearch.search.ranking.verdict import sentences, title_of, verdict_of
+from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.report.overview import overview
 from actsearch.search.report.table import refused, rows
 from actsearch.search.show.entry_tables import entry_facts
@@ -28,10 +30,11 @@ from actsearch.search.show.plain import plain
 from actsearch.search.show.run_tables import remarks
 
 HERE = Path(__file__).parent
-COLUMNS = {
-    "position": "#", "rank": "rank", "picture": "f, f′", "formula": "function", "name": "known as", "score": "",
-    "interval": "95 %", "difference": "", "cost": "cost", "size": "size", "seeds": "seeds",
-}  # fmt: skip
+COLUMNS = (
+    "position", "standing", "picture", "formula", "known_as", "score", "interval", "difference", "p", "cost", "size",
+    "seeds",
+)  # fmt: skip
+DRAWN = {"picture": "f, f′", "formula": "function", "interval": "95 %"}  # columns that are a page's alone: their titles
 _PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
@@ -71,10 +74,10 @@ def run_of(directory: Path, command: str = "actsearch") -> Shown:
         versions = json.loads(store.fact("versions") or "{}")
     name, path = directory.name, shlex.quote(str(directory))
     measure, verdict = board.measure(), verdict_of(board, os.cpu_count() or 1)
-    titles = COLUMNS | {"score": measure.noun, "difference": f"against {title_of(board.reference)}"}
     context = {
         "name": name, "path": path, "sentences": sentences(verdict, board, path, command), "state": verdict.state,
-        "counted": board.counted, "measure": measure.sentence, "remarks": remarks(board), "titles": titles,
+        "counted": board.counted, "measure": measure.sentence, "remarks": remarks(board),
+        "titles": titles(board) | DRAWN,
         "rows": rows(board), "total": len(board.entries), "figures": list(figures.values()),
         "refused": refused(board),
         "settings": json.dumps(settings, indent=1, sort_keys=True), "versions": versions, "about": about,
@@ -87,7 +90,7 @@ def _numbers(board: Leaderboard) -> str:
     """Return the ranking as ``top --json`` prints it; diagnostics are of finalists alone."""
     numbers = []
     for entry in board.entries:
-        row = entry_facts(entry, board.measure())
+        row = entry_facts(entry, board)
         if FINAL not in entry.records:
             row["outcomes"] = [{k: v for k, v in outcome.items() if k != "diagnostics"} for outcome in row["outcomes"]]
         numbers.append(row)
@@ -107,6 +110,6 @@ def render(runs: Sequence[Shown], *, live: bool = False) -> str:
     """
     style, program = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return _PAGES.get_template("page.html").render(
-        runs=[run.context for run in runs], style=style, program=program, live=live, columns=list(COLUMNS),
+        runs=[run.context for run in runs], style=style, program=program, live=live, columns=COLUMNS,
         title=", ".join(run.name for run in runs),
     )  # fmt: skip

@@ -2,19 +2,17 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
-
-import torch
 
 from actsearch.evaluators.outcome import Status
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.notation import written
-from actsearch.grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.render import compile_expression
 from actsearch.search.memory.records import FINAL, SEARCH
+from actsearch.search.ranking import columns
+from actsearch.search.ranking.curve import curve
 from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.leaderboard import Leaderboard
-from actsearch.search.ranking.verdict import title_of
 from actsearch.search.report.figures import bar, spark
 from actsearch.search.report.finalist import details
 
@@ -56,37 +54,26 @@ def rows(board: Leaderboard) -> list[Row]:
 
 
 def _row(board: Leaderboard, entry: Entry, number: int, ends: tuple[float, float]) -> Row:
-    measure, furthest = board.measure(), entry.furthest
-    mean = entry.listed
-    own, interval = entry.against.get(board.reference), entry.interval()
-    low, high = entry.ranks or (None, None)
-    names = ", ".join(title_of(name) for name in entry.names)
-    cells = {
-        "position": str(entry.position), "rank": "" if low is None else str(low) if low == high else f"{low}–{high}",
-        "name": names, "score": "" if mean is None else _short(measure.shown(mean)),
-        "difference": "" if own is None else f"{measure.shown(own.difference):+.4f}",
-        "cost": "" if entry.cost is None else f"{entry.cost.against_relu:.1f}",
-        "size": "" if entry.size is None else str(entry.size), "seeds": str(len(entry.records[furthest])),
-        "rung": furthest,
-    }  # fmt: skip
-    drawn = (
-        ""
-        if interval is None or mean is None or FINAL not in entry.records
-        else bar(interval[0], mean, interval[1], ends)
-    )
+    values, mean, interval = columns.row(board, entry), entry.mean(), entry.interval()
+    cells = {name: columns.text_of(name, values) for name in columns.BY_NAME}
+    span = "" if interval is None or mean is None else bar(interval[0], mean, interval[1], ends)
     formula, picture, told, mathml = entry.expression, "", {"reason": _reason(entry)}, ""
     expression = built_in_expression(entry.expression)
     if expression is not None:
-        picture = spark(*_curves(compile_expression(expression), POINTS))
-        if number < WRITTEN:
-            shown = written(expression)
-            formula = shown.plain
-            told |= {"latex": shown.latex, "note": shown.note}
+        shown = written(expression) if number < WRITTEN else None
+        drawn = curve(
+            entry, expression, compile_expression(expression), shown.image if shown else "f(x)", REACH, POINTS
+        )
+        picture = spark(drawn.values.tolist(), drawn.slopes.tolist())
+        told |= {"note": "; ".join(filter(None, (shown.note if shown else "", drawn.note)))}
+        if shown is not None:
+            formula = columns.formula(entry.expression)
+            told |= {"latex": shown.latex}
             if FINAL in entry.records:
                 told |= {"module": torch_source(Discovery(expression))}
                 mathml = f'<p class="formula"><math display="block">{shown.mathml}</math></p>'
     figures = tuple(details(board, entry)) if FINAL in entry.records else ()
-    return Row(entry, formula, picture, cells, told, drawn, (*([mathml] if mathml else []), *figures))
+    return Row(entry, formula, picture, cells, told, span, (*([mathml] if mathml else []), *figures))
 
 
 def _reason(entry: Entry) -> str:
@@ -95,16 +82,6 @@ def _reason(entry: Entry) -> str:
     if failed is not None:
         return f"{failed.status.value} on {entry.furthest}: {failed.reason}"
     return "" if entry.furthest == FINAL else f"its furthest rung was {entry.furthest}"
-
-
-def _short(value: float) -> str:
-    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.2g}"
-
-
-def _curves(function: Any, points: int) -> tuple[list[float], list[float]]:
-    x = torch.linspace(-REACH, REACH, points, dtype=torch.float64)
-    values, slopes = values_and_slopes(function, x, torch.ones_like(x))
-    return values.tolist(), slopes.tolist()
 
 
 def refused(board: Leaderboard) -> list[tuple[str, int]]:

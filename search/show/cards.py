@@ -3,17 +3,15 @@
 Not here: its trainings (``entry_tables``).
 """
 
-import torch
-
 from actsearch.evaluators.activation import Activation
 from actsearch.grammar.behaviour.properties import properties
 from actsearch.grammar.notation import written
-from actsearch.grammar.render import values_and_slopes
 from actsearch.grammar.rows.sets import VOCABULARY
+from actsearch.search.ranking.columns import formula, row, text_of
+from actsearch.search.ranking.curve import curve
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.verdict import title_of
-from actsearch.search.show.frames import formulas
 from actsearch.search.show.sketch import sketch
 
 REACH, POINTS = 5.0, 161
@@ -29,7 +27,10 @@ def card(entry: Entry, activation: Activation, board: Leaderboard) -> list[str]:
         board: the ranking.
     """
     known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
-    lines = [f"position {entry.position}  id {entry.fingerprint}", f"{entry.expression}{known}"]
+    standing = text_of("standing", row(board, entry))
+    head = f"position {entry.position}  id {entry.fingerprint}" + (f"  {standing}" if standing else "")
+    kind = ", a baseline" if entry.baseline else ", a find of this search" if entry.found else ""
+    lines = [head, f"{entry.expression}{known}{kind}"]
     expression, function = activation.expression, activation.function
     if expression is None or function is None:
         return [*lines, f"f(x) = {activation.formula}"]
@@ -37,17 +38,12 @@ def card(entry: Entry, activation: Activation, board: Leaderboard) -> list[str]:
     lines.append(f"f(x) = {shown.plain}" + (f"   [{shown.note}]" if shown.note else ""))
     built_in = {row.name for row in VOCABULARY} | {"x"}
     own = {part.primitive.name: part.primitive.formula for part in expression.walk()}
-    lines += [f"with {name}(a) = {formula}" for name, formula in own.items() if name not in built_in]
-    x = torch.linspace(-REACH, REACH, POINTS, dtype=torch.float64)
-    values, slopes = (part.detach() for part in values_and_slopes(function, x, torch.ones_like(x)))
-    mirrored, negated = shown.image.endswith("f(-x)"), shown.image.startswith("-")
-    if mirrored:
-        values, slopes = values.flip(0), -slopes.flip(0)
-    if negated:
-        values, slopes = -values, -slopes
-    left, right = sketch([values.tolist()], 28, 7), sketch([slopes.tolist()], 28, 7)
+    lines += [f"with {name}(a) = {text}" for name, text in own.items() if name not in built_in]
+    drawn = curve(entry, expression, function, shown.image, REACH, POINTS)
+    left, right = (sketch([part.tolist()], 28, 7) for part in (drawn.values, drawn.slopes))
     lines += [f"{'f(x), x from -5 to 5':>37}  {chr(39).join(['f', '(x)']):>30}"]
     lines += [f"{one}  {two}" for one, two in zip(left, right, strict=True)]
+    lines += [drawn.note] if drawn.note else []
     found = properties(expression)
     told = [name.replace("_", " ") for name in ("monotone", "convex", "smooth", "odd", "even") if getattr(found, name)]
     bounded = [side for side, yes in (("above", found.bounded_above), ("below", found.bounded_below)) if yes]
@@ -56,8 +52,6 @@ def card(entry: Entry, activation: Activation, board: Leaderboard) -> list[str]:
     if not entry.names and found.swish_distance is not None and found.swish_distance < NEAR:
         lines.append(f"like Swish with slope {found.swish_beta:.3g}, at a distance of {found.swish_distance:.2g}")
     beside = board.entries[max(0, entry.position - 2) : entry.position + 1]
-    near = [
-        f"{one.position} {title_of(one.names[0]) if one.names else formulas([one.expression])[0]}" for one in beside
-    ]
+    near = [f"{one.position} {title_of(one.names[0]) if one.names else formula(one.expression)}" for one in beside]
     lines.append(f"beside it in the list: {'; '.join(near)}")
     return lines

@@ -30,6 +30,12 @@ def console(width: int = PAGE_WIDTH) -> Console:
     return found if found.is_terminal else Console(highlight=False, width=width, markup=False)
 
 
+def print_line(text: str) -> None:
+    """Print a sentence: between words as wide as the terminal, in one line where the output is a file."""
+    where = console()
+    where.print(text, markup=False, soft_wrap=not where.is_terminal)
+
+
 def print_list(made: Callable[[int | None], Table]) -> None:
     """Print a list: as wide as the terminal, or with room for everything where the output is a file.
 

@@ -12,8 +12,10 @@ from rich import box
 from rich.table import Table
 
 from actsearch.search.memory.records import FINAL, SEARCH
+from actsearch.search.ranking.columns import row
 from actsearch.search.ranking.entry import Entry
-from actsearch.search.ranking.measure import NATS, Measure
+from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.measure import NATS, Measure, number
 from actsearch.search.ranking.pairing import Pair
 from actsearch.search.ranking.significance import Tally
 
@@ -23,47 +25,34 @@ LAYER_FACTS = (
 TASKS = "tasks: wins, ties, losses (p)"
 
 
-def entry_facts(entry: Entry, measure: Measure = NATS) -> dict[str, Any]:
-    """Return an entry as plain values; losses are lower where they are better, ``score`` is the user's own number."""
-    interval = entry.interval()
+def entry_facts(entry: Entry, board: Leaderboard) -> dict[str, Any]:
+    """Return an entry as plain values: its row, then what a row has no room for, in which lower losses are better."""
     return {
-        "position": entry.position,
-        "rank": entry.ranks,
-        "id": entry.fingerprint,
-        "expression": entry.expression,
-        "names": list(entry.names),
-        "baseline": entry.baseline,
+        **row(board, entry),
+        "unit": board.measure().unit,
+        "higher_is_better": board.measure().sign < 0,
         "twins": list(entry.twins),
-        "unit": measure.unit,
-        "higher_is_better": measure.sign < 0,
-        "score": None if (mean := entry.mean()) is None else measure.shown(mean),
-        "loss": entry.mean(),
-        "loss_interval": interval,
-        "validation_loss": entry.mean(FINAL, "validation_loss"),
-        "test_accuracy": entry.mean(FINAL, "test_accuracy"),
-        "failed_seeds": entry.failures(),
         "against": {name: dataclasses.asdict(found) for name, found in entry.against.items()},
+        "elsewhere": {name: dataclasses.asdict(found) for name, found in entry.elsewhere.items()},
         "across_tasks": {name: dataclasses.asdict(found) for name, found in entry.across.items()},
-        "cost": None if entry.cost is None else dataclasses.asdict(entry.cost),
-        "size": entry.size,
+        "nanoseconds": None if entry.cost is None else {"forward": entry.cost.forward, "backward": entry.cost.backward},
         "fronts": list(entry.fronts),
         "rungs": {rung: {"loss": entry.mean(rung), "interval": entry.interval(rung)} for rung in entry.records},
-        "outcomes": [
-            {
-                "rung": record.key.rung,
-                "seed": record.request.seed,
-                "steps": record.request.steps,
-                "status": record.outcome.status.value,
-                "score": record.outcome.score,
-                "reason": record.outcome.reason,
-                "seconds": record.outcome.seconds,
-                **record.outcome.metrics,
-                "diagnostics": record.outcome.diagnostics,
-            }
-            for records in entry.records.values()
-            for record in records
-        ],
+        "outcomes": outcome_facts(entry),
     }
+
+
+def outcome_facts(entry: Entry) -> list[dict[str, Any]]:
+    """Return what every seed of an entry gave, rung by rung."""
+    return [
+        {
+            "rung": record.key.rung, "seed": record.request.seed, "steps": record.request.steps,
+            "status": record.outcome.status.value, "score": record.outcome.score, "reason": record.outcome.reason,
+            "seconds": record.outcome.seconds, **record.outcome.metrics, "diagnostics": record.outcome.diagnostics,
+        }
+        for records in entry.records.values()
+        for record in records
+    ]  # fmt: skip
 
 
 def outcome_table(entry: Entry, measure: Measure = NATS) -> Table:
@@ -72,12 +61,12 @@ def outcome_table(entry: Entry, measure: Measure = NATS) -> Table:
     names = ("rung", "seed", "steps", "status", noun, "accuracy", f"test {noun}", "test accuracy", "seconds")
     table = Table(*names, box=box.SIMPLE_HEAD)
     ladder = {rung for rung in entry.records if rung in {SEARCH, FINAL} or rung.startswith("rung ")}
-    for found in entry_facts(entry)["outcomes"]:
+    for found in outcome_facts(entry):
         sign = measure.sign if found["rung"] in ladder else 1
         losses = [None if found.get(name) is None else sign * found[name] for name in ("score", "test_loss")]
         numbers = [losses[0], found.get("validation_accuracy"), losses[1], found.get("test_accuracy")]
         status = found["status"] + (f": {found['reason']}" if found["reason"] else "")
-        cells = ["" if number is None else f"{number:.4f}" for number in numbers]
+        cells = ["" if value is None else number(value) for value in numbers]
         start = (found["rung"], str(found["seed"]), str(found["steps"]), status)
         table.add_row(*start, *cells, f"{found['seconds']:.2f}")
     return table
@@ -90,9 +79,11 @@ def comparison_table(entry: Entry, measure: Measure = NATS) -> Table:
     for name, one in entry.against.items():
         tested = (one.missing, "") if one.p_value is None else (f"{one.p_value:.3g}", f"{one.corrected:.3g}")
         low, high = measure.ends(one.interval)
-        ends = "" if math.isinf(high - low) else f" ({low:+.4f}, {high:+.4f})"
+        like = entry.mean()
+        shown = [number(value, like=like, signed=True) for value in (measure.shown(one.difference), low, high)]
+        ends = "" if math.isinf(high - low) else f" ({shown[1]}, {shown[2]})"
         table.add_row(
-            name, str(one.pairs), f"{measure.shown(one.difference):+.4f}{ends}",
+            name, str(one.pairs), f"{shown[0]}{ends}",
             f"{measure.shown(one.effect):+.2f}", str(one.ties), *tested, tally_cell(entry.across.get(name)),
         )  # fmt: skip
     return table
@@ -112,10 +103,10 @@ def diagnostic_tables(entry: Entry) -> list[Table]:
     layers = Table("activation layer", *(name.replace("_", " ") for name in LAYER_FACTS), "beta: least, mean, most",
                    box=box.SIMPLE_HEAD, title=f"training loss: {curve}")  # fmt: skip
     betas = found.get("betas", [])
-    for number in range(max(len(found.get(LAYER_FACTS[0], [])), len(betas) // 3)):
+    for layer in range(max(len(found.get(LAYER_FACTS[0], [])), len(betas) // 3)):
         layers.add_row(
-            str(number + 1), *(f"{found[name][number]:.3g}" if name in found else "" for name in LAYER_FACTS),
-            " ".join(f"{beta:.3g}" for beta in betas[3 * number : 3 * number + 3]),
+            str(layer + 1), *(f"{found[name][layer]:.3g}" if name in found else "" for name in LAYER_FACTS),
+            " ".join(f"{beta:.3g}" for beta in betas[3 * layer : 3 * layer + 3]),
         )  # fmt: skip
     if "gradient_norm_end" not in found:  # a loop of the user's does not tell them
         return [layers]
@@ -133,6 +124,7 @@ def pairs_table(pairs: Sequence[Pair], measure: Measure, width: int | None) -> T
     for pair in pairs:
         low, high = measure.ends(pair.interval)
         seeds = f"{pair.seeds[0]} pairs" if pair.paired else f"{pair.seeds[0]} and {pair.seeds[1]}"
-        shown = f"{measure.shown(pair.difference):+.4f} ({low:+.4f}, {high:+.4f})"
+        one, *ends = (number(value, signed=True) for value in (measure.shown(pair.difference), low, high))
+        shown = f"{one} ({', '.join(ends)})"
         table.add_row(pair.first, pair.second, seeds, shown, f"{pair.p_value:.2g}", pair.verdict)
     return table

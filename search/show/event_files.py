@@ -12,6 +12,7 @@ from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
 from actsearch.search.memory.records import FINAL
+from actsearch.search.ranking.columns import row
 from actsearch.search.ranking.leaderboard import Leaderboard
 
 FOLDER = "tensorboard"  # in the run's directory
@@ -40,13 +41,13 @@ class EventFiles:
     def add_finalists(self, board: Leaderboard) -> None:
         """Write each finalist as a run of its own: what it is (HParams), what it came to, and its mean curve."""
         for entry in (one for one in board.entries if FINAL in one.records):
-            mean = entry.mean()
-            if mean is None:
+            values = row(board, entry)
+            if values["score"] is None:
                 continue
             folder = Path(self._writer.logdir) / "finalists" / f"{entry.position:02d} {entry.fingerprint[:8]}"
             with SummaryWriter(str(folder)) as writer:
-                told = {"expression": entry.expression, "known as": ", ".join(entry.names), "size": entry.size or 0}
-                found = {"final/loss": mean} | ({"final/cost": entry.cost.against_relu} if entry.cost else {})
+                told = {name: values[name] or "" for name in ("expression", "known_as", "standing", "size", "seeds")}
+                found = {f"final/{name}": values[name] for name in ("score", "difference", "cost") if values[name]}
                 for summary in hparams(told, found):  # its own add_hparams would write a second file of the same name
                     writer.file_writer.add_summary(summary)
                 for name, value in found.items():

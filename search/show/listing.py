@@ -14,22 +14,20 @@ from rich.cells import cell_len
 from rich.table import Table
 
 from actsearch.grammar.fault import UserFault
+from actsearch.search.ranking.columns import BY_NAME, formula, latex_formula, text_of, titles
 from actsearch.search.ranking.leaderboard import Leaderboard
-from actsearch.search.ranking.measure import Measure
-from actsearch.search.ranking.verdict import title_of
-from actsearch.search.show.frames import formulas, latex_formulas
 
 SHOWN = (
-    "position", "rank", "formula", "name", "score", "difference", "p", "cost", "size", "seeds", "accuracy",
+    "position", "standing", "formula", "known_as", "score", "difference", "p", "cost", "size", "seeds", "accuracy",
     "search_score", "id",
 )  # fmt: skip
 """Columns of the list, where there is room for all of them."""
-DROPPED = ("id", "search_score", "accuracy", "seeds", "size", "p", "name", "cost", "rank")
+DROPPED = ("id", "search_score", "accuracy", "seeds", "size", "p", "cost", "known_as", "difference", "standing")
 """Which go first where there is not."""
-SIGNED = ("score", "search_score", "difference", "interval_low", "interval_high")  # in the user's numbers
-MADE = ("rank", "formula", "name")  # columns of texts, made of others
-LEAST_FORMULA = 16  # letters of a formula that are left, whatever the room
-ALIASES = {"loss": "score", "search_loss": "search_score", "name": "known_as", "rank": "rank_low"}
+FORMULA = "formula"  # the column that is written for the listed rows alone, since it takes time
+LEAST_FORMULA, USUAL_FORMULA = 16, 30  # letters of a formula that stay whatever the room, and while columns can go
+LAST = ("difference", "standing")  # columns that go only after the formula was shortened to the least
+ALIASES = {"loss": "score", "search_loss": "search_score", "name": "known_as"}
 """Words of the list, and of the search beside the user's."""
 _ALLOWED = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.Compare, ast.Lt, ast.LtE, ast.Gt,
@@ -79,18 +77,26 @@ def chosen(frame: DataFrame, choice: Choice) -> DataFrame:
 
 
 def _columns(frame: DataFrame, choice: Choice) -> tuple[str, ...]:
-    """Return the columns that are listed; some are made of others."""
-    return tuple(name if name in MADE else _known(frame, name) for name in choice.columns) or SHOWN
+    """Return the columns that are listed."""
+    return tuple(_known(frame, name, FORMULA) for name in choice.columns) or SHOWN
 
 
-def _known(frame: DataFrame, name: str) -> str:
+def _known(frame: DataFrame, name: str, *further: str) -> str:
+    """Return the column that a name means.
+
+    Raises:
+        BadChoice: there is none.
+    """
     import difflib  # noqa: PLC0415  only what is wrong needs it
 
     name = ALIASES.get(name.strip(), name.strip())
-    if name in frame.columns:
+    known = [*further, *frame.columns]
+    if name in known:
         return name
-    near = difflib.get_close_matches(name, [*ALIASES, *MADE, *frame.columns], n=1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known columns: {', '.join([*MADE, *frame.columns])}"
+    if name == FORMULA:
+        raise BadChoice("'formula' is written for the listed rows alone: choose and sort by another column")
+    near = difflib.get_close_matches(name, [*ALIASES, *known], n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known columns: {', '.join(known)}"
     raise BadChoice(f"unknown column '{name}'; {hint}")
 
 
@@ -108,11 +114,31 @@ def _mask(frame: DataFrame, text: str) -> "pandas.Series[bool]":
             node.id = _known(frame, node.id)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and _is_zero(node.right):
             raise BadChoice(f"'{text}' compares what cannot be compared: it divides by 0")
+        if isinstance(node, (ast.BinOp, ast.UnaryOp)) and not isinstance(getattr(node, "op", None), ast.Not):
+            _check_numbers(frame, node, text)
     try:
         held = frame.query(ast.unparse(tree), engine="python").index
-    except (TypeError, ValueError, KeyError, NotImplementedError, ArithmeticError) as fault:
+    except RecursionError:
+        raise
+    except Exception as fault:  # whatever pandas raises for columns that do not go together
         raise BadChoice(f"'{text}' compares what cannot be compared: {fault}") from fault
     return pandas.Series(frame.index.isin(held), index=frame.index)
+
+
+def _check_numbers(frame: DataFrame, node: ast.BinOp | ast.UnaryOp, text: str) -> None:
+    """Refuse to compute with texts, which Python would repeat, and with columns of yes and no.
+
+    Raises:
+        BadChoice: it is computed with them.
+    """
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and type(part.value) not in (int, float):
+            raise BadChoice(f"'{text}' compares what cannot be compared: it computes with {part.value!r:.40}")
+        if isinstance(part, ast.Name):
+            name = _known(frame, part.id)
+            kind = frame[name].dtype
+            if not pandas.api.types.is_numeric_dtype(kind) or pandas.api.types.is_bool_dtype(kind):
+                raise BadChoice(f"'{text}' compares what cannot be compared: '{name}' is no column of numbers")
 
 
 def _is_zero(node: ast.expr) -> bool:
@@ -128,8 +154,7 @@ def _is_best(frame: DataFrame, names: Sequence[str], sign: int) -> "pandas.Serie
     for name in names:
         if not pandas.api.types.is_numeric_dtype(frame[name]):
             raise BadChoice(f"'{name}' is no column of numbers, which a front is made of")
-        higher = -1 if "accuracy" in name else sign if name in SIGNED or name.startswith("against_") else 1
-        turned[name] = higher * frame[name]
+        turned[name] = _direction(name, sign) * frame[name]
     known = DataFrame(turned).dropna().sort_values([*names], kind="stable")
     kept: list[tuple[float, ...]] = []
     held = []
@@ -141,52 +166,27 @@ def _is_best(frame: DataFrame, names: Sequence[str], sign: int) -> "pandas.Serie
     return pandas.Series(frame.index.isin(held), index=frame.index)
 
 
-def cells(frame: DataFrame, measure: Measure, reference: str) -> dict[str, list[str]]:
+def _direction(name: str, sign: int) -> int:
+    """Return -1 where a higher number of a column is better."""
+    if name not in BY_NAME:
+        return -1 if "accuracy" in name else sign if name.startswith("against_") and not name.endswith("_p") else 1
+    told = BY_NAME[name].direction
+    return sign if told == "score" else -1 if told == -1 else 1
+
+
+def cells(rows: DataFrame, board: Leaderboard) -> dict[str, list[str]]:
     """Return column -> title and texts, of the columns that may be listed.
 
     Args:
-        frame: some rows of ``frames.frame``.
-        measure: what is scored.
-        reference: the name of the incumbent.
+        rows: of ``frames.frame``, those that are listed.
+        board: the ranking.
     """
-    interval = [(low, high) for low, high in zip(frame.interval_low, frame.interval_high, strict=True)]
-    texts: dict[str, list[str]] = {
-        "rank": [_range(low, high) for low, high in zip(frame.rank_low, frame.rank_high, strict=True)],
-        "name": [name + " (baseline)" * base for name, base in zip(frame.known_as, frame.baseline, strict=True)],
-        "score": [
-            _number(value, ".4f") + ("" if _missing(low) else f" ±{(high - low) / 2:.4f}")
-            for value, (low, high) in zip(frame.score, interval, strict=True)
-        ],
+    names, values = titles(board), [dict(zip(rows.columns, one, strict=True)) for one in rows.itertuples(index=False)]
+    found = {
+        name: [names.get(name, name.replace("_", " ")), *(text_of(name, row) for row in values)]
+        for name in rows.columns
     }
-    formats = {"difference": "+.4f", "p": ".2g", "cost": ".1f", "accuracy": ".1%", "search_score": ".4f"}
-    titles = {
-        "position": "#", "score": measure.noun, "difference": f"against {title_of(reference)}",
-        "search_score": f"search {measure.noun}",
-    }  # fmt: skip
-    found: dict[str, list[str]] = {}
-    for name in frame.columns:
-        rows = texts.get(name) or [_number(value, formats.get(name, "")) for value in frame[name]]
-        found[name] = [titles.get(name, name.replace("_", " ")), *(row[:8] if name == "id" else row for row in rows)]
-    found |= {name: [name, *rows] for name, rows in texts.items() if name not in found}
-    return found
-
-
-def _missing(value: object) -> bool:
-    return value is None or value != value  # noqa: PLR0124  what is not a number is not itself
-
-
-def _number(value: object, form: str) -> str:
-    if _missing(value):
-        return ""
-    if isinstance(value, float) and not form:
-        return f"{value:.4g}"
-    return format(value, form) if form else str(value)
-
-
-def _range(low: object, high: object) -> str:
-    if _missing(low):
-        return ""
-    return f"{low:.0f}" if low == high else f"{low:.0f}-{high:.0f}"
+    return found | {FORMULA: [FORMULA, *map(formula, rows.expression)]}
 
 
 def table(frame: DataFrame, choice: Choice, board: Leaderboard, width: int | None) -> Table:
@@ -202,7 +202,7 @@ def table(frame: DataFrame, choice: Choice, board: Leaderboard, width: int | Non
         BadChoice: see ``chosen``.
     """
     rows = chosen(frame, choice)
-    columns = cells(rows.assign(formula=formulas(list(rows.expression))), board.measure(), board.reference)
+    columns = cells(rows, board)
     names = fitted(columns, _columns(frame, choice), None if choice.columns else width)
     return table_of(columns, names, width)
 
@@ -218,27 +218,33 @@ def fitted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str], width: i
     is_empty = not any(len(rows) > 1 for rows in columns.values())
     kept = [name for name in wanted if name in columns and (any(columns[name][1:]) or is_empty)]
     for name in DROPPED:
-        if width is None or _width(columns, kept) <= width:
+        shortened = LEAST_FORMULA if name in LAST else USUAL_FORMULA
+        if width is None or _width(columns, kept, shortened) <= width:
             break
         kept = [one for one in kept if one != name]
     return kept
 
 
-def _width(columns: Mapping[str, Sequence[str]], names: Sequence[str]) -> int:
-    return sum(2 + max(map(cell_len, columns[name])) for name in names)
+def _width(columns: Mapping[str, Sequence[str]], names: Sequence[str], shortened: int | None = None) -> int:
+    """Return the letters that a table needs, with its formulas shortened to so many."""
+    wide = {name: max(map(cell_len, columns[name])) for name in names}
+    if shortened is not None and FORMULA in wide:
+        wide[FORMULA] = min(wide[FORMULA], shortened)
+    return sum(2 + one for one in wide.values())
 
 
 def table_of(columns: Mapping[str, Sequence[str]], names: Sequence[str], width: int | None) -> Table:
     """Return the list as a table; a formula is shortened where nothing else helps, plain where there is no width."""
     room = (
-        None if width is None else max(LEAST_FORMULA, width - _width(columns, [n for n in names if n != "formula"]) - 2)
+        None if width is None else max(LEAST_FORMULA, width - _width(columns, [n for n in names if n != FORMULA]) - 2)
     )
     style = box.SIMPLE_HEAD if width is not None else None
-    table = Table(box=style, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    gap = 1 if style else 2  # a box has a blank of its own between columns
+    table = Table(box=style, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
     for name in names:
-        is_text = name in {"formula", "name", "expression", "reason", "id", "rung"}
+        is_text = name in {FORMULA, "standing", "known_as", "expression", "reason", "id", "rung"}
         table.add_column(columns[name][0], justify="left" if is_text else "right", no_wrap=True,
-                         max_width=room if name == "formula" else None, overflow="ellipsis")  # fmt: skip
+                         max_width=room if name == FORMULA else None, overflow="ellipsis")  # fmt: skip
     for row in zip(*(columns[name][1:] for name in names), strict=True):
         table.add_row(*row)
     return table
@@ -262,18 +268,17 @@ def as_text(frame: DataFrame, choice: Choice, board: Leaderboard, form: str) -> 
     """
     rows = chosen(frame, choice)
     if form == "csv":
-        names = [_known(frame, name) for name in choice.columns]
-        return str((rows[names] if names else rows).to_csv(index=False))
-    expressions = list(rows.expression)
-    written = formulas(expressions)
-    columns = cells(rows.assign(formula=written), board.measure(), board.reference)
+        names = list(_columns(frame, choice)) if choice.columns else list(rows.columns)
+        if FORMULA in names:
+            rows = rows.assign(formula=[formula(text) for text in rows.expression])
+        return str(rows[names].to_csv(index=False))
+    columns = cells(rows, board)
     names = fitted(columns, _columns(frame, choice), None)
     if form == "markdown":
         return markdown(columns, names) + "\n"
-    columns["formula"] = ["formula", *(f"${text}$" for text in latex_formulas(expressions))]
-    plain = {name: [_escaped(text) for text in columns[name]] for name in names if name != "formula"}
-    texts = {name: plain.get(name, columns[name]) for name in names}
-    return str(DataFrame({rows[0]: rows[1:] for rows in texts.values()}).to_latex(index=False))
+    plain = {name: [_escaped(text) for text in columns[name]] for name in names if name != FORMULA}
+    texts = plain | {FORMULA: [FORMULA, *(f"${latex_formula(text)}$" for text in rows.expression)]}
+    return str(DataFrame({texts[name][0]: texts[name][1:] for name in names}).to_latex(index=False))
 
 
 def _escaped(text: str) -> str:

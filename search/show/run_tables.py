@@ -13,22 +13,22 @@ from rich.table import Table
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard, fair_means
+from actsearch.search.ranking.measure import number
 from actsearch.search.ranking.rung_facts import agreements, facts
 from actsearch.search.ranking.significance import shared_seeds
 from actsearch.search.ranking.verdict import title_of
 from actsearch.search.show.entry_tables import TASKS, tally_cell
 
 
-def caption(board: Leaderboard) -> str:
-    """Return what the columns of a list are."""
+def caption(board: Leaderboard) -> list[str]:
+    """Return what the columns of a list are, a line each."""
     measure, judged = board.measure(), "test" if is_held_out(board) else "validation"
-    seeds = "as many fresh seeds as the race gave each" if board.raced else "fresh seeds"
-    against = f"against {title_of(board.reference)}: mean difference by seed, and p after Holm's correction"
-    return (
-        f"{measure.sentence}. Finalists: over {seeds}, on the {judged} split, ± 95 %; rank: what paired tests leave "
-        f"open; {against}; cost: of value and gradient, times ReLU's; others: in the order of their furthest rung and "
-        f"their validation {measure.noun} there; * behind a formula: a mirror image of what was trained"
-    )
+    others = f"; candidates below the final rung: validation {measure.noun} on their furthest rung"
+    return [
+        f"{measure.sentence}; finalists: mean over their seeds on the {judged} split ± 95 %{others}",
+        f"against {title_of(board.reference)}: mean difference over shared seeds, p corrected by Holm",
+        "cost: value and gradient, times ReLU's; * marks the mirror image of what was trained",
+    ]
 
 
 def is_held_out(board: Leaderboard) -> bool:
@@ -39,13 +39,6 @@ def is_held_out(board: Leaderboard) -> bool:
     return not outcomes or any("test_loss" in outcome.metrics for outcome in outcomes)
 
 
-def _ranks(entry: Entry) -> str:
-    if entry.ranks is None:
-        return ""
-    low, high = entry.ranks
-    return str(low) if low == high else f"{low}-{high}"
-
-
 def remarks(board: Leaderboard) -> list[str]:
     """Return what must be said besides the table: tests that were not possible, seeds that failed, that all failed."""
     finalists = [entry for entry in board.entries if FINAL in entry.records]
@@ -54,9 +47,8 @@ def remarks(board: Leaderboard) -> list[str]:
         found.append("only some finalists were tested: all are judged by the validation data")
     elif finalists and not is_held_out(board):
         found.append(
-            "nothing was held out for judging: finalists are ranked by the validation data, which chose them too"
+            "nothing was held out for judging: finalists are judged by the validation data, which chose them too"
         )
-    found += [f"ranks: {board.missing}"] if board.missing and finalists else []
     for name in () if board.raced else board.references:
         missing = {entry.against[name].missing for entry in finalists if name in entry.against} - {""}
         found += [f"against {name}: {sentence}" for sentence in sorted(missing)]
@@ -64,7 +56,7 @@ def remarks(board: Leaderboard) -> list[str]:
         failed = [r.outcome for r in entry.records[FINAL] if r.outcome.score is None]
         if failed:
             share = f"{len(failed)} of {len(entry.records[FINAL])} seeds failed"
-            found.append(f"{entry.expression}: {share} ({failed[0].reason}), so it has no mean and no rank")
+            found.append(f"{entry.expression}: {share} ({failed[0].reason}), so it has no mean")
     every = [record.outcome for entry in board.entries for records in entry.records.values() for record in records]
     lost = sum(outcome.may_be_tried_again for outcome in every)
     found += [f"{lost} trainings lost their workers; the same search command tries them again"] if lost else []
@@ -94,20 +86,20 @@ def transfer_table(board: Leaderboard, rung: str) -> Table:
     """
     trained = [entry for entry in board.entries if rung in entry.records]
     means, measure = fair_means(trained, rung), board.measure(rung)
-    names = ("expression", "known as", f"{measure.noun} on {rung} (95 %)", "seeds", "rank at home")
+    names = ("expression", "known as", f"{measure.noun} on {rung} (95 %)", "seeds", "on the final rung")
     table = Table(*names, *(f"against {name}, {TASKS}" for name in board.references), box=box.SIMPLE_HEAD)
     for entry in sorted(trained, key=lambda e: means.get(e.fingerprint, math.inf)):
         mean, interval = entry.mean(rung), entry.interval(rung)
         loss = (
             f"{entry.failures(rung)} of {len(entry.records[rung])} seeds failed"
             if mean is None
-            else f"{measure.shown(mean):.4f}"
+            else number(measure.shown(mean))
         )
-        ends = measure.ends(interval) if interval else None
+        ends = [number(end, like=mean) for end in measure.ends(interval)] if interval else None
         table.add_row(
             entry.expression, ", ".join(entry.names),
-            loss + (f" ({ends[0]:.4f}, {ends[1]:.4f})" if ends else ""), str(len(entry.records[rung])),
-            _ranks(entry),
+            loss + (f" ({ends[0]}, {ends[1]})" if ends else ""), str(len(entry.records[rung])),
+            entry.standing,
             *(tally_cell(entry.across.get(name)) for name in board.references),
         )  # fmt: skip
     return table

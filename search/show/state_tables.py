@@ -6,7 +6,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from actsearch.search.show.frames import formulas
+from actsearch.search.ranking.columns import formula
 from actsearch.search.states import RunState, age
 
 
@@ -27,7 +27,7 @@ def runs_table(states: Sequence[RunState], width: int | None) -> Table:
     for column in table.columns:
         column.overflow, column.no_wrap = "ellipsis", width is None
     for state in states:
-        (best,) = formulas([state.best]) if state.best else ("",)
+        best = formula(state.best) if state.best else ""
         table.add_row(
             str(state.directory), state.state, "" if state.last is None else age(state.last),
             str(sum(state.trained.values())), best, f"{state.size / 1e6:.1f} MB",
@@ -50,7 +50,7 @@ def status_lines(state: RunState) -> list[str]:
         lines.append(f"left       {state.left:.0f} minutes at most, at that rate")
     lines.append(f"workers    {state.workers or 'unknown'}")
     if state.best:
-        lines.append(f"best       {formulas([state.best])[0]}")
+        lines.append(f"best       {formula(state.best)}")
     if state.refused:
         lines.append(f"refused    {counted(state.refused)}")
     if state.failed:

@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from typing import Any, Literal, Protocol
 
 from actsearch.search.memory.records import FINAL
+from actsearch.search.ranking.answer import sentences
+from actsearch.search.ranking.columns import row
 from actsearch.search.ranking.leaderboard import Leaderboard
-from actsearch.search.ranking.verdict import sentences, verdict_of
+from actsearch.search.ranking.verdict import verdict_of
 
 Name = Literal["mlflow", "wandb"]
 
@@ -44,18 +46,16 @@ def _flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
+TOLD = (
+    "position", "standing", "expression", "known_as", "found", "score", "interval_low", "interval_high", "difference",
+    "p", "cost", "size", "seeds",
+)  # fmt: skip
+"""Columns of a finalist that a tracker keeps."""
+
+
 def _finalists(board: Leaderboard) -> list[dict[str, Any]]:
-    rows = []
-    for entry in (one for one in board.entries if FINAL in one.records):
-        mean, own = entry.mean(), entry.against.get(board.reference)
-        rows.append(
-            {
-                "position": entry.position, "expression": entry.expression, "known_as": ", ".join(entry.names),
-                "loss": mean, "difference": own and own.difference, "p": own and own.corrected,
-                "cost": entry.cost and entry.cost.against_relu, "size": entry.size,
-            }
-        )  # fmt: skip
-    return rows
+    rows = (row(board, entry) for entry in board.entries if FINAL in entry.records)
+    return [{name: values[name] for name in TOLD} for values in rows]
 
 
 class MLflow:
@@ -74,11 +74,11 @@ class MLflow:
     def finish(self, board: Leaderboard) -> None:
         """Note the answer and the finalists, and end."""
         self.client.set_tag("verdict", " ".join(sentences(verdict_of(board), board, "RUN")))
-        for row in _finalists(board):
-            with self.client.start_run(run_name=row["expression"], nested=True):
-                self.client.log_params({key: row[key] for key in ("position", "expression", "known_as", "size")})
-                told = {key: row[key] for key in ("loss", "difference", "p", "cost") if row[key] is not None}
-                self.client.log_metrics(told)
+        for values in _finalists(board):
+            with self.client.start_run(run_name=values["expression"], nested=True):
+                numbers = {key: one for key, one in values.items() if isinstance(one, float)}
+                self.client.log_params({key: one for key, one in values.items() if key not in numbers})
+                self.client.log_metrics(numbers)
         self.client.end_run()
 
 

@@ -1,7 +1,8 @@
 """Runs of made up losses, within a second: what lists, pages and servers are tried with."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -12,7 +13,21 @@ from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools.pool import Pool, PoolSettings
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.jobs import launch
+from actsearch.search.ladder import FinalSettings, rungs, transfer_rung
+from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, unsaid
+from actsearch.search.memory.records import (
+    CLIMBED,
+    FINAL,
+    FINISHED,
+    INCUMBENT,
+    RACED,
+    SEARCH,
+    Key,
+    Record,
+    StoredProposal,
+)
+from actsearch.search.memory.store import Store
 from actsearch.search.settings.reading import from_tree
 
 TREE = {
@@ -61,6 +76,38 @@ def offer(made: Noisy, patch: pytest.MonkeyPatch) -> None:
 
     for module in ("jobs", "refining"):
         patch.setattr(f"actsearch.search.{module}.open_pool", opened)
+
+
+def write_run(
+    directory: Path, finals: Mapping[str, Sequence[float]], baselines: Sequence[str] = ("relu(x)",),
+    elsewhere: Mapping[str, Sequence[float]] = MappingProxyType({}),
+) -> None:  # fmt: skip
+    """Write a finished run whose race gave these losses.
+
+    Args:
+        directory: of the run.
+        finals: expression -> test losses, by seed; ReLU, the incumbent, has the most.
+        baselines: which of these the search did not propose.
+        elsewhere: losses on the perceptron.
+    """
+    ladder = rungs(TaskSettings(), [], FinalSettings())
+    with Store(directory, create=True) as store:
+        store.describe({"settings": "{}", RACED: "yes", CLIMBED: "yes", FINISHED: "yes"})
+        other = transfer_rung(TaskSettings(name="mnist1d_mlp"), 6)
+        store.add_rungs([*ladder, *([other] if elsewhere else [])])
+        known, proposals = Behaviours(()), list[StoredProposal]()
+        rows = {text: known.meet(BUILT_IN.read(text), baseline=text in baselines) for text in finals}
+        proposals = [StoredProposal(1, (0,), text, row.fingerprint) for text, row in rows.items() if not row.baseline]
+        store.add_proposals([*rows.values()], proposals, b"")
+        store.describe({INCUMBENT: rows["relu(x)"].fingerprint})
+        for text, losses in finals.items():
+            for rung, numbers in ((SEARCH, losses[:1]), (FINAL, losses), (other.name, elsewhere.get(text, ()))):
+                for repeat, loss in enumerate(numbers):
+                    metrics = {"validation_loss": loss, **({} if rung == SEARCH else {"test_loss": loss})}
+                    facts = {"betas": [0.4, 0.5, 0.6]} if "beta" in text or "scale" in text or "mix" in text else {}
+                    request = Request(text, repeat, 2, test=rung != SEARCH)
+                    outcome = Outcome(Status.SCORED, loss, "", 1.0, metrics, facts)
+                    store.add_outcome(Record(Key(rows[text].fingerprint, rung, repeat), request, outcome))
 
 
 def make_run(directory: Path, patch: pytest.MonkeyPatch, children: int = 30) -> Noisy:

@@ -25,11 +25,11 @@ from actsearch.grammar.rows.known import read
 from actsearch.search.command_line import main
 from actsearch.search.exporting import shipping
 from actsearch.search.exporting.formats import FORMATS
-from actsearch.search.exporting.known_of import learned
 from actsearch.search.exporting.reference import points
 from actsearch.search.exporting.shipping import files_of, ship
 from actsearch.search.memory.records import CLIMBED
 from actsearch.search.memory.store import Store
+from actsearch.search.ranking.curve import learned
 from scripts.studies.formats import HEAD, MANUAL, WITH, row
 from tests.search.made_runs import make_run
 from tests.test_tiny import TINY

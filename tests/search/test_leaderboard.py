@@ -94,17 +94,22 @@ def test_a_finalist_is_judged_by_the_test_split_of_the_fresh_seeds(store: Store)
     assert high - low == pytest.approx(2 * 12.706 * 0.05, rel=1e-4)  # Student's t of one degree of freedom
 
 
-def test_a_finalist_that_failed_once_has_no_mean_and_no_rank_and_is_shown(store: Store) -> None:
+def test_a_finalist_that_failed_once_has_no_mean_and_is_shown(store: Store) -> None:
     board = _board(store)
     sin = find(board.entries, "sin(x)")
-    assert (sin.failures(), sin.mean(), sin.interval(), sin.ranks, dict(sin.against)) == (1, None, None, None, {})
+    assert (sin.failures(), sin.mean(), sin.interval(), sin.standing, dict(sin.against)) == (
+        1,
+        None,
+        None,
+        "failed",
+        {},
+    )
     assert any(line.startswith("sin(x): 1 of 2 seeds failed (validation_loss is not finite") for line in remarks(board))
 
 
-def test_too_few_seeds_leave_every_rank_open_and_say_how_many_it_takes(store: Store) -> None:
+def test_too_few_seeds_leave_everything_open_and_say_how_many_it_takes(store: Store) -> None:
     board = _board(store)
-    assert [find(board.entries, name).ranks for name in ("relu", "tanh")] == [(1, 2), (1, 2)]
-    assert "ranks: not enough seeds for a test: 2, needed 6" in remarks(board)
+    assert [find(board.entries, name).standing for name in ("relu", "tanh")] == ["incumbent", "open"]
     assert "against relu: not enough seeds for a test: 2, needed 6" in remarks(board)
 
 
@@ -119,7 +124,7 @@ def test_finalists_are_told_apart_on_their_own_task_and_counted_over_tasks(tmp_p
         for rung, flip in zip(elsewhere, (1, -1), strict=True):
             _keep(store, text, rung.name, [1 + flip * level * (1 + step) for step in steps])
     tanh, relu, sin = _board(store).entries
-    assert (tanh.ranks, relu.ranks, sin.ranks) == ((1, 1), (2, 2), (3, 3))
+    assert (tanh.standing, relu.standing, sin.standing) == ("better", "incumbent", "worse")
     assert tanh.against["relu"].difference < 0 < sin.against["relu"].difference
     assert tanh.against["relu"].corrected == pytest.approx(2 * 2 / 2**8)
     assert (tanh.across["relu"].wins, tanh.across["relu"].losses) == (2, 1)
@@ -136,7 +141,7 @@ def test_while_the_final_rung_is_trained_losses_are_still_compared_seed_by_seed(
     _keep(store, "tanh(x)", FINAL, [0.99 + step - 0.0001 * n for n, step in enumerate(harder)][1:], first=1)
     board = _board(store)
     tanh, relu = board.entries
-    assert (tanh.expression, tanh.ranks, relu.ranks) == ("tanh(x)", (1, 1), (2, 2))
+    assert (tanh.expression, tanh.standing, relu.standing) == ("tanh(x)", "better", "incumbent")
     assert (tanh.mean() or 0) > (relu.mean() or 0)  # of its own seeds, which are the harder ones
     assert (tanh.against["relu"].pairs, tanh.against["relu"].verdict) == (11, "better")
     assert tanh.against["relu"].difference == pytest.approx(-0.0106)
@@ -152,7 +157,7 @@ def test_finalists_without_a_seed_in_common_are_not_compared(tmp_path: Path) -> 
         _keep(store, text, FINAL, [0.5 - 0.1 * repeat], first=repeat)
     board = _board(store)
     tanh, relu = board.entries
-    assert (dict(tanh.against), tanh.ranks, relu.ranks) == ({}, (1, 2), (1, 2))
+    assert (dict(tanh.against), tanh.standing, relu.standing) == ({}, "", "incumbent")
     assert remarks(board)[0].endswith("positions are by each one's own, as they share none yet")
 
 

@@ -46,9 +46,11 @@ def test_a_list_is_as_wide_as_its_terminal_at_most(width: int, board: Leaderboar
 def test_in_a_pipe_nothing_is_dropped_or_drawn(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["top", str(run)])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("better than ReLU: 1 function; best Swish, -0.")
+    assert lines[1].startswith("a known function is better: Swish, -0.")
     head = next(line for line in lines if line.startswith(" #"))
-    assert all(name in head for name in ("rank", "formula", "loss", "against ReLU", "p", "cost", "size", "seeds", "id"))
+    assert all(
+        name in head for name in ("standing", "formula", "loss", "against ReLU", "p", "cost", "size", "seeds", "id")
+    )
     assert not any(sign in "".join(lines) for sign in "─│┃━")
 
 
@@ -60,7 +62,7 @@ def test_every_form_has_the_same_numbers(run: Path, board: Leaderboard, capsys: 
     entries = json.loads(answers["--json"])["entries"]
     rows = list(csv.DictReader(io.StringIO(answers["--csv"])))
     assert [row["expression"] for row in rows] == [entry["expression"] for entry in entries]
-    assert [float(row["score"]) for row in rows] == [entry.level for entry in board.entries[:3]]
+    assert [float(row["score"]) for row in rows] == [entry.mean() for entry in board.entries[:3]]
     assert "| x·σ(βx) |" in answers["--markdown"]
     assert r"$x \sigma{\left(\beta x \right)}$" in answers["--latex"]
     assert r"50.0\%" in answers["--latex"]

@@ -11,9 +11,10 @@ from actsearch.search.command_line import main
 from actsearch.search.jobs import NotReady, launch
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
+from actsearch.search.ranking.answer import sentences
 from actsearch.search.ranking.finding import NotFound
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
-from actsearch.search.ranking.verdict import sentences, verdict_of
+from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.refining import refine
 from actsearch.search.settings.reading import from_tree
 from actsearch.search.settings.sentences import BadSettings
@@ -65,15 +66,15 @@ def test_more_seeds_decide_what_a_short_race_left_open(tmp_path: Path, pool: Noi
     verdict = verdict_of(_board(tmp_path))
     assert verdict.state == "open"
     assert next(entry.names for entry, _ in verdict.open) == ("swish",)
-    first = _said(tmp_path)[0]
-    assert first.startswith("nothing here is better than ReLU as far as ")
-    assert first.endswith(" would decide: actsearch refine runs/mine")
+    first, *_, last = _said(tmp_path)
+    assert first.startswith("nothing is shown to be better than ReLU after ")
+    assert last.endswith(" would decide: actsearch refine runs/mine")
     before, trained = _seeds(tmp_path), pool.trained
 
     refine(tmp_path, pool=PoolSettings(kind="serial"))
     after = _seeds(tmp_path)
     assert pool.trained - trained == sum(after.values()) - sum(before.values())  # nothing was repeated
-    assert "better than ReLU: 1 function; best Swish, -0.0" in _said(tmp_path)[0]
+    assert "a known function is better: Swish, -0.0" in _said(tmp_path)[1]
     assert after["relu(x)"] == max(after.values())
     refined = _board(tmp_path)
     with pytest.raises(NotReady, match=r"nothing is open .* \(--which A,B\)"):
@@ -90,7 +91,7 @@ def test_who_is_named_gets_seeds_though_it_was_no_finalist(tmp_path: Path, pool:
     assert (chosen.expression, _seeds(tmp_path)[other.expression]) == (other.expression, 0)  # there was no time
     pool.gains[other.expression] = 5.0
     refine(tmp_path, [other.expression], pool=PoolSettings(kind="serial"))
-    assert "better than ReLU: 1 function, found by this search; best x − sin(x), " in _said(tmp_path)[0]
+    assert "a find of this search better than ReLU: x − sin(x), " in _said(tmp_path)[0]
     with pytest.raises(NotFound):
         refine(tmp_path, ["nobody(x)"], pool=PoolSettings(kind="serial"))
 

@@ -251,7 +251,7 @@ def _facts(entry: Entry) -> tuple[object, ...]:
     records = [record for rung in entry.records.values() for record in rung]
     return (
         entry.position,
-        entry.ranks,
+        entry.standing,
         entry.expression,
         [(r.key, r.request, r.outcome.score, r.outcome.metrics) for r in records],
     )

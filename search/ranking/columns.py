@@ -1,0 +1,208 @@
+"""The row of an entry: every number that is told of it, made in one place, and how each is written.
+
+Lists, files, data frames, pages, trackers and the heads of exported files are made of these columns. A printed score is
+the mean of the losses that were measured, with its own interval; the difference from the incumbent over shared seeds
+stands beside it. Not here: which columns and rows a list has (``show.listing``).
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from actsearch.grammar.notation import Written, written
+from actsearch.search.memory.records import SEARCH
+from actsearch.search.ranking.entry import Entry, built_in_expression
+from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.measure import number
+from actsearch.search.ranking.significance import Comparison
+from actsearch.search.ranking.verdict import title_of
+
+MARK = " *"  # behind the formula of a mirror image of what was trained
+KEPT = {"validation_loss", "test_loss"}  # metrics that have a column already
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Args:
+        name: in data frames, CSV and JSON, and where a column is named.
+        meaning: in a few words.
+        value: of an entry of a ranking; None where there is none.
+        text: of a whole row, for people; None writes the value as it is.
+        title: above a list; empty is the name.
+        direction: 1 where a lower number is better, -1 where a higher one is, 0 where neither is; ``score`` where the
+            user says so.
+    """
+
+    name: str
+    meaning: str
+    value: Callable[[Entry, Leaderboard], Any]
+    text: Callable[[Row], str] | None = None
+    title: str = ""
+    direction: int | str = 0
+
+
+def is_missing(value: object) -> bool:
+    """Return whether there is no value: None, or pandas' word for it."""
+    return value is None or value != value  # noqa: PLR0124  what is not a number is not itself
+
+
+def plain(value: object) -> str:
+    """Return a value as text where its column says nothing else."""
+    if is_missing(value):
+        return ""
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _formatted(name: str, form: str) -> Callable[[Row], str]:
+    return lambda row: "" if is_missing(row[name]) else format(row[name], form)
+
+
+def _score(row: Row) -> str:
+    score, low, high = row["score"], row["interval_low"], row["interval_high"]
+    if is_missing(score):
+        return ""
+    return number(score) + ("" if is_missing(low) else f" ±{number((high - low) / 2, like=score)}")
+
+
+def _difference(row: Row) -> str:
+    found = row["difference"]
+    return "" if is_missing(found) else number(found, like=row["score"], signed=True)
+
+
+def _standing(row: Row) -> str:
+    """Return where a finalist stands, with its seeds where it has fewer than the incumbent."""
+    seeds = f" after {row['seeds']} seed{'s' * (row['seeds'] > 1)}" if row["standing"] and row["fewer_seeds"] else ""
+    return f"{row['standing']}{seeds}"
+
+
+def _known_as(row: Row) -> str:
+    return f"{row['known_as']}{' (baseline)' * row['baseline']}".strip()
+
+
+def _end(which: int) -> Callable[[Entry, Leaderboard], float | None]:
+    def end(entry: Entry, board: Leaderboard) -> float | None:
+        interval = entry.interval(entry.furthest)
+        return None if interval is None else board.measure().ends(interval)[which]
+
+    return end
+
+
+def _of_difference(value: Callable[[Comparison, Leaderboard], Any]) -> Callable[[Entry, Leaderboard], Any]:
+    def found(entry: Entry, board: Leaderboard) -> Any:
+        comparison = entry.against.get(board.reference)
+        return None if comparison is None else value(comparison, board)
+
+    return found
+
+
+def _end_of(found: Comparison, board: Leaderboard, which: int) -> float | None:
+    """Return an end of a difference's interval; None where there are too few seeds to know one."""
+    end = board.measure().ends(found.interval)[which]
+    return end if math.isfinite(end) else None
+
+
+def _in_users_numbers(value: float | None, board: Leaderboard) -> float | None:
+    return None if value is None else board.measure().shown(value)
+
+
+def _accuracy(entry: Entry, _: Leaderboard) -> float | None:
+    for name in ("test_accuracy", "validation_accuracy"):
+        if any(name in record.outcome.metrics for record in entry.records[entry.furthest]):
+            return entry.mean(entry.furthest, name)
+    return None
+
+
+def _reason(entry: Entry, _: Leaderboard) -> str:
+    failed = next((r.outcome for r in entry.records[entry.furthest] if r.outcome.score is None), None)
+    return "" if failed is None else f"{failed.status.value}: {failed.reason}"
+
+
+COLUMNS = (
+    Column("position", "in the list, from 1", lambda e, _: e.position, title="#"),
+    Column("standing", "of a finalist, beside the incumbent: better, worse, open, dropped, incumbent, failed",
+           lambda e, _: e.standing, _standing),
+    Column("id", "the fingerprint", lambda e, _: e.fingerprint, lambda row: row["id"][:8]),
+    Column("expression", "the text that was trained", lambda e, _: e.expression),
+    Column("known_as", "names of known functions that behave so", lambda e, _: ", ".join(e.names), _known_as,
+           "known as"),
+    Column("baseline", "whether the run added it for comparison", lambda e, _: e.baseline),
+    Column("found", "whether the search proposed it, and it is no baseline", lambda e, _: e.found),
+    Column("rung", "the furthest rung of the ladder that it was trained on", lambda e, _: e.furthest),
+    Column("seeds", "on that rung", lambda e, _: len(e.records[e.furthest])),
+    Column("fewer_seeds", "whether these are fewer than the incumbent's on the final rung", lambda e, _: e.fewer,
+           title="fewer seeds"),
+    Column("failed_seeds", "of these, that gave no score", lambda e, _: e.failures(e.furthest), title="failed seeds"),
+    Column("score", "mean loss over these seeds, in your numbers; none where a seed failed",
+           lambda e, b: _in_users_numbers(e.mean(e.furthest), b), _score, direction="score"),
+    Column("interval_low", "95 % of that mean, from", _end(0), title="interval low", direction="score"),
+    Column("interval_high", "95 % of that mean, to", _end(1), title="interval high", direction="score"),
+    Column("difference", "from the incumbent, over the seeds that both have",
+           _of_difference(lambda one, b: b.measure().shown(one.difference)), _difference, direction="score"),
+    Column("difference_low", "95 % of that difference, from",
+           _of_difference(lambda one, b: _end_of(one, b, 0)), direction="score"),
+    Column("difference_high", "95 % of that difference, to",
+           _of_difference(lambda one, b: _end_of(one, b, 1)), direction="score"),
+    Column("p", "of the difference, corrected by Holm", _of_difference(lambda one, _: one.corrected),
+           _formatted("p", ".2g"), direction=1),
+    Column("search_score", "in the search, one seed", lambda e, b: _in_users_numbers(e.mean(SEARCH), b),
+           direction="score"),
+    Column("size", "nodes of the expression", lambda e, _: e.size, _formatted("size", ".0f"), direction=1),
+    Column("cost", "of value and gradient, times ReLU's",
+           lambda e, _: None if e.cost is None else e.cost.against_relu, _formatted("cost", ".1f"), direction=1),
+    Column("reason", "why a seed gave no score", _reason),
+    Column("accuracy", "share of right answers", _accuracy, _formatted("accuracy", ".1%"), direction=-1),
+)  # fmt: skip
+BY_NAME = {column.name: column for column in COLUMNS}
+
+
+def row(board: Leaderboard, entry: Entry) -> dict[str, Any]:
+    """Return everything that is told of an entry, by the name of the column; scores are the user's own numbers.
+
+    Behind the columns come metrics by name (``metric_...`` where a column is called so), and ``against_NAME`` with
+    ``against_NAME_p`` for every reference.
+    """
+    found: dict[str, Any] = {column.name: column.value(entry, board) for column in COLUMNS}
+    metrics = {name for record in entry.records[entry.furthest] for name in record.outcome.metrics} - KEPT
+    for name in sorted(metrics):
+        key = f"metric_{name}" if name in found or name.startswith("against_") else name
+        found[key] = entry.mean(entry.furthest, name)
+    for name, one in entry.against.items():
+        found |= {f"against_{name}": board.measure().shown(one.difference), f"against_{name}_p": one.corrected}
+    return found
+
+
+def text_of(name: str, values: Row) -> str:
+    """Return what a list prints of a row in a column."""
+    column = BY_NAME.get(name)
+    return plain(values[name]) if column is None or column.text is None else column.text(values)
+
+
+def titles(board: Leaderboard) -> dict[str, str]:
+    """Return what stands above each column, by its name."""
+    noun = board.measure().noun
+    return {column.name: column.title or column.name for column in COLUMNS} | {
+        "score": noun, "search_score": f"search {noun}", "difference": f"against {title_of(board.reference)}",
+    }  # fmt: skip
+
+
+def formula(text: str) -> str:
+    """Return how people write an expression, marked where that is a mirror image of it; its text if it is no such."""
+    found = _written(text)
+    return text if found is None else found.plain + MARK * bool(found.note)
+
+
+def latex_formula(text: str) -> str:
+    """Return the same in LaTeX, without dollars."""
+    found = _written(text)
+    if found is None:
+        return r"\mathtt{" + text.replace("_", r"\_") + "}"
+    return found.latex + "^{*}" * bool(found.note)
+
+
+def _written(text: str) -> Written | None:
+    expression = built_in_expression(text)
+    return None if expression is None else written(expression)
