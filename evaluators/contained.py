@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from actsearch.grammar.fault import fault_text
+
 Setting = tuple[Callable[[], Any], Callable[[Any], object]]  # how it is read, how it is written
 _IMPORTED: dict[str, dict[str, Any]] = {}  # by file of the user's: what it has set while it was imported
 
@@ -202,7 +204,7 @@ def contained(seed: int, file: str = "") -> Iterator[None]:
     except SystemExit as fault:
         raise Exited(f"the code called sys.exit({'' if fault.code is None else repr(fault.code)})") from fault
     except BaseException as fault:  # an exception that is made to pass through everything
-        raise Exited(f"the code raised {type(fault).__name__}: {fault}") from fault
+        raise Exited(f"the code raised {fault_text(fault)}") from fault
     finally:
         _restore(before)
 

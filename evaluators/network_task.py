@@ -233,6 +233,11 @@ class NetworkTask(Task):
         return said
 
     @property
+    def replaced(self) -> tuple[str, ...]:
+        """As the user says, or what their network has."""
+        return own.problem(self.settings).replace if self.settings.own.build else ()
+
+    @property
     def side_by_side(self) -> int:
         """Several on a GPU, which one small network does not fill; networks of the user's may draw random numbers."""
         return self.kind.in_turns if self.device == "cuda" and not self.settings.own.build else 1

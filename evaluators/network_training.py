@@ -16,7 +16,7 @@ from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.looks.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
 from actsearch.evaluators.native.child import NativeChild
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.task import Training
+from actsearch.evaluators.task import Training, far_above_chance
 
 if TYPE_CHECKING:
     from actsearch.evaluators.network_task import Child, NetworkTask
@@ -65,6 +65,8 @@ def _outcome(
     broken = next((n for n, value in metrics.items() if n.endswith("_loss") and not math.isfinite(value)), None)
     if broken:
         return Outcome(Status.DIVERGED, reason=f"{broken} is not finite after {steps} steps")
+    if far := far_above_chance(metrics, task.chance):
+        return Outcome(Status.DIVERGED, reason=f"{far} after {steps} steps")
     metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
     facts: Facts = {}
     if start_norms is not None:

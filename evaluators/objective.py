@@ -6,6 +6,7 @@ The tasks of this engine have cross-entropy. Not here: the losses that a user ma
 import types
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -31,8 +32,15 @@ class Objective(ABC):
     unit: str
     """What a loss is in, for people: ``nats``."""
 
+    with_gradients = False
+    """Whether the network differentiates while it is called, with respect to its inputs, say: then it is scored so."""
+
     further: Further = types.MappingProxyType({})
     """Metrics by name, each of the outputs and labels of a whole split."""
+
+    def looking(self) -> AbstractContextManager[object]:
+        """Return what a network is run within where nothing is learned: without gradients, unless it needs them."""
+        return torch.enable_grad() if self.with_gradients else torch.no_grad()
 
     def output(self, network: nn.Module, batch: Split) -> Any:
         """Return what the network makes of a batch."""
@@ -57,7 +65,7 @@ class Objective(ABC):
     def halves(self, output: Any, batch: Split) -> tuple[Tensor, Tensor] | None:
         """Return the mean losses of a batch's first and second half; None where they cannot be told apart."""
         half = len(batch) // 2
-        if not isinstance(output, Tensor) or len(output) != len(batch):
+        if batch.whole or not isinstance(output, Tensor) or len(output) != len(batch):
             return None
         first, second = slice(half), slice(half, None)
         return self.loss(output[first], batch.take(first)), self.loss(output[second], batch.take(second))
@@ -71,7 +79,7 @@ class Objective(ABC):
         network.eval()
         loss, count, right, labels = 0.0, 0, 0, 0
         kept: list[tuple[Tensor, Any]] = []
-        with torch.no_grad():
+        with self.looking():
             for batch in split.parts():
                 output = self.output(network, batch)
                 if self.further:  # a loss may change what it is given

@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
+from actsearch.evaluators.sentences import spoken
+
 Steps = Annotated[int, Field(ge=1)]
 Batch = Annotated[int, Field(ge=1)]
 LearningRate = Annotated[float, Field(gt=0)]
@@ -18,6 +20,7 @@ Init = Literal["he", "glorot", "lecun", "matched", "network"]
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
+@spoken("task.own")
 @dataclass(frozen=True, config=_STRICT)
 class OwnSettings:
     """The task ``own``: the user's network and data, or the user's whole training. Their code runs on this machine.
@@ -96,6 +99,7 @@ class OwnSettings:
             raise ValueError("key 'task.own.direction': a loss (task.own.build) is minimised; metrics may be maximised")
 
 
+@spoken("task")
 @dataclass(frozen=True, config=_STRICT)
 class TaskSettings:
     """What a child is trained on and how. null stands for the task's own value (``registry.TASKS``).

@@ -5,13 +5,15 @@ which tasks there are and how settings become one (``registry``).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.outcome import Outcome, Request
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
 
+FAR = 100.0
+"""Times the loss of a network that knows nothing, from where on a loss is no score: such a child has diverged."""
 Training = Generator[None, None, Outcome]
 """A training on its way: it yields where others may take their turn, and returns what became of its child."""
 
@@ -83,6 +85,15 @@ class Task(ABC):
         """
 
     @property
+    def replaced(self) -> tuple[str, ...]:
+        """What the candidate takes the place of, as in ``task.own.replace``; of the engine's tasks rectifiers.
+
+        Raises:
+            BadOwnTask: the user's network cannot be built.
+        """
+        return self.settings.own.replace or ()
+
+    @property
     def side_by_side(self) -> int:
         """How many children one process trains at a time."""
         return 1
@@ -90,3 +101,18 @@ class Task(ABC):
     @abstractmethod
     def training(self, request: Request, activation: Activation) -> Training:
         """Train one child, and return what became of it; gone through within ``contained``, with one thread."""
+
+
+def far_above_chance(metrics: Mapping[str, float], chance: float | None) -> str:
+    """Return which loss is far above that of a network that knows nothing, in words; empty if none is.
+
+    Args:
+        metrics: of a child, ``validation_loss`` and ``test_loss`` among them.
+        chance: the loss of a network that knows nothing; None or 0 where that is not known.
+    """
+    if chance is None or chance <= 0:
+        return ""
+    for name in ("validation_loss", "test_loss"):
+        if name in metrics and metrics[name] > FAR * chance:
+            return f"{name} {metrics[name]:.3g} is over {FAR:g} times the {chance:.3g} of a network that knows nothing"
+    return ""

@@ -4,6 +4,15 @@ Not here: the faults themselves, which stand beside what finds them.
 """
 
 
+def fault_text(fault: BaseException) -> str:
+    """Return the class and the message of an exception; one whose message cannot be made is named without."""
+    try:
+        message = str(fault)
+    except Exception as further:  # whatever a class of the user's raises
+        message = f"(no message: its __str__ raised {type(further).__name__})"
+    return f"{type(fault).__name__}: {message}"
+
+
 class UserFault(ValueError):
     """What was given cannot be used: the message is one sentence, and the command line ends with code 2."""
 

@@ -11,7 +11,7 @@ from types import CodeType
 
 import torch
 
-from actsearch.grammar.fault import UserFault
+from actsearch.grammar.fault import UserFault, fault_text
 
 OPERANDS = ("a", "b")
 """The names that a row's code and formula use for its first and second argument."""
@@ -104,7 +104,7 @@ class Primitive:
         try:
             value = self._evaluate(code, (a, b)[: self.arity], torch.ones((), dtype=torch.float64))
         except Exception as fault:
-            raise BadPrimitive(f"primitive '{self.name}': its code raised {type(fault).__name__}: {fault}") from fault
+            raise BadPrimitive(f"primitive '{self.name}': its code raised {fault_text(fault)}") from fault
         if self.arity and value.shape != a.shape:
             raise BadPrimitive(
                 f"primitive '{self.name}': must keep the shape of its input, "

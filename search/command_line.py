@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import click
 
 from actsearch.evaluators.printable import printable
-from actsearch.grammar.fault import Failed, UserFault
+from actsearch.grammar.fault import Failed, UserFault, fault_text
 from actsearch.search.commands import exporting, functions, listing, looking, swapping, training
 from actsearch.search.commands.shared import answers_alone_on_stdout
 
@@ -63,7 +63,7 @@ def main(arguments: list[str] | None = None) -> None:
     except Failed as fault:
         _stop(str(fault), 1, debug)
     except Exception as fault:  # the last line of defence: a sentence instead of a traceback
-        _stop(f"a fault of actsearch itself: {type(fault).__name__}: {fault} (--debug shows where)", 1, debug)
+        _stop(f"a fault of actsearch itself: {fault_text(fault)} (--debug shows where)", 1, debug)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.looks.cost import measure
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
 from actsearch.evaluators.registry import resolve
+from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.fault import NotInstalled, UserFault
 from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
@@ -33,7 +34,6 @@ from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import to_json
-from actsearch.search.settings.sentences import BadSettings
 from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trainings import Trainings
 
@@ -99,6 +99,7 @@ def launch(
         NotTheSame: the run cannot be gone on with here.
         BadTask, BadData, BadOwnTask: a task, one that the finalists are transferred to included, cannot be trained.
         Busy: another process works on it.
+        NothingScored: all baselines failed.
     """
     settings, say = settings.completed(), functools.cache(say)
     if directory.exists() and not directory.is_dir():
@@ -115,6 +116,7 @@ def launch(
         for task in (settings.task, *(further.task for further in settings.transfer)):
             for sentence in resolve(task).prepare():
                 say(sentence)
+    settings = settings.with_incumbent(resolve(settings.task).replaced)
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory), Store(directory, create=True) as store:
         store.describe({"settings": to_json(settings), **provenance()})

@@ -96,6 +96,7 @@ def plan(settings: SearchSettings) -> Plan | None:
     task = resolve(settings.task)
     if not isinstance(task, NetworkTask):
         return None
+    settings = settings.with_incumbent(task.replaced)
     with contained(noise_seed(0), task.settings.own.file):
         untrained = task.build(WITH, seed=0)
         network = untrained.network
@@ -111,7 +112,7 @@ def plan(settings: SearchSettings) -> Plan | None:
         )
         counts = [sum(part.numel() for part in task.build(one, seed=0).network.parameters()) for one in (WITH, WITHOUT)]
         batch = task.data.validation.first(task.settings.batch)
-        with torch.no_grad():
+        with task.objective.looking():
             start = float(task.objective.loss(task.objective.output(network.eval(), batch), batch))
     each, step = _costs(task)
     ladder = rungs(settings.task, settings.ladder, settings.final)

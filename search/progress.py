@@ -6,6 +6,11 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from actsearch.evaluators.outcome import Outcome, Status
+from actsearch.grammar.fault import Failed
+
+
+class NothingScored(Failed):
+    """Nothing that was to be trained gave a score; the message has the reason."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import INCUMBENT, RACED, Key, Rung, StoredProposal
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import goals
-from actsearch.search.progress import Listener, Log, Meter, silent, unlogged
+from actsearch.search.progress import Listener, Log, Meter, NothingScored, silent, unlogged
 from actsearch.search.proposers.knowledge import is_readable, knowledge_of
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
@@ -43,6 +43,7 @@ class Search:
         self, settings: SearchSettings, store: Store, pool: Pool, listener: Listener = silent, log: Log = unlogged
     ) -> None:
         settings = settings.completed()
+        settings = settings.with_incumbent(resolve(settings.task).replaced)
         self.settings, self.store, self.log = settings, store, log
         self.vocabulary = vocabulary_of(settings.space)
         self.rungs = rungs(settings.task, settings.ladder, settings.final)
@@ -130,6 +131,12 @@ class Search:
         incumbent = self.vocabulary.read(self.settings.incumbent or "relu").identity
         self.store.describe({INCUMBENT: self.behaviours.trained_as(incumbent)})
         self.trainings.train(self.rungs[0], self.behaviours.baselines)
+        found = [self.trainings.outcomes[self._search_key(name)] for name in self.behaviours.baselines]
+        if all(outcome.score is None for outcome in found):
+            raise NothingScored(
+                f"the search ends here: not one of {len(found)} trainings has a score, all of them of baselines; "
+                f"{found[0].status.value}: {found[0].reason}"
+            )
 
     def _climb(self) -> None:
         """Train the best of each rung on the next one, and the baselines with them."""

@@ -13,13 +13,13 @@ from pathlib import Path
 import filelock
 
 from actsearch.evaluators.outcome import WORKER_DEATHS, Status
+from actsearch.evaluators.sentences import BadSettings
 from actsearch.grammar.fault import UserFault
 from actsearch.search.ladder import rungs
 from actsearch.search.memory.records import CLIMBED, FINISHED, Record
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.plan import goals
 from actsearch.search.settings.reading import from_tree
-from actsearch.search.settings.sentences import BadSettings
 
 RECENT = timedelta(minutes=10)  # in which the rate is counted
 

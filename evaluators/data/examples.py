@@ -113,23 +113,33 @@ class Split(Examples):
         inputs: ``(N, ...)``, or a tuple or dictionary of such tensors, with which the network is called.
         labels: what belongs to them: classes ``(N,) int64``, or ``(N, T) int64`` where every position has one; for
             networks of a user's also numbers, a structure of tensors, or None.
+        whole: whether it is a batch of a loader that cannot be divided, such as a graph with its edges: its tensors
+            have no common first dimension. Its length is that of its labels.
     """
 
     inputs: Structure
     labels: Structure
+    whole: bool = False
 
     def __post_init__(self) -> None:
-        """As many labels as inputs, and at least one."""
+        """As many labels as inputs, and at least one, but for a whole."""
+        if self.whole and tensors_of((self.inputs, self.labels)):
+            return
         counts = {len(part) if part.ndim else 0 for part in tensors_of((self.inputs, self.labels))}
         if not counts or len(counts) > 1 or 0 in counts:
             inputs, labels = (
                 " and ".join(str(len(p)) if p.ndim else "one" for p in tensors_of(part)) or "no"
                 for part in (self.inputs, self.labels)
             )
-            raise BadData(f"a split needs as many labels as inputs, found {labels} and {inputs}")
+            raise BadData(
+                f"a split needs as many labels as inputs, found {labels} and {inputs}; a graph, or another batch that "
+                "cannot be divided, is what a loader yields: DataLoader([graph], batch_size=None)"
+            )
 
     def __len__(self) -> int:
         """Return how many examples there are."""
+        if self.whole:
+            return len(self.labels) if isinstance(self.labels, Tensor) and self.labels.ndim else 1
         return len(tensors_of((self.inputs, self.labels))[0])
 
     @property
@@ -138,12 +148,14 @@ class Split(Examples):
         return tensors_of((self.inputs, self.labels))[0].device
 
     def take(self, rows: Tensor | slice) -> "Split":
-        """Return some examples, by their numbers."""
+        """Return some examples, by their numbers; a whole is returned as it is."""
+        if self.whole:
+            return self
         return Split(mapped(lambda t: t[rows], self.inputs), mapped(lambda t: t[rows], self.labels))
 
     def copy(self) -> "Split":
         """Return a copy that may be changed."""
-        return Split(mapped(torch.clone, self.inputs), mapped(torch.clone, self.labels))
+        return Split(mapped(torch.clone, self.inputs), mapped(torch.clone, self.labels), self.whole)
 
     def first(self, count: int) -> "Split":
         """Return a copy of the first."""
@@ -174,7 +186,7 @@ class Split(Examples):
         def move(tensor: Tensor) -> Tensor:
             return tensor.to(device, dtype) if dtype and tensor.is_floating_point() else tensor.to(device)
 
-        return Split(mapped(move, self.inputs), mapped(move, self.labels))
+        return Split(mapped(move, self.inputs), mapped(move, self.labels), self.whole)
 
     def shortened(self, examples: int | None) -> "Split":
         """Return the first ones."""
@@ -187,7 +199,7 @@ class Split(Examples):
 
 def joined(batches_of: Sequence[Split]) -> Split:
     """Return batches as one."""
-    if len(batches_of) == 1:
+    if len(batches_of) == 1 or batches_of[0].whole:
         return batches_of[0]
     parts = [tensors_of((batch.inputs, batch.labels)) for batch in batches_of]
     if any([t.shape[1:] for t in part] != [t.shape[1:] for t in parts[0]] for part in parts):

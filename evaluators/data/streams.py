@@ -23,13 +23,15 @@ class Loaded(Examples):
         read: makes a ``Split`` of what it yields.
         device: where batches are brought.
         dtype: of their numbers with a point; None leaves it.
+        name: of the split, for what is said.
     """
 
     def __init__(
         self, loader: Iterable[Any], read: Callable[[Any], Split], device: str = "cpu",
-        dtype: torch.dtype | None = None,
+        dtype: torch.dtype | None = None, name: str = "",
     ) -> None:  # fmt: skip
         self.loader, self.read, self.device, self.dtype = loader, read, torch.device(device), dtype
+        self.name = name
 
     def _batches(self) -> Iterator[Split]:
         for batch in self.loader:
@@ -51,7 +53,7 @@ class Loaded(Examples):
                 if sum(map(len, found)) >= count:
                     break
         if not found:
-            raise BadData("a loader yields no batch")
+            raise BadData(f"the loader {self._called}yields no batch{self._why_empty()}")
         return joined(found).take(slice(count)).copy()
 
     def parts(self) -> Iterator[Split]:
@@ -59,7 +61,10 @@ class Loaded(Examples):
         with _from_seed(self.loader):
             for number, batch in enumerate(self._batches()):
                 if number >= MOST_BATCHES:
-                    raise BadData(f"a loader that scores yields more than {MOST_BATCHES:,} batches: does it ever end?")
+                    raise BadData(
+                        f"the loader {self._called}yields more than {MOST_BATCHES:,} batches, all of which are scored: "
+                        "does it ever end?"
+                    )
                 yield batch
 
     def stream(self, batch: int, steps: int, generator: torch.Generator) -> Iterator[Split]:
@@ -75,11 +80,24 @@ class Loaded(Examples):
                 if done == steps:
                     return
             if done == before:
-                raise BadData("a loader yields no batch when it is iterated again; is it a generator?")
+                raise BadData(f"the loader {self._called}yields no batch when it is iterated again; is it a generator?")
+
+    @property
+    def _called(self) -> str:
+        return f"of data['{self.name}'] " if self.name else ""
+
+    def _why_empty(self) -> str:
+        """Return why a loader of torch's has no batch, where that is seen."""
+        count, batch = None, getattr(self.loader, "batch_size", None)
+        with contextlib.suppress(TypeError, NotImplementedError, AttributeError):
+            count = len(self.loader.dataset)  # type: ignore[attr-defined]  # of torch's
+        if count is not None and batch and getattr(self.loader, "drop_last", False) and count < batch:
+            return f": it has {count} examples, a batch has {batch}, and drop_last leaves out what is not full"
+        return ": its data set is empty" if count == 0 else ""
 
     def to(self, device: str, dtype: torch.dtype | None = None) -> "Loaded":
         """Bring batches there."""
-        return Loaded(self.loader, self.read, device, dtype)
+        return Loaded(self.loader, self.read, device, dtype, self.name)
 
     def shortened(self, examples: int | None) -> "Loaded":
         """Return itself; a loader cannot be cut."""

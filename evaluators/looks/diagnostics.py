@@ -59,7 +59,7 @@ def look_at(network: nn.Module, layers: Sequence[nn.Module], batch: Split, objec
     ]
     network.eval()
     try:
-        with torch.no_grad():
+        with objective.looking():
             objective.output(network, batch)
     finally:
         for hook in hooks:

@@ -20,6 +20,7 @@ from actsearch.evaluators.data.examples import Split, tensors_of
 from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.outcome import noise_seed
+from actsearch.grammar.fault import fault_text
 
 LABELS = 256  # of the training examples that are looked at, in two halves
 LEAST_EXAMPLES = 16  # where one example has many labels
@@ -63,7 +64,7 @@ def _looking(seed: int, file: str) -> Iterator[None]:
         with contained(noise_seed(seed), file):
             yield
     except Exception as fault:  # whatever the user's network raises with this activation
-        raise CannotLook(f"{type(fault).__name__}: {fault}") from fault
+        raise CannotLook(fault_text(fault)) from fault
 
 
 def first_look(activation: Activation, task: NetworkTask, seed: int) -> FirstLook:

@@ -4,6 +4,7 @@
 by its line, so that two calls are two places and one call in a loop is one. Not here: layers (``places``).
 """
 
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,8 +18,14 @@ from torch.overrides import TorchFunctionMode
 
 KINDS = ("relu", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "mish", "hardswish", "relu6", "rrelu", "softplus")
 """Activations whose call as a function is told from a layer's; sigmoid and tanh are gates as often."""
-REPLACEABLE = (*KINDS, "tanh", "sigmoid", "hardtanh", "hardsigmoid", "logsigmoid", "softsign", "tanhshrink")
-"""Those and others, where they are named."""
+MATHEMATICAL = (
+    "sin", "cos", "tan", "sinc", "sinh", "cosh", "asinh", "atan", "exp", "expm1", "log1p", "erf", "erfc", "abs",
+    "square", "sqrt",
+)  # fmt: skip
+REPLACEABLE = (
+    *KINDS, "tanh", "sigmoid", "hardtanh", "hardsigmoid", "logsigmoid", "softsign", "tanhshrink", *MATHEMATICAL,
+)  # fmt: skip
+"""Functions of one tensor, element by element, that are replaced where they are named."""
 SPELLINGS = ("F.", "torch.nn.functional.", "torch.")  # in ``task.own.replace``, before the function's name
 TORCH = Path(torch.__file__).parent
 _BETWEEN = {
@@ -82,9 +89,15 @@ def functions_of(replace: tuple[str, ...]) -> frozenset[str]:
     return frozenset(name for name in found if name in REPLACEABLE)
 
 
+def spelt(name: str) -> str:
+    """Return how a function is named in ``task.own.replace``."""
+    return f"torch.{name}" if name in MATHEMATICAL else f"F.{name}"
+
+
 def unknown_functions(replace: tuple[str, ...]) -> list[str]:
     """Return what is spelt as a function among what is to be replaced, and is none that can be."""
-    plain = [text for text in replace if text.startswith(("F.", "torch.nn.functional."))]
+    is_class = re.compile(r"torch\.nn\.(?!functional\.)")
+    plain = [text for text in replace if text.startswith(SPELLINGS) and not is_class.match(text)]
     return [text for text in plain if not functions_of((text,))]
 
 

@@ -2,37 +2,40 @@
 
 The network is built twice, run on the task's own data with the real loss, once backward and once for the score, in
 training and in evaluation, with probes in the places of the candidate that tell whether they are called and whether
-what they return matters. Not here: whether two networks come to the same (``twice``), and a training that is the
-user's as a whole (``own.score``), which cannot be tried in part.
+what they return matters. Not here: whether two networks come to the same (``twice``), what else a user should know
+(``notes``), and a training that is the user's as a whole (``own.score``), which cannot be tried in part.
 """
 
-import collections
 import contextlib
-import hashlib
+import itertools
 import math
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.contained import Exited, contained
-from actsearch.evaluators.data.examples import Split, update
-from actsearch.evaluators.data.streams import Loaded
+from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.initialisation import initialise
 from actsearch.evaluators.objective import Objective
-from actsearch.evaluators.own.calls import KINDS, Calls, Site
-from actsearch.evaluators.own.functions import BadOwnTask
-from actsearch.evaluators.own.objectives import FunctionObjective, Step
+from actsearch.evaluators.own.functions import BadOwnTask, built
+from actsearch.evaluators.own.notes import (
+    of_numbers_that_are_none,
+    of_the_data,
+    of_the_output,
+    of_what_goes,
+    of_what_stays,
+)
+from actsearch.evaluators.own.objectives import FunctionObjective
 from actsearch.evaluators.own.places import Owned, network
 from actsearch.evaluators.own.problem import Problem
 from actsearch.evaluators.own.trial import EXAMPLES, loss_of
 from actsearch.evaluators.own.twice import check_builds, check_repeats
 from actsearch.evaluators.settings import CompleteSettings
+from actsearch.grammar.fault import fault_text
 
-LAYERS = {kind.replace("_", "") for kind in KINDS}
-DRAWS = 64  # at most, of a network that leaves layers out at random in training
+DRAWS = 64  # batches at most, of a network that leaves layers out at random in training
+PARTS = 20  # of the validation split, that are looked through for examples by which a place is used
 
 
 class _Probe(nn.Module):
@@ -80,10 +83,14 @@ def check(settings: CompleteSettings, given: Problem) -> list[str]:
             model = network(settings, data, make).to(data.train.device)
             names = {probe: model.name_of(probe) for probe in probes}
             batch = data.train.first(min(settings.batch, EXAMPLES))
-            _check_training(given.objective, model, batch, names)
+            said = [*of_numbers_that_are_none(given, model)]
+            _check_training(settings, given, model, batch, names)
             _check_broadcast(given.objective, model, batch)
             _check_scoring(settings, given, model, names)
-            said = [*_of_the_data(settings, given, model), *_calls_of_its_own(given, model, batch)]
+            said += of_the_data(settings, given, model)
+            said += of_the_output(given, model, batch)
+            said += of_what_stays(settings, given, model, batch)
+            said += of_what_goes(given, built(settings)[0])
             check_repeats(settings, given, make)
             said += _of_the_start(settings, model)
             return said
@@ -92,7 +99,7 @@ def check(settings: CompleteSettings, given: Problem) -> list[str]:
     except Exited as fault:
         raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
     except Exception as fault:  # whatever the user's network raises where nobody foresaw it
-        raise BadOwnTask(f"'{settings.own.function}' cannot be tried: {type(fault).__name__}: {fault}") from fault
+        raise BadOwnTask(f"'{settings.own.function}' cannot be tried: {fault_text(fault)}") from fault
 
 
 def _of_the_start(settings: CompleteSettings, model: Owned) -> list[str]:
@@ -104,18 +111,28 @@ def _of_the_start(settings: CompleteSettings, model: Owned) -> list[str]:
     return [f"task.init {settings.init} does not reach the weights of {', '.join(left)}: they start as the network's"]
 
 
-def _check_training(objective: Objective, model: Owned, batch: Split, names: dict[_Probe, str]) -> None:
+def _check_training(
+    settings: CompleteSettings, given: Problem, model: Owned, batch: Split, names: dict[_Probe, str]
+) -> None:
+    """Train no step, and see that every place is used in training, and matters."""
     model.train()
     betas = {probe.beta for probe in names}
     if not [part for part in model.parameters() if part.requires_grad and part not in betas]:
         raise BadOwnTask("the network has no weights to train")
-    for _ in range(DRAWS):
-        _, loss = loss_of(objective, model, batch.copy(), "in training")
+    others = given.data.train.stream(len(batch), DRAWS, torch.Generator().manual_seed(0))
+    used, mattered, without = set[_Probe](), set[_Probe](), set[_Probe]()
+    for number in range(DRAWS):  # some layers are used by few examples, or left out at random
+        _, loss = loss_of(given.objective, model, (batch if number == 0 else next(others)).copy(), "in training")
         try:
             loss.backward()  # type: ignore[no-untyped-call]
         except Exception as fault:
-            raise BadOwnTask(f"the loss has no gradient: {type(fault).__name__}: {fault}") from fault
-        if all(probe.calls and (not probe.outputs or _has_effect(probe)) for probe in names):
+            raise BadOwnTask(f"the loss has no gradient: {fault_text(fault)}") from fault
+        for probe in names:
+            used |= {probe} if probe.calls else set()
+            without |= {probe} if probe.calls and not probe.outputs else set()
+            mattered |= {probe} if any(output.grad is not None for output in probe.outputs) else set()
+            probe.outputs.clear()
+        if all(probe in mattered or probe in without for probe in names):
             break
     for path, part in model.model.named_parameters():
         if part.grad is not None and part.grad.is_sparse:
@@ -124,29 +141,37 @@ def _check_training(objective: Objective, model: Owned, batch: Split, names: dic
                 "takes: make the embedding with sparse=False"
             )
     for probe, name in names.items():
-        if probe.calls and not probe.outputs and name.startswith("the call"):
+        if probe in without and probe not in mattered and name.startswith("the call"):
             raise BadOwnTask(
                 f"{name} of the network runs without gradients in training (torch.utils.checkpoint, or a function of "
                 "torch.autograd): the step backward would be that of another activation. Make it a layer"
             )
     for probe, name in names.items():
-        if not probe.calls:
-            raise BadOwnTask(f"{name} of the network is not used in training; choose others (task.own.replace)")
-        if probe.outputs and not _has_effect(probe):
-            named = name.removeprefix("layer ").strip("'").rpartition(".")[2]
-            hint = f"Did you mean h = self.{named}(h)? " if name.startswith("layer") else "Did you mean h = F.relu(h)? "
+        if probe not in used:
+            raise BadOwnTask(f"{name} of the network is not used in training; {_others(model, names, probe)}")
+        if probe not in mattered and probe not in without:
+            what = name.removeprefix("layer ").strip("'").rpartition(".")[2]
+            hint = f"Did you mean h = self.{what}(h)? " if name.startswith("layer") else "Did you mean h = F.relu(h)? "
             raise BadOwnTask(
                 f"{name} of the network has no effect in training: nothing is made of what it returns. {hint}Else "
-                "choose others (task.own.replace)"
+                f"{_others(model, names, probe)}"
             )
 
 
-@torch.no_grad()
+def _others(model: Owned, names: dict[_Probe, str], left: _Probe) -> str:
+    """Return how to name all places but one."""
+    layers = [name.removeprefix("layer ").strip("'") for probe, name in names.items()
+              if probe is not left and name.startswith("layer ")]  # fmt: skip
+    if not layers or len(layers) + 1 != len(names):
+        return "choose others (task.own.replace)"
+    return f"choose the others, task.own.replace: [{', '.join(layers)}]"
+
+
 def _check_broadcast(objective: Objective, model: Owned, batch: Split) -> None:
     """A loss of the user's that compares (n, 1) with (n,) makes (n, n) of it without a word."""
     if not isinstance(objective, FunctionObjective) or not isinstance(batch.labels, Tensor):
         return
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), objective.looking():
         warnings.simplefilter("ignore")
         output = objective.output(model.eval(), batch.copy())
         if not isinstance(output, Tensor) or tuple(output.shape) != (*batch.labels.shape, 1):
@@ -161,111 +186,64 @@ def _check_broadcast(objective: Objective, model: Owned, batch: Split) -> None:
         )
 
 
-def _has_effect(probe: _Probe) -> bool:
-    return any(output.grad is not None for output in probe.outputs)
-
-
-@torch.no_grad()
 def _check_scoring(settings: CompleteSettings, given: Problem, model: Owned, names: dict[_Probe, str]) -> None:
+    """See that every place is used where the score is taken, and matters to the score of some example."""
     model.eval()
     objective, data = given.objective, given.data
-    for split, examples in data.splits.items():
-        batch = examples.first(EXAMPLES)
-        labels = examples.labels if isinstance(examples, Split) else None
-        if isinstance(labels, Tensor) and not labels.is_floating_point():
-            batch.labels.flatten()[0] = labels.max()  # the largest label must have its logit
-        for probe in names:
-            probe.calls = 0
-        loss_of(objective, model, batch, f"on the {split} split in evaluation")
-    for part in model.parameters():  # a head or a branch may start at zero, and let nothing through as yet
-        if part.is_floating_point():
-            part.add_(0.1 * torch.randn_like(part))
-    batch = data.validation.first(EXAMPLES)
-    for probe, name in names.items():
+    with objective.looking():
+        for split, examples in data.splits.items():
+            batch = examples.first(EXAMPLES)
+            labels = examples.labels if isinstance(examples, Split) else None
+            if isinstance(labels, Tensor) and not labels.is_floating_point():
+                batch.labels.flatten()[0] = labels.max()  # the largest label must have its logit
+            for probe in names:
+                probe.calls = 0
+            loss_of(objective, model, batch, f"on the {split} split in evaluation")
+    left = _without_effect(settings, given, model, dict(names))
+    for probe, name in left.items():
         if not probe.calls:
             raise BadOwnTask(
                 f"{name} of the network is used in training but not in evaluation, where the score is taken: "
-                "the candidate would not be what is scored. Choose others (task.own.replace)"
+                f"the candidate would not be what is scored; {_others(model, names, probe)}"
             )
-        outputs = []
-        for probe.disturbed in (False, True):
-            with contained(2, settings.own.file):
-                outputs.append(objective.total(loss_of(objective, model, batch.copy(), "in evaluation")[0], batch))
-        probe.disturbed = False
-        if outputs[0] == outputs[1]:
-            raise BadOwnTask(
-                f"{name} of the network has no effect in evaluation, where the score is taken. Choose others "
-                "(task.own.replace)"
-            )
-
-
-def _of_the_data(settings: CompleteSettings, given: Problem, model: Owned) -> Iterator[str]:
-    """Say what of the data may surprise."""
-    data, objective = given.data, given.objective
-    if objective.further:
-        objective.metrics(model, data.validation)  # a metric that fails would fail after each training
-    if isinstance(objective, Step):
-        yield (
-            f"the network computes its own loss ('{objective.name}'), for scores too; validation_step is not called, "
-            "and without a Trainer global_step and current_epoch stay 0"
-        )
-    if data.test is None:
-        yield (
-            "data has no test split: nothing is held out for judging, so that the final list is by validation losses, "
-            "by which candidates were chosen too"
-        )
-    if isinstance(data.train, Loaded):
-        yield f"train is a loader: its own batches are taken, task.batch ({settings.batch}) does nothing"
-    if objective.targets(data.train.first(2)) is None:
-        yield "nothing can be read from these targets before training: the controller starts without its warm-up"
-    if data.chance is None:
-        yield (
-            f"the loss of a network that knows nothing is not known for '{objective.unit}': rewards are measured by "
-            "the baselines; task.own.chance says it"
-        )
-    digests = []
-    for _ in range(2):
-        found = hashlib.sha256()
-        for part in data.validation.parts() if not isinstance(data.validation, Split) else ():
-            update(found, (part.inputs, part.labels))
-        digests.append(found.digest())
-    if digests[0] != digests[1]:
         raise BadOwnTask(
-            "data['validation'] differs each time that it is read, so that no two children are scored by the same: "
-            "leave out what is drawn at random there"
+            f"{name} of the network has no effect in evaluation, where the score is taken; "
+            f"{_others(model, names, probe)}"
         )
 
 
-@torch.no_grad()
-def _calls_of_its_own(given: Problem, model: Owned, batch: Split) -> Iterator[str]:
-    """Say which activations the network calls as functions and that are not replaced: they stay what they are."""
-    counts: collections.Counter[str] = collections.Counter()
-    layers = collections.Counter(
-        type(layer).__name__ for layer in model.model.modules()
-        if type(layer).__module__ == "torch.nn.modules.activation" and type(layer).__name__.lower() in LAYERS
-    )  # fmt: skip
-    for name, number in layers.items():
-        kept = "a layer" if number == 1 else f"{number} layers"
-        yield f"the network keeps {kept} {name}, which task.own.replace does not name"
+def _without_effect(
+    settings: CompleteSettings, given: Problem, model: Owned, left: dict[_Probe, str]
+) -> dict[_Probe, str]:
+    """Return the places that matter to no example, with the weights that the network starts with nor with others.
 
-    if any(isinstance(layer, nn.RNN) and layer.nonlinearity == "relu" for layer in model.model.modules()):
-        yield "the network keeps the rectifiers within its nn.RNN, which nothing can take the place of"
+    A head or a branch may start at zero and let nothing through as yet; with shaken weights a network of experts may
+    route its examples elsewhere.
+    """
+    data, started = given.data, [(part, part.detach().clone()) for part in model.parameters()]
+    for shaken in (True, False):
+        with torch.no_grad():
+            for part, start in started:
+                if part.is_floating_point():
+                    part.copy_(start + 0.1 * torch.randn_like(part) if shaken else start)
+        further = itertools.islice(data.validation.parts(), PARTS)
+        for batch in itertools.chain([data.validation.first(EXAMPLES)], further):
+            left = {
+                probe: name
+                for probe, name in left.items()
+                if not _matters(settings, given.objective, model, batch, probe)
+            }
+            if not left:
+                return left
+    return left
 
-    def count(name: str) -> Callable[[Tensor, Site, Callable[[], Any]], Any]:
-        def instead(_: Tensor, __: Site, meant: Callable[[], Any]) -> Any:
-            counts.update([name])
-            return meant()
 
-        return instead
-
-    with contextlib.ExitStack() as modes:
-        for name in KINDS:
-            if name not in model.kinds:
-                modes.enter_context(Calls(frozenset({name}), model.names, count(name)))
-        given.objective.output(model.eval(), batch.copy())
-    for name, number in counts.items():
-        times = "once" if number == 1 else f"{number} times"
-        yield (
-            f"the network also calls {name} {times} as a function: these stay what they are. To have the candidate "
-            f"there too, name it: task.own.replace: [..., F.{name}]"
-        )
+def _matters(settings: CompleteSettings, objective: Objective, model: Owned, batch: Split, probe: _Probe) -> bool:
+    """Whether the score of a batch is another with another function in one place."""
+    totals = []
+    for probe.disturbed in (False, True):
+        with contained(2, settings.own.file), objective.looking():
+            totals.append(objective.total(loss_of(objective, model, batch.copy(), "in evaluation")[0], batch))
+    probe.disturbed = False
+    probe.outputs.clear()
+    return totals[0] != totals[1]

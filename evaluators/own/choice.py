@@ -4,7 +4,7 @@ Not here: the losses (``losses``, ``objectives``).
 """
 
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.objective import Further, Objective
 from actsearch.evaluators.own.functions import BadOwnTask, find
 from actsearch.evaluators.own.losses import LOSSES, METRICS, Options, like, number_of
-from actsearch.evaluators.own.objectives import FunctionObjective, LossOfOutput, NamedObjective, Step
+from actsearch.evaluators.own.objectives import FunctionObjective, LossOfOutput, NamedObjective, Step, loss_in
 from actsearch.evaluators.settings import TaskSettings
 
 DIRECTIONS = ("maximise", "minimise")
@@ -71,11 +71,8 @@ def objective_of(settings: TaskSettings, model: nn.Module, first: Split, loss: A
 def _told_by(model: nn.Module, first: Split, settings: TaskSettings) -> str:
     """Return the loss that network and labels tell: the network's own where it has one, cross-entropy for classes."""
     labels = first.labels
-    if isinstance(first.inputs, dict):
-        with torch.no_grad():
-            found = model.eval()(**first.inputs)
-        if isinstance(getattr(found, "loss", found.get("loss") if isinstance(found, Mapping) else None), Tensor):
-            return "model"
+    if isinstance(first.inputs, dict) and loss_in(model.eval()(**first.inputs)) is not None:
+        return "model"
     if isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex():
         return "cross_entropy"
     what = f"labels of {labels.dtype}" if isinstance(labels, Tensor) else f"{'no' if labels is None else 'such'} labels"

@@ -49,13 +49,13 @@ class Reader:
         if isinstance(given, IterableDataset):
             given = DataLoader(given, batch_size=self.batch)
         if isinstance(given, DataLoader):
-            return Loaded(given, self.split)
-        if isinstance(given, (tuple, Mapping, Tensor, np.ndarray)) or _is_pair(given):
+            return Loaded(given, self.batch_of, name=name)
+        if isinstance(given, (tuple, Mapping, Tensor)) or _is_array(given) or _is_pair(given):
             return self._kept(self.split(given, name), name)
         if isinstance(given, Sequence) or (_has(given, "__getitem__") and _has(given, "__len__")):
             return Listed(given, lambda rows: self.split(default_collate([_plain(row) for row in rows])))
         if _has(given, "__iter__") and iter(given) is not given:
-            return Loaded(given, self.split)
+            return Loaded(given, self.batch_of, name=name)
         once = "can be read only once" if _has(given, "__iter__") else f"is a {type(given).__name__}"
         raise BadOwnTask(
             f"data['{name}'] {once}; expected a pair (inputs, labels) of tensors, arrays or lists, a dictionary of "
@@ -63,19 +63,41 @@ class Reader:
         )
 
     def split(self, given: Any, name: str = "") -> Split:
-        """Return a batch, or a whole split, as tensors."""
+        """Return a split as tensors.
+
+        Raises:
+            BadOwnTask: it holds no numbers.
+            BadData: it has not as many labels as inputs.
+        """
+        return Split(*self._parts(given, name))
+
+    def batch_of(self, given: Any) -> Split:
+        """Return a batch of a loader; what has no common first dimension, such as a graph, is one whole."""
+        inputs, labels = self._parts(given, "")
+        lengths = {len(part) if part.ndim else 0 for part in tensors_of((inputs, labels))}
+        return Split(inputs, labels, whole=len(lengths) > 1 or 0 in lengths)
+
+    def _parts(self, given: Any, name: str) -> tuple[Structure, Structure]:
+        """Return inputs and labels."""
         structure = self._tensors(given)
         if not tensors_of(structure):
-            raise BadOwnTask(f"data['{name}'] holds no numbers" if name else "a batch of the data holds no numbers")
+            whose = f"data['{name}']" if name else "a batch of the data"
+            raise BadOwnTask(f"{whose} holds no numbers: {_without_numbers(given)}")
         if self.forward is None:
-            return Split(structure, None)
+            return structure, None
         if isinstance(structure, dict):
             labels = next((structure[key] for key in LABELS if key in structure), None)
-            return Split(_taken(self.forward, structure), labels)
+            return _taken(self.forward, structure), labels
         if isinstance(structure, tuple):
+            if any(part is not None and not tensors_of(found) for part, found in zip(given, structure, strict=True)):
+                whose = f"data['{name}']" if name else "a batch of the data"
+                lacking = next(
+                    p for p, found in zip(given, structure, strict=True) if p is not None and not tensors_of(found)
+                )
+                raise BadOwnTask(f"a part of {whose} holds no numbers: {_without_numbers(lacking)}")
             *inputs, labels = structure if len(structure) > 1 else (*structure, None)
-            return Split(inputs[0] if len(inputs) == 1 else tuple(inputs), labels)
-        return Split(structure, None)
+            return inputs[0] if len(inputs) == 1 else tuple(inputs), labels
+        return structure, None
 
     def _tensors(self, given: Any) -> Structure:
         if isinstance(given, Tensor):
@@ -85,9 +107,9 @@ class Reader:
             return {key: part for key, part in found.items() if tensors_of(part)}  # texts beside the numbers
         if isinstance(given, tuple) or _is_pair(given):
             return tuple(self._tensors(part) for part in given)
-        if isinstance(given, (np.ndarray, np.generic, list, int, float)):
+        if isinstance(given, (np.generic, list, int, float)) or _is_array(given):
             try:
-                array = torch.from_numpy(np.array(given))  # a copy
+                array = torch.from_numpy(_array(given))
             except (TypeError, ValueError):  # texts, or lists of several lengths
                 return None
             little_known = {torch.uint16, torch.uint32, torch.uint64}
@@ -112,6 +134,34 @@ def _taken(forward: Callable[..., Any], inputs: dict[str, Any]) -> dict[str, Any
     if any(one.kind is inspect.Parameter.VAR_KEYWORD for one in takes.values()):
         return inputs
     return {key: part for key, part in inputs.items() if key in takes or key not in LABELS}
+
+
+def _is_array(given: Any) -> bool:
+    """Whether NumPy can make an array of it: NumPy's own, a data frame, a series, an array of another library."""
+    return isinstance(given, np.ndarray) or _has(given, "__array__")
+
+
+def _array(given: Any) -> "np.ndarray[Any, Any]":
+    """Return a copy as an array; columns of several types of numbers become one.
+
+    Raises:
+        TypeError, ValueError: it holds something else.
+    """
+    array = np.array(given)
+    return array.astype(np.float64) if array.dtype == object and _has(given, "__array__") else array
+
+
+def _without_numbers(given: Any) -> str:
+    """Return what is there instead of numbers, and what was expected."""
+    kinds = getattr(given, "dtypes", None)
+    if kinds is not None and _has(kinds, "items"):  # a data frame
+        texts = [f"'{name}' ({kind})" for name, kind in kinds.items() if str(kind) in {"object", "str", "string"}]
+        if texts:
+            return f"column {texts[0]} is text; leave such columns out, or encode them"
+    return (
+        f"it is a {type(given).__name__}; expected a tensor, an array, a data frame of numbers, or a pair or a "
+        "dictionary of such"
+    )
 
 
 def _has(given: Any, method: str) -> bool:

@@ -47,18 +47,19 @@ class Freshness:
     def watch(self, layer: nn.Module) -> nn.Module:
         """Look at the weights in front of a layer of the candidate's, and at what is made of its values."""
 
-        def look(_: nn.Module, arguments: tuple[Any, ...]) -> None:
+        def look(_: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
             self.called += 1
-            if isinstance(arguments[0], Tensor) and arguments[0].grad_fn is not None:
+            given = next(iter((*arguments, *keywords.values())), None)
+            if isinstance(given, Tensor) and given.grad_fn is not None:
                 handle.remove()
-                self._begin(_weights_behind(arguments[0]))
+                self._begin(_weights_behind(given))
 
         def follow(_: nn.Module, __: object, output: Tensor) -> None:
             if output.requires_grad and not self.reached:
                 self.with_gradient += 1
                 output.register_hook(self._reach)  # type: ignore[no-untyped-call]
 
-        handle = layer.register_forward_pre_hook(look)
+        handle = layer.register_forward_pre_hook(look, with_kwargs=True)
         layer.register_forward_hook(follow)
         return layer
 

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.contained import contained, importing
 from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.own.freshness import Freshness
+from actsearch.evaluators.own.made import made_of
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.grammar.fault import UserFault
+from actsearch.grammar.fault import UserFault, fault_text
 
 
 class BadOwnTask(UserFault):
@@ -67,7 +69,7 @@ def _import(where: str, run: Callable[[], Any]) -> Any:
         with importing(where):
             return run()
     except Exception as fault:  # whatever the user's module raises
-        raise BadOwnTask(f"'{where}' cannot be imported: {type(fault).__name__}: {fault}") from fault
+        raise BadOwnTask(f"'{where}' cannot be imported: {fault_text(fault)}") from fault
 
 
 def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -> dict[str, float]:
@@ -111,14 +113,14 @@ def number(found: Any, what: str) -> float:
         raise BadOwnTask(f"{what} a number, found a whole one that is too large for a float") from fault
 
 
-def rehearse(settings: TaskSettings, make: MakeActivation) -> None:
+def rehearse(settings: TaskSettings, activation: Activation) -> None:
     """Call the user's training once with a budget of 1, so that what it keeps, such as data, is alike in every process.
 
     Whatever it raises with so small a budget is no matter: the children will tell. Weights that it keeps are warm
     from here on, for the first child too.
     """
     with contextlib.suppress(Exception), contained(0, settings.own.file), Freshness() as freshness:
-        find(settings.own.function)(lambda *where, **named: freshness.watch(make(*where, **named)), 0, 1)
+        find(settings.own.function)(made_of(activation, freshness), 0, 1)
 
 
 def built(settings: TaskSettings) -> tuple[nn.Module, Any, Any]:
@@ -131,7 +133,7 @@ def built(settings: TaskSettings) -> tuple[nn.Module, Any, Any]:
     try:
         found = build(settings)
     except Exception as fault:  # whatever the user's function raises; an end of the program is ``Exited`` further out
-        raise BadOwnTask(f"'{settings.own.function}' raised {type(fault).__name__}: {fault}") from fault
+        raise BadOwnTask(f"'{settings.own.function}' raised {fault_text(fault)}") from fault
     if not (isinstance(found, tuple) and len(found) in {2, 3} and isinstance(found[0], nn.Module)):
         raise BadOwnTask(
             f"'{settings.own.function}' must return (model, data) or (model, data, loss), found {type(found).__name__}"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
 from actsearch.evaluators.initialisation import matched_gain
-from actsearch.grammar.fault import UserFault
+from actsearch.grammar.fault import UserFault, fault_text
 from actsearch.grammar.render import Function
 
 New = str | Activation | nn.Module | Callable[..., nn.Module]
@@ -62,7 +62,7 @@ def new_layer(make: Callable[..., nn.Module], channels: int, dimension: int | No
         raise
     except Exception as fault:  # whatever a class of the user's raises
         raise UserFault(
-            f"what takes the place of an activation could not be made: {type(fault).__name__}: {fault}; expected what "
+            f"what takes the place of an activation could not be made: {fault_text(fault)}; expected what "
             "needs no arguments but channels and dimension, such as the class of an exported file"
         ) from fault
     if not isinstance(layer, nn.Module):
@@ -113,6 +113,6 @@ def function_of(module: New) -> Function | None:
     except Exception as fault:  # whatever a layer of the user's raises
         raise UserFault(
             "no gain can be matched to the new layer, which does not run on a row of numbers: "
-            f"{type(fault).__name__}: {fault}; use init='keep'"
+            f"{fault_text(fault)}; use init='keep'"
         ) from fault
     return function

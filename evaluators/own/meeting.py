@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.own.calls import KINDS, REPLACEABLE, Calls, Site
-from actsearch.grammar.fault import UserFault
+from actsearch.grammar.fault import UserFault, fault_text
 
 Width = tuple[int, int]  # channels and their dimension
 
@@ -182,7 +182,7 @@ def run(model: nn.Module, example: Any, who: str = "the network") -> Any:
     except UserFault:
         raise
     except Exception as fault:
-        raise UserFault(f"{who} does not run on the example: {type(fault).__name__}: {fault}") from fault
+        raise UserFault(f"{who} does not run on the example: {fault_text(fault)}") from fault
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)
         for layer, mode in modes:

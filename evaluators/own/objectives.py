@@ -35,6 +35,22 @@ def tensor_of(output: Any) -> Tensor:
     return logits
 
 
+def loss_in(output: Any) -> Tensor | None:
+    """Return the loss that a network itself returns: ``.loss``, that of a dictionary, the only number of a tuple.
+
+    A dictionary of losses alone, as detectors return it in training, is added up.
+    """
+    if isinstance(output, tuple) and not hasattr(output, "loss"):
+        numbers = [part for part in output if isinstance(part, Tensor) and not part.ndim]
+        return numbers[0] if len(numbers) == 1 and len(output) > 1 else None
+    found = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
+    if found is None and isinstance(output, Mapping) and output:
+        losses = [part for name, part in output.items() if "loss" in str(name)]
+        if len(losses) == len(output) and all(isinstance(part, Tensor) and part.numel() == 1 for part in losses):
+            found = torch.stack([part.reshape(()) for part in losses]).sum()
+    return found if isinstance(found, Tensor) and found.numel() == 1 else None
+
+
 class NamedObjective(Objective):
     """One of ``losses.LOSSES``.
 
@@ -86,6 +102,9 @@ class NamedObjective(Objective):
 class FunctionObjective(Objective):
     """A loss of the user's: called with output and labels, returns a tensor of one number.
 
+    Attributes:
+        adds_up: whether it is the sum over a batch, so that a score is divided by the examples.
+
     Args:
         function: the loss.
         name: of it, which is its unit.
@@ -94,6 +113,7 @@ class FunctionObjective(Objective):
 
     def __init__(self, function: Callable[[Any, Any], Any], name: str, further: Further) -> None:
         self.unit, self.function, self.further = name, function, further
+        self.adds_up = False
 
     def numbers(self, output: Any) -> Tensor:
         """Take the tensor of what the network returns."""
@@ -108,8 +128,8 @@ class FunctionObjective(Objective):
         return found.reshape(())
 
     def total(self, output: Any, batch: Split) -> tuple[float, int]:
-        """Count every example alike: the mean of a batch times its examples."""
-        return float(self.loss(output, batch)) * len(batch), len(batch)
+        """Count every example alike: the mean of a batch times its examples, or its sum."""
+        return float(self.loss(output, batch)) * (1 if self.adds_up else len(batch)), len(batch)
 
     def targets(self, batch: Split) -> Tensor | None:
         """Return the numbers, if there is a row of them an example."""
@@ -135,10 +155,14 @@ class LossOfOutput(Objective):
         return tensor_of(output)
 
     def loss(self, output: Any, batch: Split) -> Tensor:
-        """Return ``output.loss``."""
-        found = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
-        if not isinstance(found, Tensor) or found.numel() != 1:
-            raise WrongOutput("the network returns no .loss of one number; are there labels in its batches?")
+        """Return the loss that is in the output."""
+        found = loss_in(output)
+        if found is None:
+            raise WrongOutput(
+                f"the network returns no .loss of one number, found {type(output).__name__}: are there labels in its "
+                "batches? One that returns losses in training alone, as detectors do, needs a method step(batch) that "
+                "returns its loss in evaluation too"
+            )
         return found.reshape(())
 
     def total(self, output: Any, batch: Split) -> tuple[float, int]:
@@ -153,28 +177,31 @@ class LossOfOutput(Objective):
 class Step(Objective):
     """A network that computes its loss from a batch: ``training_step(batch, index)`` of Lightning, or ``step(batch)``.
 
+    Attributes:
+        adds_up: as of ``FunctionObjective``.
+
     Args:
         name: of the method.
         takes_index: whether it is given the number of the batch too.
     """
 
     def __init__(self, name: str, *, takes_index: bool) -> None:
-        self.unit, self.name, self.takes_index = "loss", name, takes_index
+        self.unit, self.name, self.takes_index, self.adds_up = "loss", name, takes_index, False
 
     def output(self, network: nn.Module, batch: Split) -> Any:
         """Call the method."""
         return network(batch.inputs, 0) if self.takes_index else network(batch.inputs)
 
     def loss(self, output: Any, batch: Split) -> Tensor:
-        """Return what it returns, or ``loss`` of the dictionary that it returns."""
-        found = output.get("loss") if isinstance(output, Mapping) else output
+        """Return what it returns, or the loss of the dictionary that it returns."""
+        found = output if isinstance(output, Tensor) else loss_in(output)
         if not isinstance(found, Tensor) or found.numel() != 1:
             raise WrongOutput(f"'{self.name}' must return a loss, a tensor of one number, found {type(found).__name__}")
         return found.reshape(())
 
     def total(self, output: Any, batch: Split) -> tuple[float, int]:
         """Count every example alike."""
-        return float(self.loss(output, batch)) * len(batch), len(batch)
+        return float(self.loss(output, batch)) * (1 if self.adds_up else len(batch)), len(batch)
 
 
 def _wanted(batch: Split) -> Any:

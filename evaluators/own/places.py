@@ -15,14 +15,15 @@ from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.objective import call
-from actsearch.evaluators.own.calls import REPLACEABLE, Calls, Site, functions_of, site_of, unknown_functions
+from actsearch.evaluators.own.calls import REPLACEABLE, Calls, Site, functions_of, site_of, spelt, unknown_functions
 from actsearch.evaluators.own.choice import step_of
 from actsearch.evaluators.own.functions import BadOwnTask, built
+from actsearch.evaluators.own.problem import problem
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar.fault import fault_text
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)  # run or list whatever is put into them
-EXAMPLES = (2, 256)  # that are run to see the channels of each place: more where a place is not met by few
-USUAL = ("torch.nn.ReLU", "F.relu")  # what is replaced where nothing is said
+EXAMPLES = (2, 256, 4096)  # that are run to see the channels of each place: more where a place is not met by few
 Width = tuple[int, int]  # channels and their dimension
 Uses = dict[Site, dict[Width, torch.dtype]]  # by where it is called
 
@@ -112,7 +113,7 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
         BadOwnTask: no such layer, the network does not run on the data, or the channels of a place cannot be told.
     """
     model, *_ = built(settings)
-    replace = settings.own.replace or USUAL
+    replace = settings.own.replace or problem(settings).replace
     every = list(model.named_modules(remove_duplicate=False))  # one layer may stand in several places
     places = {name: layer for name, layer in every if is_wanted(name, layer, replace)}
     for name, layer in every:
@@ -131,13 +132,13 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
     if unknown := unknown_functions(replace):
         raise BadOwnTask(
             f"key 'task.own.replace': '{unknown[0]}' is no function that can be replaced; expected one of "
-            f"{', '.join('F.' + name for name in REPLACEABLE)}"
+            f"{', '.join(map(spelt, REPLACEABLE))}, or a layer"
         )
     if not uses and not calls:
         kinds = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
         raise BadOwnTask(
-            f"the network has no layer {' or '.join(replace)} to replace (task.own.replace); it is made of "
-            f"{', '.join(kinds)}: what it calls as a function is named so, F.gelu"
+            f"the network has no layer {' or '.join(replace)} to replace (task.own.replace), nor calls it; it is made "
+            f"of {', '.join(kinds)}: what it calls as a function is named so, F.gelu or torch.sin"
         )
     by_use = settings.own.shared == "use"
     for name, mine in uses.items():
@@ -231,7 +232,8 @@ def _uses(
         for count in EXAMPLES:
             # what is compiled would hide its calls; asking costs seconds where nothing is
             eagerly = torch.compiler.set_stance("force_eager") if _is_compiled(model) else contextlib.nullcontext()
-            with torch.no_grad(), eagerly, layouts, Calls(owned.kinds, owned.names, instead):
+            # with gradients: a network may differentiate while it is called
+            with eagerly, layouts, Calls(owned.kinds, owned.names, instead):
                 run = getattr(model.eval(), owned.method) if owned.method else model.eval()
                 _run(run, data.train.first(count).to("cpu"), owned.method)
             if all(seen.values()):
@@ -239,7 +241,7 @@ def _uses(
     except BadOwnTask:
         raise
     except Exception as fault:
-        raise BadOwnTask(f"the network does not run on its own data: {type(fault).__name__}: {fault}") from fault
+        raise BadOwnTask(f"the network does not run on its own data: {fault_text(fault)}") from fault
     finally:
         model.train(training)
     for name in places:

@@ -23,19 +23,29 @@ from actsearch.evaluators.own.choice import objective_of, step_of
 from actsearch.evaluators.own.data import Reader, dtype_of
 from actsearch.evaluators.own.functions import BadOwnTask, built
 from actsearch.evaluators.own.losses import best_constant, in_order
-from actsearch.evaluators.own.objectives import FunctionObjective, NamedObjective
+from actsearch.evaluators.own.objectives import FunctionObjective, NamedObjective, Step
+from actsearch.evaluators.own.present import usual
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.grammar.fault import fault_text
 
 SHARED: dict[TaskSettings, DataSet[Any]] = {}  # by task: data that this process looks at, as ``sharing`` brought them
 FIRST = 4096  # labels at most that chance is made of
+ADDED = 16  # examples by which it is seen whether a loss adds up over them
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is trained on, and towards what."""
+    """What is trained on, and towards what.
+
+    Args:
+        data: of the user.
+        objective: the loss.
+        replace: what the candidate takes the place of, as in ``task.own.replace``: the user's words, or what is usual.
+    """
 
     data: DataSet[Any]
     objective: Objective
+    replace: tuple[str, ...]
 
 
 @functools.lru_cache(maxsize=2)
@@ -56,7 +66,7 @@ def problem(settings: TaskSettings) -> Problem:
     except Exception as fault:  # whatever the user's data or network raises while they are read
         raise BadOwnTask(
             f"'{settings.own.function}': its data cannot be read, or its network not be run on them: "
-            f"{type(fault).__name__}: {fault}"
+            f"{fault_text(fault)}"
         ) from fault
 
 
@@ -83,7 +93,39 @@ def read(settings: TaskSettings, model: nn.Module, data: Any, loss: Any) -> Prob
         objective = objective_of(settings, model, first, loss, method)
     except BadData as fault:
         raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
-    return Problem(_data_set(settings, splits, objective, model), objective)
+    objective.with_gradients = _needs_gradients(objective, model, first)
+    if isinstance(objective, (FunctionObjective, Step)):
+        objective.adds_up = _adds_up(objective, model, splits["train"].first(ADDED))
+    replace = settings.own.replace or usual(model, lambda: objective.output(model.eval(), first.copy()))
+    return Problem(_data_set(settings, splits, objective, model), objective, replace)
+
+
+def _needs_gradients(objective: Objective, model: nn.Module, batch: Split) -> bool:
+    """Whether the network runs with gradients alone, since it differentiates while it is called."""
+
+    def runs() -> bool:
+        try:
+            objective.loss(objective.output(model.eval(), batch.copy()), batch)
+        except Exception:  # whatever a network raises; what is wrong with both is said when it is tried
+            return False
+        return True
+
+    with torch.no_grad():
+        without = runs()
+    return not without and runs()
+
+
+def _adds_up(objective: Objective, model: nn.Module, batch: Split) -> bool:
+    """Whether a loss of the user's is the sum over a batch, no mean: by that of two halves and of both together."""
+    half = len(batch) // 2
+    if batch.whole or not half:
+        return False
+    with contextlib.suppress(Exception), objective.looking():  # what is wrong with it is said when it is tried
+        parts = (batch.take(part) for part in (slice(half), slice(half, 2 * half), slice(2 * half)))
+        one, other, both = (float(objective.loss(objective.output(model.eval(), p.copy()), p)) for p in parts)
+        mean = (one + other) / 2
+        return math.isclose(both, 2 * mean, rel_tol=1e-3) and not math.isclose(both, mean, rel_tol=0.1)
+    return False
 
 
 def _splits(settings: TaskSettings, data: Any) -> dict[str, Any]:
@@ -133,7 +175,7 @@ def _settle(objective: NamedObjective, train: Examples, model: nn.Module) -> Non
     labels = first.labels
     if not objective.formula.of_classes or not isinstance(labels, Tensor) or labels.is_floating_point():
         return
-    with contextlib.suppress(Exception), torch.no_grad():  # what is wrong with it is said when it is tried
+    with contextlib.suppress(Exception), objective.looking():  # what is wrong with it is said when it is tried
         output = objective.output(model.eval(), first)
         place = 1 if in_order(output, labels, objective.options) is output else -1
         objective.options = dataclasses.replace(objective.options, classes=place)
@@ -173,8 +215,8 @@ def _chance(objective: Objective, data: DataSet[Any], model: nn.Module) -> float
     with contextlib.suppress(Exception):  # whatever a loss of the user's raises for outputs that are none
         train, validation = (split.targets(FIRST) for split in (data.train, data.validation))
         first = data.train.first(2)
-        with torch.no_grad():
-            output = objective.numbers(objective.output(model.eval(), first))
+        with objective.looking():
+            output = objective.numbers(objective.output(model.eval(), first)).detach()
         shape = list(output.shape)
         if isinstance(objective, NamedObjective) and objective.formula.of_classes:
             if not train.labels.is_floating_point():

@@ -18,6 +18,7 @@ from actsearch.evaluators.own.problem import Problem, read
 from actsearch.evaluators.own.trial import EXAMPLES, loss_of
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.evaluators.torch_child import TorchChild
+from actsearch.grammar.fault import fault_text
 
 STEPS = 2  # of a training that must come out the same twice
 
@@ -71,8 +72,8 @@ def check_repeats(settings: CompleteSettings, given: Problem, make: MakeActivati
             except WrongOutput as fault:
                 raise BadOwnTask(str(fault)) from fault
             except Exception as fault:
-                raise BadOwnTask(f"a first step cannot be taken: {type(fault).__name__}: {fault}") from fault
-            with torch.no_grad():
+                raise BadOwnTask(f"a first step cannot be taken: {fault_text(fault)}") from fault
+            with objective.looking():
                 _, loss = loss_of(objective, model.eval(), data.validation.first(EXAMPLES), "in evaluation")
             found.append(torch.tensor([*child.losses, float(loss)]))
     exact = data.train.device.type == "cpu"

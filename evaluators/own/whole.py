@@ -15,8 +15,9 @@ from actsearch.evaluators.outcome import NO_PART, WORKER_DEATHS, Outcome, Reques
 from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.made import made_of
 from actsearch.evaluators.settings import CompleteSettings, unusual
-from actsearch.evaluators.task import BadTask, Task, Training
+from actsearch.evaluators.task import BadTask, Task, Training, far_above_chance
 
 IDLE = ("weight_decay", "beta_decay", "clip", "optimiser", "augment", "precision", "examples", "directory", "kernel")
 """Of a task: they mean nothing to a training of the user's."""
@@ -73,7 +74,7 @@ class WholeTraining(Task):
                 "key 'task.own.loop': this is trained by a loop of your own: for trial in actsearch.Study(RUN).trials()"
             )
         own.find(self.settings.own.function)
-        own.rehearse(self.settings, BUILT_IN.read("swish").make)
+        own.rehearse(self.settings, BUILT_IN.read("swish"))
 
     def training(self, request: Request, activation: Activation) -> Training:
         """Return what the user's function returns."""
@@ -82,18 +83,19 @@ class WholeTraining(Task):
         with Freshness() as freshness:
             found = own.score(
                 self.settings,
-                lambda *where, **named: freshness.watch(activation.make(*where, **named)),
+                made_of(activation, freshness),
                 request.seed,
                 request.steps,
             )
         seconds, sign = time.perf_counter() - started, self.settings.own.sign
         by = f"'{self.settings.own.function}' returned"
-        return told(found, sign, seconds, test=request.test, had_no_part=freshness.had_no_part, by=by)
+        return told(found, sign, seconds, test=request.test, had_no_part=freshness.had_no_part, by=by,
+                    chance=self.settings.own.chance)  # fmt: skip
 
 
 def told(
     found: Mapping[str, float], sign: int, seconds: float, *, test: bool, had_no_part: bool, by: str,
-    diagnostics: Mapping[str, list[float]] | None = None,
+    diagnostics: Mapping[str, list[float]] | None = None, chance: float | None = None,
 ) -> Outcome:  # fmt: skip
     """Return what became of a training of the user's own.
 
@@ -105,6 +107,7 @@ def told(
         had_no_part: whether the candidate had none in it.
         by: who told it, before what was told that is not finite.
         diagnostics: what else is known of it.
+        chance: what a network that knows nothing gets, where the user said it.
 
     Raises:
         BadOwnTask: a metric has a name of this engine's.
@@ -120,5 +123,7 @@ def told(
         what = "" if list(found) == ["validation"] else f"{wrong} "
         return Outcome(Status.DIVERGED, reason=f"{by} {what}{found[wrong]}", seconds=seconds, trained_by="own")
     metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
+    if far := far_above_chance(metrics, chance):
+        return Outcome(Status.DIVERGED, reason=far, seconds=seconds, trained_by="own")
     metrics |= {NO_PART: 1.0} if had_no_part else {}
     return Outcome(Status.SCORED, losses["validation_loss"], "", seconds, metrics, dict(diagnostics or {}), "own")

@@ -20,7 +20,7 @@ from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population
-from actsearch.grammar.fault import Failed
+from actsearch.grammar.fault import Failed, fault_text
 
 ATTEMPTS = 2  # a population that failed this often is split, and a single child that raised this often is given up
 LONE_DEATHS = 4  # of workers under one child alone, with no other reason in sight, before it is given up
@@ -139,7 +139,7 @@ class SerialPool(Pool):
             try:
                 outcomes = train_population([requests[index] for index in work.indices], self.task, self.vocabulary)
             except Exception as fault:  # whatever a child raises is its result; Ctrl-C passes through
-                more, final = work.after_failure(f"{type(fault).__name__}: {fault}", Status.CRASHED)
+                more, final = work.after_failure(fault_text(fault), Status.CRASHED)
                 waiting.extendleft(more)
                 yield from final
             else:

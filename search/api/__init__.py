@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from actsearch.evaluators.activation import Activation, Vocabulary
     from actsearch.evaluators.own.replacement import Replacement
     from actsearch.evaluators.own.swap import replace_activations
-    from actsearch.evaluators.settings import TaskSettings
+    from actsearch.evaluators.settings import OwnSettings, TaskSettings
     from actsearch.grammar.expression import Expression
     from actsearch.grammar.fault import Failed, UserFault
     from actsearch.grammar.primitive import Primitive
@@ -33,6 +33,7 @@ _HOMES = {
     "Failed": "grammar.fault",
     "Figure": "run",
     "Leaderboard": "search.ranking.leaderboard",
+    "OwnSettings": "evaluators.settings",
     "Primitive": "grammar.primitive",
     "Replacement": "evaluators.own.replacement",
     "Run": "run",
@@ -60,6 +61,7 @@ __all__ = [
     "Failed",
     "Figure",
     "Leaderboard",
+    "OwnSettings",
     "Primitive",
     "Replacement",
     "Run",

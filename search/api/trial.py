@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 
-from torch import Tensor, nn
+from torch import Tensor
 
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.contained import seed_every_generator
@@ -16,6 +16,7 @@ from actsearch.evaluators.looks.diagnostics import learning_curve
 from actsearch.evaluators.outcome import Outcome, Request, Status, noise_seed
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.own.functions import number
+from actsearch.evaluators.own.made import made_of
 from actsearch.evaluators.own.whole import told
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
@@ -23,32 +24,11 @@ from actsearch.grammar.fault import UserFault
 RECENT = 20  # reports whose mean says whether a trial is hopeless
 
 
-class Made:
-    """An activation of a trial: called with the number of channels it returns a layer, a torch module.
-
-    ``made(64)`` is for inputs ``(B, 64, ...)``, ``made(64, dimension=-1)`` for ``(B, T, 64)``.
-    """
-
-    def __init__(self, activation: Activation, freshness: Freshness) -> None:
-        self._activation, self._freshness, self.layers = activation, freshness, list[nn.Module]()
-        self.text, self.formula = activation.text, activation.formula
-
-    def __call__(self, channels: int, dimension: int | None = None) -> nn.Module:
-        """Return a layer with trainable parameters of its own, if the function has any."""
-        layer = self._freshness.watch(self._activation.make(channels, dimension))
-        self.layers.append(layer)
-        return layer
-
-    def __repr__(self) -> str:
-        """Return the expression."""
-        return self.text
-
-
 class Trial:
     """One training that is wanted.
 
     Attributes:
-        activation: makes the layers; see ``Made``.
+        activation: a class of layers, of channels and dimension; see ``evaluators.own.made``.
         seed: of this training: the global generators of torch, NumPy and Python are seeded with it when it begins.
         steps: how long to train; higher rungs want more, in units of ``Study(steps=...)``.
         test: whether a loss on held-out test data is wanted too; on the final rung alone.
@@ -60,7 +40,7 @@ class Trial:
     ) -> None:
         self.seed, self.steps, self.test = request.seed, request.steps, request.test
         self._freshness, self._settings, self._finish = Freshness(), settings, finish
-        self.activation = Made(activation, self._freshness)
+        self.activation = made_of(activation, self._freshness)
         self._is_patient, self._losses, self._looked = request.patient, list[Tensor | float](), 0
         self.outcome: Outcome | None = None
         self.stopped, self._is_over, self._started = False, False, time.perf_counter()
@@ -103,7 +83,7 @@ class Trial:
         seconds, by = time.perf_counter() - self._started, "trial.done was told"
         self._end(told(
             found, self._settings.own.sign, seconds, test=self.test, had_no_part=self._freshness.had_no_part, by=by,
-            diagnostics=self._diagnostics(),
+            diagnostics=self._diagnostics(), chance=self._settings.own.chance,
         ))  # fmt: skip
 
     def failed(self, reason: str) -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from actsearch.evaluators.printable import printable
-from actsearch.grammar.fault import Failed
 from actsearch.search.show.plain import plain
 
 if TYPE_CHECKING:
@@ -57,10 +56,6 @@ def called() -> str:
     return "actsearch" if shutil.which("actsearch") or called.name != "actsearch" else shlex.quote(str(called))
 
 
-class NothingScored(Failed):
-    """Everything that was to be trained failed; the message has the commonest reason."""
-
-
 def check_scored(outcomes: "Iterable[Outcome]") -> None:
     """Make the command fail where nothing has a score.
 
@@ -68,6 +63,7 @@ def check_scored(outcomes: "Iterable[Outcome]") -> None:
         NothingScored: with the commonest reason.
     """
     from actsearch.evaluators.outcome import NO_PART
+    from actsearch.search.progress import NothingScored
 
     found = list(outcomes)
     without = sum(NO_PART in outcome.metrics for outcome in found)

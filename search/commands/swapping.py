@@ -95,6 +95,7 @@ def _network(path: str, seed: int) -> "nn.Module":
 
     from actsearch.evaluators.contained import contained
     from actsearch.evaluators.own.functions import BadOwnTask, find
+    from actsearch.grammar.fault import fault_text
 
     if not re.fullmatch(r"[^:]+:\w+", path):
         raise click.UsageError(f"expected FILE.py:FUNCTION or module:function, found '{path}'")
@@ -103,7 +104,7 @@ def _network(path: str, seed: int) -> "nn.Module":
         with contained(seed, path.partition(":")[0]):
             found = build()
     except Exception as fault:  # whatever the user's function raises
-        raise BadOwnTask(f"'{path}' raised {type(fault).__name__}: {fault}; it is called without arguments") from fault
+        raise BadOwnTask(f"'{path}' raised {fault_text(fault)}; it is called without arguments") from fault
     model = found[0] if isinstance(found, tuple) and found else found
     if not isinstance(model, nn.Module):
         raise BadOwnTask(f"'{path}' must return a torch.nn.Module, found {type(found).__name__}")

@@ -8,10 +8,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from actsearch.evaluators.sentences import BadSettings
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import to_json
-from actsearch.search.settings.sentences import BadSettings, differences
+from actsearch.search.settings.sentences import differences
 
 GROWING = {"budget": ("children", "proposals"), "final": ("top", "seeds")}  # settings that may become larger
 

@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.registry import resolve
+from actsearch.evaluators.sentences import spoken
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.rows.known import KNOWN
@@ -38,6 +39,7 @@ class BudgetSettings:
     proposals: Annotated[int, Field(ge=1)] = 20_000
 
 
+@spoken("")
 @dataclass(frozen=True, config=_STRICT)
 class SearchSettings:
     """Everything that a search depends on; ``pool`` alone does not change its result.
@@ -74,15 +76,26 @@ class SearchSettings:
                 raise ValueError(f"key '{key}': {fault}") from fault
 
     def completed(self) -> "SearchSettings":
-        """Return the settings with the task's own values where they were left open, the ladder in its steps."""
+        """Return the settings with the task's own values where they were left open, the ladder in its steps.
+
+        The incumbent of a network of the user's that names no ``replace`` stays open: see ``with_incumbent``.
+        """
         task = resolve(self.task).settings
         ladder, final = completed(task, self.ladder, self.final)
-        incumbent, vocabulary = self.incumbent or _replaced(task.own.replace or ()), vocabulary_of(self.space)
+        found = dataclasses.replace(self, task=task, ladder=ladder, final=final)
+        is_unknown = task.own.build is not None and task.own.replace is None and self.incumbent is None
+        return found if is_unknown else found.with_incumbent(task.own.replace or ())
+
+    def with_incumbent(self, replaced: Sequence[str]) -> "SearchSettings":
+        """Return the settings with an incumbent, which is a baseline too.
+
+        Args:
+            replaced: what the candidate takes the place of, as in ``task.own.replace``.
+        """
+        incumbent, vocabulary = self.incumbent or _replaced(replaced), vocabulary_of(self.space)
         known = {vocabulary.read(text).identity for text in self.baselines}
         missing = () if vocabulary.read(incumbent).identity in known else (incumbent,)
-        return dataclasses.replace(
-            self, task=task, ladder=ladder, final=final, incumbent=incumbent, baselines=(*missing, *self.baselines)
-        )
+        return dataclasses.replace(self, incumbent=incumbent, baselines=(*missing, *self.baselines))
 
 
 def _replaced(kinds: Sequence[str]) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
+from actsearch.evaluators.sentences import BadSettings, sentence_of
 from actsearch.search.settings.classes import SearchSettings
-from actsearch.search.settings.sentences import BadSettings, sentence_of
 
 MOST_VALUES = 100_000  # of a config
 
@@ -92,9 +92,7 @@ def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
     try:
         return TypeAdapter(SearchSettings).validate_json(text).completed()
     except ValidationError as fault:
-        # an unknown key first: it is the likeliest reason why another one is missing
-        first = min(fault.errors(), key=lambda error: error["type"] != "unexpected_keyword_argument")
-        raise BadSettings(sentence_of(first)) from fault
+        raise BadSettings(sentence_of(fault, SearchSettings)) from fault
 
 
 def _weight(value: Any, known: dict[int, int]) -> int:

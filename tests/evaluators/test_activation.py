@@ -73,7 +73,7 @@ def test_swish_starts_as_silu() -> None:
 def test_every_activation_that_users_know_is_a_baseline_by_name_and_can_be_trained(tiny_task: TaskSettings) -> None:
     assert set(BASELINES) <= {*KNOWN, *LAYERS}
     assert len({BUILT_IN.read(name).identity for name in BASELINES}) == len(BASELINES) == 20
-    outcomes = train_population([Request(name, 1, 12) for name in BASELINES], resolve(tiny_task))
+    outcomes = train_population([Request(name, 1, 60) for name in BASELINES], resolve(tiny_task))
     assert [o.status for o in outcomes] == [Status.SCORED] * 20
     assert len({o.score for o in outcomes}) == 20
 

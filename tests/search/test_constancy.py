@@ -13,6 +13,7 @@ from actsearch.evaluators.native import compiler
 from actsearch.evaluators.native.compiler import is_available
 from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.registry import resolve
+from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.search.jobs import launch
 from actsearch.search.memory.decided import KERNEL, NotTheSame, decided
@@ -22,7 +23,6 @@ from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import from_tree
-from actsearch.search.settings.sentences import BadSettings
 from tests.search.test_runs import SMALL, TREE, FakePool
 
 

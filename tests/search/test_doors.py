@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import actsearch
+from actsearch.evaluators.sentences import BadSettings
 from actsearch.grammar.fault import Failed, UserFault
 from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.command_line import main
@@ -18,7 +19,6 @@ from actsearch.search.exporting.proof import ExportFailed
 from actsearch.search.memory import provenance
 from actsearch.search.memory.store import Store
 from actsearch.search.settings.reading import load_settings, settings_of, to_json
-from actsearch.search.settings.sentences import BadSettings
 from tests.test_tiny import TINY
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from actsearch.evaluators.outcome import Status
 from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.sentences import BadSettings
 from actsearch.search.command_line import main
 from actsearch.search.jobs import NotReady, launch
 from actsearch.search.memory.records import FINAL, SEARCH
@@ -17,7 +18,6 @@ from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.refining import refine
 from actsearch.search.settings.reading import from_tree
-from actsearch.search.settings.sentences import BadSettings
 from tests.search.made_runs import Noisy, offer
 
 TREE = {

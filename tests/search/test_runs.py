@@ -14,6 +14,7 @@ import pytest
 
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools.pool import Pool, SerialPool
+from actsearch.evaluators.sentences import BadSettings
 from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.rows.known import read
@@ -27,7 +28,6 @@ from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import from_tree, to_json
-from actsearch.search.settings.sentences import BadSettings
 from actsearch.search.settings.space import build_space
 
 TREE: dict[str, object] = {

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from actsearch.evaluators.sentences import BadSettings
 from actsearch.search.command_line import main
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import from_tree, load_settings, settings_of, to_json
-from actsearch.search.settings.sentences import BadSettings, differences
+from actsearch.search.settings.sentences import differences
 
 CONFIGS = sorted(Path("configs").glob("*.yaml"))
 
