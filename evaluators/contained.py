@@ -5,15 +5,22 @@ next child of the same process must not feel it. What the user's file sets while
 holds whenever their code runs, and only then. Not here: what is run (``own``, ``training``).
 """
 
+import builtins
 import contextlib
 import gc
+import inspect
+import math
 import os
 import random
+import resource
 import signal
 import sys
+import sysconfig
 import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -78,6 +85,54 @@ def _directory() -> str | None:
         return None
 
 
+def _limits() -> dict[int, tuple[int, int]]:
+    names = [name for name in dir(resource) if name.startswith("RLIMIT_")]
+    return {getattr(resource, name): resource.getrlimit(getattr(resource, name)) for name in names}
+
+
+def _set_limits(value: dict[int, tuple[int, int]]) -> None:
+    for limit, pair in value.items():
+        if resource.getrlimit(limit) != pair:
+            resource.setrlimit(limit, pair)
+
+
+_LIBRARY = sysconfig.get_path("stdlib")
+_HOLDERS: tuple[Any, ...] = (
+    torch, torch.nn.functional, torch.Tensor, torch.nn.Module, torch.autograd, torch.optim.Optimizer, time, math,
+    random, builtins, *(kind for kind in vars(torch.nn).values() if isinstance(kind, type)),
+    *(kind for kind in vars(torch.optim).values() if isinstance(kind, type)),
+)  # fmt: skip
+"""Modules and classes whose functions every child calls."""
+
+
+def _functions() -> dict[tuple[int, str], Any]:
+    return {
+        (index, name): value
+        for index, holder in enumerate(_HOLDERS)
+        for name, value in vars(holder).items()
+        if callable(value)
+    }
+
+
+def _set_functions(value: dict[tuple[int, str], Any]) -> None:
+    """Put functions back that code of the user's replaced; what a library replaces while it is imported stays."""
+    for (index, name), function in value.items():
+        now = vars(_HOLDERS[index]).get(name)
+        if now is not function and (_is_users(now) or _is_users(function)):
+            setattr(_HOLDERS[index], name, function)
+    for (index, name), function in _functions().items():
+        if (index, name) not in value and _is_users(function):  # in front of what a class inherits
+            delattr(_HOLDERS[index], name)
+
+
+def _is_users(function: Any) -> bool:
+    """Whether a function is of code of the user's: written in Python, in no package nor in Python's own library."""
+    code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
+    if code is None or code.co_filename.startswith(_LIBRARY):
+        return False
+    return not {"site-packages", "dist-packages"} & set(Path(code.co_filename).parts)
+
+
 SETTINGS: dict[str, Setting] = {
     "directory": (_directory, _set_directory),
     "environment": (lambda: dict(os.environ), _set_environment),
@@ -119,6 +174,7 @@ SETTINGS: dict[str, Setting] = {
     ),
 }
 """What a training can change for the whole process, by name."""
+_SPOILT: list[str] = []  # of these, what could not be put back
 _HOOKS = [value for name, value in vars(torch.nn.modules.module).items()
           if name.startswith("_global") and isinstance(value, dict)]  # fmt: skip
 
@@ -129,6 +185,8 @@ def _set_hooks(value: list[dict[Any, Any]]) -> None:
         hooks.update(kept)
 
 
+SETTINGS["functions of torch and Python"] = (_functions, _set_functions)
+SETTINGS["limits of the process"] = (_limits, _set_limits)
 SETTINGS["hooks of every layer"] = (lambda: [dict(hooks) for hooks in _HOOKS], _set_hooks)
 if sys.platform == "linux":
     SETTINGS["cores"] = (lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value))
@@ -148,8 +206,16 @@ def _restore(before: dict[str, Any]) -> None:
     for name, value in before.items():
         read, write = SETTINGS[name]
         if not _same(read(), value):
-            write(value)
+            try:
+                write(value)
+            except (OSError, ValueError):  # a hard limit cannot be raised again, nor a lost core taken back
+                _SPOILT.append(name)
     torch.set_flush_denormal(False)  # it cannot be read
+
+
+def spoilt() -> str:
+    """Return what code of the user's changed in this process for good, so that no other child may be trained in it."""
+    return _SPOILT[0] if _SPOILT else ""
 
 
 def _same(one: Any, other: Any) -> bool:

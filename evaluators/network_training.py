@@ -5,9 +5,9 @@ A generator, that yields while a device computes. Not here: what trains step by 
 """
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import replace
+from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 
 from torch import nn
@@ -33,7 +33,7 @@ def training(task: "NetworkTask", request: Request, activation: Activation) -> T
         request: which seed, how many steps.
         activation: in its place.
     """
-    started = time.perf_counter()
+    started = perf_counter()
     untrained = task.build(activation, request.seed)
     norms = _seen(task, lambda: _gradient_norms(task, untrained.network))
     child = task.child(untrained, activation, request.steps)
@@ -45,11 +45,11 @@ def training(task: "NetworkTask", request: Request, activation: Activation) -> T
         chance = task.chance if task.chance is not None else math.inf
         if math.isfinite(child.losses[-1]) and recent > task.settings.stop_above * chance:
             reason = f"stopped after {stop} steps: training loss {recent:.3f}"
-            return Outcome(Status.STOPPED, reason=reason, seconds=time.perf_counter() - started, trained_by=by)
+            return Outcome(Status.STOPPED, reason=reason, seconds=perf_counter() - started, trained_by=by)
     if not child.losses or math.isfinite(child.losses[-1]):
         yield from child.advancing(request.steps)
     outcome = _outcome(task, request, child, untrained.layers, norms)
-    return replace(outcome, seconds=time.perf_counter() - started, trained_by=by)
+    return replace(outcome, seconds=perf_counter() - started, trained_by=by)
 
 
 def _outcome(

@@ -79,6 +79,13 @@ class OwnSettings:
         return self.function.partition(":")[0]
 
     @property
+    def functions(self) -> tuple[str, ...]:
+        """Every function of the user's that is named, ``module:function`` or ``file.py:function``."""
+        metrics = (text.partition(" ")[0] for text in self.metrics)
+        named = (self.build, self.score, self.loss, self.optimiser, *metrics)
+        return tuple(text for text in named if text is not None and ":" in text)
+
+    @property
     def sign(self) -> int:
         """What a number of the user's is multiplied with to be a score: lower is better."""
         return -1 if self.direction == "maximise" else 1

@@ -23,6 +23,7 @@ MAY_IMPORT = {
 DOORS = {
     # the benchmark measures Ray itself
     "ray": {
+        "evaluators/pools/ray_door.py",
         "evaluators/pools/ray_pool.py",
         "scripts/benchmarks/rivals.py",
         "scripts/benchmarks/throughput.py",

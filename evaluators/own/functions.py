@@ -29,12 +29,17 @@ class BadOwnTask(UserFault):
     """The user's function cannot be found or does not return what it should; the message says what was expected."""
 
 
+SENT: dict[str, Callable[..., Any]] = {}  # functions of a program or notebook, as a driver sent them to this worker
+
+
 def find(path: str) -> Callable[..., Any]:
     """Return the function of ``module:function`` or ``file.py:function``.
 
     Raises:
         BadOwnTask: there is none.
     """
+    if path in SENT:
+        return SENT[path]
     where, name = path.split(":")
     module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
     found = getattr(module, name, None)

@@ -5,9 +5,9 @@ Not here: the function itself and what it may return (``functions``).
 
 import dataclasses
 import math
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from time import perf_counter
 
 from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.device import device_of
@@ -79,7 +79,7 @@ class WholeTraining(Task):
     def training(self, request: Request, activation: Activation) -> Training:
         """Return what the user's function returns."""
         yield  # none of its parts is known
-        started = time.perf_counter()
+        started = perf_counter()
         with Freshness() as freshness:
             found = own.score(
                 self.settings,
@@ -87,7 +87,7 @@ class WholeTraining(Task):
                 request.seed,
                 request.steps,
             )
-        seconds, sign = time.perf_counter() - started, self.settings.own.sign
+        seconds, sign = perf_counter() - started, self.settings.own.sign
         by = f"'{self.settings.own.function}' returned"
         return told(found, sign, seconds, test=request.test, had_no_part=freshness.had_no_part, by=by,
                     chance=self.settings.own.chance)  # fmt: skip

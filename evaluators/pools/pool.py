@@ -40,6 +40,8 @@ class PoolSettings:
             GPU it is 8 at least, trained in turns, where one child does not fill it. Ray only.
         seconds: wall-clock limit of one child; its population's limit is the sum. Ray only.
         memory: GB that a worker's data may take, so that a training that leaks ends itself, not the machine. Ray only.
+        niceness: of the workers, from 0 to 19: how far they give way to whatever else the machine does; Ray's own
+            default. Where Ray is started here only.
     """
 
     kind: Literal["ray", "serial"] = "ray"
@@ -48,6 +50,7 @@ class PoolSettings:
     population: Annotated[int, Field(ge=1)] = 1
     seconds: Annotated[float, Field(gt=0)] = 120.0
     memory: Annotated[float, Field(gt=0)] = 8.0
+    niceness: Annotated[int, Field(ge=0, le=19)] = 15
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The door to Ray: long-lived actors that train populations, supervised by the driver.
+"""Ray's workers: long-lived actors that train populations, supervised by the driver.
 
 A worker that dies costs a retry; a child that kills its worker every time becomes a crashed outcome; one that never
 ends, a timed-out outcome. Not here: what is trained (``training``) and how failures are divided (``pool.Work``).
@@ -6,32 +6,33 @@ ends, a timed-out outcome. Not here: what is trained (``training``) and how fail
 
 import contextlib
 import itertools
-import logging
 import os
 import resource
 import signal
-import tempfile
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.allocator import keep_freed_memory
+from actsearch.evaluators.contained import spoilt
 from actsearch.evaluators.data.examples import BadData
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.functions import SENT, BadOwnTask, find
 from actsearch.evaluators.own.sharing import Packed, packed, share
+from actsearch.evaluators.pools import ray_door
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, Verdict, Work, WorkersCannotStartError, in_populations
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import BadTask
 from actsearch.evaluators.training import train_population
+from actsearch.grammar.fault import fault_text
 
-OBJECT_STORE_BYTES = 150 * 2**20  # outcomes are small; Ray's default is a third of the machine's memory
 POLL_SECONDS = 1.0
 NEAR = 10.0  # seconds: workers of different children that die so close together were killed by something else
 now = time.monotonic  # the pool's clock
@@ -39,13 +40,30 @@ FAILED_STARTS = 6  # so many workers in a row that die before they are ready: so
 LAST_PRESS = 3  # of Ctrl-C, that is not waited for
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What a worker says of a population.
+
+    Args:
+        outcomes: in the order of the requests; empty where the training raised.
+        fault: what it raised, in words.
+        spoilt: what it changed in the worker's process for good, so that no other child may be trained there.
+    """
+
+    outcomes: tuple[Outcome, ...] = ()
+    fault: str = ""
+    spoilt: str = ""
+
+
 class _Worker:
     """Lives in a process of its own and trains one population a call."""
 
     def __init__(
-        self, task: TaskSettings, vocabulary: Vocabulary, memory: float, directory: str, data: Packed | None
-    ) -> None:
+        self, task: TaskSettings, vocabulary: Vocabulary, memory: float, directory: str, data: Packed | None,
+        sent: bytes,
+    ) -> None:  # fmt: skip
         keep_freed_memory()
+        self.memory, self.complaint = memory, _received(sent)
         with contextlib.suppress(OSError):  # on another machine it may not be there
             os.chdir(directory)  # the driver's: paths of the user's are relative to it
         self.task, self.vocabulary = resolve(task), vocabulary
@@ -57,6 +75,8 @@ class _Worker:
 
     def ready(self, digest: str) -> str:
         """Make ready, so that the first child's time limit does not pay for it; return why it cannot be, or nothing."""
+        if self.complaint:
+            return self.complaint
         try:
             self.task.warm_up()
             found = self.task.digest()
@@ -70,8 +90,41 @@ class _Worker:
             )
         return ""
 
-    def train(self, requests: list[Request]) -> list[Outcome]:
-        return train_population(requests, self.task, self.vocabulary)
+    def train(self, requests: list[Request]) -> Answer:
+        """Train; whatever a training raises is said in words, since not every exception crosses to another process."""
+        try:
+            return Answer(tuple(train_population(requests, self.task, self.vocabulary)), spoilt=spoilt())
+        except (Exception, KeyboardInterrupt) as fault:
+            reason = fault_text(fault)
+            if isinstance(fault, MemoryError) or "allocate memory" in reason:  # what filled it may still be there
+                return Answer(
+                    fault=f"over the {self.memory:g} GB of pool.memory ({type(fault).__name__})", spoilt="memory"
+                )
+            return Answer(fault=reason, spoilt=spoilt())
+
+
+def _sent(functions: Sequence[str]) -> bytes:
+    """Return the functions of a program or notebook that workers cannot import, as they are sent."""
+    found = {path: find(path) for path in functions if path.startswith("__main__:")}
+    try:
+        return bytes(ray.cloudpickle.dumps(found)) if found else b""  # type: ignore[no-untyped-call]
+    except Exception as fault:  # whatever their globals hold
+        raise BadOwnTask(_NOT_SENT.format(next(iter(found)), fault_text(fault))) from fault
+
+
+def _received(sent: bytes) -> str:
+    """Keep functions that were sent; return why they cannot be used here, or nothing."""
+    try:
+        SENT.update(ray.cloudpickle.loads(sent) if sent else {})
+    except Exception as fault:  # what they refer to is not here
+        return _NOT_SENT.format("__main__", fault_text(fault))
+    return ""
+
+
+_NOT_SENT = (
+    "'{}' cannot be sent to a worker ({}): write it into a file and name that (file.py:function), or train in this "
+    "process (pool.kind: serial)"
+)
 
 
 @contextlib.contextmanager
@@ -97,7 +150,7 @@ class RayPool(Pool):
     """Trains on Ray workers, one core each.
 
     Raises:
-        ConnectionError: no cluster answers at ``settings.address``.
+        BadCluster: no cluster answers at ``settings.address``.
         WorkersCannotStartError: later, from ``evaluate``.
     """
 
@@ -107,9 +160,10 @@ class RayPool(Pool):
         self._digest = resolved.digest()
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
-            self._nowhere = tempfile.TemporaryDirectory(prefix="actsearch-ray-", ignore_cleanup_errors=True)
+            self._nowhere = ray_door.new_directory()
             with contextlib.chdir(self._nowhere.name):  # Ray lets workers import from where it is started: from nothing
-                _start(settings)
+                ray_door.start(settings, self._nowhere.name + "/ray")
+        self._sent = _sent(resolved.settings.own.functions)
         found = packed(resolved.settings) if resolved.settings.own.build else None
         self._data = None if found is None else ray.put(found)  # once a machine; workers look at it
         wants_gpu, self._side_by_side = resolved.device == "cuda", resolved.side_by_side
@@ -183,12 +237,13 @@ class RayPool(Pool):
             self._starting.clear()
             if self._owns_ray:
                 ray.shutdown()
+                ray_door.left()
                 self._nowhere.cleanup()
 
     def _spawn(self) -> None:
         # Ray hides the GPUs from workers that do not ask for a share of them
         remote: Any = ray.remote(num_cpus=1, num_gpus=self._gpu_share, max_restarts=0)(_Worker)
-        actor = remote.remote(self.task, self.vocabulary, self.settings.memory, os.getcwd(), self._data)
+        actor = remote.remote(self.task, self.vocabulary, self.settings.memory, os.getcwd(), self._data, self._sent)
         self._starting[actor.ready.remote(self._digest)] = actor
 
     def _welcome(self, reference: Any) -> None:
@@ -212,39 +267,21 @@ class RayPool(Pool):
 
     def _collect(self, reference: Any, actor: Any, work: Work) -> Verdict:
         try:
-            outcomes = ray.get(reference)
-        except ray.exceptions.RayTaskError as fault:  # the training raised; the worker lives
-            reason = f"{type(fault.cause).__name__}: {fault.cause}"
-            if isinstance(fault.cause, MemoryError) or "allocate memory" in reason:
-                self._replace(actor)  # what filled it may still be there
-                reason = f"over the {self.settings.memory:g} GB of pool.memory ({type(fault.cause).__name__})"
-            else:
-                self._idle.append(actor)
-            return work.after_failure(reason, Status.CRASHED)
+            answer: Answer = ray.get(reference)
         except ray.exceptions.RayError as fault:  # the worker died, was evicted for its memory, or lost its node
             self._replace(actor)
             others = any(now() - when < NEAR and not set(indices) & set(work.indices) for when, indices in self._deaths)
             self._deaths.append((now(), work.indices))
             reason = f"the worker died while it trained this child ({type(fault).__name__})"
             return work.after_death(reason, now(), other_reason=others)
-        self._idle.append(actor)
-        return [], list(zip(work.indices, outcomes, strict=True))
+        if answer.spoilt:
+            self._replace(actor)
+        else:
+            self._idle.append(actor)
+        if answer.fault:
+            return work.after_failure(answer.fault, Status.CRASHED)
+        return [], list(zip(work.indices, answer.outcomes, strict=True))
 
 
 def _resources() -> dict[str, float]:
     return dict(ray.cluster_resources())  # type: ignore[no-untyped-call]
-
-
-def _start(settings: PoolSettings) -> None:
-    if settings.address:
-        ray.init(address=settings.address, log_to_driver=False, logging_level=logging.ERROR)
-        return
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # the coming default; silences its warning
-    ray.init(
-        address="local",
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        object_store_memory=OBJECT_STORE_BYTES,
-        num_cpus=max(settings.workers or 1, os.cpu_count() or 1),
-    )

@@ -4,8 +4,8 @@ Not here: which are wanted (``study``).
 """
 
 import statistics
-import time
 from collections.abc import Callable
+from time import perf_counter
 
 from torch import Tensor
 
@@ -43,7 +43,7 @@ class Trial:
         self.activation = made_of(activation, self._freshness)
         self._is_patient, self._losses, self._looked = request.patient, list[Tensor | float](), 0
         self.outcome: Outcome | None = None
-        self.stopped, self._is_over, self._started = False, False, time.perf_counter()
+        self.stopped, self._is_over, self._started = False, False, perf_counter()
 
     def report(self, step: int, loss: "Tensor | float") -> None:
         """Tell the training loss of a step: for the learning curve, and to end what is hopeless (``stopped``).
@@ -80,7 +80,7 @@ class Trial:
         self._check_open()
         given = {"validation": validation} | ({} if test is None else {"test": test}) | metrics
         found = {name: number(value, f"trial.done: '{name}' must be") for name, value in given.items()}
-        seconds, by = time.perf_counter() - self._started, "trial.done was told"
+        seconds, by = perf_counter() - self._started, "trial.done was told"
         self._end(told(
             found, self._settings.own.sign, seconds, test=self.test, had_no_part=self._freshness.had_no_part, by=by,
             diagnostics=self._diagnostics(), chance=self._settings.own.chance,
@@ -93,7 +93,7 @@ class Trial:
             UserFault: the trial was done before.
         """
         self._check_open()
-        seconds = time.perf_counter() - self._started
+        seconds = perf_counter() - self._started
         self._end(Outcome(Status.CRASHED, reason=str(reason), seconds=seconds, trained_by="own"))
 
     def _end(self, outcome: Outcome) -> None:
@@ -118,7 +118,7 @@ class Trial:
         """Begin: seed every generator, and watch that the network starts afresh."""
         seed_every_generator(noise_seed(self.seed))
         self._freshness.__enter__()
-        self._started = time.perf_counter()
+        self._started = perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -127,5 +127,5 @@ class Trial:
         self._is_over = True
         if self.outcome is None and self.stopped:
             reason = f"stopped after {self._looked} steps: hopeless by its training loss"
-            seconds = time.perf_counter() - self._started
+            seconds = perf_counter() - self._started
             self._end(Outcome(Status.STOPPED, reason=reason, seconds=seconds, trained_by="own"))

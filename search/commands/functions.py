@@ -8,6 +8,7 @@ import click
 from actsearch.search.commands.shared import (
     PATH,
     Command,
+    address_option,
     check_scored,
     config_option,
     json_option,
@@ -146,6 +147,7 @@ def settings_command(config: Path | None, changes: tuple[str, ...], as_json: boo
 )
 @click.option("--pool", type=click.Choice(["ray", "serial"]), help="Who trains.  [default: ray]")
 @click.option("--config", type=PATH, help="Whose task, pool and own primitives are used.")
+@address_option
 @set_option
 @json_option
 def evaluate(
@@ -157,6 +159,7 @@ def evaluate(
     seed: int,
     pool: str | None,
     config: Path | None,
+    address: str | None,
     changes: tuple[str, ...],
     as_json: bool,
 ) -> None:
@@ -174,7 +177,7 @@ def evaluate(
     texts = list(dict.fromkeys([*expressions, *every]))
     if not texts:
         raise click.UsageError("name EXPRESSIONS or --baselines")
-    words = {"task.name": task, "task.steps": steps, "pool.kind": pool}
+    words = {"task.name": task, "task.steps": steps, "pool.kind": pool, "pool.address": address}
     further = [f"{key}={value}" for key, value in words.items() if value is not None]
     settings = settings_of(config, [*further, *changes])
     vocabulary = vocabulary_of(settings.space)

@@ -50,6 +50,11 @@ set_option = click.option(
 )
 
 
+address_option = click.option(
+    "--address", metavar="HOST:PORT", help="Train on the Ray cluster whose head is there (pool.address)."
+)
+
+
 def called() -> str:
     """Return how to call this program again: by name where it is on the path, else as it was called."""
     called = Path(sys.argv[0])

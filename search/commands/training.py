@@ -10,6 +10,7 @@ from actsearch.search.commands.of_run import board_of, parts, print_ranking, pri
 from actsearch.search.commands.shared import (
     PATH,
     Command,
+    address_option,
     called,
     check_scored,
     config_option,
@@ -38,10 +39,11 @@ if TYPE_CHECKING:
     help="Go on with a larger budget: budget.children=600.",
 )
 @click.option("--track", type=click.Choice(["mlflow", "wandb"]), help="Tell MLflow or Weights & Biases, too.")
+@address_option
 @set_option
 def search(
     config: Path, run: Path | None, dry_run: bool, extensions: tuple[str, ...],
-    track: Literal["mlflow", "wandb"] | None, changes: tuple[str, ...],
+    track: Literal["mlflow", "wandb"] | None, address: str | None, changes: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
     from actsearch.evaluators.registry import resolve
@@ -53,7 +55,7 @@ def search(
     from actsearch.search.show import display, frames
     from actsearch.search.show.listing import Choice
 
-    settings = load_settings(config, [*changes, *extensions])
+    settings = load_settings(config, [*changes, *extensions, *([f"pool.address={address}"] if address else [])])
     directory = run or Path("runs") / config.stem
     console = display.console()
 
@@ -66,12 +68,13 @@ def search(
         return
 
     def begin() -> None:
-        console.print(f"searching in {directory}; Ctrl-C stops, the same command goes on", markup=False)
+        display.print_line(f"searching in {directory}{workers}; Ctrl-C stops, the same command goes on")
         if slow := resolve(settings.task).slow_because:
             console.print(slow)
         if settings.task.own.build and not had_begun:
             print_plan(settings, console)
 
+    workers = f" on {cluster_of(settings.pool.address)}" if settings.pool.address else ""
     had_begun = (directory / FILE_NAME).exists()
     if extensions and not had_begun:
         raise click.UsageError(f"--extend goes on with a run, and {directory} holds none; leave it out, or use --set")
@@ -92,6 +95,17 @@ def search(
     print(f"export it:     {program} export {run_name} found -o activation.py")
 
 
+def cluster_of(address: str) -> str:
+    """Return a Ray cluster in words.
+
+    Raises:
+        BadCluster: it cannot be joined.
+    """
+    from actsearch.evaluators.pools.ray_door import cluster_at
+
+    return str(cluster_at(address))
+
+
 def print_plan(settings: "SearchSettings", console: "Console") -> bool:
     """Print where the candidate goes and what the search costs; return whether that can be told."""
     from actsearch.search.plan import plan
@@ -110,8 +124,12 @@ def print_plan(settings: "SearchSettings", console: "Console") -> bool:
 )
 @click.option("--which", help="Who gets seeds, as A,B (positions, ids, names).  [default: who is still open]")
 @click.option("--pool", type=click.Choice(["ray", "serial"]), default="ray", show_default=True, help="Who trains.")
+@address_option
 @config_option
-def refine(run: Path, minutes: float, which: str | None, pool: Literal["ray", "serial"], config: Path | None) -> None:
+def refine(
+    run: Path, minutes: float, which: str | None, pool: Literal["ray", "serial"], address: str | None,
+    config: Path | None,
+) -> None:  # fmt: skip
     """Train more seeds of the finalists of RUN, until it is decided who is better than the incumbent."""
     from actsearch.evaluators.pools.pool import PoolSettings
     from actsearch.search.memory.records import FINAL
@@ -121,7 +139,13 @@ def refine(run: Path, minutes: float, which: str | None, pool: Literal["ray", "s
     console = display.console()
     named = parts(which or "")
     chosen = more_seeds(
-        run, named, minutes, PoolSettings(kind=pool), vocabulary_with(config), display.ProgressLine(console), say
+        run,
+        named,
+        minutes,
+        PoolSettings(kind=pool, address=address),
+        vocabulary_with(config),
+        display.ProgressLine(console),
+        say,
     )
     console.print()
     board = board_of(run)
@@ -140,6 +164,7 @@ def refine(run: Path, minutes: float, which: str | None, pool: Literal["ray", "s
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps.  [default: the task's own]")
 @click.option("--pool", type=click.Choice(["ray", "serial"]), help="Who trains.  [default: ray]")
 @click.option("--config", type=PATH, help="Whose task, pool and own primitives are used.")
+@address_option
 @set_option
 def transfer(
     run: Path,
@@ -149,6 +174,7 @@ def transfer(
     steps: int | None,
     pool: str | None,
     config: Path | None,
+    address: str | None,
     changes: tuple[str, ...],
 ) -> None:
     """Train the finalists and baselines of RUN on another task, or with another child, and add the result to it."""
@@ -158,7 +184,7 @@ def transfer(
     from actsearch.search.settings.space import vocabulary_of
     from actsearch.search.show import display, run_tables
 
-    words = {"task.name": task, "task.steps": steps, "pool.kind": pool}
+    words = {"task.name": task, "task.steps": steps, "pool.kind": pool, "pool.address": address}
     if not (task or steps or config or any(change.startswith("task.") for change in changes)):
         raise click.UsageError(
             "name another task (--task) or another child of the same (--steps, --set task.KEY=VALUE)"

@@ -138,7 +138,7 @@ class TestRayPool(PoolContract):
 
         def evicting(reference: Any) -> object:
             found = get(reference)
-            if isinstance(found, list) and next(evictions, False):
+            if isinstance(found, ray_pool.Answer) and next(evictions, False):
                 raise ray.exceptions.OutOfMemoryError("evicted")  # type: ignore[no-untyped-call]
             return found
 
