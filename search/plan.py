@@ -113,7 +113,7 @@ def plan(settings: SearchSettings) -> Plan | None:
         counts = [sum(part.numel() for part in task.build(one, seed=0).network.parameters()) for one in (WITH, WITHOUT)]
         batch = task.data.validation.first(task.settings.batch)
         with task.objective.looking():
-            start = float(task.objective.loss(task.objective.output(network.eval(), batch), batch))
+            start = float(task.objective.loss(task.objective.output(network.eval(), batch), batch).detach())
     each, step = _costs(task)
     ladder = rungs(settings.task, settings.ladder, settings.final)
     return Plan(

@@ -27,7 +27,7 @@ from actsearch.evaluators.own.notes import (
     of_what_stays,
 )
 from actsearch.evaluators.own.objectives import FunctionObjective
-from actsearch.evaluators.own.places import Owned, network
+from actsearch.evaluators.own.places import Owned, choose_others, network
 from actsearch.evaluators.own.problem import Problem
 from actsearch.evaluators.own.trial import EXAMPLES, loss_of
 from actsearch.evaluators.own.twice import check_builds, check_repeats
@@ -148,23 +148,20 @@ def _check_training(
             )
     for probe, name in names.items():
         if probe not in used:
-            raise BadOwnTask(f"{name} of the network is not used in training; {_others(model, names, probe)}")
+            raise BadOwnTask(f"{name} of the network is not used in training; {_others(names, probe)}")
         if probe not in mattered and probe not in without:
             what = name.removeprefix("layer ").strip("'").rpartition(".")[2]
             hint = f"Did you mean h = self.{what}(h)? " if name.startswith("layer") else "Did you mean h = F.relu(h)? "
             raise BadOwnTask(
                 f"{name} of the network has no effect in training: nothing is made of what it returns. {hint}Else "
-                f"{_others(model, names, probe)}"
+                f"{_others(names, probe)}"
             )
 
 
-def _others(model: Owned, names: dict[_Probe, str], left: _Probe) -> str:
+def _others(names: dict[_Probe, str], left: _Probe) -> str:
     """Return how to name all places but one."""
-    layers = [name.removeprefix("layer ").strip("'") for probe, name in names.items()
-              if probe is not left and name.startswith("layer ")]  # fmt: skip
-    if not layers or len(layers) + 1 != len(names):
-        return "choose others (task.own.replace)"
-    return f"choose the others, task.own.replace: [{', '.join(layers)}]"
+    layers = [name.removeprefix("layer ").strip("'") for probe, name in names.items() if probe is not left]
+    return choose_others([] if any(name.startswith("the call") for name in layers) else layers)
 
 
 def _check_broadcast(objective: Objective, model: Owned, batch: Split) -> None:
@@ -176,9 +173,9 @@ def _check_broadcast(objective: Objective, model: Owned, batch: Split) -> None:
         output = objective.output(model.eval(), batch.copy())
         if not isinstance(output, Tensor) or tuple(output.shape) != (*batch.labels.shape, 1):
             return
-        found = [float(objective.loss(one.clone(), batch)) for one in (output, output)]
+        found = [float(objective.loss(one.clone(), batch).detach()) for one in (output, output)]
         with contextlib.suppress(Exception):  # it wants the last dimension
-            found[1] = float(objective.loss(output.squeeze(-1), batch))
+            found[1] = float(objective.loss(output.squeeze(-1), batch).detach())
     if not math.isclose(*found, rel_tol=1e-3):
         raise BadOwnTask(
             f"the loss '{objective.unit}' makes outputs {tuple(output.shape)} fit labels {tuple(batch.labels.shape)} "
@@ -204,11 +201,10 @@ def _check_scoring(settings: CompleteSettings, given: Problem, model: Owned, nam
         if not probe.calls:
             raise BadOwnTask(
                 f"{name} of the network is used in training but not in evaluation, where the score is taken: "
-                f"the candidate would not be what is scored; {_others(model, names, probe)}"
+                f"the candidate would not be what is scored; {_others(names, probe)}"
             )
         raise BadOwnTask(
-            f"{name} of the network has no effect in evaluation, where the score is taken; "
-            f"{_others(model, names, probe)}"
+            f"{name} of the network has no effect in evaluation, where the score is taken; {_others(names, probe)}"
         )
 
 

@@ -90,7 +90,8 @@ def of_numbers_that_are_none(given: Problem, model: Owned) -> Iterator[str]:
             with given.objective.looking():
                 _, loss = loss_of(given.objective, model.eval(), one, f"with {value} in row {row} of {split}")
             if not bool(torch.isfinite(loss)):
-                raise BadOwnTask(f"{place}, and the loss of it is {float(loss):g}: leave the row out, or fill it in")
+                number = float(loss.detach())
+                raise BadOwnTask(f"{place}, and the loss of it is {number:g}: leave the row out, or fill it in")
             yield f"{place}, which the network takes: its loss is finite"
             break
 

@@ -75,7 +75,7 @@ class NamedObjective(Objective):
         """Sum in double precision over what counts, without label smoothing."""
         each, counts = self.formula.each(output, _wanted(batch), self.options, False)
         number = each.numel() if counts is None else int(counts.sum())
-        return float(each.double().sum()), number
+        return float(each.detach().double().sum()), number
 
     def right(self, output: Any, batch: Split) -> tuple[int, int] | None:
         """Count predictions that are right, where targets are classes."""
@@ -129,7 +129,7 @@ class FunctionObjective(Objective):
 
     def total(self, output: Any, batch: Split) -> tuple[float, int]:
         """Count every example alike: the mean of a batch times its examples, or its sum."""
-        return float(self.loss(output, batch)) * (1 if self.adds_up else len(batch)), len(batch)
+        return float(self.loss(output, batch).detach()) * (1 if self.adds_up else len(batch)), len(batch)
 
     def targets(self, batch: Split) -> Tensor | None:
         """Return the numbers, if there is a row of them an example."""
@@ -171,7 +171,7 @@ class LossOfOutput(Objective):
         is_whole = isinstance(labels, Tensor) and not labels.is_floating_point()
         labels = labels[:, 1:] if is_whole and self.shifted else labels
         number = int((labels != Options().ignore_index).sum()) if is_whole else len(batch)
-        return (float(self.loss(output, batch)) * number, number) if number else (0.0, 0)
+        return (float(self.loss(output, batch).detach()) * number, number) if number else (0.0, 0)
 
 
 class Step(Objective):
@@ -201,7 +201,7 @@ class Step(Objective):
 
     def total(self, output: Any, batch: Split) -> tuple[float, int]:
         """Count every example alike."""
-        return float(self.loss(output, batch)) * (1 if self.adds_up else len(batch)), len(batch)
+        return float(self.loss(output, batch).detach()) * (1 if self.adds_up else len(batch)), len(batch)
 
 
 def _wanted(batch: Split) -> Any:

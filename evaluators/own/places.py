@@ -4,14 +4,14 @@ Not here: where the network comes from (``functions``), and whether what was rep
 """
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.data.dataset import DataSet
-from actsearch.evaluators.data.examples import Split
+from actsearch.evaluators.data.examples import Split, tensors_of
 from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.objective import call
@@ -152,6 +152,14 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
     return owned
 
 
+def _hint(data: DataSet[Any], fault: Exception) -> str:
+    """Return what to do where whole numbers meet weights that are none."""
+    whole = [one.dtype for one in tensors_of(data.train.first(1).inputs) if not one.is_floating_point()]
+    return (
+        f"; its inputs are {whole[0]}: give numbers with a point (.float())" if whole and "dtype" in str(fault) else ""
+    )
+
+
 def _is_compiled(model: nn.Module) -> bool:
     """Whether ``torch.compile`` made a part of it."""
     return any(type(layer).__name__ == "OptimizedModule" for layer in model.modules())
@@ -241,13 +249,23 @@ def _uses(
     except BadOwnTask:
         raise
     except Exception as fault:
-        raise BadOwnTask(f"the network does not run on its own data: {fault_text(fault)}") from fault
+        raise BadOwnTask(
+            f"the network does not run on its own data: {fault_text(fault)}{_hint(data, fault)}"
+        ) from fault
     finally:
         model.train(training)
     for name in places:
         if not seen[name]:
-            raise BadOwnTask(f"layer '{name}' of the network is not used when it runs on its data in evaluation")
+            raise BadOwnTask(
+                f"layer '{name}' of the network is not used when it runs on its data in evaluation; "
+                f"{choose_others([other for other in places if seen[other]])}"
+            )
     return seen, calls
+
+
+def choose_others(names: Sequence[str]) -> str:
+    """Return how to leave a place out, by the names of the other layers."""
+    return f"choose others, task.own.replace: [{', '.join(names)}]" if names else "choose others (task.own.replace)"
 
 
 def _run(run: Any, batch: Split, method: str) -> None:

@@ -93,19 +93,20 @@ def read(settings: TaskSettings, model: nn.Module, data: Any, loss: Any) -> Prob
         objective = objective_of(settings, model, first, loss, method)
     except BadData as fault:
         raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
-    objective.with_gradients = _needs_gradients(objective, model, first)
+    network: Any = getattr(model.eval(), method) if method else model.eval()
+    objective.with_gradients = _needs_gradients(objective, network, first)
     if isinstance(objective, (FunctionObjective, Step)):
-        objective.adds_up = _adds_up(objective, model, splits["train"].first(ADDED))
-    replace = settings.own.replace or usual(model, lambda: objective.output(model.eval(), first.copy()))
+        objective.adds_up = _adds_up(objective, network, splits["train"].first(ADDED))
+    replace = settings.own.replace or usual(model, lambda: objective.output(network, first.copy()))
     return Problem(_data_set(settings, splits, objective, model), objective, replace)
 
 
-def _needs_gradients(objective: Objective, model: nn.Module, batch: Split) -> bool:
+def _needs_gradients(objective: Objective, network: Any, batch: Split) -> bool:
     """Whether the network runs with gradients alone, since it differentiates while it is called."""
 
     def runs() -> bool:
         try:
-            objective.loss(objective.output(model.eval(), batch.copy()), batch)
+            objective.loss(objective.output(network, batch.copy()), batch)
         except Exception:  # whatever a network raises; what is wrong with both is said when it is tried
             return False
         return True
@@ -115,14 +116,14 @@ def _needs_gradients(objective: Objective, model: nn.Module, batch: Split) -> bo
     return not without and runs()
 
 
-def _adds_up(objective: Objective, model: nn.Module, batch: Split) -> bool:
+def _adds_up(objective: Objective, network: Any, batch: Split) -> bool:
     """Whether a loss of the user's is the sum over a batch, no mean: by that of two halves and of both together."""
     half = len(batch) // 2
     if batch.whole or not half:
         return False
     with contextlib.suppress(Exception), objective.looking():  # what is wrong with it is said when it is tried
         parts = (batch.take(part) for part in (slice(half), slice(half, 2 * half), slice(2 * half)))
-        one, other, both = (float(objective.loss(objective.output(model.eval(), p.copy()), p)) for p in parts)
+        one, other, both = (float(objective.loss(objective.output(network, p.copy()), p).detach()) for p in parts)
         mean = (one + other) / 2
         return math.isclose(both, 2 * mean, rel_tol=1e-3) and not math.isclose(both, mean, rel_tol=0.1)
     return False

@@ -75,7 +75,7 @@ def check_repeats(settings: CompleteSettings, given: Problem, make: MakeActivati
                 raise BadOwnTask(f"a first step cannot be taken: {fault_text(fault)}") from fault
             with objective.looking():
                 _, loss = loss_of(objective, model.eval(), data.validation.first(EXAMPLES), "in evaluation")
-            found.append(torch.tensor([*child.losses, float(loss)]))
+            found.append(torch.tensor([*child.losses, float(loss.detach())]))
     exact = data.train.device.type == "cpu"
     if not torch.allclose(found[0], found[1], rtol=0 if exact else 1e-3, atol=0, equal_nan=True):
         raise BadOwnTask(
