@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from actsearch.evaluators.contained import SETTINGS, Exited, contained
+from actsearch.evaluators.contained import SETTINGS, Exited, _is_users, contained
 from actsearch.evaluators.outcome import Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
@@ -38,10 +38,12 @@ CHANGES = {
     "fast path of attention": "torch.backends.mha.set_fastpath_enabled(False)",
     "hooks of every layer": "torch.nn.modules.module.register_module_forward_hook(lambda m, i, o: o * 2)",
     "generators": "random.random(); np.random.rand(); torch.rand(1)",
+    "functions of torch and Python": "torch.nn.functional.relu = torch.relu = math.exp = lambda *_, **__: 0",
+    "limits of the process": "limit = resource.RLIMIT_CORE; resource.setrlimit(limit, (0, resource.getrlimit(limit)[1]))",
     "cores": "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
 }
 SCORE = """
-import gc, io, os, random, signal, sys
+import gc, io, math, os, random, resource, signal, sys
 import numpy as np
 import torch
 
@@ -76,6 +78,9 @@ def test_what_one_training_changes_the_next_does_not_feel(name: str, tmp_path: P
     assert beside[1].score == alone.score
     after = {key: read() for key, (read, _) in SETTINGS.items()}
     assert after.pop("environment") == before.pop("environment")
+    functions, known = after.pop("functions of torch and Python"), before.pop("functions of torch and Python")
+    changed = [functions.get(key) for key, value in known.items() if functions.get(key) is not value]
+    assert not any(map(_is_users, changed))  # torch replaces some of its own when they are first used
     assert {key: str(value) for key, value in after.items()} == {key: str(value) for key, value in before.items()}
 
 
