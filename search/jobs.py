@@ -12,8 +12,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import filelock
-
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.looks.cost import measure
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
@@ -25,8 +23,9 @@ from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.kept_settings import check_same, extended
+from actsearch.search.memory.locks import Held, held
 from actsearch.search.memory.provenance import provenance
-from actsearch.search.memory.records import CLIMBED, FINAL, FINISHED, RACED
+from actsearch.search.memory.records import CLIMBED, FINAL, FINISHED, LOCK_NAME, RACED
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.progress import Goal, Listener, Log, Meter, silent
 from actsearch.search.proposers.surrogate import check_installed
@@ -118,7 +117,7 @@ def launch(
                 say(sentence)
     settings = settings.with_incumbent(resolve(settings.task).replaced)
     directory.mkdir(parents=True, exist_ok=True)
-    with alone_in(directory), Store(directory, create=True) as store:
+    with alone_in(directory), Store(directory, create=True, say=say) as store:
         store.describe({"settings": to_json(settings), **provenance()})
         new, old = json.loads(to_json(settings)), json.loads(store.fact("settings") or "{}")
         changed = extended(old, new) if extend else {}
@@ -137,7 +136,7 @@ def launch(
         vocabulary = vocabulary_of(settings.space)
         if again or not store.fact(CLIMBED):
             task = decided(store, settings.task, say)
-            told = _tracker(track, directory, settings)
+            told = _tracker(track, directory, settings, say)
             workers = (pool or open_pool)(task, settings.pool, vocabulary, say)
             with workers, closing(_events(directory, store)) as events:
                 logs: list[Log] = [events.add, *([told.add] if told else [])]
@@ -174,7 +173,7 @@ def transfer(
         Busy: another process works on it.
     """
     Store(directory).close()
-    with alone_in(directory), Store(directory, create=True) as store:
+    with alone_in(directory), Store(directory, create=True, say=say) as store:
         if not store.fact(CLIMBED):
             raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
         _transfer(store, settings, pool, vocabulary, listener, functools.cache(say))
@@ -216,12 +215,12 @@ def add_costs(store: Store, vocabulary: Vocabulary = BUILT_IN) -> None:
     store.add_costs({name: found[text] for name, text in texts.items()})
 
 
-def _tracker(name: "Name | None", directory: Path, settings: SearchSettings) -> "Tracker | None":
+def _tracker(name: "Name | None", directory: Path, settings: SearchSettings, say: Say) -> "Tracker | None":
     if name is None:
         return None
     from actsearch.search.show.trackers import tracker  # noqa: PLC0415  only who asks for it
 
-    return tracker(name, directory.name, json.loads(to_json(settings)))
+    return tracker(name, directory.name, json.loads(to_json(settings)), say)
 
 
 def _events(directory: Path, store: Store) -> "EventFiles":
@@ -238,7 +237,7 @@ def alone_in(directory: Path) -> Iterator[None]:
         Busy: one does.
     """
     try:
-        with filelock.FileLock(directory / "lock", timeout=0):
+        with held(directory / LOCK_NAME):
             yield
-    except filelock.Timeout as fault:
+    except Held as fault:
         raise Busy(f"another process is already searching in '{directory}'") from fault

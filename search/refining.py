@@ -59,7 +59,7 @@ def refine(
         Busy: another process works on it.
     """
     Store(directory).close()
-    with alone_in(directory), Store(directory, create=True) as store:
+    with alone_in(directory), Store(directory, create=True, say=say) as store:
         board = leaderboard(store)
         if not store.fact(CLIMBED) or not board.incumbent:
             raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")

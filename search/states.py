@@ -10,14 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import filelock
-
 from actsearch.evaluators.outcome import WORKER_DEATHS, Status
-from actsearch.evaluators.sentences import BadSettings
-from actsearch.grammar.fault import UserFault
+from actsearch.grammar.fault import UserFault, fault_text
 from actsearch.search.ladder import rungs
-from actsearch.search.memory.records import CLIMBED, FINISHED, Record
-from actsearch.search.memory.store import FILE_NAME, Store
+from actsearch.search.memory.locks import is_held
+from actsearch.search.memory.records import CLIMBED, FINISHED, LOCK_NAME, Record
+from actsearch.search.memory.store import FILE_NAME, Store, StoreError
 from actsearch.search.plan import goals
 from actsearch.search.settings.reading import from_tree
 
@@ -65,36 +63,33 @@ class RunState:
         return None if not self.rate or not self.wanted or self.state == "finished" else missing / self.rate
 
 
-def is_held(directory: Path) -> bool:
+def is_running(directory: Path) -> bool:
     """Return whether a process works on a run."""
-    path = directory / "lock"
-    if not path.exists():
-        return False
-    try:
-        with filelock.FileLock(path, timeout=0):
-            return False
-    except filelock.Timeout:
-        return True
-    except OSError:  # it may be looked at, and not be written
-        return False
+    return is_held(directory / LOCK_NAME)
 
 
 def state_of(directory: Path) -> RunState:
     """Return where a run stands.
 
     Raises:
-        StoreError: there is none.
+        StoreError: there is none, or what it holds makes no sense.
     """
-    with Store(directory) as store:
-        outcomes = store.outcomes()
-        moments = sorted(moment for rung in store.rungs() for moment in store.moments(rung.name))
-        settings = json.loads(store.fact("settings") or "{}")
-        finished = store.fact(FINISHED) is not None or (
-            store.fact(CLIMBED) is not None and not settings.get("transfer")
-        )
     path = directory if directory.is_dir() else directory.parent
-    state = "running" if is_held(path) else "finished" if finished else "unfinished"
-    times = [datetime.fromisoformat(moment) for moment in moments]
+    with Store(directory) as store:
+        try:
+            return _state_of(path, store)
+        except (ValueError, TypeError, KeyError, AttributeError) as fault:
+            if isinstance(fault, UserFault):
+                raise
+            raise StoreError(f"'{store.path}' is damaged: {fault_text(fault)}") from fault
+
+
+def _state_of(path: Path, store: Store) -> RunState:
+    outcomes = store.outcomes()
+    times = sorted(datetime.fromisoformat(moment) for rung in store.rungs() for moment in store.moments(rung.name))
+    settings = json.loads(store.fact("settings") or "{}")
+    finished = store.fact(FINISHED) is not None or (store.fact(CLIMBED) is not None and not settings.get("transfer"))
+    state = "running" if is_running(path) else "finished" if finished else "unfinished"
     records = [*outcomes.values()]
     trained = Counter(r.key.rung for r in records if r.outcome.status is not Status.REJECTED)
     bad = [r for r in records if r.outcome.score is None and r.outcome.status is not Status.REJECTED]
@@ -147,11 +142,18 @@ def run_directories(directory: Path) -> set[Path]:
 
 def runs_in(directory: Path) -> Iterator[RunState]:
     """Yield the runs below a directory, at most two folders down, the latest first; what cannot be read says why."""
-    for path in sorted(run_directories(directory), key=lambda one: -(one / FILE_NAME).stat().st_mtime):
+    for path in sorted(run_directories(directory), key=_changed, reverse=True):
         try:
             yield state_of(path)
-        except (UserFault, BadSettings) as fault:
-            yield RunState(path, str(fault))
+        except (UserFault, OSError) as fault:
+            yield RunState(path, fault_text(fault) if isinstance(fault, OSError) else str(fault))
+
+
+def _changed(path: Path) -> float:
+    try:
+        return (path / FILE_NAME).stat().st_mtime
+    except OSError:  # it went meanwhile
+        return 0.0
 
 
 def age(moment: datetime, now: datetime | None = None) -> str:

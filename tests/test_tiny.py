@@ -28,7 +28,7 @@ def test_a_search_ends_with_a_list_and_an_exported_module(tmp_path: Path, capsys
     ranking = answer["entries"]
     assert [row["position"] for row in ranking] == list(range(1, len(ranking) + 1))
     assert sum(not row["baseline"] for row in ranking) >= 3
-    assert any(row["names"] == ["relu"] and row["baseline"] for row in ranking)
+    assert any(row["known_as"] == "relu" and row["baseline"] for row in ranking)
 
     main(["show", str(run), "relu"])
     assert "f(x) = max(x, 0)" in capsys.readouterr().out

@@ -166,6 +166,7 @@ def evaluate(
     """Score EXPRESSIONS, such as "mul(x,sigmoid(x))" or gelu, without a search."""
     from actsearch.evaluators.activation import BASELINES
     from actsearch.evaluators.registry import resolve
+    from actsearch.grammar.fault import Failed
     from actsearch.search import evaluating
     from actsearch.search.ranking.measure import measure_of
     from actsearch.search.settings.reading import settings_of
@@ -189,3 +190,6 @@ def evaluate(
             display.evaluation_table(evaluations, measure_of(settings.task, resolve(settings.task).unit))
         )
     check_scored(outcome for evaluation in evaluations for outcome in evaluation.outcomes)
+    failed = sum(all(outcome.score is None for outcome in evaluation.outcomes) for evaluation in evaluations)
+    if 2 * failed > len(evaluations):
+        raise Failed(f"{failed} of {len(evaluations)} functions have no score with any seed; the table says why")

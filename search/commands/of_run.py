@@ -34,13 +34,13 @@ def state_of_run(run: Path) -> str:
     """Return what must be said of a run that is not finished."""
     from actsearch.search.memory.records import CLIMBED
     from actsearch.search.memory.store import Store
-    from actsearch.search.states import is_held
+    from actsearch.search.states import is_running
 
     with Store(run) as store:
         if store.fact(CLIMBED):
             return ""
     told = f"{called()} status {shlex.quote(str(run))}"
-    if is_held(run if run.is_dir() else run.parent):
+    if is_running(run if run.is_dir() else run.parent):
         return f"; still running, {told} says how far"
     return f"; unfinished: the same search command goes on with it, {told} says how far"
 

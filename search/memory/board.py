@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import filelock
-
 from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.grammar.fault import UserFault
+from actsearch.search.memory.locks import held, is_held
 
 FILE_NAME = "trials.sqlite"
 OWNERS = "trials"  # the folder of one lock a process
@@ -30,6 +30,10 @@ CREATE TABLE IF NOT EXISTS trials (
 """
 
 
+class BoardError(UserFault):
+    """The file in which trials wait cannot be used; the message says why and what to do."""
+
+
 class Board:
     """What is offered, taken and finished. Each thread has one of its own.
 
@@ -38,13 +42,35 @@ class Board:
     """
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self._connection = sqlite3.connect(
-            directory / FILE_NAME, timeout=WAIT, isolation_level=None, check_same_thread=False
-        )
+        self.directory, self.path = directory, directory / FILE_NAME
         self._lock = threading.RLock()  # the loop may tell from another thread than it asked in
+        with self._guarded():
+            self._connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
+        self._opened = self._seen()
         with self._transaction():  # whoever else makes it now is waited for
             self._connection.execute(_TABLE)
+
+    def _seen(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Say in a sentence whatever makes the file unusable.
+
+        Raises:
+            BoardError: it cannot be used.
+        """
+        try:
+            yield
+        except (sqlite3.Error, ValueError, TypeError, KeyError) as fault:
+            raise BoardError(
+                f"'{self.path}', in which trials wait, cannot be used: {fault}; delete it and start the loop again: "
+                f"whatever was told is kept"
+            ) from fault
 
     def close(self) -> None:
         """Let go of the file."""
@@ -58,14 +84,14 @@ class Board:
 
     def take(self, owner: str) -> Request | None:
         """Take one that nobody has; None if there is none."""
-        with self._transaction():
+        with self._guarded(), self._transaction():
             row = self._connection.execute(
                 "SELECT request FROM trials WHERE owner = '' AND outcome = '' ORDER BY rowid LIMIT 1"
             ).fetchone()
             if row is None:
                 return None
             self._connection.execute("UPDATE trials SET owner = ? WHERE request = ?", (owner, row[0]))
-        return Request(**json.loads(row[0]))
+            return Request(**json.loads(row[0]))
 
     def finish(self, request: Request, outcome: Outcome) -> None:
         """Say what came of one that was taken."""
@@ -83,11 +109,11 @@ class Board:
         found = {}
         query = "SELECT outcome FROM trials WHERE request = ? AND outcome != ''"
         for index, request in enumerate(requests):
-            with self._lock:
+            with self._guarded(), self._lock:
                 row = self._connection.execute(query, (_text(request),)).fetchone()
-            if row is not None:
-                values = json.loads(row[0])
-                found[index] = Outcome(**values | {"status": Status(values["status"])})
+                if row is not None:
+                    values = json.loads(row[0])
+                    found[index] = Outcome(**values | {"status": Status(values["status"])})
         return found
 
     def forget(self, requests: Iterable[Request]) -> None:
@@ -102,21 +128,26 @@ class Board:
         Args:
             mine: whose lock this process holds itself.
         """
-        rows = self._connection.execute("SELECT DISTINCT owner FROM trials WHERE owner != '' AND outcome = ''")
-        for (owner,) in rows.fetchall():
+        query = "SELECT DISTINCT owner FROM trials WHERE owner != '' AND outcome = ''"
+        with self._guarded(), self._lock:
+            rows = self._connection.execute(query).fetchall()
+        for (owner,) in rows:
             if owner != mine and _is_gone(self.directory / OWNERS / f"{owner}.lock"):
                 self.give_back(owner)
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock:
+        with self._lock, self._guarded():
+            if self._seen() != self._opened:
+                raise ValueError("it was deleted or replaced while the study ran")
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
 
 @contextmanager
@@ -126,21 +157,17 @@ def presence(directory: Path) -> Iterator[str]:
     (directory / OWNERS).mkdir(parents=True, exist_ok=True)
     path = directory / OWNERS / f"{name}.lock"
     try:
-        with filelock.FileLock(path):
+        with held(path):
             yield name
     finally:
         path.unlink(missing_ok=True)
 
 
 def _is_gone(path: Path) -> bool:
-    if not path.exists():
-        return True
-    try:
-        with filelock.FileLock(path, timeout=0):
-            path.unlink(missing_ok=True)
-            return True
-    except filelock.Timeout:
+    if is_held(path):
         return False
+    path.unlink(missing_ok=True)
+    return True
 
 
 def _text(request: Request) -> str:

@@ -6,29 +6,31 @@ Not here: what is written and read (``store``).
 import hashlib
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from actsearch.evaluators.settings import unusual
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 OLDEST = 3  # versions from here on are migrated
 
 SCHEMA = """
-CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL) STRICT;
 CREATE TABLE behaviours (
     fingerprint TEXT PRIMARY KEY,
     expression TEXT NOT NULL,             -- the first text that behaved so: this one is trained
     baseline INTEGER NOT NULL,            -- 1 where the run added it for comparison
     twin TEXT NOT NULL,                   -- shared by what the layers around an activation make equal
-    trained_as TEXT NOT NULL              -- whose outcomes it has: its own, or those of the twin that came first
+    trained_as TEXT NOT NULL,             -- whose outcomes it has: its own, or those of the twin that came first
+    digest TEXT NOT NULL                  -- of what stands before it, here and in every table
 ) STRICT;
 CREATE TABLE proposals (
     number INTEGER PRIMARY KEY,           -- in the order of asking, from 1
     batch INTEGER NOT NULL,
     tokens TEXT NOT NULL,                 -- JSON list
     expression TEXT NOT NULL,
-    fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint)
+    fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint),
+    digest TEXT NOT NULL
 ) STRICT;
 CREATE TABLE rungs (
     place INTEGER PRIMARY KEY,            -- 1 the search, then the ladder up to the final one, then other tasks
@@ -36,7 +38,8 @@ CREATE TABLE rungs (
     task TEXT NOT NULL,                   -- JSON object: its settings, steps included
     seeds INTEGER NOT NULL,
     test INTEGER NOT NULL,                -- 1 where the test split is looked at
-    key TEXT NOT NULL                     -- what its seeds are made of; stays when the name is reworded
+    key TEXT NOT NULL,                    -- what its seeds are made of; stays when the name is reworded
+    digest TEXT NOT NULL
 ) STRICT;
 CREATE TABLE outcomes (
     fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint),
@@ -52,20 +55,63 @@ CREATE TABLE outcomes (
     diagnostics TEXT NOT NULL,            -- JSON object: lists of numbers by name, a number a layer
     finished TEXT NOT NULL,               -- UTC, ISO 8601
     trained_by TEXT NOT NULL,             -- kernel, torch or own (the user's whole training); else empty
+    digest TEXT NOT NULL,                 -- of all but the diagnostics, and of these
     PRIMARY KEY (fingerprint, rung, repeat)
 ) STRICT;
 CREATE TABLE costs (
     fingerprint TEXT PRIMARY KEY REFERENCES behaviours (fingerprint),
     forward REAL NOT NULL,                -- nanoseconds an element
     backward REAL NOT NULL,
-    against_relu REAL NOT NULL            -- both together, as a multiple of ReLU's
+    against_relu REAL NOT NULL,           -- both together, as a multiple of ReLU's
+    digest TEXT NOT NULL
 ) STRICT;
-CREATE TABLE updates (batch INTEGER PRIMARY KEY, metrics TEXT NOT NULL) STRICT;
+CREATE TABLE updates (batch INTEGER PRIMARY KEY, metrics TEXT NOT NULL, digest TEXT NOT NULL) STRICT;
 CREATE TABLE proposer (
     only INTEGER PRIMARY KEY CHECK (only = 0),
-    state BLOB NOT NULL                   -- after the last proposal or update
+    state BLOB NOT NULL,                  -- after the last proposal or update
+    digest TEXT NOT NULL
 ) STRICT;
 """
+
+COLUMNS = {
+    "run": ("key", "value"),
+    "behaviours": ("fingerprint", "expression", "baseline", "twin", "trained_as"),
+    "proposals": ("batch", "tokens", "expression", "fingerprint"),
+    "rungs": ("name", "task", "seeds", "test", "key"),
+    "outcomes": ("fingerprint", "rung", "repeat", "seed", "steps", "status", "score", "reason", "seconds", "metrics",
+                 "diagnostics", "finished", "trained_by"),
+    "costs": ("fingerprint", "forward", "backward", "against_relu"),
+    "updates": ("batch", "metrics"),
+    "proposer": ("only", "state"),
+}  # fmt: skip
+"""Table -> the columns that are written and read; numbers that SQLite gives are not among them."""
+REALS = {"score", "seconds", "forward", "backward", "against_relu"}
+LARGE = "diagnostics"  # which is not always read, and has a digest of its own behind that of the others
+
+
+def digest_of(table: str, values: Sequence[Any]) -> str:
+    """Return the digest of a row, by which a bit that flipped is told.
+
+    Args:
+        table: of the row.
+        values: in the order of ``COLUMNS``.
+    """
+    names = COLUMNS[table]
+    digest = _hashed([value for name, value in zip(names, values, strict=True) if name != LARGE])
+    return digest + (_hashed([values[names.index(LARGE)]]) if LARGE in names else "")
+
+
+def _hashed(values: Sequence[Any]) -> str:
+    return hashlib.blake2b(repr(values).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
+
+
+def seal(connection: sqlite3.Connection) -> None:
+    """Write the digest of every row anew."""
+    for table, names in COLUMNS.items():
+        rows = connection.execute(f"SELECT rowid, {', '.join(names)} FROM {table}").fetchall()
+        digests = [(digest_of(table, row[1:]), row[0]) for row in rows]
+        connection.executemany(f"UPDATE {table} SET digest = ? WHERE rowid = ?", digests)
+
 
 _COLUMNS_OF_4 = """
 ALTER TABLE behaviours ADD COLUMN trained_as TEXT NOT NULL DEFAULT '';
@@ -98,7 +144,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in (_to_4, _to_5)[version - OLDEST :]:
+        for step in (_to_4, _to_5, _to_6)[version - OLDEST :]:
             step(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except BaseException:
@@ -108,7 +154,7 @@ def migrate(connection: sqlite3.Connection) -> None:
 
 
 def _to_4(connection: sqlite3.Connection) -> None:
-    """As which twin a behaviour was trained was decided anew by whoever read the store; now it is decided once."""
+    """Version 3 recomputed ``trained_as`` on every read; version 4 stores it."""
     for statement in filter(None, map(str.strip, _COLUMNS_OF_4.split(";"))):
         connection.execute(statement)
     shared = _settings(connection).get("space", {}).get("share_twins", "signs") != "none"
@@ -140,6 +186,13 @@ def _to_5(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE rungs SET task = ? WHERE place = ?", (json.dumps(after), place))
         renamed = (data_fact(after), _named(before, before))
         connection.execute("UPDATE OR IGNORE run SET key = ? WHERE key = ?", renamed)
+
+
+def _to_6(connection: sqlite3.Connection) -> None:
+    """Version 5 had no digests: a bit that flipped was another number without a word."""
+    for table in COLUMNS:
+        connection.execute(f"ALTER TABLE {table} ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
+    seal(connection)
 
 
 def _settings(connection: sqlite3.Connection) -> dict[str, Any]:

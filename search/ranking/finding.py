@@ -9,6 +9,7 @@ from actsearch.grammar.parse import BadExpression
 from actsearch.search.ranking.entry import Entry
 
 SHORTEST = 4  # letters of an id
+DIGITS, LONGEST = 9, 60  # of a place, and letters of a text in a message
 
 
 class NotFound(UserFault):
@@ -36,24 +37,31 @@ def _by_place(entries: Sequence[Entry], text: str) -> Entry | None:
     """Return the entry of a position or an id; no number is an expression."""
     if text.partition(":")[0] == "found":
         return _found(entries, text)
-    if text.isdecimal() and 1 <= int(text) <= len(entries):
-        return entries[int(text) - 1]
+    place = _number(text)
+    if place is not None and 1 <= place <= len(entries):
+        return entries[place - 1]
     matches = (
         [entry for entry in entries if entry.fingerprint.startswith(text.lower())] if len(text) >= SHORTEST else []
     )
     if len(matches) == 1:
         return matches[0]
     if text.isdecimal():
-        raise NotFound(f"no position {text}: this run has positions 1 to {len(entries)}")
+        raise NotFound(f"no position {text[:LONGEST]}: this run has positions 1 to {len(entries)}")
     return None
 
 
 def _found(entries: Sequence[Entry], text: str) -> Entry:
     found = [entry for entry in entries if entry.found]
-    number = text.partition(":")[2] or "1"
-    if not number.isdecimal() or not 1 <= int(number) <= len(found):
-        raise NotFound(f"no '{text}': the search found {len(found)}, expected found or found:1 to found:{len(found)}")
-    return found[int(number) - 1]
+    number = _number(text.partition(":")[2] or "1")
+    if number is None or not 1 <= number <= len(found):
+        expected = f"expected found or found:1 to found:{len(found)}"
+        raise NotFound(f"no '{text[:LONGEST]}': the search found {len(found)}, {expected}")
+    return found[number - 1]
+
+
+def _number(text: str) -> int | None:
+    """Return a place in a list; None of what is none, or has more digits than any place."""
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= DIGITS else None
 
 
 def _by_function(entries: Sequence[Entry], text: str, vocabulary: Vocabulary) -> Entry | None:

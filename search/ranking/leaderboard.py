@@ -13,6 +13,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from actsearch.evaluators.printable import printable
 from actsearch.grammar.rows.known import names_by_fingerprint
 from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT, RACED, SEARCH, UNIT, Behaviour, Key, Record, Rung
@@ -130,9 +131,13 @@ def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
     entries.sort(key=lambda e: _order(e, means))
     return Leaderboard(
         [replace(entry, position=position) for position, entry in enumerate(entries, start=1)],
-        rungs, store.fact(UNIT), partly, incumbent.fingerprint if incumbent else "", reference,
+        rungs, _printed(store.fact(UNIT)), partly, incumbent.fingerprint if incumbent else "", reference,
         tuple(yardsticks) or REFERENCES, raced, climbed,
     )  # fmt: skip
+
+
+def _printed(text: str | None) -> str | None:
+    return None if text is None else printable(text)
 
 
 def _fronts(finalists: Sequence[Entry]) -> dict[str, set[str]]:

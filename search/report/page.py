@@ -16,6 +16,7 @@ from typing import Any
 
 import jinja2
 
+from actsearch.evaluators.printable import printable
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.answer import sentences
@@ -69,9 +70,10 @@ def run_of(directory: Path, command: str = "actsearch") -> Shown:
     with Store(directory) as store:
         board = leaderboard(store)
         figures = overview(board, store)
-        about = {name: store.fact(name) or "unknown" for name in ("created", "machine", "processor", "commit")}
-        settings = json.loads(store.fact("settings") or "{}")
-        versions = json.loads(store.fact("versions") or "{}")
+        facts = store.facts()
+        about = {name: printable(facts.get(name, "unknown")) for name in ("created", "machine", "processor", "commit")}
+        settings, versions = (json.loads(facts.get(name, "{}")) for name in ("settings", "versions"))
+        versions = {printable(str(name)): printable(str(version)) for name, version in versions.items()}
     name, path = directory.name, shlex.quote(str(directory))
     measure, verdict = board.measure(), verdict_of(board, os.cpu_count() or 1)
     context = {

@@ -23,6 +23,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from actsearch.evaluators.activation import BUILT_IN
+from actsearch.evaluators.printable import printable
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_file import torch_source
@@ -51,8 +52,12 @@ class Pages:
 
     def names(self) -> dict[str, Path]:
         """Return the runs by the name in their address; only these are served."""
-        found = run_directories(self.root)
+        found = [path for path in run_directories(self.root) if self._is_inside(path)]
         return {path.relative_to(self.root).as_posix() if path != self.root else "run": path for path in sorted(found)}
+
+    def _is_inside(self, path: Path) -> bool:
+        """Whether a run lies below the root, where links are followed."""
+        return (path / FILE_NAME).resolve().is_relative_to(self.root.resolve())
 
     def page(self, name: str) -> tuple[str, str, page.Shown]:
         """Return the version and the page of a run.
@@ -147,10 +152,12 @@ def _list(pages: Pages) -> str:
     rows = []
     names = {path: name for name, path in pages.names().items()}
     for state in runs_in(pages.root):
+        if state.directory not in names:
+            continue
         told = state_facts(state)
         when = "" if state.last is None else age(state.last)
-        cells = [str(told["state"]), when, str(sum(state.trained.values())), state.best]
-        name = names.get(state.directory, "")
+        cells = [printable(str(told["state"])), when, str(sum(state.trained.values())), state.best]
+        name = names[state.directory]
         link = f'<a href="/run/{quote(name)}">{escape(name)}</a>'
         rows.append(f'<tr><th scope="row" class="formula">{link}</th>'
                     + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")  # fmt: skip
@@ -175,4 +182,6 @@ def serve(pages: Pages, host: str, port: int) -> Any:
     import uvicorn  # noqa: PLC0415  half a second that tests of the pages save
 
     hosts = HOSTS if host in HOSTS else (*HOSTS, host)
-    uvicorn.run(app(pages, hosts), host=host, port=port, log_level="warning")
+    from actsearch.search.report.patience import Impatient  # noqa: PLC0415  it needs uvicorn
+
+    uvicorn.run(app(pages, hosts), host=host, port=port, log_level="warning", http=Impatient)

@@ -1,13 +1,16 @@
-"""What a search tells MLflow or Weights & Biases, through their own clients; where they keep it is theirs to be told.
+"""Log to MLflow or Weights & Biases; their own environment variables say where.
 
-MLflow writes where MLFLOW_TRACKING_URI says, Weights & Biases as WANDB_MODE says (``offline`` keeps all here). The only
-door to both. Not here: TensorBoard's files, which are always written (``event_files``).
+MLflow writes where MLFLOW_TRACKING_URI says, Weights & Biases as WANDB_MODE says (``offline`` keeps all here). A
+tracker that fails is dropped, and the search goes on. The only door to both. Not here: TensorBoard's files, which are
+always written (``event_files``).
 """
 
 import importlib
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, Protocol
 
+from actsearch.grammar.fault import fault_text
 from actsearch.search.memory.records import FINAL
 from actsearch.search.ranking.answer import sentences
 from actsearch.search.ranking.columns import row
@@ -15,6 +18,8 @@ from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.verdict import verdict_of
 
 Name = Literal["mlflow", "wandb"]
+IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""What a client's own settings are where the user left them open: a server that is away must not hold up a search."""
 
 
 class Tracker(Protocol):
@@ -27,16 +32,55 @@ class Tracker(Protocol):
         """Note the answer and the finalists, and end."""
 
 
-def tracker(name: Name, run: str, settings: Mapping[str, Any]) -> Tracker:
-    """Return who is told.
+def tracker(name: Name, run: str, settings: Mapping[str, Any], say: Callable[[str], None]) -> Tracker:
+    """Return the tracker of a run.
 
     Args:
         name: ``mlflow`` or ``wandb``.
         run: how the run is called.
         settings: of the run, nested.
+        say: is told, once, that it failed and was dropped.
     """
-    client = importlib.import_module(name)
-    return MLflow(client, run, settings) if name == "mlflow" else WeightsAndBiases(client, run, settings)
+    for variable, value in IMPATIENT.items():
+        os.environ.setdefault(variable, value)
+
+    def made() -> Tracker:
+        client = importlib.import_module(name)
+        return MLflow(client, run, settings) if name == "mlflow" else WeightsAndBiases(client, run, settings)
+
+    return Dispensable(name, made, say)
+
+
+class Dispensable:
+    """A tracker without which a search goes on: the first time that it fails it is dropped.
+
+    Args:
+        name: for what is said.
+        make: makes the tracker.
+        say: is told.
+    """
+
+    def __init__(self, name: str, make: Callable[[], Tracker], say: Callable[[str], None]) -> None:
+        self.name, self.say = name, say
+        self.tracker: Tracker | None = None
+        self._try(lambda: setattr(self, "tracker", make()))
+
+    def _try(self, step: Callable[[], object]) -> None:
+        try:
+            step()
+        except Exception as fault:  # whatever a client raises: a server that is away, a disk that is full
+            self.tracker = None
+            self.say(f"{self.name} failed and is told nothing more, the search goes on: {fault_text(fault)}")
+
+    def add(self, batch: int, metrics: Mapping[str, float]) -> None:
+        """Note the numbers of one update."""
+        if (kept := self.tracker) is not None:
+            self._try(lambda: kept.add(batch, metrics))
+
+    def finish(self, board: Leaderboard) -> None:
+        """Note the answer and the finalists, and end."""
+        if (kept := self.tracker) is not None:
+            self._try(lambda: kept.finish(board))
 
 
 def _flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:

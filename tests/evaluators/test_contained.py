@@ -39,7 +39,7 @@ CHANGES = {
     "hooks of every layer": "torch.nn.modules.module.register_module_forward_hook(lambda m, i, o: o * 2)",
     "generators": "random.random(); np.random.rand(); torch.rand(1)",
     "functions of torch and Python": "torch.nn.functional.relu = torch.relu = math.exp = lambda *_, **__: 0",
-    "limits of the process": "limit = resource.RLIMIT_CORE; resource.setrlimit(limit, (0, resource.getrlimit(limit)[1]))",
+    "limits of the process": "n = resource.RLIMIT_CORE; resource.setrlimit(n, (0, resource.getrlimit(n)[1]))",
     "cores": "os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})",
 }
 SCORE = """

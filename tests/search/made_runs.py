@@ -1,6 +1,8 @@
 """Runs of made up losses, within a second: what lists, pages and servers are tried with."""
 
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,7 +29,8 @@ from actsearch.search.memory.records import (
     Record,
     StoredProposal,
 )
-from actsearch.search.memory.store import Store
+from actsearch.search.memory.schema import seal
+from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.settings.reading import from_tree
 
 TREE = {
@@ -76,6 +79,16 @@ def offer(made: Noisy, patch: pytest.MonkeyPatch) -> None:
 
     for module in ("jobs", "refining"):
         patch.setattr(f"actsearch.search.{module}.open_pool", opened)
+
+
+@contextmanager
+def edited(directory: Path) -> Iterator[sqlite3.Connection]:
+    """Yield the database of a run, to be changed as if it had been written so."""
+    connection = sqlite3.connect(directory / FILE_NAME)
+    with connection:
+        yield connection
+        seal(connection)
+    connection.close()
 
 
 def write_run(

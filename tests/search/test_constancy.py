@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -18,11 +17,12 @@ from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.search.jobs import launch
 from actsearch.search.memory.decided import KERNEL, NotTheSame, decided
 from actsearch.search.memory.records import SEARCH
-from actsearch.search.memory.store import FILE_NAME, Store
+from actsearch.search.memory.store import Store
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import from_tree
+from tests.search.made_runs import edited
 from tests.search.test_runs import SMALL, TREE, FakePool
 
 
@@ -73,9 +73,8 @@ def _children(count: int) -> SearchSettings:
 
 
 def _unfinish(directory: Path) -> None:
-    with sqlite3.connect(directory / FILE_NAME) as connection:
+    with edited(directory) as connection:
         connection.execute("DELETE FROM run WHERE key IN ('finished', 'climbed')")
-    connection.close()
 
 
 def _own(directory: Path) -> TaskSettings:
@@ -93,9 +92,8 @@ def test_a_run_is_not_gone_on_with_on_other_data(tmp_path: Path) -> None:
     run, task = tmp_path / "run", _own(tmp_path)
     for _ in range(2):
         assert _said(run, task) == (resolve(task).settings, [])
-    with sqlite3.connect(run / FILE_NAME) as connection:
+    with edited(run) as connection:
         assert connection.execute("UPDATE run SET value = 'else' WHERE key LIKE 'data of %'").rowcount == 1
-    connection.close()
     with pytest.raises(
         NotTheSame, match=r"was begun with other data of the task '.*mine.py:build': seed the generator"
     ):
@@ -149,13 +147,12 @@ def test_a_child_whose_workers_died_is_tried_again_by_the_same_command(tmp_path:
 
 def test_a_finished_run_with_such_a_child_is_taken_up_again(tmp_path: Path) -> None:
     launch(_children(3), tmp_path)
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+    with edited(tmp_path) as connection:
         changed = connection.execute(
             "UPDATE outcomes SET status = 'crashed', score = NULL, reason = 'the worker died', "
             "metrics = '{\"worker_deaths\": 4.0}' WHERE rung = 'search' AND rowid = (SELECT min(rowid) FROM outcomes)"
         )
         assert changed.rowcount == 1
-    connection.close()
     assert _lost(tmp_path) == [SEARCH]
     launch(_children(3), tmp_path)
     assert _lost(tmp_path) == []
@@ -174,12 +171,11 @@ def test_rungs_are_in_the_tasks_own_steps_unless_said_otherwise() -> None:
 def test_a_run_begun_before_own_settings_were_open_is_gone_on_with_where_they_mean_nothing(tmp_path: Path) -> None:
     launch(SMALL, tmp_path)
     _unfinish(tmp_path)
-    with sqlite3.connect(tmp_path / FILE_NAME) as connection:
+    with edited(tmp_path) as connection:
         (text,) = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
         tree = json.loads(text)
         tree["task"]["own"] |= {"dimension": 1, "chance": 1.0}
         connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (json.dumps(tree),))
-    connection.close()
     launch(SMALL, tmp_path)
     with pytest.raises(BadSettings, match=r"started with other settings \(seed: 5 -> 6\)"):
         launch(from_tree({**TREE, "seed": 6}), tmp_path)

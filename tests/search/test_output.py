@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import pytest
 from actsearch.evaluators.outcome import Outcome, Status
 from actsearch.evaluators.printable import LONGEST, printable
 from actsearch.search.command_line import main
-from actsearch.search.memory.store import FILE_NAME
+from tests.search.made_runs import edited
 from tests.test_tiny import TINY
 
 ESCAPE = "\x1b[31m\x07\x9b2J\u202e\u200b\r\n"
@@ -48,14 +47,13 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose store was written by somebody who wishes the reader no good."""
     run = tmp_path_factory.mktemp("hostile") / "run"
     main(["search", "configs/quickstart.yaml", "--run", str(run), *TINY])
-    with sqlite3.connect(run / FILE_NAME) as connection:
+    with edited(run) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute("UPDATE behaviours SET expression = expression || ? WHERE baseline = 0", (ESCAPE,))
         connection.execute("UPDATE outcomes SET reason = ?, status = 'crashed', score = NULL", (ESCAPE,))
         connection.execute("UPDATE outcomes SET rung = rung || ?", (ESCAPE,))
         connection.execute("UPDATE rungs SET name = name || ?", (ESCAPE,))
         connection.execute("UPDATE proposals SET expression = expression || ?", (ESCAPE,))
-    connection.close()
     return run
 
 

@@ -210,14 +210,9 @@ def test_other_settings_do_not_go_on_with_a_run(tmp_path: Path) -> None:
 
 
 def test_a_second_driver_is_turned_away(tmp_path: Path) -> None:
-    program = "\n".join(
-        (
-            "import filelock, sys, time",
-            "lock = filelock.FileLock(sys.argv[1])",
-            "lock.acquire()",
-            "print(flush=True)",
-            "time.sleep(60)",
-        )
+    program = (
+        "import pathlib, sys, time\nfrom actsearch.search.memory.locks import held\n"
+        "with held(pathlib.Path(sys.argv[1])):\n    print(flush=True)\n    time.sleep(60)"
     )
     command = [sys.executable, "-c", program, str(tmp_path / "lock")]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as other:

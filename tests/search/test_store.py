@@ -80,11 +80,12 @@ def test_a_step_that_fails_halfway_leaves_nothing_behind(tmp_path: Path) -> None
 
 
 def test_the_file_is_in_write_ahead_mode_with_a_schema_version(tmp_path: Path) -> None:
-    Store(tmp_path, create=True).close()
-    connection = sqlite3.connect(tmp_path / FILE_NAME)
-    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
-    connection.close()
+    with Store(tmp_path, create=True):
+        connection = sqlite3.connect(tmp_path / FILE_NAME)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+        connection.close()
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]  # nothing is left beside it
 
 
 def test_what_is_no_store_is_said_so(tmp_path: Path) -> None:
@@ -100,7 +101,7 @@ def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
     connection = sqlite3.connect(tmp_path / FILE_NAME)
     connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(StoreError, match="schema version 99, this program reads 3 to 5: it was written by a newer"):
+    with pytest.raises(StoreError, match="schema version 99, this program reads 3 to 6: it was written by a newer"):
         Store(tmp_path)
 
 

@@ -1,0 +1,264 @@
+"""The SQLite file of a run: opened, guarded, read and written in whole steps, and copied from time to time.
+
+Whatever is wrong with the file is said in one sentence: it is checked when it is opened, every row has a digest, and
+every step looks whether the file is still the one that was opened. Not here: the tables (``schema``) and what their
+rows mean (``store``).
+"""
+
+import contextlib
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from actsearch.evaluators.printable import printable
+from actsearch.grammar.fault import UserFault
+from actsearch.search.memory.schema import COLUMNS, LARGE, OLDEST, REALS, SCHEMA, SCHEMA_VERSION, digest_of, migrate
+
+FILE_NAME, COPY_NAME, RESCUED_NAME = "run.sqlite", "run.copy.sqlite", "run.rescued.sqlite"
+WAIT = 30.0  # seconds that SQLite waits for a lock, before somebody is told
+PATIENCE = 20  # times so long, until the search ends
+COPIED_EVERY = 60.0  # seconds between two copies of a store that is written
+LARGEST_COPY = 200e6  # bytes; a larger one would take more time than it saves
+Steps = Sequence[tuple[str, Sequence[Sequence[object]]]]
+
+
+class StoreError(UserFault):
+    """The file is absent, of another version, damaged, or no store; the message says which and what to do."""
+
+
+class StoreFile:
+    """One file.
+
+    Args:
+        directory: of the run.
+        create: make the file when it is absent, and write to it; without it, the file is opened for reading, also where
+            nobody may write.
+        say: is told while the file is waited for.
+
+    Raises:
+        StoreError: there is no readable store of this version.
+    """
+
+    def __init__(self, directory: Path, *, create: bool, say: Callable[[str], None]) -> None:
+        self.path, self.create, self.say = directory / FILE_NAME, create, say
+        mode = "rwc" if create else "ro" if self._may_change() else "ro&immutable=1"
+        source = f"{self.path.absolute().as_uri()}?mode={mode}"
+        with self.guarded("opened"), ExitStack() as stack:
+            connection = sqlite3.connect(source, uri=True, isolation_level=None, timeout=WAIT)
+            self._connection = stack.enter_context(closing(connection))
+            if create:
+                self._create()
+            version = self._version()
+            self._check()
+            if version < SCHEMA_VERSION and not create:  # read as it would be; the file stays as it is
+                self._connection = stack.enter_context(closing(sqlite3.connect(":memory:", isolation_level=None)))
+                connection.backup(self._connection)
+                connection.close()
+            migrate(self._connection)
+            stack.pop_all()  # it stays open
+        self._identity, self._copied = self._seen(), time.monotonic()
+
+    def _may_change(self) -> bool:
+        """Return whether somebody may write while we read: then SQLite's readers, too, write beside the file."""
+        writable = os.access(self.path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+        return writable or self.path.with_name(f"{FILE_NAME}-wal").exists()
+
+    def _create(self) -> None:
+        execute = self._connection.execute
+        execute("PRAGMA journal_mode = WAL")
+        execute("PRAGMA synchronous = FULL")
+        execute("PRAGMA foreign_keys = ON")
+        if not execute("SELECT name FROM sqlite_master").fetchall():
+            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+    def _version(self) -> int:
+        version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
+        if version == 0:
+            raise StoreError(f"'{self.path.parent}' holds no run yet: {FILE_NAME} is still empty")
+        there = f"'{self.path}' has schema version {version}, this program reads {OLDEST} to {SCHEMA_VERSION}"
+        if version > SCHEMA_VERSION:
+            raise StoreError(f"{there}: it was written by a newer actsearch, update this one")
+        if version < OLDEST:
+            row = self._connection.execute("SELECT value FROM run WHERE key = 'commit'").fetchone()
+            commit = printable(str(row[0])) if row else "unknown"
+            raise StoreError(f"{there}: open it with the actsearch that wrote it (commit {commit}), or start a new run")
+        return version
+
+    def _check(self) -> None:
+        """Look through the pages of the file.
+
+        Raises:
+            sqlite3.DatabaseError: they are not as they were written.
+        """
+        (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise sqlite3.DatabaseError(str(found).splitlines()[-1])
+
+    @contextmanager
+    def guarded(self, doing: str = "read") -> Iterator[None]:
+        """Say in a sentence whatever makes the file unusable.
+
+        Args:
+            doing: what is done with it, in a participle.
+
+        Raises:
+            StoreError: it cannot be used.
+        """
+        try:
+            yield
+        except UserFault:
+            raise
+        except sqlite3.IntegrityError:  # ours: a row that contradicts another
+            raise
+        except sqlite3.OperationalError as fault:
+            raise StoreError(f"'{self.path}' cannot be {doing} here: {fault}{self._kept()}") from fault
+        except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as fault:
+            said = str(fault) if isinstance(fault, sqlite3.DatabaseError) else f"{type(fault).__name__}: {fault}"
+            if "file is not a database" in said:
+                raise StoreError(f"'{self.path}' is not a run's store: {said}") from fault
+            raise StoreError(f"'{self.path}' is damaged: {said}{self._kept()}") from fault
+
+    def _kept(self) -> str:
+        """Return what to do, with the copy where there is one."""
+        copy = self.path.with_name(COPY_NAME)
+        if not copy.is_file():
+            return ""
+        when = datetime.fromtimestamp(copy.stat().st_mtime).isoformat(" ", "seconds")
+        return f"; '{copy}' is a copy of {when}: in its place (without {FILE_NAME}-wal) the same command goes on"
+
+    def rows(self, table: str, *, order: str = "rowid", large: bool = True) -> list[tuple[Any, ...]]:
+        """Return every row of a table, its columns in the order of ``schema.COLUMNS``.
+
+        Args:
+            table: of the store.
+            order: a column.
+            large: whether the diagnostics are read, too; else they are empty.
+
+        Raises:
+            StoreError: a row is not as it was written.
+        """
+        names = COLUMNS[table]
+        read = ", ".join("'{}'" if name == LARGE and not large else name for name in names)
+        with self.guarded():
+            found = []
+            for *values, digest in self._connection.execute(f"SELECT {read}, digest FROM {table} ORDER BY {order}"):
+                expected = digest_of(table, values)
+                if digest != expected and (large or digest[: len(expected) // 2] != expected[: len(expected) // 2]):
+                    raise sqlite3.DatabaseError(
+                        f"a row of {table} is not as it was written ({printable(str(values[0]))})"
+                    )
+                found.append(tuple(values))
+            return found
+
+    @staticmethod
+    def insertion(table: str, rows: Sequence[Sequence[Any]], how: str = "INSERT") -> tuple[str, list[list[Any]]]:
+        """Return a step that inserts rows with their digests.
+
+        Args:
+            table: of the store.
+            rows: in the order of ``schema.COLUMNS``.
+            how: ``INSERT``, ``INSERT OR IGNORE`` or ``INSERT OR REPLACE``.
+        """
+        names = COLUMNS[table]
+        marks = ", ".join("?" * (len(names) + 1))
+        typed = [
+            [float(v) if name in REALS and v is not None else v for name, v in zip(names, row, strict=True)]
+            for row in rows
+        ]
+        return (
+            f"{how} INTO {table} ({', '.join(names)}, digest) VALUES ({marks})",
+            [[*row, digest_of(table, row)] for row in typed],
+        )
+
+    def write(self, steps: Steps) -> None:
+        """Do some steps whole, or none of them.
+
+        Raises:
+            StoreError: the file was taken away, is damaged, full, or locked for too long.
+        """
+        self._check_identity()
+        with self.guarded("written"):
+            self._begin()
+            try:
+                for statement, rows in steps:
+                    self._connection.executemany(statement, rows)
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    with contextlib.suppress(sqlite3.Error):  # what is wrong is raised already
+                        self._connection.execute("ROLLBACK")
+                raise
+        self._copy()
+
+    def _begin(self) -> None:
+        """Begin to write, as soon as no other program holds the file."""
+        for waited in range(PATIENCE):
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as fault:
+                if "locked" not in str(fault) and "busy" not in str(fault):
+                    raise
+                self.say(f"another program holds '{self.path}' locked; waiting since {WAIT * (waited + 1):g} s")
+            else:
+                return
+        raise StoreError(
+            f"'{self.path}' is held by another program for {WAIT * PATIENCE / 60:g} minutes; all that was kept is "
+            "whole: end that program, and the same command goes on"
+        )
+
+    def _seen(self) -> tuple[int, int] | None:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _check_identity(self) -> None:
+        """See that the file is still the one that was opened; what it held is written down beside it if not.
+
+        Raises:
+            StoreError: it was deleted or replaced.
+        """
+        if self._seen() == self._identity:
+            return
+        gone = "replaced" if self.path.exists() else "deleted"
+        rescued = self.path.with_name(RESCUED_NAME)
+        with self.guarded("rescued"):
+            rescued.parent.mkdir(parents=True, exist_ok=True)
+            self._write_to(rescued)
+        raise StoreError(
+            f"'{self.path}' was {gone} while the search wrote it; all that it held is in '{rescued}': move that in its "
+            "place, and the same command goes on"
+        )
+
+    def _copy(self) -> None:
+        """Keep a copy once in a while, for whatever else may happen to the file."""
+        if time.monotonic() - self._copied < COPIED_EVERY or self.path.stat().st_size > LARGEST_COPY:
+            return
+        with contextlib.suppress(sqlite3.Error, OSError):  # a copy that cannot be made stops no search
+            self._write_to(self.path.with_name(COPY_NAME))
+        self._copied = time.monotonic()
+
+    def _write_to(self, path: Path) -> None:
+        """Write all that the file holds to another one, whole or not at all."""
+        part = path.with_suffix(".part")
+        part.unlink(missing_ok=True)
+        with closing(sqlite3.connect(part)) as other:
+            self._connection.backup(other)
+            other.execute("PRAGMA journal_mode = DELETE")
+        os.replace(part, path)
+
+    def close(self) -> None:
+        """Close the file; whoever wrote leaves nothing beside it."""
+        if self.create:
+            with contextlib.suppress(sqlite3.Error):  # somebody reads, and the next one who writes will do it
+                self._connection.execute("PRAGMA busy_timeout = 0")
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+        self._connection.close()
+        if self.create and self._seen() == self._identity:
+            self.path.with_name(COPY_NAME).unlink(missing_ok=True)
