@@ -208,6 +208,17 @@ class Vocabulary:
             self._read[text] = found
         return self._read[text]
 
+    def read_kept(self, text: str) -> Activation:
+        """Return what a text of a store stands for: the name of a layer, or rows; nobody typed a formula there.
+
+        Raises:
+            BadExpression: neither of the two.
+        """
+        if text in LAYERS or text in self._read:
+            return self.read(text)
+        known.read_rows(text, self.own)
+        return self.read(text)
+
     def read_file(self, path: Path) -> Activation:
         """Return what a JSON file holds that ``export`` wrote, its betas starting as there.
 

@@ -16,7 +16,9 @@ SPELLINGS = (
     ("β", "beta"),
 )  # fmt: skip
 NAMES = {"Max": "max", "Min": "min", "Abs": "abs", "arctan": "atan", "arcsinh": "asinh"}
-LARGEST = 8  # power or factor that is written out
+LARGEST, LARGEST_FACTOR = 96, 4096  # power, and whole factor, that are written out
+WRITTEN = 20_000  # letters of rows that a formula may stand for: 8*(8*(8*x)) is five hundred times x
+PRODUCTS = 8  # power or factor up to which products and sums are written one after the other
 SHOWN = 60  # letters of a text in a message
 Node = ast.expr
 
@@ -30,8 +32,12 @@ def rewritten(text: str) -> str:
     """Return an infix formula as calls of rows: ``mul(x,sigmoid(scale(x)))``.
 
     Raises:
-        BadExpression: it is no formula, or holds a constant that no row has.
+        BadExpression: it is no formula, holds a constant that no row has, or stands for more than anybody can train.
     """
+    if len(text) > WRITTEN:
+        raise BadExpression(
+            f"'{text[:SHOWN]} ...' is too long: expected at most {WRITTEN:,} letters, found {len(text):,}"
+        )
     plain = _bars(text)
     for sign, ascii_sign in SPELLINGS:
         plain = plain.replace(sign, ascii_sign)
@@ -107,7 +113,7 @@ def _written(node: Node, text: str) -> str:
         case ast.UnaryOp(op=ast.USub(), operand=operand) if not _is_number(operand):
             return f"neg({_written(operand, text)})"
         case ast.BinOp(op=ast.Pow(), left=left, right=ast.Constant(value=int() as power)) if 2 <= power <= LARGEST:
-            return _power(_written(left, text), power)
+            return _power(_written(left, text), power, text)
         case ast.BinOp(op=op, left=left, right=right):
             return _operated(op, left, right, text)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if arguments:
@@ -122,10 +128,32 @@ def _written(node: Node, text: str) -> str:
     raise BadExpression(f"in '{text}': expected x, beta, operators and functions, found '{found}'")
 
 
-def _power(inner: str, power: int) -> str:
+def _bounded(written: str, text: str) -> str:
+    """Return rows that a formula stands for.
+
+    Raises:
+        BadExpression: there are more of them than anybody can train.
+    """
+    if len(written) > WRITTEN:
+        raise BadExpression(
+            f"'{text}' stands for more than {WRITTEN:,} letters, since powers and whole factors are written out: "
+            "expected smaller ones"
+        )
+    return written
+
+
+def _power(inner: str, power: int, text: str) -> str:
+    """Return a whole power: up to 8 as products, above as squares and cubes of powers, which copy nothing."""
+    if power == 1:
+        return inner
     if power in (2, 3):
         return f"{'square' if power == 2 else 'cube'}({inner})"
-    return f"mul({_power(inner, power - 2)},square({inner}))"
+    if power <= PRODUCTS:
+        return _bounded(f"mul({_power(inner, power - 2, text)},square({inner}))", text)
+    for factor, row in ((2, "square"), (3, "cube")):
+        if power % factor == 0:
+            return f"{row}({_power(inner, power // factor, text)})"
+    return _bounded(f"mul({_power(inner, power - 1, text)},{inner})", text)
 
 
 def _called(name: str, arguments: list[Node], text: str) -> str:
@@ -154,7 +182,7 @@ def _called(name: str, arguments: list[Node], text: str) -> str:
 
 def _operated(op: ast.operator, left: Node, right: Node, text: str) -> str:
     def both(row: str) -> str:
-        return f"{row}({_written(left, text)},{_written(right, text)})"
+        return _bounded(f"{row}({_written(left, text)},{_written(right, text)})", text)
 
     rules: dict[type[ast.operator], Callable[[], str]] = {
         ast.Add: lambda: _sum(left, right, text, both),
@@ -213,18 +241,27 @@ def _product(left: Node, right: Node, text: str, both: Callable[[str], str]) -> 
     for one, other in ((left, right), (right, left)):
         if _is_name(one, "beta"):
             return f"scale({_written(other, text)})"
-        if isinstance(one, ast.Constant) and type(one.value) is int and 2 <= one.value <= LARGEST:
+        if isinstance(one, ast.Constant) and type(one.value) is int and 2 <= one.value <= LARGEST_FACTOR:
             inner = _written(other, text)
-            found = inner
-            for _ in range(one.value - 1):
-                found = f"add({found},{inner})"
-            return found
+            if one.value * (len(inner) + len("add(,)")) > WRITTEN:
+                _bounded("x" * (WRITTEN + 1), text)
+            return _times(inner, one.value)
         if isinstance(one, ast.Call) and _is_call(one, "Phi") and ast.dump(one.args[0]) == ast.dump(other):
             return f"gelu({_written(other, text)})"
         denied = _denied(one)
         if denied is not None and _is_name(denied, "beta"):
             return f"neg(scale({_written(other, text)}))"
     return both("mul")
+
+
+def _times(inner: str, count: int) -> str:
+    """Return a sum of copies: up to 8 one after the other, above by halves, which nests less."""
+    if count <= PRODUCTS:
+        found = inner
+        for _ in range(count - 1):
+            found = f"add({found},{inner})"
+        return found
+    return f"add({_times(inner, count - count // 2)},{_times(inner, count // 2)})"
 
 
 def _quotient(left: Node, right: Node, text: str, both: Callable[[str], str]) -> str:

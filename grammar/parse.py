@@ -12,7 +12,7 @@ from actsearch.grammar.fault import UserFault
 from actsearch.grammar.primitive import Primitive, call
 
 WRITTEN = {"+": "add(x,x)", "-": "sub(x,x) or neg(x)", "*": "mul(x,sigmoid(x))", "/": "div(x,x)", "^": "square(x)"}
-DEEPEST = 100  # brackets within brackets
+DEEPEST, LONGEST = 100, 100_000  # brackets within brackets, and letters
 _TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<sign>[(),]))")
 
 
@@ -57,6 +57,8 @@ class _Reader:
         self.text, self.rows, self.known, self.position, self.depth = text, rows, known, 0, 0
 
     def read(self) -> Expression:
+        if len(self.text) > LONGEST:
+            raise BadExpression(f"an expression has at most {LONGEST:,} letters, found {len(self.text):,}")
         if not self.text.strip():
             raise BadExpression("an expression is expected, such as 'mul(x,sigmoid(x))', found empty text")
         expression = self._expression()

@@ -211,7 +211,7 @@ def add_costs(store: Store, vocabulary: Vocabulary = BUILT_IN) -> None:
     finalists = {record.key.fingerprint: record.request.expression
                  for record in store.outcomes().values() if record.key.rung == FINAL}  # fmt: skip
     texts = {name: text for name, text in finalists.items() if name not in store.costs()}
-    found = measure([vocabulary.read(text) for text in texts.values()])
+    found = measure([vocabulary.read_kept(text) for text in texts.values()])
     store.add_costs({name: found[text] for name, text in texts.items()})
 
 

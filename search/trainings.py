@@ -56,7 +56,7 @@ class Trainings:
         refused = {
             key: reason
             for key, request in requests.items()
-            if (reason := self.vocabulary.read(request.expression).refusal)
+            if (reason := self.vocabulary.read_kept(request.expression).refusal)
         }
         for key, reason in refused.items():
             self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=str(reason)))

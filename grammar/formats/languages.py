@@ -83,7 +83,7 @@ def _asinh(a: torch.Tensor) -> torch.Tensor:
     },
     lacks=dict.fromkeys(("i0e", "i1e"), "ONNX has no Bessel function among its standard operators"),
 )  # fmt: skip
-ONNX_DIVIDING = dataclasses.replace(
+ONNX_EXACT = dataclasses.replace(
     TORCH_FOR_ONNX,
     calls={**TORCH_FOR_ONNX.calls} | {"sigmoid": "_sigmoid({0})"},
     helpers={**TORCH_FOR_ONNX.helpers}

@@ -5,12 +5,14 @@ once, as torch does in its own; what ONNX exporters lack is written in other wor
 input is kept for the backward pass. Not here: writing the file and proving it (``search.exporting``).
 """
 
+from collections.abc import Callable
+
 from actsearch.grammar.expression import X as INPUT_NODE
 from actsearch.grammar.formats.discovery import Discovery
-from actsearch.grammar.formats.languages import ONNX_DIVIDING, ONNX_LACKS, TORCH, TORCH_FOR_ONNX
+from actsearch.grammar.formats.languages import ONNX_EXACT, ONNX_LACKS, TORCH, TORCH_FOR_ONNX
 from actsearch.grammar.formats.torch_body import EXPORTED, ROUNDED_ONCE, function_lines, lines_for_a_compiler, native
 from actsearch.grammar.program.derivative import derivative
-from actsearch.grammar.program.node import BETA, SLOPE, X, parts
+from actsearch.grammar.program.node import BETA, SLOPE, Node, X, parts
 from actsearch.grammar.program.reading import NoCounterpart
 from actsearch.grammar.program.writing import NotInLanguage, write
 
@@ -218,13 +220,11 @@ def _for_onnx(discovery: Discovery, parameters: str) -> str:
     """Return the function in operators that torch's exporters to ONNX have; empty where it is already, or has none."""
     try:
         graph = discovery.graph
-        divides = any(
-            node.name in {"div", "log"} and "sigmoid" in {part.name for part in parts(node.arguments[-1])}
-            for node in parts(graph)
-        )
-        if not divides and not {node.name for node in parts(graph)} & ONNX_LACKS:
+        names = {node.name for node in parts(graph)}
+        is_delicate = "sigmoid" in names and (degree := _degree(graph)) != 1 and degree != 0
+        if not is_delicate and not names & ONNX_LACKS:
             return ""
-        text = write([graph], ONNX_DIVIDING if divides else TORCH_FOR_ONNX)
+        text = write([graph], ONNX_EXACT if is_delicate else TORCH_FOR_ONNX)
     except (NoCounterpart, NotInLanguage):
         return ""
     body = "\n".join(f"    {line}" for line in [*text.lines, f"return {text.results[0]}"])
@@ -233,6 +233,23 @@ def _for_onnx(discovery: Discovery, parameters: str) -> str:
     for helper in text.helpers:
         helpers += [part for part in helper.split("\n\n\n") if part not in helpers]
     return "\n\n\n".join([*helpers, f"def _for_onnx({parameters}) -> torch.Tensor:\n{said}\n{body}\n"])
+
+
+def _degree(node: Node) -> int | None:
+    """Return the degree in x of a graph of sums and products, in which a sigmoid of a line counts as a number.
+
+    None of anything else: there a sigmoid that is wrong by 1.5e-8, as onnxruntime's is from x = -18 on and nearly so
+    before, may be divided by, or multiplied by what is large.
+    """
+    degrees = [_degree(part) for part in node.arguments]
+    known = [degree for degree in degrees if degree is not None]
+    if len(known) < len(degrees) or (node.name == "sigmoid" and known[0] > 1):
+        return None
+    rules: dict[str, Callable[[], int]] = {
+        "x": lambda: 1, "beta": lambda: 0, "number": lambda: 0, "sigmoid": lambda: 0, "neg": lambda: known[0],
+        "add": lambda: max(known), "sub": lambda: max(known), "mul": lambda: sum(known),
+    }  # fmt: skip
+    return rules[node.name]() if node.name in rules else None
 
 
 def _lean(discovery: Discovery, parameters: str, arguments: str) -> list[str]:

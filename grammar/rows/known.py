@@ -51,6 +51,15 @@ KNOWN = {
 """Name -> expression text."""
 
 
+def read_rows(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
+    """Read an expression in the notation of rows alone, as stores keep it.
+
+    Raises:
+        BadExpression: it is something else.
+    """
+    return parse(text, (*VOCABULARY, *primitives))
+
+
 def read(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
     """Read the name of a known activation or an expression over the built-in and the given primitives.
 

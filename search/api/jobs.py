@@ -18,7 +18,7 @@ from actsearch.run import Run, open_run
 from actsearch.search import evaluating, jobs
 from actsearch.search.evaluating import Evaluation
 from actsearch.search.exporting.known_of import discovery
-from actsearch.search.exporting.shipping import files_of, ship
+from actsearch.search.exporting.shipping import files_of, name_of, ship
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
 from actsearch.search.settings.space import vocabulary_of
@@ -116,7 +116,8 @@ def export(
         target: of one format the file; of several what their names begin with. By default the name's, here.
         to: formats, one or several: ``torch``, ``lean``, ``triton``, ``torchscript``, ``export``, ``onnx``,
             ``safetensors``, ``jax``, ``flax``, ``keras``, ``numpy``, ``c``, ``latex``, ``sympy``, ``json``.
-        name: of the class; the function has it in small letters. That of the JSON file, else ``Activation``.
+        name: of the class; the function has it in small letters. That of the JSON file, of a header of C that of
+            ``target``, else ``Activation``.
         force: replace files that are there.
 
     Returns:
@@ -130,8 +131,9 @@ def export(
     if not isinstance(to, (str, list, tuple)) or not all(isinstance(part, str) for part in to):
         raise UserFault(f"expected formats as one text or several, such as 'torch,onnx', found {to!r}")
     made = _discovery(activation)
-    made = made if name is None else dataclasses.replace(made, name=name)
     formats = [part.strip() for part in to.split(",")] if isinstance(to, str) else list(to)
+    name = name or name_of(formats, None if target is None else _path(target))
+    made = made if name is None else dataclasses.replace(made, name=name)
     targets = files_of(formats, None if target is None else _path(target), made.function)
     ship(made, targets, force=force)
     return targets

@@ -132,7 +132,7 @@ class Run:
             UserFault: the run has no such entry.
         """
         entry = find(self.entries, which, vocabulary)
-        layer = vocabulary.read(entry.expression).make(channels, dimension)
+        layer = vocabulary.read_kept(entry.expression).make(channels, dimension)
         if learned and isinstance(layer, ActivationLayer) and layer.beta is not None:
             records = entry.records[entry.furthest]
             means = [value for record in records for value in record.outcome.diagnostics.get("betas", [])[1::3]]

@@ -109,7 +109,7 @@ class Study:
             raise UserFault(f"the run cannot be kept in '{self.run}': {fault.strerror}") from fault
         with presence(self.run) as owner, closing(requests_of(settings, self.run, owner)) as requests:
             for request, finish in requests:
-                trial = Trial(request, vocabulary.read(request.expression), task, finish)
+                trial = Trial(request, vocabulary.read_kept(request.expression), task, finish)
                 self.settings = settings  # with which the run was begun
                 with trial:
                     yield trial

@@ -26,7 +26,7 @@ USUAL_NAME = "Activation"  # of a class
 @click.option("--expression", "text", help='Instead of RUN and WHICH: a name, a formula "x*sigmoid(beta*x)", a .json.')
 @click.option("--to", "formats", default="torch", show_default=True, help="Formats, divided by commas; 'list' lists.")
 @click.option("-o", "--output", type=PATH, help="The file; of several formats, what their names begin with.")
-@click.option("--name", help="Of the class; of the function in small letters.  [default: Activation]")
+@click.option("--name", help="Of the class; of the function in small letters.  [default: Activation; of C the file's]")
 @click.option("--learned", is_flag=True, help="Betas start at the mean of what was learned, not as in the search.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @config_option
@@ -37,7 +37,7 @@ def export_command(
     """Write candidate WHICH (position, found, id, name or expression) as a module of torch, or --to others, checked."""
     from actsearch.search.exporting.formats import FORMATS
     from actsearch.search.exporting.reference import weak_spot
-    from actsearch.search.exporting.shipping import files_of, ship
+    from actsearch.search.exporting.shipping import files_of, name_of, ship
 
     if formats == "list":
         for asked, found in FORMATS.items():
@@ -47,8 +47,9 @@ def export_command(
         raise click.UsageError("name RUN and WHICH, or an --expression without any run")
     if learned and run is None:
         raise click.UsageError("--learned needs a RUN: an expression alone has learned nothing")
-    discovery, entry = _discovery(run, which, text, name, learned=learned, config=config)
     asked_for = [part.strip() for part in formats.split(",") if part.strip()]
+    name = name or name_of(asked_for, output)
+    discovery, entry = _discovery(run, which, text, name, learned=learned, config=config)
     targets = files_of(asked_for, output, discovery.function)
     proofs = ship(discovery, targets, force=force)
     print(f"{discovery.written.plain}, {discovery.expression}")
@@ -111,10 +112,18 @@ def _told(asked: str, proof: "Proof", discovery: "Discovery") -> str:
     return f"{says}; {what} {near} in {', '.join(kinds)}{more}{care}"
 
 
+def _worth(run: Path, entry: "Entry") -> str:
+    """Return what an entry is worth, in a sentence."""
+    from actsearch.search.ranking.answer import worth
+
+    return worth(entry, board_of(run, diagnostics=False))
+
+
 def _tell_of_run(run: Path, entry: "Entry", output: Path) -> None:
+    print(_worth(run, entry))
     if entry.baseline:
         words = shlex.join(["export", str(run), "found", "-o", str(output)])
-        print(f"it is a baseline; the best that the search found: {called()} {words}")
+        print(f"the best find of the search instead: {called()} {words}")
     if state := state_of_run(run):
         seeds = len(entry.records[entry.furthest])
         print(f"take care: it is the best so far, by {seeds} seed{'s' * (seeds != 1)}, which is mostly luck{state}")

@@ -54,7 +54,7 @@ def read_of_run(entry: "Entry", vocabulary: "Vocabulary") -> "Activation":
     from actsearch.grammar.parse import BadExpression
 
     try:
-        return vocabulary.read(entry.expression)
+        return vocabulary.read_kept(entry.expression)
     except BadExpression as fault:
         hint = "if it is a primitive of your own, name its config with --config"
         raise BadExpression(f"{fault}; {hint} (code is never taken from a store)") from fault

@@ -3,13 +3,16 @@
 Not here: the formats (``formats``) and what is known of a discovery of a run (``known_of``).
 """
 
+import contextlib
 import difflib
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from actsearch.grammar.expression import X
 from actsearch.grammar.fault import NotInstalled, UserFault
-from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.discovery import BadName, Discovery
 from actsearch.grammar.formats.languages import TORCH_FOR_ONNX
 from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.program.writing import write
@@ -17,6 +20,23 @@ from actsearch.search.exporting.formats import FORMATS
 from actsearch.search.exporting.placing import check_target, put
 from actsearch.search.exporting.proof import FRESH, Job, NotProven, Proof, need, run
 from actsearch.search.exporting.reference import reference
+
+
+def name_of(formats: Sequence[str], target: Path | None) -> str | None:
+    """Return the name that a file's own name gives, where one program may hold several: headers of C; else None.
+
+    Args:
+        formats: that are written.
+        target: of one format its file; of several what their names begin with.
+    """
+    if "c" not in formats or target is None or target.is_dir():
+        return None
+    words = [word for word in re.split(r"[^A-Za-z0-9]+", target.stem) if word]
+    name = "".join(word[0].upper() + word[1:] for word in words)
+    for found in (name, f"My{name}"):  # exp means something else in C
+        with contextlib.suppress(BadName):
+            return Discovery(X, found).name
+    return None
 
 
 def files_of(formats: Sequence[str], target: Path | None, name: str) -> dict[str, Path]:

@@ -78,6 +78,20 @@ def _difference(entry: Entry, board: Leaderboard) -> str:
     return f"{name_of(entry)}, {difference}{unit} ({where})"
 
 
+def worth(entry: Entry, board: Leaderboard) -> str:
+    """Return what one entry of a run is worth against the incumbent, in a sentence."""
+    kind = "a baseline" if entry.baseline else "a find of this search"
+    incumbent = next((one for one in board.entries if one.fingerprint == board.incumbent), None)
+    name = name_of(incumbent) if incumbent else "the incumbent"
+    if entry.standing == "incumbent":
+        return "it is the incumbent, what all are compared with"
+    if board.reference not in entry.against:
+        return f"it is {kind}, and was not judged against {name}: the best of few seeds is mostly luck"
+    words = {"better": f"better than {name}", "worse": f"worse than {name}"}
+    shown = words.get(entry.standing, f"not shown to be better than {name}")
+    return f"it is {kind}, {shown}: {_difference(entry, board).removeprefix(name_of(entry) + ', ')}"
+
+
 def _best_find(verdict: Verdict, board: Leaderboard) -> list[str]:
     """Return what the search's finalists are worth, and what they lost on their way."""
     finds = [e for e in board.entries if e.found and board.reference in e.against]

@@ -36,7 +36,7 @@ def built_in_expression(text: str) -> Expression | None:
     Code of theirs is never taken from a store.
     """
     try:
-        return BUILT_IN.read(text).expression
+        return BUILT_IN.read_kept(text).expression
     except BadExpression:
         return None
 

@@ -85,6 +85,6 @@ def _by_function(entries: Sequence[Entry], text: str, vocabulary: Vocabulary) ->
 
 def _identity(text: str, vocabulary: Vocabulary) -> str | None:
     try:
-        return vocabulary.read(text).identity
+        return vocabulary.read_kept(text).identity
     except BadExpression:  # with a primitive of the user's own that was not named here
         return None

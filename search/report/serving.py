@@ -132,7 +132,7 @@ def app(pages: Pages, hosts: Sequence[str] = HOSTS) -> Starlette:
         try:
             _, _, run = await run_in_threadpool(pages.page, request.path_params["name"])
             entry = find(run.board.entries, request.path_params["which"])
-            text = torch_source(Discovery(BUILT_IN.read(entry.expression).as_expression()))
+            text = torch_source(Discovery(BUILT_IN.read_kept(entry.expression).as_expression()))
         except KeyError:
             return PlainTextResponse("no such run", 404, safe)
         except UserFault as fault:

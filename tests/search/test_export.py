@@ -3,6 +3,7 @@
 import copy
 import importlib.util
 import os
+import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+import actsearch
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.formats.c_file import c_source
 from actsearch.grammar.formats.discovery import Discovery
@@ -264,3 +266,43 @@ def test_a_function_is_exported_without_any_run(tmp_path: Path, capsys: pytest.C
         with pytest.raises(SystemExit) as stopped:
             main(["export", *words, "-o", str(tmp_path / "g.py")])
         assert stopped.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "gate(asinh(x),scale(x))",
+        "gate(neg(softplus(x)),square(x))",
+        "mul(cube(x),sigmoid(x))",
+        "gate(logabs(x),cube(x))",
+    ],
+)
+@pytest.mark.slow
+def test_onnx_is_exact_where_a_small_sigmoid_meets_a_large_factor(text: str, tmp_path: Path) -> None:
+    """onnxruntime's sigmoid is wrong by 1.5e-8, which a factor makes visible; asinh grows slowly enough for it."""
+    import onnxruntime  # noqa: PLC0415  two seconds that other tests save
+
+    found = actsearch.export(text, tmp_path / "f.onnx", to="onnx")["onnx"]
+    session = onnxruntime.InferenceSession(str(found), providers=["CPUExecutionProvider"])
+    x = torch.cat([sign * torch.logspace(-6, 4, 400, dtype=torch.float64) for sign in (-1, 1)]).float()
+    given = {one.name: x[:, None].numpy() for one in session.get_inputs()}
+    (got,) = session.run(None, given)
+    wanted = actsearch.read(text).function(x.double(), torch.ones((), dtype=torch.float64))  # type: ignore[misc]
+    finite = wanted.abs() < 1e30
+    torch.testing.assert_close(torch.from_numpy(got).double()[:, 0][finite], wanted[finite], rtol=2e-5, atol=1e-5)
+
+
+def test_headers_of_c_are_named_by_their_files_so_that_one_program_can_hold_several(tmp_path: Path) -> None:
+    for name in ("mish", "swish", "exp"):
+        actsearch.export("gelu" if name == "exp" else name, tmp_path / f"{name}.h", to="c")
+    (tmp_path / "both.c").write_text(
+        '#include <stdio.h>\n#include "mish.h"\n#include "swish.h"\n#include "exp.h"\n'
+        'int main(void) { printf("%f %f %f\\n", mish(1.0), swish(1.0, 1.0), my_exp(1.0)); return 0; }\n'
+    )
+    program = str(tmp_path / "both")
+    subprocess.run(["cc", "-std=c99", "-Wall", "-Werror", "-o", program, str(tmp_path / "both.c"), "-lm"], check=True)
+    said = subprocess.run([program], capture_output=True, text=True, check=True).stdout.split()
+    one = torch.ones(())
+    functional = torch.nn.functional
+    expected = [float(f(one)) for f in (functional.mish, functional.silu, functional.gelu)]
+    assert [float(number) for number in said] == pytest.approx(expected, abs=1e-5)
