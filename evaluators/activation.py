@@ -73,6 +73,10 @@ class Activation(ABC):
     def twin(self, *, constants: bool) -> str:
         """Return what it shares with those that the layers around make equal; see ``twin_key``."""
 
+    def __repr__(self) -> str:
+        """Return the text that it is read from."""
+        return f"Activation('{self.text}')"
+
     def as_expression(self) -> Expression:
         """Return the expression.
 
@@ -86,7 +90,7 @@ class Activation(ABC):
         return self.expression
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Elementwise(Activation):
     """An activation that an expression describes.
 
@@ -142,7 +146,7 @@ class Elementwise(Activation):
         return twin_key(behaviour(self.written), constants=constants)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Layer(Activation):
     """An activation that is a layer only, random in training or mixing channels: a baseline by name.
 

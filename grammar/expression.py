@@ -17,7 +17,7 @@ IDENTITY = "identity"
 """The unary row that is written as its own argument."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Expression:
     """One activation function as a tree.
 
@@ -44,6 +44,10 @@ class Expression:
         if not self.arguments:
             return self.primitive.name
         return f"{self.primitive.name}({','.join(map(str, self.arguments))})"
+
+    def __repr__(self) -> str:
+        """Return that text, and what it is."""
+        return f"Expression('{self}')"
 
     def __reduce__(self) -> "tuple[Callable[..., Expression], tuple[object, ...]]":
         """Cross a process boundary, or be copied, with x still the one that is told by identity."""

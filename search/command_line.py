@@ -40,6 +40,23 @@ for command in (
     app.add_command(command)
 
 
+def program() -> None:
+    """Run the command line as a program, which ends even where threads that a training left would keep it alive."""
+    code: int | str | None = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    left = [t for t in threading.enumerate() if t is not threading.main_thread() and t.is_alive() and not t.daemon]
+    if not left:
+        sys.exit(code)
+    print(f"note: {len(left)} threads that a training left are ended with the program", file=sys.stderr)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # closed by whoever reads it
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 1)
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line: 0 done, 1 a fault of ours, 2 wrong input, 130 interrupted."""
     words = sys.argv[1:] if arguments is None else arguments

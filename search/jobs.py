@@ -25,7 +25,7 @@ from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.kept_settings import check_same, extended
 from actsearch.search.memory.locks import Held, held
 from actsearch.search.memory.provenance import provenance
-from actsearch.search.memory.records import CLIMBED, FINAL, FINISHED, LOCK_NAME, RACED
+from actsearch.search.memory.records import ASKED, CLIMBED, FINAL, FINISHED, LOCK_NAME, RACED
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.progress import Goal, Listener, Log, Meter, silent
 from actsearch.search.proposers.surrogate import check_installed
@@ -79,6 +79,7 @@ def launch(
     pool: "OpenPool | None" = None,
     extend: bool = False,
     track: "Name | None" = None,
+    asked: str = "",
 ) -> None:
     """Run a search in a directory; a run that is already there is gone on with.
 
@@ -91,6 +92,7 @@ def launch(
         pool: opens the workers; None opens those of the settings.
         extend: whether the settings may be a larger budget than the run was started with.
         track: who else is told, ``mlflow`` or ``wandb``, through their own clients.
+        asked: what the command was given, to be pasted behind it in a next step.
 
     Raises:
         BadSettings: the directory's run has other settings, or it is a file.
@@ -118,7 +120,7 @@ def launch(
     settings = settings.with_incumbent(resolve(settings.task).replaced)
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory), Store(directory, create=True, say=say) as store:
-        store.describe({"settings": to_json(settings), **provenance()})
+        store.describe({"settings": to_json(settings), **provenance()} | ({ASKED: asked} if asked else {}))
         new, old = json.loads(to_json(settings)), json.loads(store.fact("settings") or "{}")
         changed = extended(old, new) if extend else {}
         check_same(old | changed, new, directory)

@@ -58,6 +58,8 @@ class Plan:
         child: seconds that a child of a rung takes, one core.
         workers: that train at once.
         memory: bytes that one process takes that trains.
+        niceness: of Ray's workers; None where this process trains.
+        busy: times as long as it would take alone, while what else runs now goes on.
     """
 
     places: tuple[Place, ...]
@@ -69,6 +71,13 @@ class Plan:
     child: dict[str, float]
     workers: int
     memory: int
+    niceness: int | None = None
+    busy: float = 1.0
+
+    @property
+    def manners(self) -> str:
+        """In words, how far workers give way to other programs."""
+        return "" if not self.niceness else f"; workers give way to other programs (pool.niceness: {self.niceness})"
 
     @property
     def seconds(self) -> float:
@@ -119,7 +128,20 @@ def plan(settings: SearchSettings) -> Plan | None:
     return Plan(
         places, (counts[0], counts[1]), start, task.chance, task.unit, goals(settings, ladder),
         {rung.name: each + step * rung.task.steps for rung in ladder}, workers_of(settings), _memory(),
+        None if settings.pool.kind == "serial" or settings.pool.address else settings.pool.niceness,
+        busy(os.getloadavg()[0], workers_of(settings), os.cpu_count() or 1),
     )  # fmt: skip
+
+
+def busy(load: float, workers: int, cores: int) -> float:
+    """Return how many times as long workers take beside what else runs.
+
+    Args:
+        load: processes that run or wait for a core now, this one not among them.
+        workers: that will train.
+        cores: of the machine.
+    """
+    return max(1.0, (max(0.0, load - 1) + workers) / cores)
 
 
 def _costs(task: NetworkTask) -> tuple[float, float]:

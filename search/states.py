@@ -96,7 +96,8 @@ def _state_of(path: Path, store: Store) -> RunState:
     refused = Counter(_kind(r) for r in records if r.outcome.status is Status.REJECTED)
     pool = settings.get("pool", {})
     return RunState(
-        path, state, dict(trained), _wanted(settings), times[-1] if times else None, _rate(times), dict(refused),
+        path, state, dict(trained), {name: max(count, trained[name]) for name, count in _wanted(settings).items()},
+        times[-1] if times else None, _rate(times), dict(refused),
         dict(Counter(r.outcome.status.value for r in bad)),
         f"{bad[-1].request.expression}: {bad[-1].outcome.status.value}: {bad[-1].outcome.reason}" if bad else "",
         int(sum(r.outcome.metrics.get(WORKER_DEATHS, 0) for r in records)), _best(records),

@@ -20,7 +20,7 @@ from actsearch.search.ranking.columns import formula
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
-from actsearch.search.ranking.verdict import verdict_of
+from actsearch.search.ranking.verdict import name_of, verdict_of
 from actsearch.search.report.overview import overview
 from actsearch.search.report.page import HERE
 from actsearch.search.show import frames, listing
@@ -29,7 +29,7 @@ from actsearch.search.show.frames import DataFrame
 SHOWN = ("position", "standing", "formula", "known_as", "score", "difference", "p", "cost", "seeds")  # in a notebook
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Figure:
     """A figure of a run; a notebook shows it.
 
@@ -39,12 +39,35 @@ class Figure:
 
     svg: str
 
+    def save(self, path: str | Path) -> Path:
+        """Write the figure: as SVG to a name that ends so, else as a page of HTML.
+
+        Args:
+            path: of the file; one that is there is replaced.
+
+        Returns:
+            The path.
+        """
+        target = Path(path)
+        svg = self.svg[self.svg.find("<svg") : self.svg.rfind("</svg>") + len("</svg>")]
+        is_svg = target.suffix.lower() == ".svg"
+        page = f'<!doctype html><meta charset="utf-8">{self._repr_html_()}'
+        style = f"<style>{(HERE / 'page.css').read_text(encoding='utf-8')}</style>"
+        head, _, rest = svg.partition(">")
+        named = head if "xmlns=" in head else f'{head} xmlns="http://www.w3.org/2000/svg"'
+        target.write_text(f"{named}>{style}{rest}" if is_svg else page, encoding="utf-8")
+        return target
+
+    def __repr__(self) -> str:
+        """Say what it is, and how it is kept."""
+        return f"Figure of {len(self.svg):,} letters; save('figure.svg') writes it"
+
     def _repr_html_(self) -> str:
         style = (HERE / "page.css").read_text(encoding="utf-8")
         return f"<style>{style}</style>{self.svg}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """What a run has found, as it was when it was opened.
 
@@ -55,6 +78,12 @@ class Run:
 
     directory: Path
     board: Leaderboard
+
+    def __repr__(self) -> str:
+        """Return the answer and the first of the list."""
+        rows = [f"{entry.position} {name_of(entry)}" for entry in self.entries[:3]]
+        more = f", and {len(self.entries) - 3} more" if len(self.entries) > 3 else ""
+        return "\n".join([f"Run('{self.directory}'): {', '.join(rows) or 'nothing yet'}{more}", *self.verdict])
 
     @property
     def entries(self) -> list[Entry]:

@@ -1,5 +1,6 @@
 """The commands that look at a run: its ranking, one candidate, its rungs."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,10 +75,11 @@ def top(
 @click.command(cls=Command)
 @run_argument
 @which_argument
+@click.option("--seeds", "each", is_flag=True, help="What every seed gave, a line each.")
 @config_option
 @json_option
-def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
-    """Show candidate WHICH (position, found, id, known name or expression): its formula and what every seed gave."""
+def show(run: Path, which: str, each: bool, config: Path | None, as_json: bool) -> None:
+    """Show candidate WHICH (position, found, id, known name or expression): its formula and how it was trained."""
     from actsearch.search.ranking.finding import find
     from actsearch.search.show import display, entry_tables
     from actsearch.search.show.cards import card
@@ -91,16 +93,24 @@ def show(run: Path, which: str, config: Path | None, as_json: bool) -> None:
     console = display.console()
     activation = read_of_run(entry, vocabulary)
     for line in card(entry, activation, board):
-        console.print(line, markup=False, soft_wrap=True)
+        display.print_line(line)
+    print()
     if entry.twins:
-        console.print(f"twins: {'  '.join(entry.twins)}", markup=False)
+        display.print_line(f"twins: {'  '.join(entry.twins)}")
     if entry.against:
         console.print(entry_tables.comparison_table(entry, measure))
-    console.print(entry_tables.outcome_table(entry, measure))
-    for table in entry_tables.diagnostic_tables(entry):
-        console.print(table)
+        print()
+    console.print(entry_tables.seed_table(entry, board) if each else entry_tables.rung_table(entry, board))
+    print()
+    if (layers := entry_tables.layer_table(entry)) is not None:
+        console.print(layers)
+        print()
+    for line in entry_tables.course_lines(entry):
+        display.print_line(line)
+    if not each:
+        display.print_line(f"every seed: {called()} show {shlex.quote(str(run))} {entry.position} --seeds")
     if activation.expression is not None:
-        console.print(f'more of its shape: {called()} describe "{entry.expression}"', markup=False)
+        display.print_line(f'more of its shape: {called()} describe "{entry.expression}"')
 
 
 @click.command(cls=Command)

@@ -60,6 +60,11 @@ def read_of_run(entry: "Entry", vocabulary: "Vocabulary") -> "Activation":
         raise BadExpression(f"{fault}; {hint} (code is never taken from a store)") from fault
 
 
+def _quoted(run: Path) -> str:
+    """Return a run's directory for a shell, also where its file was named."""
+    return shlex.quote(str(run if run.is_dir() else run.parent))
+
+
 def print_verdict(board: "Leaderboard", run: Path) -> None:
     """Print the answer of a run."""
     import os
@@ -68,7 +73,7 @@ def print_verdict(board: "Leaderboard", run: Path) -> None:
     from actsearch.search.ranking.verdict import verdict_of
     from actsearch.search.show import display
 
-    for sentence in sentences(verdict_of(board, os.cpu_count() or 1), board, shlex.quote(str(run)), called()):
+    for sentence in sentences(verdict_of(board, os.cpu_count() or 1), board, _quoted(run), called()):
         display.print_line(sentence)
 
 
@@ -97,7 +102,7 @@ def verdict_facts(board: "Leaderboard", run: Path) -> dict[str, object]:
     found = verdict_of(board, os.cpu_count() or 1)
     return {
         "state": found.state,
-        "sentences": sentences(found, board, shlex.quote(str(run)), called()),
+        "sentences": sentences(found, board, _quoted(run), called()),
         "incumbent": found.incumbent.expression if found.incumbent else None,
         "better": [entry.expression for entry in found.better],
         "worse": [entry.expression for entry in found.worse],

@@ -78,8 +78,9 @@ def search(
     had_begun = (directory / FILE_NAME).exists()
     if extensions and not had_begun:
         raise click.UsageError(f"--extend goes on with a run, and {directory} holds none; leave it out, or use --set")
+    asked = shlex.join([str(config), *(word for change in changes for word in ("--set", change))])
     line = display.ProgressLine(console, Measure(sign=settings.task.own.sign))
-    jobs.launch(settings, directory, line, say, begin, extend=bool(extensions), track=track)
+    jobs.launch(settings, directory, line, say, begin, extend=bool(extensions), track=track, asked=asked)
     console.print()
     board, program = board_of(directory), called()
     print_verdict(board, directory)
@@ -92,7 +93,8 @@ def search(
     print(f"one candidate: {program} show {run_name} 1")
     if settings.task.name != "own":
         print(f"elsewhere:     {program} transfer {run_name} --task mnist1d_mlp")
-    print(f"export it:     {program} export {run_name} found -o activation.py")
+    if any(entry.found for entry in board.entries):
+        print(f"the best find: {program} export {run_name} found -o activation.py")
 
 
 def cluster_of(address: str) -> str:

@@ -52,7 +52,7 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
     if verdict.likely is not None:
         said.append(_likely(verdict, board))
     said += _elsewhere(verdict, board)
-    said += _next(verdict, run, program) if board.climbed else []
+    said += _next(verdict, board, run, program) if board.climbed else []
     return said
 
 
@@ -140,13 +140,15 @@ def _elsewhere(verdict: Verdict, board: Leaderboard) -> list[str]:
     return said
 
 
-def _next(verdict: Verdict, run: str, program: str) -> list[str]:
+def _next(verdict: Verdict, board: Leaderboard, run: str, program: str) -> list[str]:
     if verdict.open:
         may = " may be better too;" if verdict.better else ":"
         return [f"{_open(verdict)}{may} {_further(verdict)} would decide: {program} refine {run}"]
     if verdict.finds:
         return []
-    return ["more seeds would hardly change it; more children might: --extend budget.children=N"]
+    more = f"budget.children={2 * board.children}"
+    more = f": {program} search {board.asked} --run {run} --extend {more}" if board.asked else f" ({more})"
+    return [f"more seeds would hardly change it; more children might{more}"]
 
 
 def _open(verdict: Verdict) -> str:

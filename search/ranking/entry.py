@@ -41,7 +41,7 @@ def built_in_expression(text: str) -> Expression | None:
         return None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Entry:
     """One behaviour of a run.
 
@@ -83,6 +83,12 @@ class Entry:
     fronts: tuple[str, ...] = ()
     twin: str = ""
     fewer: bool = False
+
+    def __repr__(self) -> str:
+        """Return what it is, not every outcome."""
+        kind = "baseline" if self.baseline else "find" if self.found else "entry"
+        seeds = len(self.records[self.furthest]) if self.records else 0
+        return f"Entry({self.position}, '{self.expression}', {kind}, {seeds} seeds on {self.furthest})"
 
     @property
     def found(self) -> bool:

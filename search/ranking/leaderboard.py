@@ -8,6 +8,7 @@ Not here: the tests (``significance``), finding one entry (``finding``), and how
 
 import contextlib
 import gc
+import json
 import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -16,7 +17,19 @@ from dataclasses import dataclass, replace
 from actsearch.evaluators.printable import printable
 from actsearch.grammar.rows.known import names_by_fingerprint
 from actsearch.grammar.rows.sets import VOCABULARY
-from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT, RACED, SEARCH, UNIT, Behaviour, Key, Record, Rung
+from actsearch.search.memory.records import (
+    ASKED,
+    CLIMBED,
+    FINAL,
+    INCUMBENT,
+    RACED,
+    SEARCH,
+    UNIT,
+    Behaviour,
+    Key,
+    Record,
+    Rung,
+)
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking import significance
 from actsearch.search.ranking.entry import Entry
@@ -36,7 +49,7 @@ REFERENCES = ("relu", "swish")
 """Whom finalists are compared with beside the incumbent, where the run trained them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Leaderboard:
     """The ranking of a run.
 
@@ -50,6 +63,9 @@ class Leaderboard:
         references: all names in ``Entry.against``, the incumbent's first.
         raced: whether the losses decided how many seeds each finalist has.
         climbed: whether the final rung is finished.
+        asked: what the search command was given, to be pasted behind it: its config and changes; empty where it was
+            launched from Python.
+        children: behaviours that the search was to train.
     """
 
     entries: list[Entry]
@@ -61,6 +77,12 @@ class Leaderboard:
     references: tuple[str, ...] = REFERENCES
     raced: bool = False
     climbed: bool = True
+    asked: str = ""
+    children: int = 300
+
+    def __repr__(self) -> str:
+        """Return how many there are, not all of them."""
+        return f"Leaderboard of {len(self.entries)} entries: {self.counted}"
 
     def measure(self, rung: str = SEARCH) -> Measure:
         """Return what the scores of a rung are, the search's where it is not named."""
@@ -132,8 +154,15 @@ def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
     return Leaderboard(
         [replace(entry, position=position) for position, entry in enumerate(entries, start=1)],
         rungs, _printed(store.fact(UNIT)), partly, incumbent.fingerprint if incumbent else "", reference,
-        tuple(yardsticks) or REFERENCES, raced, climbed,
+        tuple(yardsticks) or REFERENCES, raced, climbed, printable(store.fact(ASKED) or ""), _children(store),
     )  # fmt: skip
+
+
+def _children(store: Store) -> int:
+    """Return how many behaviours the search was to train, as its settings say."""
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        return int(json.loads(store.fact("settings") or "{}")["budget"]["children"])
+    return 0
 
 
 def _printed(text: str | None) -> str | None:

@@ -30,6 +30,14 @@ def console(width: int = PAGE_WIDTH) -> Console:
     return found if found.is_terminal else Console(highlight=False, width=width, markup=False)
 
 
+def slim(*heads: str) -> Table:
+    """Return a table that takes no more room than its cells, which are wrapped and never cut."""
+    table = Table(*heads, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in table.columns:
+        column.overflow = "fold"
+    return table
+
+
 def print_line(text: str) -> None:
     """Print a sentence: between words as wide as the terminal, in one line where the output is a file."""
     where = console()

@@ -5,24 +5,26 @@ Not here: the ranking that it stands in (``run_tables``).
 
 import dataclasses
 import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.columns import row
-from actsearch.search.ranking.entry import Entry
+from actsearch.search.ranking.entry import Entry, judged
 from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.measure import NATS, Measure, number
 from actsearch.search.ranking.pairing import Pair
 from actsearch.search.ranking.significance import Tally
+from actsearch.search.show.display import slim
 
 LAYER_FACTS = (
     "dead_share", "saturated_share", "sparsity", "output_mean", "output_variance", "largest_output", "not_finite_share"
 )  # fmt: skip
-TASKS = "tasks: wins, ties, losses (p)"
+"""What is told of a layer; of shares that are 0 in every layer but the first nothing is shown."""
+TASKS = "tasks won, tied, lost (p)"
 
 
 def entry_facts(entry: Entry, board: Leaderboard) -> dict[str, Any]:
@@ -55,36 +57,53 @@ def outcome_facts(entry: Entry) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def outcome_table(entry: Entry, measure: Measure = NATS) -> Table:
+def rung_table(entry: Entry, board: Leaderboard) -> Table:
+    """Return what an entry gave on each rung: its mean over the seeds, the least and the most of them."""
+    table = slim("rung", "steps", "seeds", "mean (95 %)", "from", "to", "accuracy", "seconds")
+    for rung, records in entry.records.items():
+        measure, outcomes = board.measure(rung), [record.outcome for record in records]
+        losses = sorted(measure.shown(loss) for outcome in outcomes if (loss := judged(outcome)) is not None)
+        mean, interval = entry.mean(rung), entry.interval(rung)
+        failed = next((outcome for outcome in outcomes if outcome.score is None), None)
+        if mean is None:
+            shown = f"{entry.failures(rung)} {failed.status.value}: {failed.reason}" if failed else ""
+        else:
+            half = "" if interval is None else f" ±{number((interval[1] - interval[0]) / 2, like=mean)}"
+            shown = f"{number(measure.shown(mean))}{half}"
+        accuracies = [entry.mean(rung, name) for name in ("test_accuracy", "validation_accuracy")]
+        accuracy = next((one for one in accuracies if one is not None), None)
+        table.add_row(
+            rung, str(records[0].request.steps), str(len(records)), shown,
+            *([number(losses[0]), number(losses[-1])] if losses else ["", ""]),
+            "" if accuracy is None else f"{accuracy:.1%}", f"{statistics.fmean(o.seconds for o in outcomes):.2g}",
+        )  # fmt: skip
+    return table
+
+
+def seed_table(entry: Entry, board: Leaderboard) -> Table:
     """Return what every seed of one entry gave."""
-    noun = measure.noun
-    names = ("rung", "seed", "steps", "status", noun, "accuracy", f"test {noun}", "test accuracy", "seconds")
-    table = Table(*names, box=box.SIMPLE_HEAD)
-    ladder = {rung for rung in entry.records if rung in {SEARCH, FINAL} or rung.startswith("rung ")}
+    table = slim("rung", "seed", "status", "validation", "accuracy", "test", "accuracy", "seconds")
     for found in outcome_facts(entry):
-        sign = measure.sign if found["rung"] in ladder else 1
-        losses = [None if found.get(name) is None else sign * found[name] for name in ("score", "test_loss")]
+        measure = board.measure(found["rung"])
+        losses = [None if found.get(name) is None else measure.shown(found[name]) for name in ("score", "test_loss")]
         numbers = [losses[0], found.get("validation_accuracy"), losses[1], found.get("test_accuracy")]
         status = found["status"] + (f": {found['reason']}" if found["reason"] else "")
         cells = ["" if value is None else number(value) for value in numbers]
-        start = (found["rung"], str(found["seed"]), str(found["steps"]), status)
-        table.add_row(*start, *cells, f"{found['seconds']:.2f}")
+        table.add_row(found["rung"], str(found["seed"]), status, *cells, f"{found['seconds']:.2g}")
     return table
 
 
 def comparison_table(entry: Entry, measure: Measure = NATS) -> Table:
     """Return how a finalist compares with the references, on its own task and over all."""
-    table = Table("against", "pairs", "difference (95 %)", "effect", "ties", "p", "p, Holm", TASKS,
-                  box=box.SIMPLE_HEAD)  # fmt: skip
+    table = slim("against", "pairs", "difference (95 %)", "effect", "p, Holm", TASKS)
     for name, one in entry.against.items():
-        tested = (one.missing, "") if one.p_value is None else (f"{one.p_value:.3g}", f"{one.corrected:.3g}")
         low, high = measure.ends(one.interval)
         like = entry.mean()
         shown = [number(value, like=like, signed=True) for value in (measure.shown(one.difference), low, high)]
         ends = "" if math.isinf(high - low) else f" ({shown[1]}, {shown[2]})"
         table.add_row(
-            name, str(one.pairs), f"{shown[0]}{ends}",
-            f"{measure.shown(one.effect):+.2f}", str(one.ties), *tested, tally_cell(entry.across.get(name)),
+            name, str(one.pairs), f"{shown[0]}{ends}", f"{measure.shown(one.effect):+.2f}",
+            one.missing if one.corrected is None else f"{one.corrected:.3g}", tally_cell(entry.across.get(name)),
         )  # fmt: skip
     return table
 
@@ -94,27 +113,32 @@ def tally_cell(found: Tally | None) -> str:
     return "" if found is None else f"{found.wins}, {found.ties}, {found.losses} ({found.p_value:.3g})"
 
 
-def diagnostic_tables(entry: Entry) -> list[Table]:
-    """Return how the layers fared in the entry's longest training: by activation layer, and the gradients by weight."""
+def layer_table(entry: Entry) -> Table | None:
+    """Return how the activation layers fared in the entry's longest training; None where nobody looked."""
     found = entry.records[entry.furthest][-1].outcome.diagnostics
-    if not found:
-        return []
-    curve = " ".join(f"{loss:.3g}" for loss in found.get("learning_curve", []))
-    layers = Table("activation layer", *(name.replace("_", " ") for name in LAYER_FACTS), "beta: least, mean, most",
-                   box=box.SIMPLE_HEAD, title=f"training loss: {curve}")  # fmt: skip
-    betas = found.get("betas", [])
-    for layer in range(max(len(found.get(LAYER_FACTS[0], [])), len(betas) // 3)):
-        layers.add_row(
-            str(layer + 1), *(f"{found[name][layer]:.3g}" if name in found else "" for name in LAYER_FACTS),
-            " ".join(f"{beta:.3g}" for beta in betas[3 * layer : 3 * layer + 3]),
-        )  # fmt: skip
-    if "gradient_norm_end" not in found:  # a loop of the user's does not tell them
-        return [layers]
-    columns = map(str, range(1, len(found["gradient_norm_end"]) + 1))
-    gradients = Table("gradient norm by weight", *columns, box=box.SIMPLE_HEAD)
-    for name in ("start", "end"):
-        gradients.add_row(name, *(f"{norm:.2g}" for norm in found[f"gradient_norm_{name}"]))
-    return [layers, gradients]
+    betas, names = (
+        found.get("betas", []),
+        [n for n in LAYER_FACTS if any(found.get(n, [])) or (n in found and n == "dead_share")],
+    )
+    count = max([len(betas) // 3, *(len(found[name]) for name in names)])
+    if not count:
+        return None
+    table = slim("layer", *(name.replace("_", " ") for name in names), *(["beta: least, mean, most"] if betas else []))
+    for layer in range(count):
+        mine = " ".join(f"{beta:.2f}" for beta in betas[3 * layer : 3 * layer + 3])
+        table.add_row(str(layer + 1), *(f"{found[name][layer]:.2g}" for name in names), *([mine] if betas else []))
+    return table
+
+
+def course_lines(entry: Entry) -> list[str]:
+    """Return how the entry's longest training went: its losses, and the gradients by weight."""
+    found = entry.records[entry.furthest][-1].outcome.diagnostics
+    told = [
+        ("training loss over the steps", found.get("learning_curve", [])),
+        ("gradient norm by weight, at the start", found.get("gradient_norm_start", [])),
+        ("gradient norm by weight, at the end", found.get("gradient_norm_end", [])),
+    ]
+    return [f"{what}: {' '.join(f'{one:.2g}' for one in numbers)}" for what, numbers in told if numbers]
 
 
 def pairs_table(pairs: Sequence[Pair], measure: Measure, width: int | None) -> Table:

@@ -202,8 +202,13 @@ def table(frame: DataFrame, choice: Choice, board: Leaderboard, width: int | Non
         BadChoice: see ``chosen``.
     """
     rows = chosen(frame, choice)
-    columns = cells(rows, board)
-    names = fitted(columns, _columns(frame, choice), None if choice.columns else width)
+    columns, room = cells(rows, board), None if choice.columns else width
+    names = fitted(columns, _columns(frame, choice), room)
+    if not choice.columns and "known_as" not in names:  # known functions are told from finds in any width
+        known = [f"{name or 'baseline'}: " * bool(name or base) for name, base in zip(rows.known_as, rows.baseline,
+                                                                                      strict=True)]  # fmt: skip
+        columns[FORMULA][1:] = [one + shown for one, shown in zip(known, columns[FORMULA][1:], strict=True)]
+        names = fitted(columns, names, room)
     return table_of(columns, names, width)
 
 

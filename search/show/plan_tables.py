@@ -5,6 +5,8 @@ from rich.table import Table
 
 from actsearch.search.plan import Plan
 
+BUSY = 1.2  # times as long, from where on it is said
+
 
 def plan_parts(plan: Plan) -> list[Table | str]:
     """Return tables and the sentences that belong under them, in order."""
@@ -21,7 +23,9 @@ def plan_parts(plan: Plan) -> list[Table | str]:
         f"{without:,} parameters, {betas:,} with a candidate that has betas",
         f"loss at the start {plan.start:.4g} {plan.unit}{chance}",
         costs,
-        f"about {_time(plan.seconds)} here, {plan.workers} at once, {plan.memory / 1e9:.1f} GB each",
+        f"about {_time(plan.seconds)} here if nothing else runs, {plan.workers} at once, {plan.memory / 1e9:.1f} GB "
+        f"each{plan.manners}",
+        *([f"this machine is busy: it may take {plan.busy:.1f} times as long"] if plan.busy > BUSY else []),
     ]
 
 

@@ -7,7 +7,6 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from rich import box
 from rich.table import Table
 
 from actsearch.search.memory.records import FINAL, SEARCH
@@ -17,6 +16,7 @@ from actsearch.search.ranking.measure import number
 from actsearch.search.ranking.rung_facts import agreements, facts
 from actsearch.search.ranking.significance import shared_seeds
 from actsearch.search.ranking.verdict import title_of
+from actsearch.search.show.display import slim
 from actsearch.search.show.entry_tables import TASKS, tally_cell
 
 
@@ -86,8 +86,8 @@ def transfer_table(board: Leaderboard, rung: str) -> Table:
     """
     trained = [entry for entry in board.entries if rung in entry.records]
     means, measure = fair_means(trained, rung), board.measure(rung)
-    names = ("expression", "known as", f"{measure.noun} on {rung} (95 %)", "seeds", "on the final rung")
-    table = Table(*names, *(f"against {name}, {TASKS}" for name in board.references), box=box.SIMPLE_HEAD)
+    heads = ("expression", "known as", f"{measure.noun} on {rung} (95 %)", "seeds", "on the final rung")
+    table = slim(*heads, *(f"against {name}, {TASKS}" for name in board.references))
     for entry in sorted(trained, key=lambda e: means.get(e.fingerprint, math.inf)):
         mean, interval = entry.mean(rung), entry.interval(rung)
         loss = (
@@ -137,12 +137,12 @@ def _known_both(interval: tuple[float, float]) -> tuple[float, float] | None:
 def rung_tables(board: Leaderboard) -> list[Table]:
     """Return what each rung did, and Kendall's tau between them."""
     found = rung_facts(board)
-    rungs = Table("rung", "task", "steps", "seeds", "behaviours", "rejected", "with a failed seed", box=box.SIMPLE_HEAD)
+    rungs = slim("rung", "task", "steps", "seeds", "trained", "refused", "with a failed seed")
     for row in found["rungs"]:
-        rungs.add_row(*map(str, row.values()))
-    taus = Table(
-        "from", "to", "functions", "Kendall's tau (95 %)", "best third of the latter (95 %)", box=box.SIMPLE_HEAD
-    )
+        trained = row["behaviours"] - row["rejected"]
+        shown = (row["name"], row["task"], row["steps"], row["seeds"], trained, row["rejected"], row["failed"])
+        rungs.add_row(*map(str, shown))
+    taus = slim("from", "to", "functions", "Kendall's tau (95 %)", "best third (95 %)")
     for row in found["agreements"]:
         cells = [_tau(row[name], row[f"{name}_interval"]) for name in ("tau", "tau_best_third")]
         taus.add_row(row["below"], row["above"], str(row["functions"]), *cells)

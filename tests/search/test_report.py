@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,10 +19,10 @@ import pytest
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.search.command_line import main
 from actsearch.search.memory.records import SEARCH, Behaviour, Key, Record
-from actsearch.search.memory.store import Store
+from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.report.page import render, run_of
 from actsearch.search.show.plain import plain
-from tests.search.made_runs import make_run
+from tests.search.made_runs import edited, make_run
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31m"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -146,6 +147,56 @@ def test_a_server_shows_runs_and_nothing_else(server: str, run: Path) -> None:
     status, module, headers = _get(f"{server}/export/mine/swish.py")
     assert (status, "class Activation(torch.nn.Module)" in module) == (200, True)
     assert "attachment" in headers["content-disposition"]
+
+
+def test_a_place_of_thousands_of_digits_is_no_fault_of_the_server(server: str, run: Path) -> None:
+    for which in ("7" * 5000, "found:" + "7" * 5000, "٣", "0", "-1"):
+        code, _, _ = _get(f"{server}/export/{run.name}/{urllib.parse.quote(which)}.py")
+        assert code == 404
+
+
+def test_a_link_to_a_run_outside_is_not_followed(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "root" / "inside")
+    (tmp_path / "root" / "outside").symlink_to(run)
+    (tmp_path / "root" / "file").mkdir()
+    (tmp_path / "root" / "file" / FILE_NAME).symlink_to(run / FILE_NAME)
+    serving = pytest.importorskip("actsearch.search.report.serving")
+    pages = serving.Pages(tmp_path / "root")
+    assert [*pages.names()] == ["inside"]
+    assert "outside" not in serving._list(pages)
+
+
+def test_facts_of_a_run_are_printed_as_codes(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run, tmp_path / "mine")
+    with edited(tmp_path / "mine") as connection:
+        connection.execute("UPDATE run SET value = ? WHERE key = 'machine'", ("a\x1b[31mb\u202ec",))
+        connection.execute("INSERT OR REPLACE INTO run VALUES ('unit', ?, '')", ("n\x1bats",))
+    page = render([run_of(tmp_path / "mine")])
+    assert not {"\x1b", "\u202e"} & {*page}
+    assert "a\\x1b[31mb\\u202ec" in page
+
+
+def test_whoever_does_not_finish_a_request_is_hung_up_on(monkeypatch: pytest.MonkeyPatch, run: Path) -> None:
+    uvicorn = pytest.importorskip("uvicorn")
+    from actsearch.search.report import patience, serving  # noqa: PLC0415  they need an extra
+
+    monkeypatch.setattr(patience, "SECONDS", 0.4)
+    pages = serving.app(serving.Pages(run))
+    served = uvicorn.Server(uvicorn.Config(pages, port=0, log_level="error", http=patience.Impatient))
+    thread = threading.Thread(target=served.run, daemon=True)
+    thread.start()
+    while not served.started:
+        time.sleep(0.02)
+    port = served.servers[0].sockets[0].getsockname()[1]
+    try:
+        with socket.create_connection(("127.0.0.1", port), 10) as half:
+            half.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n")  # and no end
+            assert half.recv(1) == b""
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/run/run") as answer:
+            assert answer.status == 200
+    finally:
+        served.should_exit = True
+        thread.join()
 
 
 def test_looking_changes_nothing(server: str, run: Path) -> None:

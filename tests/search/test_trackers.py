@@ -10,6 +10,7 @@ import pytest
 
 from actsearch.grammar.fault import NotInstalled
 from actsearch.search import jobs
+from actsearch.search.memory.store import Store
 from actsearch.search.settings.reading import from_tree
 from tests.search.made_runs import TREE, make_run
 
@@ -81,3 +82,41 @@ def test_each_finalist_is_a_run_of_tensorboard(tmp_path: Path, monkeypatch: pyte
     raw = b"".join(file.read_bytes() for file in folders[0].iterdir())
     assert b"_hparams_/session_start_info" in raw
     assert b"final/training_loss" in raw
+
+
+class _Away:
+    """A client whose server is away from some call on."""
+
+    def __init__(self, good: int) -> None:
+        self.left = good
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*_: object, **__: object) -> "_Away":
+            self.left -= 1
+            if self.left < 0:
+                raise ConnectionError("no route to host")
+            return self
+
+        return call
+
+    def __enter__(self) -> "_Away":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+
+@pytest.mark.parametrize("good", [0, 1, 5, 7], ids=["at once", "while it starts", "in the middle", "at the end"])
+def test_a_tracker_that_fails_is_said_once_and_dropped_and_the_search_goes_on(
+    good: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_run(tmp_path / "other", monkeypatch, children=3)
+    monkeypatch.setitem(sys.modules, "mlflow", _Away(good))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda found: found)
+    said: list[str] = []
+    jobs.launch(from_tree(TREE), tmp_path / "run", say=said.append, track="mlflow")
+    (sentence,) = said
+    assert sentence.startswith("mlflow failed and is told nothing more, the search goes on: ConnectionError: no route")
+    with Store(tmp_path / "run") as store, Store(tmp_path / "other") as other:
+        assert store.fact("finished")
+        assert len(store.outcomes()) > len(other.outcomes())
