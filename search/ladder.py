@@ -30,7 +30,7 @@ class RungSettings:
     """One rung between the search and the final one.
 
     Args:
-        share: of those with a score on the rung below, the best of which go on.
+        share: of those that were trained on the rung below; the best of them go on, each with a score.
         steps: optimiser steps of each child; null is twice those of the search.
         seeds: children of each, fresh ones on every rung.
     """
@@ -137,6 +137,13 @@ def best(means: Mapping[str, float], count: int) -> list[str]:
     return sorted(means, key=lambda fingerprint: (means[fingerprint], fingerprint))[:count]
 
 
-def climbing(settings: Sequence[RungSettings], final: FinalSettings, height: int, scored: int) -> int:
-    """Return how many candidates reach rung ``height`` (1 is the first above the search) of ``scored`` below."""
-    return min(scored, final.top) if height > len(settings) else math.ceil(settings[height - 1].share * scored)
+def climbing(settings: Sequence[RungSettings], final: FinalSettings, height: int, trained: int) -> int:
+    """Return for how many candidates there is room on rung ``height`` (1 is the first above the search).
+
+    Args:
+        settings: of the rungs between.
+        final: of the final rung.
+        height: of the rung.
+        trained: candidates that were trained on the rung below, whatever became of them.
+    """
+    return min(trained, final.top) if height > len(settings) else math.ceil(settings[height - 1].share * trained)

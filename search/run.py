@@ -148,7 +148,8 @@ class Search:
                 for fingerprint in going
                 if (mean := self.trainings.mean(below, fingerprint)) is not None
             }
-            going = best(means, climbing(self.settings.ladder, self.settings.final, height, len(means)))
+            trained = self.trainings.count_trained(below, going)
+            going = best(means, climbing(self.settings.ladder, self.settings.final, height, trained))
             everybody = list(dict.fromkeys([*going, *self.behaviours.baselines]))
             self.meter.expect(rung.name, len(everybody) * rung.seeds)
             if rung is self.rungs[-1] and self.settings.final.race:

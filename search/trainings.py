@@ -5,7 +5,7 @@ whom (``evaluators.pools.pool``).
 """
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from actsearch.evaluators.activation import Vocabulary
 from actsearch.evaluators.outcome import Outcome, Request, Status
@@ -77,6 +77,11 @@ class Trainings:
             if (key.fingerprint, key.rung) == (fingerprint, rung.name)
         }
         return without_failures(dict(sorted(found.items())))
+
+    def count_trained(self, rung: Rung, fingerprints: Iterable[str]) -> int:
+        """Return how many of them were trained on a rung, with or without a score; who is refused is not trained."""
+        first = (self.outcomes.get(Key(fingerprint, rung.name, 0)) for fingerprint in fingerprints)
+        return sum(outcome is not None and outcome.status is not Status.REJECTED for outcome in first)
 
     def mean(self, rung: Rung, fingerprint: str) -> float | None:
         """Return the mean validation loss over the seeds of a rung; None if one failed or is not there."""

@@ -1,6 +1,7 @@
 """A run: killed at any moment and gone on with, it ends as if nothing had happened."""
 
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -75,6 +76,7 @@ def _result(directory: Path) -> tuple[list[Entry], list[object], bytes | None]:
         return leaderboard(store).entries, [store.proposals(), store.updates()], store.proposer_state()
 
 
+@pytest.mark.slow
 def test_a_run_killed_after_any_outcome_ends_like_one_never_interrupted(tmp_path: Path) -> None:
     whole = FakePool()
     _run(tmp_path / "whole", whole)
@@ -191,6 +193,26 @@ def test_the_best_share_of_each_rung_climbs_and_every_baseline_with_it(tmp_path:
         climbed = [entry for entry in entries if rung in entry.records]
         assert {e.fingerprint for e in climbed} == {e.fingerprint for e in entries if e in best or e.baseline}
         below = best
+
+
+class DivergingPool(FakePool):
+    """Every second candidate of the search has no score."""
+
+    def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
+        for place, outcome in super().evaluate(requests):
+            diverges = requests[place].steps == 2 and self.trained > 4 and self.trained % 2
+            yield place, Outcome(Status.DIVERGED, reason="not finite") if diverges else outcome
+
+
+def test_a_rung_has_as_much_room_whatever_became_of_those_below(tmp_path: Path) -> None:
+    _run(tmp_path, DivergingPool())
+    with Store(tmp_path) as store:
+        entries = [entry for entry in leaderboard(store).entries if not entry.baseline]
+    trained = [entry for entry in entries if not entry.is_refused]
+    scored = [entry for entry in trained if entry.mean(SEARCH) is not None]
+    assert len(scored) < len(trained) == SMALL.budget.children
+    assert sum("rung 1" in entry.records for entry in entries) == math.ceil(SMALL.ladder[0].share * len(trained))
+    assert all("rung 1" in entry.records for entry in sorted(scored, key=lambda e: e.mean(SEARCH) or 0.0)[:6])
 
 
 def test_progress_only_grows_and_ends_at_its_goal(tmp_path: Path) -> None:
