@@ -3,20 +3,18 @@
 What climbed furthest comes first, on every rung the lower mean loss; on the final rung, whose losses are those of the
 test split over fresh seeds, those that are better than the incumbent come first and those that are worse last. In a
 race, which gives functions different seeds, the difference from the incumbent over shared seeds orders, not the mean.
-Not here: the tests (``significance``), finding one entry (``finding``), and how the list is shown (``run_tables``).
+Not here: an entry for each behaviour (``entries``), the tests (``significance``), finding one entry (``finding``), and
+how the list is shown (``run_tables``).
 """
 
 import contextlib
 import gc
 import json
-import re
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from actsearch.evaluators.printable import printable
-from actsearch.grammar.rows.known import names_by_fingerprint
-from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.memory.records import (
     ASKED,
     CLIMBED,
@@ -25,13 +23,11 @@ from actsearch.search.memory.records import (
     RACED,
     SEARCH,
     UNIT,
-    Behaviour,
-    Key,
-    Record,
     Rung,
 )
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking import significance
+from actsearch.search.ranking.entries import entries_of
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.measure import NATS, Measure, measure_of
 from actsearch.search.ranking.significance import (
@@ -43,8 +39,6 @@ from actsearch.search.ranking.significance import (
     tally,
 )
 
-_WORD = re.compile(r"[A-Za-z_]\w*")
-_BUILT_IN = frozenset({"x", *(row.name for row in VOCABULARY)})
 REFERENCES = ("relu", "swish")
 """Whom finalists are compared with beside the incumbent, where the run trained them."""
 
@@ -134,7 +128,7 @@ def _uncollected() -> Iterator[None]:
 def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
     rungs = store.rungs()
     names = [rung.name for rung in rungs]
-    entries, partly = _entries(store, names, diagnostics=diagnostics)
+    entries, partly = entries_of(store, names, diagnostics=diagnostics)
     raced = store.fact(RACED) is not None
     test = significance.RACED if raced else significance.FIXED
     finalists = [entry for entry in entries if FINAL in entry.records]
@@ -240,61 +234,6 @@ def _differences(entries: Sequence[Entry], reference: str) -> dict[str, float]:
 def _of(comparisons: Mapping[str, Mapping[str, Comparison]], entry: Entry) -> dict[str, Comparison]:
     """Return one entry's comparisons with a reference, by rung."""
     return {rung: found[entry.fingerprint] for rung, found in comparisons.items() if entry.fingerprint in found}
-
-
-def _partly_tested(outcomes: Mapping[Key, Record]) -> tuple[str, ...]:
-    told: dict[str, set[bool]] = {}
-    for key, record in outcomes.items():
-        if record.outcome.score is not None:
-            told.setdefault(key.rung, set()).add("test_loss" in record.outcome.metrics)
-    return tuple(rung for rung, found in told.items() if len(found) == 2)
-
-
-def _untested(record: Record) -> Record:
-    """Return a record without its test: a mean of tests and validations would be neither."""
-    metrics = {name: value for name, value in record.outcome.metrics.items() if not name.startswith("test_")}
-    return replace(record, outcome=replace(record.outcome, metrics=metrics))
-
-
-def _entries(store: Store, rungs: Sequence[str], *, diagnostics: bool) -> tuple[list[Entry], tuple[str, ...]]:
-    records: dict[str, dict[str, list[Record]]] = {}
-    outcomes, behaviours = store.outcomes(diagnostics=diagnostics), store.behaviours()
-    partly = _partly_tested(outcomes)
-    for key, record in outcomes.items():
-        kept = _untested(record) if key.rung in partly else record
-        records.setdefault(key.fingerprint, {}).setdefault(key.rung, []).append(kept)
-    twins: dict[str, list[Behaviour]] = {}
-    for behaviour in behaviours:
-        twins.setdefault(behaviour.twin, []).append(behaviour)
-    names, costs, proposed = names_by_fingerprint(), store.costs(), set(store.proposed())
-    entries = [
-        Entry(
-            position=0,
-            fingerprint=behaviour.fingerprint,
-            expression=behaviour.expression,
-            names=names.get(behaviour.fingerprint, ()),
-            baseline=behaviour.baseline,
-            proposed=behaviour.fingerprint in proposed,
-            records={
-                rung: tuple(sorted(found[rung], key=lambda record: record.key.repeat))
-                for rung in rungs
-                if rung in (found := records[behaviour.fingerprint])
-            },
-            twins=tuple(other.expression for other in twins[behaviour.twin] if other is not behaviour),
-            size=_size(behaviour.expression),
-            twin=behaviour.twin,
-            cost=costs.get(behaviour.fingerprint),
-        )
-        for behaviour in behaviours
-        if behaviour.fingerprint in records
-    ]
-    return entries, partly
-
-
-def _size(text: str) -> int | None:
-    """Return how many nodes an expression has, a name each; None with a row of the user's own, or of a layer."""
-    words = _WORD.findall(text)
-    return len(words) if _BUILT_IN.issuperset(words) else None
 
 
 def _against(
