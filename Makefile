@@ -7,7 +7,7 @@ RUN ?= runs/quickstart
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search rediscover test lint api bench clean
+.PHONY: help setup search rediscover test slow lint api bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,8 +31,11 @@ rediscover: $(READY)  ## is Swish rediscovered? search, ladder, confirmation, ov
 	$(BIN)/actsearch search configs/rediscovery.yaml --run runs/rediscovery-2-$(SEED) --set seed=$(SEED) --set space.units=2
 	$(BIN)/python -m scripts.studies.rediscovery runs runs/rediscovery-1-$(SEED) runs/rediscovery-2-$(SEED)
 
-test: $(READY)  ## run the tests, two at a time
-	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+test: $(READY)  ## run the quick tests, two or more at a time
+	$(BIN)/pytest -m 'not slow' --numprocesses auto --maxprocesses 4 --dist worksteal
+
+slow: $(READY)  ## run the others: every format where it is used, Ray and its deaths, a browser
+	$(BIN)/pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
 
 api: $(READY)  ## the public API as HTML, in build/api
 	$(BIN)/python -m scripts.render_api

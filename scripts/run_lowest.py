@@ -1,7 +1,9 @@
-"""Run the quick tests with the lowest versions that pyproject.toml admits, in a clean clone.
+"""Run what leans on other libraries with the lowest versions that pyproject.toml admits, in a clean clone.
 
-torch and Ray alone are those of constraints.txt: older ones would be downloads of gigabytes. What old packages say of
-newer ones that they use (warnings of deprecation) is not ours. Needs git, a bare Python and a registry.
+For each library that is the quick tests of what it does for us, and a whole small search; the other tests are about our
+own lines, and run once, elsewhere. torch and Ray alone are those of constraints.txt: older ones would be downloads of
+gigabytes. What old packages say of newer ones that they use (warnings of deprecation) is not ours. Needs git, a bare
+Python and a registry.
 """
 
 import re
@@ -14,6 +16,18 @@ from pathlib import Path
 from scripts.newcomer import ROOT, clone_into, environment, new_pip
 
 AS_USUAL = ("torch", "ray")
+LEANING = (
+    "tests/test_tiny.py",  # a whole search
+    "tests/test_study.py",  # pandas
+    "tests/grammar/test_formulas.py",  # sympy
+    "tests/evaluators/test_datasets.py",  # mnist1d, numpy
+    "tests/search/test_significance.py",  # scipy
+    "tests/search/test_settings.py",  # pydantic, pyyaml
+    "tests/search/test_command_line.py",  # click, rich
+    "tests/search/test_report.py",  # jinja2, starlette, uvicorn
+    "tests/search/test_event_files.py",  # tensorboardX
+    "tests/search/test_proposers.py",  # scikit-learn
+)
 FOR_GPUS = re.compile(r"(nvidia|cuda|triton)")  # what torch's build for GPUs needs, and this one does not
 
 
@@ -42,7 +56,7 @@ def main() -> int:
         constraints.write_text(lowest(scratch / "tools" / "bin" / "uv", scratch))
         wanted = ["--constraint", str(constraints), "--editable", f"{clone}[dev]"]
         subprocess.run([*pip, "install", *wanted], env=variables, check=True)
-        tests = ["-q", "-n2", "--dist=worksteal", "-m", "not slow", "-W", "ignore::DeprecationWarning"]
+        tests = ["-q", "-n2", "--dist=worksteal", "-m", "not slow", "-W", "ignore::DeprecationWarning", *LEANING]
         code = subprocess.run(
             [str(scratch / "venv" / "bin" / "pytest"), *tests], cwd=clone, env=variables, check=False
         ).returncode

@@ -109,6 +109,7 @@ class TestRayPool(PoolContract):
             serial = dict(pool.evaluate(requests))
         assert [on_ray[i].metrics for i in range(5)] == [serial[i].metrics for i in range(5)]
 
+    @pytest.mark.slow
     def test_a_child_that_kills_its_worker_costs_its_neighbours_nothing(
         self, open_pool: Open, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -118,6 +119,7 @@ class TestRayPool(PoolContract):
         assert [outcomes[i].status for i in range(3)] == [Status.SCORED, Status.CRASHED, Status.SCORED]
         assert "worker died" in outcomes[1].reason
 
+    @pytest.mark.slow
     def test_a_worker_that_is_killed_from_outside_costs_a_retry(self, open_pool: Open) -> None:
         with open_pool(workers=1) as pool:
             assert isinstance(pool, RayPool)
@@ -131,6 +133,7 @@ class TestRayPool(PoolContract):
             found |= dict(stream)
         assert [found[i].status for i in range(4)] == [Status.SCORED] * 4
 
+    @pytest.mark.slow
     def test_a_worker_that_is_evicted_for_its_memory_costs_a_retry(
         self, open_pool: Open, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -148,6 +151,7 @@ class TestRayPool(PoolContract):
         assert next(evictions, None) is None
         assert outcomes[0].status is Status.SCORED
 
+    @pytest.mark.slow
     def test_a_training_of_ones_own_that_leaks_is_an_outcome_and_the_others_go_on(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -160,6 +164,7 @@ class TestRayPool(PoolContract):
         assert [found[i].status for i in range(3)] == [Status.SCORED, Status.CRASHED, Status.SCORED]
         assert found[1].reason.startswith("over the 2 GB of pool.memory")
 
+    @pytest.mark.slow
     def test_a_child_that_never_ends_is_timed_out_and_the_others_go_on(
         self, tiny_task: TaskSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -205,6 +210,7 @@ class TestRayPool(PoolContract):
         assert "sys.exit(0)" in found[1].reason
         assert found[0].score == found[2].score
 
+    @pytest.mark.slow
     def test_a_child_whose_workers_are_killed_again_and_again_is_not_at_fault(
         self, open_pool: Open, monkeypatch: pytest.MonkeyPatch
     ) -> None:

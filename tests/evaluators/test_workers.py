@@ -255,6 +255,7 @@ def test_a_cluster_that_was_started_by_hand_trains_and_a_wrong_token_is_one_sent
         head.wait(60)
 
 
+@pytest.mark.slow
 def test_a_function_of_a_program_is_sent_to_workers_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
     assert ray_door.TOKEN  # imported with Ray
     program = """

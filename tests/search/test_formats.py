@@ -34,10 +34,15 @@ from scripts.studies.formats import HEAD, MANUAL, WITH, row
 from tests.search.made_runs import make_run
 from tests.test_tiny import TINY
 
+PROVED_ELSEWHERE = ("triton", "export", "keras", "onnx")
+"""Formats whose proof starts another compiler or library, for many seconds."""
 NEEDS = {asked: (*WITH[asked], *FORMATS[asked].needs) for asked in FORMATS}
 
 
-@pytest.mark.parametrize("asked", FORMATS)
+@pytest.mark.parametrize(
+    "asked",
+    [pytest.param(asked, marks=[pytest.mark.slow] if asked in PROVED_ELSEWHERE else []) for asked in FORMATS],
+)
 def test_a_format_is_checked_as_the_manuals_table_says(asked: str, tmp_path: Path) -> None:
     for module in NEEDS[asked]:
         if importlib.util.find_spec(module) is None:

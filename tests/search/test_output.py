@@ -99,7 +99,7 @@ def test_where_one_of_them_has_a_score_it_is_the_result(tmp_path: Path, capsys: 
     assert {score is None for score in row["scores"]} == {True, False}
 
 
-@pytest.mark.parametrize("pool", ["serial", "ray"])
+@pytest.mark.parametrize("pool", ["serial", pytest.param("ray", marks=pytest.mark.slow)])
 def test_stdout_holds_the_json_alone_whatever_the_training_prints_or_kills(pool: str, tmp_path: Path) -> None:
     source = PRINTS
     if pool == "ray":
