@@ -3,6 +3,7 @@
 Not here: the tables of a run (``run_tables``).
 """
 
+import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from actsearch.search.ranking.measure import NATS, Measure
 PAGE_WIDTH = 170
 PIPE_WIDTH = 2000  # letters that a list may take where nobody's terminal ends
 ENOUGH = 4  # reports before a time is estimated
+_COMMAND = re.compile(r": ((?:'[^']*actsearch'|\S*actsearch) .+)$")
 LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal
 
 
@@ -39,9 +41,18 @@ def slim(*heads: str) -> Table:
 
 
 def print_line(text: str) -> None:
-    """Print a sentence: between words as wide as the terminal, in one line where the output is a file."""
+    """Print a sentence: between words as wide as the terminal, in one line where the output is a file.
+
+    A command at its end stays whole, on a line of its own where it does not fit: a shell would take a line's end for
+    the command's.
+    """
     where = console()
-    where.print(text, markup=False, soft_wrap=not where.is_terminal)
+    command = _COMMAND.search(text)
+    if not where.is_terminal or command is None or len(text) <= where.width:
+        where.print(text, markup=False, soft_wrap=not where.is_terminal)
+    else:
+        where.print(text[: command.start(1)].rstrip(), markup=False)
+        where.print(command[1], markup=False, soft_wrap=True)
 
 
 def print_list(made: Callable[[int | None], Table]) -> None:

@@ -16,6 +16,7 @@ from actsearch.search.plan import busy
 from actsearch.search.ranking.answer import sentences
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.ranking.verdict import verdict_of
+from actsearch.search.show.display import print_line
 from actsearch.search.show.frames import frame
 from actsearch.search.show.listing import Choice, cells, fitted, table
 from tests.search.made_runs import make_run, write_run
@@ -104,3 +105,16 @@ def test_a_next_step_that_searches_on_can_be_pasted(tmp_path: Path, monkeypatch:
         board = leaderboard(store)
     last = sentences(verdict_of(board), board, "runs/a")[-1]
     assert last.endswith("actsearch search c.yaml --set seed=3 --run runs/a --extend budget.children=0")
+
+
+@pytest.mark.parametrize("program", ["actsearch", "/home/somebody/.venv/bin/actsearch", "'/a b/actsearch'"])
+def test_a_command_behind_a_sentence_is_one_line_that_a_shell_takes(
+    program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    narrow = Console(width=40, force_terminal=True, color_system=None)
+    monkeypatch.setattr("actsearch.search.show.display.console", lambda: narrow)
+    command = f"{program} search configs/quickstart.yaml --run runs/other --extend budget.children=600"
+    print_line(f"more seeds would hardly change it; more children might: {command}")
+    *sentence, printed = capsys.readouterr().out.splitlines()
+    assert printed == command
+    assert all(len(line) <= 40 for line in sentence)
