@@ -37,8 +37,9 @@ def of_the_data(settings: CompleteSettings, given: Problem, model: Owned) -> Ite
         objective.metrics(model, data.validation)  # a metric that fails would fail after each training
     if isinstance(objective, Step):
         yield (
-            f"the network computes its own loss ('{objective.name}'), for scores too; validation_step is not called, "
-            "and without a Trainer global_step and current_epoch stay 0"
+            f"the network computes its own loss ('{objective.name}'), for scores too"
+            + "; validation_step is not called, and without a Trainer global_step and current_epoch stay 0"
+            * (objective.name == "training_step")
         )
     if isinstance(objective, (FunctionObjective, Step)) and objective.adds_up:
         name = objective.name if isinstance(objective, Step) else objective.unit
@@ -57,8 +58,8 @@ def of_the_data(settings: CompleteSettings, given: Problem, model: Owned) -> Ite
         yield "nothing can be read from these targets before training: the controller starts without its warm-up"
     if data.chance is None:
         yield (
-            f"the loss of a network that knows nothing is not known for '{objective.unit}': rewards are measured by "
-            "the baselines; task.own.chance says it"
+            "what a network that knows nothing would lose is not known: rewards are measured by the baselines; "
+            "task.own.chance says it"
         )
     digests = []
     for _ in range(2):

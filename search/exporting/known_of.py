@@ -39,7 +39,7 @@ def discovery_of_run(
     if task:
         facts["task"] = task.name
     if score is not None:
-        said = f"{measure.noun.capitalize()} {number(score)}" + (f" {measure.unit}" if measure.unit else "")
+        said = f"{measure.noun.capitalize()} {number(score)}{measure.behind}"
         facts |= {"score": score, "unit": measure.unit}
         if values["interval_low"] is not None:
             facts["interval"] = [values["interval_low"], values["interval_high"]]

@@ -39,6 +39,8 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
         whose = "a find" if count == 1 else f"{count} finds"
         best = "" if count == 1 else "best "
         said.append(f"{so_far}{whose} of this search better than {name}: {best}{_told(verdict.finds[0], board)}")
+        if again := [name_of(entry) for entry in verdict.finds if entry.names]:
+            said.append(f"known before, and proposed by the search again: {', '.join(again)}")
     elif verdict.known:
         said.append(f"{so_far}no find of this search is shown to be better than {name}, but known functions are")
     else:
@@ -59,7 +61,7 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
 def _told(entry: Entry, board: Leaderboard) -> str:
     found, measure = entry.against[board.reference], board.measure(FINAL)
     low, high = measure.ends(found.interval)
-    unit, like = f" {measure.unit}" if measure.unit else "", entry.mean()
+    unit, like = measure.behind, entry.mean()
     ends = ""
     if not math.isinf(high - low):
         ends = f" ({number(low, like=like, signed=True)} to {number(high, like=like, signed=True)})"
@@ -71,7 +73,7 @@ def _told(entry: Entry, board: Leaderboard) -> str:
 def _difference(entry: Entry, board: Leaderboard) -> str:
     """Return a function with its difference, its seeds and, where it left the race, that."""
     found, measure = entry.against[board.reference], board.measure(FINAL)
-    unit = f" {measure.unit}" if measure.unit else ""
+    unit = measure.behind
     difference = number(measure.shown(found.difference), like=entry.mean(), signed=True)
     seeds = f"{found.pairs} seed{'s' * (found.pairs != 1)}"
     where = f"dropped after {seeds}" if entry.standing == "dropped" else f"{entry.standing or 'open'}, {seeds}"

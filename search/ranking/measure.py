@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from actsearch.evaluators.settings import TaskSettings
 
+OWN_LOSS = "loss"
+"""The unit of a loss that a network computes itself."""
 FEW = 3  # decimals beyond those of a score that a difference of two may have, before it is as good as 0
 
 
@@ -41,7 +43,7 @@ class Measure:
     """What is scored.
 
     Args:
-        unit: of a score, such as ``nats``; empty where nobody knows.
+        unit: of a score, such as ``nats``; empty for scores of a user's training.
         sign: -1 where the user's numbers are better when higher; what is stored is lower where it is better.
     """
 
@@ -57,7 +59,14 @@ class Measure:
     def sentence(self) -> str:
         """What a score is, for the foot of a table."""
         better = "higher is better" if self.sign < 0 else "lower is better"
-        return f"{self.noun} in {self.unit}, {better}" if self.unit else f"scores of your own, {better}"
+        if not self.unit:
+            return f"scores of your own, {better}"
+        return f"{self.noun} in {self.unit}, {better}" if self.behind else f"the network's own loss, {better}"
+
+    @property
+    def behind(self) -> str:
+        """What stands behind a number, `` nats``; nothing where nobody knows more than that it is a loss."""
+        return f" {self.unit}" if self.unit not in {"", OWN_LOSS} else ""
 
     def shown(self, loss: float) -> float:
         """Return a stored score, or a difference of two, as the user's number."""

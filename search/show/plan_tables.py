@@ -4,6 +4,7 @@ from rich import box
 from rich.table import Table
 
 from actsearch.search.plan import Plan
+from actsearch.search.ranking.measure import Measure
 
 BUSY = 1.2  # times as long, from where on it is said
 
@@ -21,7 +22,7 @@ def plan_parts(plan: Plan) -> list[Table | str]:
     return [
         places,
         f"{without:,} parameters, {betas:,} with a candidate that has betas",
-        f"loss at the start {plan.start:.4g} {plan.unit}{chance}",
+        f"loss at the start {plan.start:.4g}{Measure(plan.unit).behind}{chance}",
         costs,
         f"about {_time(plan.seconds)} here if nothing else runs, {plan.workers} at once, {plan.memory / 1e9:.1f} GB "
         f"each{plan.manners}",

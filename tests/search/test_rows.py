@@ -178,6 +178,15 @@ def test_where_finds_are_better_known_functions_are_told_apart(tmp_path: Path) -
     assert second.startswith("a known function is better: Swish, ")
 
 
+def test_a_known_function_that_the_search_proposes_is_called_known(tmp_path: Path) -> None:
+    losses = {"relu(x)": [0.2 + n for n in NOISE], "abs(x)": [0.1 + n for n in NOISE * 1.1]}
+    write_run(tmp_path / "run", losses, ["relu(x)"])
+    first, second, *_ = _said(tmp_path / "run")
+    assert first.startswith("a find of this search better than ReLU: abs")
+    assert "known" in second
+    assert second.endswith("abs")
+
+
 @pytest.mark.parametrize("columns", ["position,formula,loss,cost", "name,standing,fewer_seeds,failed_seeds"])
 def test_every_column_can_be_had_in_every_form(columns: str, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for form in ("--csv", "--markdown", "--latex"):
