@@ -46,6 +46,7 @@ class StoreFile:
 
     def __init__(self, directory: Path, *, create: bool, say: Callable[[str], None]) -> None:
         self.path, self.create, self.say = directory / FILE_NAME, create, say
+        self._whole = True  # as far as anybody noticed
         mode = "rwc" if create else "ro" if self._may_change() else "ro&immutable=1"
         source = f"{self.path.absolute().as_uri()}?mode={mode}"
         with self.guarded("opened"), ExitStack() as stack:
@@ -116,8 +117,10 @@ class StoreFile:
         except sqlite3.IntegrityError:  # ours: a row that contradicts another
             raise
         except sqlite3.OperationalError as fault:
+            self._whole = False
             raise StoreError(f"'{self.path}' cannot be {doing} here: {fault}{self._kept()}") from fault
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as fault:
+            self._whole = False
             said = str(fault) if isinstance(fault, sqlite3.DatabaseError) else f"{type(fault).__name__}: {fault}"
             if "file is not a database" in said:
                 raise StoreError(f"'{self.path}' is not a run's store: {said}") from fault
@@ -254,11 +257,28 @@ class StoreFile:
         os.replace(part, path)
 
     def close(self) -> None:
-        """Close the file; whoever wrote leaves nothing beside it."""
-        if self.create:
+        """Close the file; whoever wrote leaves nothing beside it, but a copy where the file is no longer whole."""
+        ours = self.create and self._seen() == self._identity  # else the journal beside it is somebody else's
+        if ours:
             with contextlib.suppress(sqlite3.Error):  # somebody reads, and the next one who writes will do it
                 self._connection.execute("PRAGMA busy_timeout = 0")
                 self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
-        if self.create and self._seen() == self._identity:
-            self.path.with_name(COPY_NAME).unlink(missing_ok=True)
+        if ours and self.path.with_name(COPY_NAME).exists():
+            if self._whole and self._is_whole():
+                self.path.with_name(COPY_NAME).unlink(missing_ok=True)
+            elif self._whole:
+                self.say(f"'{self.path}' was damaged by another program{self._kept()}")
+
+    def _is_whole(self) -> bool:
+        """Whether the closed file can be read, page by page, and holds no less than its copy."""
+        counts = []
+        for path in (self.path, self.path.with_name(COPY_NAME)):
+            try:
+                with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as again:
+                    if again.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                        return False
+                    counts.append([again.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in COLUMNS])
+            except sqlite3.DatabaseError:  # a table is not there, too
+                return False
+        return all(mine >= copied for mine, copied in zip(*counts, strict=True))

@@ -1,7 +1,8 @@
 """Locks between processes: one driver a run, and who of a study is still there.
 
-POSIX record locks: they go when their process does, a child that was forked does not inherit them, and looking takes
-none. Not here: what is locked (``search.jobs``, ``board``).
+Locks of an open file, where the system has them: other handles of the same file, such as those of a backup that this
+process makes, let none of them go; they go when their process does, a child that was forked closes its handles first,
+and looking takes none. Elsewhere the process's record locks. Not here: what is locked (``search.jobs``, ``board``).
 """
 
 import fcntl
@@ -13,8 +14,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _FLOCK = "hhqqi4x" if os.uname().sysname == "Linux" else "qqihh"  # struct flock of fcntl(2)
-_OURS: set[Path] = set()  # a process does not lock itself out, and lets go when it closes any handle of the file
-_GUARD = threading.Lock()
+_SET = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
+_GET = getattr(fcntl, "F_OFD_GETLK", fcntl.F_GETLK)
+_OURS: dict[Path, int] = {}  # path -> handle
+_GUARD = threading.RLock()
+
+
+def _let_the_parent_hold() -> None:
+    """Close the handles that a forked child has of its parent's locks: the lock lives as long as one of them."""
+    for handle in _OURS.values():
+        os.close(handle)
+    _OURS.clear()
+
+
+os.register_at_fork(before=_GUARD.acquire, after_in_parent=_GUARD.release, after_in_child=_let_the_parent_hold)
+os.register_at_fork(after_in_child=_GUARD.release)
 
 
 class Held(RuntimeError):
@@ -38,17 +52,17 @@ def held(path: Path) -> Iterator[None]:
             raise Held(str(path))
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.fcntl(handle, _SET, _wanted())
         except OSError as fault:
             os.close(handle)
             raise Held(str(path)) from fault
-        _OURS.add(path)
+        _OURS[path] = handle
     try:
         yield
     finally:
         with _GUARD:
-            _OURS.discard(path)
-            os.close(handle)
+            if _OURS.pop(path, None) is not None:  # else this is a forked child, which holds nothing
+                os.close(handle)
 
 
 def is_held(path: Path) -> bool:
@@ -67,11 +81,14 @@ def is_held(path: Path) -> bool:
             os.close(handle)
 
 
-def _asked(handle: int) -> bool:
+def _wanted() -> bytes:
+    """Return a lock of the whole file, as a struct flock."""
     if os.uname().sysname == "Linux":
-        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind, *_ = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, asked))
-    else:
-        asked = struct.pack(_FLOCK, 0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
-        *_, kind, _ = struct.unpack(_FLOCK, fcntl.fcntl(handle, fcntl.F_GETLK, asked))
+        return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    return struct.pack(_FLOCK, 0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
+
+
+def _asked(handle: int) -> bool:
+    found = struct.unpack(_FLOCK, fcntl.fcntl(handle, _GET, _wanted()))
+    kind = found[0] if os.uname().sysname == "Linux" else found[-2]
     return bool(kind != fcntl.F_UNLCK)

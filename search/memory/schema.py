@@ -5,6 +5,7 @@ Not here: what is written and read (``store``).
 
 import hashlib
 import json
+import math
 import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -97,8 +98,16 @@ def digest_of(table: str, values: Sequence[Any]) -> str:
         values: in the order of ``COLUMNS``.
     """
     names = COLUMNS[table]
+    values = [_as_kept(value) for value in values]
     digest = _hashed([value for name, value in zip(names, values, strict=True) if name != LARGE])
     return digest + (_hashed([values[names.index(LARGE)]]) if LARGE in names else "")
+
+
+def _as_kept(value: Any) -> Any:
+    """Return a value as SQLite gives it back: without the sign of a zero, and NULL for what is no number."""
+    if not isinstance(value, float):
+        return value
+    return None if math.isnan(value) else value + 0.0
 
 
 def _hashed(values: Sequence[Any]) -> str:

@@ -257,9 +257,9 @@ from actsearch.search.memory.locks import held
 with held(pathlib.Path(sys.argv[1])):
     child = os.fork()
     if child == 0:
+        print(os.getpid(), flush=True)
         time.sleep(120)
         os._exit(0)
-    print(child, flush=True)
     time.sleep(120)
 """
 
@@ -278,6 +278,82 @@ def test_a_child_that_was_forked_keeps_no_lock_of_a_parent_that_was_killed(tmp_p
                 pass
         finally:
             os.kill(child, 9)
+
+
+def test_a_backup_that_the_same_process_makes_lets_go_of_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "lock"
+    path.parent.mkdir()
+    asks = (
+        "import pathlib, sys; from actsearch.search.memory.locks import is_held; "
+        "sys.exit(not is_held(pathlib.Path(sys.argv[1])))"
+    )
+    with held(path):
+        shutil.copytree(path.parent, tmp_path / "backup")
+        assert subprocess.run([sys.executable, "-c", asks, str(path)], check=False).returncode == 0
+
+
+def _record(score: float, place: int = 0) -> Record:
+    request = Request("relu(x)", place, 1)
+    return Record(
+        Key(FIRST.fingerprint, SEARCH, place), request, Outcome(Status.SCORED, score=score, metrics={"loss": score})
+    )
+
+
+@pytest.mark.parametrize("score", [-0.0, 0.0, 1e-320, -1e300, 3.0])
+def test_every_score_is_read_as_it_was_written(score: float, tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        store.add_rungs([RUNG])
+        store.add_baselines([FIRST])
+        store.add_outcome(_record(score))
+    with Store(tmp_path) as store:
+        (record,) = store.outcomes().values()
+    assert record.outcome.score == score
+
+
+def test_who_finds_its_store_replaced_takes_nothing_from_the_new_one(tmp_path: Path) -> None:
+    old = Store(tmp_path / "run", create=True)
+    (tmp_path / "run" / FILE_NAME).rename(tmp_path / "away.sqlite")
+    for beside in ("-wal", "-shm"):
+        (tmp_path / "run" / f"{FILE_NAME}{beside}").unlink(missing_ok=True)
+    new = Store(tmp_path / "run", create=True)
+    new.describe({"settings": "{}"})
+    with pytest.raises(StoreError, match="was replaced"):
+        old.describe({"settings": "old"})
+    old.close()
+    assert (tmp_path / "run" / f"{FILE_NAME}-wal").stat().st_size > 0, "what the new driver wrote is there alone"
+    with Store(tmp_path / "run") as reader:
+        assert reader.fact("settings") == "{}"
+    new.close()
+
+
+@pytest.mark.parametrize("is_noticed", [True, False])
+def test_a_copy_stays_where_the_file_is_no_longer_whole(
+    is_noticed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("actsearch.search.memory.file.COPIED_EVERY", -1.0)
+    said: list[str] = []
+    store = Store(tmp_path, create=True, say=said.append)
+    store.describe({"settings": "{}"})
+    assert (tmp_path / files.COPY_NAME).is_file()
+    path = tmp_path / FILE_NAME
+    if is_noticed:
+        with path.open("r+b") as file:
+            file.write(b"\xff" * path.stat().st_size)
+        with (tmp_path / f"{FILE_NAME}-wal").open("r+b") as file:
+            file.truncate(0)
+        with contextlib.suppress(StoreError):
+            store.describe({"seed": "1"})
+            store.outcomes()
+    else:
+        with (tmp_path / f"{FILE_NAME}-wal").open("r+b") as file:
+            file.truncate(0)
+    store.close()
+    try:
+        with Store(tmp_path) as again:
+            whole = again.fact("settings") == "{}"
+    except StoreError:
+        whole = False
+    assert whole or (tmp_path / files.COPY_NAME).is_file()
 
 
 @pytest.fixture
