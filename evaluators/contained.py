@@ -5,27 +5,22 @@ next child of the same process must not feel it. What the user's file sets while
 holds whenever their code runs, and only then. Not here: what is run (``own``, ``training``).
 """
 
-import builtins
 import contextlib
 import gc
-import inspect
-import math
 import os
 import random
 import resource
 import signal
 import sys
-import sysconfig
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from actsearch.evaluators import patches
 from actsearch.grammar.fault import fault_text
 
 Setting = tuple[Callable[[], Any], Callable[[Any], object]]  # how it is read, how it is written
@@ -96,43 +91,6 @@ def _set_limits(value: dict[int, tuple[int, int]]) -> None:
             resource.setrlimit(limit, pair)
 
 
-_LIBRARY = sysconfig.get_path("stdlib")
-_HOLDERS: tuple[Any, ...] = (
-    torch, torch.nn.functional, torch.Tensor, torch.nn.Module, torch.autograd, torch.optim.Optimizer, time, math,
-    random, builtins, *(kind for kind in vars(torch.nn).values() if isinstance(kind, type)),
-    *(kind for kind in vars(torch.optim).values() if isinstance(kind, type)),
-)  # fmt: skip
-"""Modules and classes whose functions every child calls."""
-
-
-def _functions() -> dict[tuple[int, str], Any]:
-    return {
-        (index, name): value
-        for index, holder in enumerate(_HOLDERS)
-        for name, value in vars(holder).items()
-        if callable(value)
-    }
-
-
-def _set_functions(value: dict[tuple[int, str], Any]) -> None:
-    """Put functions back that code of the user's replaced; what a library replaces while it is imported stays."""
-    for (index, name), function in value.items():
-        now = vars(_HOLDERS[index]).get(name)
-        if now is not function and (_is_users(now) or _is_users(function)):
-            setattr(_HOLDERS[index], name, function)
-    for (index, name), function in _functions().items():
-        if (index, name) not in value and _is_users(function):  # in front of what a class inherits
-            delattr(_HOLDERS[index], name)
-
-
-def _is_users(function: Any) -> bool:
-    """Whether a function is of code of the user's: written in Python, in no package nor in Python's own library."""
-    code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
-    if code is None or code.co_filename.startswith(_LIBRARY):
-        return False
-    return not {"site-packages", "dist-packages"} & set(Path(code.co_filename).parts)
-
-
 SETTINGS: dict[str, Setting] = {
     "directory": (_directory, _set_directory),
     "environment": (lambda: dict(os.environ), _set_environment),
@@ -175,19 +133,9 @@ SETTINGS: dict[str, Setting] = {
 }
 """What a training can change for the whole process, by name."""
 _SPOILT: list[str] = []  # of these, what could not be put back
-_HOOKS = [value for name, value in vars(torch.nn.modules.module).items()
-          if name.startswith("_global") and isinstance(value, dict)]  # fmt: skip
-
-
-def _set_hooks(value: list[dict[Any, Any]]) -> None:
-    for hooks, kept in zip(_HOOKS, value, strict=True):
-        hooks.clear()
-        hooks.update(kept)
-
-
-SETTINGS["functions of torch and Python"] = (_functions, _set_functions)
+SETTINGS["functions of torch and Python"] = (patches.functions, patches.set_functions)
 SETTINGS["limits of the process"] = (_limits, _set_limits)
-SETTINGS["hooks of every layer"] = (lambda: [dict(hooks) for hooks in _HOOKS], _set_hooks)
+SETTINGS["hooks of every layer"] = (patches.hooks, patches.set_hooks)
 if sys.platform == "linux":
     SETTINGS["cores"] = (lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value))
 

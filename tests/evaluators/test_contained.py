@@ -1,17 +1,21 @@
 """Nothing that one training does to its process is felt by the next one."""
 
+import functools
 import os
 import random
 import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from actsearch.evaluators.contained import SETTINGS, Exited, _is_users, contained
+from actsearch.evaluators.contained import SETTINGS, Exited, contained
 from actsearch.evaluators.outcome import Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.patches import is_users
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
@@ -80,8 +84,37 @@ def test_what_one_training_changes_the_next_does_not_feel(name: str, tmp_path: P
     assert after.pop("environment") == before.pop("environment")
     functions, known = after.pop("functions of torch and Python"), before.pop("functions of torch and Python")
     changed = [functions.get(key) for key, value in known.items() if functions.get(key) is not value]
-    assert not any(map(_is_users, changed))  # torch replaces some of its own when they are first used
+    assert not any(map(is_users, changed))  # torch replaces some of its own when they are first used
     assert {key: str(value) for key, value in after.items()} == {key: str(value) for key, value in before.items()}
+
+
+@functools.wraps(torch.nn.functional.relu)
+def _wrapped(x: torch.Tensor) -> torch.Tensor:
+    return x
+
+
+class _Other(torch.nn.Module):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("holder", "name", "other"),
+    [
+        (torch.nn.functional, "relu", _wrapped),
+        (torch.nn.functional, "relu", torch.tanh),
+        (torch.nn.functional, "relu", functools.partial(torch.nn.functional.leaky_relu, negative_slope=0.5)),
+        (torch.nn.functional, "relu", _Other()),
+        (torch.nn, "ReLU", _Other),
+        (torch.nn.init, "kaiming_uniform_", lambda weight: weight),
+        (time, "perf_counter", time.time),
+        (np, "mean", np.sum),
+    ],
+)
+def test_whatever_stands_in_a_functions_place_the_function_is_put_back(holder: Any, name: str, other: Any) -> None:
+    before = getattr(holder, name)
+    with contained(0):
+        setattr(holder, name, other)
+    assert getattr(holder, name) is before
 
 
 @pytest.mark.parametrize(

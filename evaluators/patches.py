@@ -1,0 +1,92 @@
+"""Functions and hooks of torch and Python that code of the user's replaced, put back.
+
+Not here: when (``contained``).
+"""
+
+import builtins
+import inspect
+import math
+import random
+import sys
+import sysconfig
+import time
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+import numpy as np
+import torch
+
+_LIBRARY = sysconfig.get_path("stdlib")
+_HOLDERS: tuple[Any, ...] = (
+    torch, torch.nn, torch.nn.functional, torch.nn.init, torch.optim, torch.special, torch.linalg, torch.Tensor,
+    torch.nn.Module, torch.autograd, torch.optim.Optimizer, np, time, math, random, builtins,
+    *(kind for kind in vars(torch.nn).values() if isinstance(kind, type)),
+    *(kind for kind in vars(torch.optim).values() if isinstance(kind, type)),
+)  # fmt: skip
+"""Modules and classes whose functions every child calls."""
+
+
+def functions() -> dict[tuple[int, str], Any]:
+    """Return them, by the number of their holder and their name."""
+    return {
+        (index, name): value
+        for index, holder in enumerate(_HOLDERS)
+        for name, value in vars(holder).items()
+        if callable(value)
+    }
+
+
+def set_functions(value: dict[tuple[int, str], Any]) -> None:
+    """Put functions back that code of the user's replaced; what a library replaces while it is imported stays."""
+    for (index, name), function in value.items():
+        now = vars(_HOLDERS[index]).get(name)
+        if now is not function and (not _is_librarys(now) or not _is_librarys(function)):
+            setattr(_HOLDERS[index], name, function)
+    for (index, name), function in functions().items():
+        if (index, name) not in value and is_users(function):
+            delattr(_HOLDERS[index], name)
+
+
+def _is_librarys(thing: Any) -> bool:
+    """Whether a function or class was written in Python, in a package or in Python's own library.
+
+    A library may replace functions of another while it is imported, with functions of its own. Whatever else stands in
+    their places (a function of a program, a built-in one, a partial, an object) was put there by code of the user's.
+    """
+    if isinstance(thing, type):
+        file = getattr(sys.modules.get(thing.__module__), "__file__", None) or ""
+        return _in_library(file)
+    codes = _codes(thing)
+    return bool(codes) and all(_in_library(code.co_filename) for code in codes)
+
+
+def is_users(thing: Any) -> bool:
+    """Whether a function was written in Python, and anywhere else."""
+    return any(not _in_library(code.co_filename) for code in _codes(thing))
+
+
+def _codes(thing: Any) -> list[CodeType]:
+    """Return the code of a function, and of the one that it was wrapped around."""
+    outer = getattr(thing, "__code__", None)
+    return [] if outer is None else [outer, getattr(inspect.unwrap(thing), "__code__", outer)]
+
+
+def _in_library(file: str) -> bool:
+    return file.startswith(_LIBRARY) or bool({"site-packages", "dist-packages"} & set(Path(file).parts))
+
+
+_HOOKS = [value for name, value in vars(torch.nn.modules.module).items()
+          if name.startswith("_global") and isinstance(value, dict)]  # fmt: skip
+
+
+def hooks() -> list[dict[Any, Any]]:
+    """Return copies of the hooks of every layer."""
+    return [dict(hooks) for hooks in _HOOKS]
+
+
+def set_hooks(value: list[dict[Any, Any]]) -> None:
+    """Put hooks of every layer back."""
+    for hooks, kept in zip(_HOOKS, value, strict=True):
+        hooks.clear()
+        hooks.update(kept)
