@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray._raylet
 from ray._private import ray_constants
 
 from actsearch.evaluators.pools.pool import PoolSettings
@@ -34,6 +35,8 @@ _ON_LOOPBACK = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; silences its warning
 }
+_raylet: Any = ray._raylet  # which has no type hints
+_BEFORE: dict[str, str | None] = {}  # what the user's environment said instead
 _PROBE = """
 import json, logging, sys, ray
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)
@@ -88,14 +91,12 @@ def cluster_at(address: str) -> Cluster:
                 f"no Ray cluster answers at {address} ({getattr(fault, 'strerror', None) or fault}): start its head "
                 "with 'ray start --head --port=6379', and name what that prints as the address of the local node"
             ) from fault
-    found = {key: value for key, value in os.environ.items() if value != _ON_LOOPBACK.get(key)}
     try:
         answer = subprocess.run(
             [sys.executable, "-c", _PROBE, address],
             capture_output=True,
             text=True,
             timeout=SECONDS,
-            env=found,
             check=False,
         )
     except subprocess.TimeoutExpired as fault:
@@ -151,8 +152,10 @@ def start(settings: PoolSettings, directory: str) -> None:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     """Let Ray, and what it starts, listen on the loopback address and ask for a token of this process."""
-    for key, value in _ON_LOOPBACK.items():
-        os.environ.setdefault(key, value)
+    for key in (*_ON_LOOPBACK, "RAY_AUTH_MODE"):  # the latter is set by Ray itself
+        _BEFORE.setdefault(key, os.environ.get(key))
+    os.environ.update(_ON_LOOPBACK)
+    _raylet.AuthenticationTokenLoader.instance().reset_cache()
     constants: Any = ray_constants
     before, constants.ENABLE_RAY_CLUSTER = constants.ENABLE_RAY_CLUSTER, False
     try:
@@ -163,9 +166,12 @@ def _alone() -> Iterator[None]:
 
 def left() -> None:
     """Take back what was set for a Ray that was started here, and has ended."""
-    for key, value in _ON_LOOPBACK.items():
-        if os.environ.get(key) == value:
-            del os.environ[key]
+    for key, before in _BEFORE.items():
+        os.environ.pop(key, None)
+        if before is not None:
+            os.environ[key] = before
+    _BEFORE.clear()
+    _raylet.AuthenticationTokenLoader.instance().reset_cache()
 
 
 def new_directory() -> "tempfile.TemporaryDirectory[str]":

@@ -158,13 +158,13 @@ class RayPool(Pool):
         self.task, self.settings, self.vocabulary = task, settings, vocabulary
         resolved = resolve(task)
         self._digest = resolved.digest()
+        self._sent = _sent(resolved.settings.own.functions)
+        found = packed(resolved.settings) if resolved.settings.own.build else None
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             self._nowhere = ray_door.new_directory()
             with contextlib.chdir(self._nowhere.name):  # Ray lets workers import from where it is started: from nothing
                 ray_door.start(settings, self._nowhere.name + "/ray")
-        self._sent = _sent(resolved.settings.own.functions)
-        found = packed(resolved.settings) if resolved.settings.own.build else None
         self._data = None if found is None else ray.put(found)  # once a machine; workers look at it
         wants_gpu, self._side_by_side = resolved.device == "cuda", resolved.side_by_side
         fitting = _resources().get("GPU" if self._side_by_side > 1 else "CPU", 1)  # a GPU has one worker, with several
