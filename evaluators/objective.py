@@ -35,6 +35,9 @@ class Objective(ABC):
     with_gradients = False
     """Whether the network differentiates while it is called, with respect to its inputs, say: then it is scored so."""
 
+    adds_up = False
+    """Whether the loss is the sum over a batch: what is told of it is divided by the examples."""
+
     further: Further = types.MappingProxyType({})
     """Metrics by name, each of the outputs and labels of a whole split."""
 

@@ -108,7 +108,7 @@ class TorchChild:
             with self._precision():
                 loss = self.objective.loss(self.objective.output(self.network, batch), batch)
             (loss / parts if parts > 1 else loss).backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
+            losses.append(loss.detach() / len(batch) if self.objective.adds_up else loss.detach())
             if part < parts - 1:
                 batch = self._batch()
         nn.utils.clip_grad_norm_(self.parameters, self.settings.clip)

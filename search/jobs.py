@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.looks.cost import measure
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
+from actsearch.evaluators.printable import printable
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.settings import TaskSettings
@@ -120,7 +121,7 @@ def launch(
     settings = settings.with_incumbent(resolve(settings.task).replaced)
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory), Store(directory, create=True, say=say) as store:
-        store.describe({"settings": to_json(settings), **provenance()} | ({ASKED: asked} if asked else {}))
+        store.describe({"settings": to_json(settings), **provenance()} | ({ASKED: printable(asked)} if asked else {}))
         new, old = json.loads(to_json(settings)), json.loads(store.fact("settings") or "{}")
         changed = extended(old, new) if extend else {}
         check_same(old | changed, new, directory)

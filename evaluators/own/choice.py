@@ -71,8 +71,11 @@ def objective_of(settings: TaskSettings, model: nn.Module, first: Split, loss: A
 def _told_by(model: nn.Module, first: Split, settings: TaskSettings) -> str:
     """Return the loss that network and labels tell: the network's own where it has one, cross-entropy for classes."""
     labels = first.labels
-    if isinstance(first.inputs, dict) and loss_in(model.eval()(**first.inputs)) is not None:
-        return "model"
+    if isinstance(first.inputs, dict):
+        output = model.eval()(**first.inputs)
+        # beside the output of a network that saw no labels, a number is a penalty and no loss
+        if loss_in(output) is not None and (not isinstance(output, tuple) or hasattr(output, "loss") or labels is None):
+            return "model"
     if isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex():
         return "cross_entropy"
     what = f"labels of {labels.dtype}" if isinstance(labels, Tensor) else f"{'no' if labels is None else 'such'} labels"

@@ -148,7 +148,11 @@ def _array(given: Any) -> "np.ndarray[Any, Any]":
         TypeError, ValueError: it holds something else.
     """
     array = np.array(given)
-    return array.astype(np.float64) if array.dtype == object and _has(given, "__array__") else array
+    if array.dtype != object or not _has(given, "__array__"):
+        return array
+    if any(isinstance(value, str) for value in array.flat):  # digits, too: nobody said that they are numbers
+        raise TypeError("it holds texts")
+    return array.astype(np.float64)
 
 
 def _without_numbers(given: Any) -> str:

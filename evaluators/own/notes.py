@@ -22,7 +22,9 @@ from actsearch.evaluators.own.present import NAMES, RECTIFIERS, calls_of, layers
 from actsearch.evaluators.own.problem import Problem
 from actsearch.evaluators.own.trial import loss_of
 from actsearch.evaluators.settings import CompleteSettings
+from actsearch.grammar.rows.known import known_layers
 
+BESIDE = 64  # examples that a row is tried with
 SUM = 1e-4  # how far from 1 the outputs of a softmax add up
 
 
@@ -87,7 +89,7 @@ def of_numbers_that_are_none(given: Problem, model: Owned) -> Iterator[str]:
                 continue
             name, row, column, value = where
             place = f"data['{split}'] holds {value} in its {name}, row {row}{column}"
-            one = part.take(slice(row, row + 1))
+            one = part.take(slice(max(0, row + 1 - BESIDE), max(row + 1, BESIDE)))  # a mask may leave the row out
             with given.objective.looking():
                 _, loss = loss_of(given.objective, model.eval(), one, f"with {value} in row {row} of {split}")
             if not bool(torch.isfinite(loss)):
@@ -159,6 +161,8 @@ def of_what_stays(settings: CompleteSettings, given: Problem, model: Owned, batc
             f"the network has no rectifier: the candidate takes the place of {' and '.join(given.replace)}; name "
             "others with task.own.replace"
         )
+        if not any(known_layers(given.replace)):
+            yield "none of the known activations is what the network has: candidates are compared with relu"
     for kind, number in layers_of(model.model).items():
         kept = "a layer" if number == 1 else f"{number} layers"
         yield f"the network keeps {kept} {NAMES[kind]}, which task.own.replace does not name"

@@ -38,16 +38,18 @@ def tensor_of(output: Any) -> Tensor:
 def loss_in(output: Any) -> Tensor | None:
     """Return the loss that a network itself returns: ``.loss``, that of a dictionary, the only number of a tuple.
 
-    A dictionary of losses alone, as detectors return it in training, is added up.
+    A dictionary of losses alone, as detectors return it in training, is added up, unless one is the total already.
     """
     if isinstance(output, tuple) and not hasattr(output, "loss"):
         numbers = [part for part in output if isinstance(part, Tensor) and not part.ndim]
         return numbers[0] if len(numbers) == 1 and len(output) > 1 else None
     found = output.get("loss") if isinstance(output, Mapping) else getattr(output, "loss", None)
     if found is None and isinstance(output, Mapping) and output:
-        losses = [part for name, part in output.items() if "loss" in str(name)]
+        named = {str(name): part for name, part in output.items() if "loss" in str(name)}
+        totals = [part for name, part in named.items() if "total" in name]
+        losses = [*named.values()]
         if len(losses) == len(output) and all(isinstance(part, Tensor) and part.numel() == 1 for part in losses):
-            found = torch.stack([part.reshape(()) for part in losses]).sum()
+            found = totals[0] if totals else torch.stack([part.reshape(()) for part in losses]).sum()
     return found if isinstance(found, Tensor) and found.numel() == 1 else None
 
 
@@ -102,9 +104,6 @@ class NamedObjective(Objective):
 class FunctionObjective(Objective):
     """A loss of the user's: called with output and labels, returns a tensor of one number.
 
-    Attributes:
-        adds_up: whether it is the sum over a batch, so that a score is divided by the examples.
-
     Args:
         function: the loss.
         name: of it, which is its unit.
@@ -113,7 +112,6 @@ class FunctionObjective(Objective):
 
     def __init__(self, function: Callable[[Any, Any], Any], name: str, further: Further) -> None:
         self.unit, self.function, self.further = name, function, further
-        self.adds_up = False
 
     def numbers(self, output: Any) -> Tensor:
         """Take the tensor of what the network returns."""
@@ -177,16 +175,13 @@ class LossOfOutput(Objective):
 class Step(Objective):
     """A network that computes its loss from a batch: ``training_step(batch, index)`` of Lightning, or ``step(batch)``.
 
-    Attributes:
-        adds_up: as of ``FunctionObjective``.
-
     Args:
         name: of the method.
         takes_index: whether it is given the number of the batch too.
     """
 
     def __init__(self, name: str, *, takes_index: bool) -> None:
-        self.unit, self.name, self.takes_index, self.adds_up = "loss", name, takes_index, False
+        self.unit, self.name, self.takes_index = "loss", name, takes_index
 
     def output(self, network: nn.Module, batch: Split) -> Any:
         """Call the method."""

@@ -24,6 +24,7 @@ from actsearch.grammar.fault import fault_text
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)  # run or list whatever is put into them
 EXAMPLES = (2, 256, 4096)  # that are run to see the channels of each place: more where a place is not met by few
+PART = 256  # examples at once: thousands of pictures would not fit the memory
 Width = tuple[int, int]  # channels and their dimension
 Uses = dict[Site, dict[Width, torch.dtype]]  # by where it is called
 
@@ -113,7 +114,8 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
         BadOwnTask: no such layer, the network does not run on the data, or the channels of a place cannot be told.
     """
     model, *_ = built(settings)
-    replace = settings.own.replace or problem(settings).replace
+    given = problem(settings)
+    replace = settings.own.replace or given.replace
     every = list(model.named_modules(remove_duplicate=False))  # one layer may stand in several places
     places = {name: layer for name, layer in every if is_wanted(name, layer, replace)}
     for name, layer in every:
@@ -126,7 +128,7 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
     method = step_of(model) if settings.own.loss in {None, "step"} else ""
     lists = method == "training_step" or settings.own.optimiser is not None
     owned = Owned(model, method, functions_of(replace), lists=lists)
-    uses, calls = _uses(owned, places, data, settings.own.dimension)
+    uses, calls = _uses(owned, places, data, settings.own.dimension, given.objective.looking)
     if calls and _is_compiled(model):
         raise BadOwnTask("the network is compiled (torch.compile) and calls activations as functions: leave it plain")
     if unknown := unknown_functions(replace):
@@ -211,7 +213,11 @@ def is_kind(name: str, wanted: tuple[str, ...]) -> bool:
 
 
 def _uses(
-    owned: Owned, places: dict[str, nn.Module], data: DataSet[Any], named: int | None
+    owned: Owned,
+    places: dict[str, nn.Module],
+    data: DataSet[Any],
+    named: int | None,
+    looking: Callable[[], contextlib.AbstractContextManager[object]],
 ) -> tuple[dict[str, Uses], Uses]:
     """Run the network once and return how each place and each call is used.
 
@@ -240,10 +246,12 @@ def _uses(
         for count in EXAMPLES:
             # what is compiled would hide its calls; asking costs seconds where nothing is
             eagerly = torch.compiler.set_stance("force_eager") if _is_compiled(model) else contextlib.nullcontext()
-            # with gradients: a network may differentiate while it is called
-            with eagerly, layouts, Calls(owned.kinds, owned.names, instead):
-                run = getattr(model.eval(), owned.method) if owned.method else model.eval()
-                _run(run, data.train.first(count).to("cpu"), owned.method)
+            run = getattr(model.eval(), owned.method) if owned.method else model.eval()
+            batch = data.train.first(count).to("cpu")
+            for start in range(0, 1 if batch.whole else len(batch), PART):
+                part = batch.take(slice(start, start + PART))
+                with eagerly, layouts, Calls(owned.kinds, owned.names, instead), looking():
+                    _run(run, part, owned.method)
             if all(seen.values()):
                 break
     except BadOwnTask:

@@ -4,7 +4,7 @@ They are baselines beside the candidates and answers to "is it reachable?"; a na
 """
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.expression import Expression
@@ -89,3 +89,16 @@ def names_by_fingerprint() -> dict[str, tuple[str, ...]]:
         key = fingerprint(parse(text, VOCABULARY))
         names[key] = (*names.get(key, ()), name)
     return names
+
+
+def known_layers(kinds: Iterable[str]) -> Iterator[str]:
+    """Yield the known activations that layers or functions compute by their names: ``gelu`` of ``torch.nn.GELU``.
+
+    Args:
+        kinds: as in ``task.own.replace``.
+    """
+    names = {name.replace("_", ""): name for name in KNOWN}
+    for kind in kinds:
+        name = names.get(kind.rpartition(".")[2].lower().replace("_", ""))
+        if name is not None:
+            yield name

@@ -14,7 +14,7 @@ from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import CompleteSettings, TaskSettings
 from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import UserFault
-from actsearch.search.memory.records import UNIT
+from actsearch.search.memory.records import REPLACED, UNIT
 from actsearch.search.memory.schema import data_fact
 from actsearch.search.memory.store import Store
 
@@ -59,6 +59,8 @@ def decided(store: Store, settings: TaskSettings, say: Say) -> CompleteSettings:
     task = resolve(settings)
     if task.unit and store.fact(UNIT) is None:
         store.describe({UNIT: task.unit})
+    if task.replaced and store.fact(REPLACED) is None:
+        store.describe({REPLACED: " ".join(task.replaced)})
     _same_versions(store, say)
     _same_data(store, task)
     if not task.takes_kernel:

@@ -11,6 +11,7 @@ SEARCH, FINAL = "search", "final"
 LOCK_NAME = "lock"  # the file that the driver of a run holds
 ASKED = "asked"  # the fact of a run: what the search command was given
 UNIT = "unit"  # the fact of a run: what the scores of an own network are in
+REPLACED = "replaced"  # the fact of a run: what the candidate takes the place of in a network of the user's
 INCUMBENT = "incumbent"  # the fact of a run: the fingerprint of what everything is compared with
 CLIMBED = "climbed"  # the fact of a run whose finalists are trained
 FINISHED = "finished"  # and which was transferred where it should be

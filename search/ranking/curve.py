@@ -42,17 +42,22 @@ class Curve:
         x: inputs ``(n,)``, rising.
         values, slopes: there, of the mirror image that the formula is of.
         beta: at which it is drawn: the mean of what its layers learned, 1 where nothing is known; None without beta.
+        is_learned: whether that is known.
     """
 
     x: Tensor
     values: Tensor
     slopes: Tensor
     beta: float | None
+    is_learned: bool = True
 
     @property
     def note(self) -> str:
         """What must be said of the picture; empty without a beta."""
-        return "" if self.beta is None else f"drawn at β = {self.beta:.3g}, the mean over its layers"
+        if self.beta is None:
+            return ""
+        why = "the mean over its layers" if self.is_learned else "at which it starts"
+        return f"drawn at β = {self.beta:.3g}, {why}"
 
 
 def curve(entry: Entry, expression: Expression, function: Function, image: str, reach: float, points: int) -> Curve:
@@ -74,4 +79,4 @@ def curve(entry: Entry, expression: Expression, function: Function, image: str, 
         values, slopes = values.flip(0), -slopes.flip(0)
     if image.startswith("-"):
         values, slopes = -values, -slopes
-    return Curve(x, values, slopes, beta if expression.uses_beta else None)
+    return Curve(x, values, slopes, beta if expression.uses_beta else None, is_learned=bool(layers))

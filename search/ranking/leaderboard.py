@@ -21,6 +21,7 @@ from actsearch.search.memory.records import (
     FINAL,
     INCUMBENT,
     RACED,
+    REPLACED,
     SEARCH,
     UNIT,
     Rung,
@@ -60,6 +61,7 @@ class Leaderboard:
         asked: what the search command was given, to be pasted behind it: its config and changes; empty where it was
             launched from Python.
         children: behaviours that the search was to train.
+        replaced: what the candidate took the place of in a network of the user's; None where the run keeps none.
     """
 
     entries: list[Entry]
@@ -73,6 +75,7 @@ class Leaderboard:
     climbed: bool = True
     asked: str = ""
     children: int = 300
+    replaced: tuple[str, ...] | None = None
 
     def __repr__(self) -> str:
         """Return how many there are, not all of them."""
@@ -149,6 +152,7 @@ def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
         [replace(entry, position=position) for position, entry in enumerate(entries, start=1)],
         rungs, _printed(store.fact(UNIT)), partly, incumbent.fingerprint if incumbent else "", reference,
         tuple(yardsticks) or REFERENCES, raced, climbed, printable(store.fact(ASKED) or ""), _children(store),
+        None if (replaced := store.fact(REPLACED)) is None else tuple(replaced.split()),
     )  # fmt: skip
 
 

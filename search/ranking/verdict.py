@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from scipy import stats
 
 from actsearch.grammar.notation import written
+from actsearch.grammar.rows.known import known_layers
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.evidence import pairs_to_decide
@@ -142,6 +143,8 @@ def verdict_of(board: "Leaderboard", workers: int = 1) -> Verdict:
     title = name_of(incumbent) if incumbent else "the incumbent"
     losses = incumbent.losses() if incumbent else {}
     own = next((rung.task.name == "own" for rung in board.rungs if rung.name == FINAL), False)
+    if own and board.replaced is not None and incumbent is not None:
+        own = not {*known_layers(board.replaced)}.isdisjoint(incumbent.names)
     if incumbent is None or not losses:
         return Verdict(incumbent, title, is_own=own)
     compared = [entry for entry in board.entries if entry is not incumbent and entry.losses()]

@@ -16,7 +16,7 @@ from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import spoken
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.parse import BadExpression
-from actsearch.grammar.rows.known import KNOWN
+from actsearch.grammar.rows.known import known_layers
 from actsearch.search.ladder import FinalSettings, RungSettings, TransferSettings, completed
 from actsearch.search.proposers.registry import ProposerSettings
 from actsearch.search.settings.space import SpaceSettings, vocabulary_of
@@ -92,14 +92,7 @@ class SearchSettings:
         Args:
             replaced: what the candidate takes the place of, as in ``task.own.replace``.
         """
-        incumbent, vocabulary = self.incumbent or _replaced(replaced), vocabulary_of(self.space)
+        incumbent, vocabulary = self.incumbent or next(known_layers(replaced), "relu"), vocabulary_of(self.space)
         known = {vocabulary.read(text).identity for text in self.baselines}
         missing = () if vocabulary.read(incumbent).identity in known else (incumbent,)
         return dataclasses.replace(self, incumbent=incumbent, baselines=(*missing, *self.baselines))
-
-
-def _replaced(kinds: Sequence[str]) -> str:
-    """Return the known activation that a network has so far: ``gelu`` of ``torch.nn.GELU``; the rectifier else."""
-    names = {name.replace("_", ""): name for name in KNOWN}
-    found = (names.get(kind.rpartition(".")[2].lower().replace("_", "")) for kind in kinds)
-    return next(filter(None, found), "relu")

@@ -16,6 +16,7 @@ from actsearch.search.ranking.columns import row
 from actsearch.search.ranking.leaderboard import Leaderboard
 
 FOLDER = "tensorboard"  # in the run's directory
+NUMBERS = ("score", "difference", "cost")  # of a finalist
 
 
 class EventFiles:
@@ -47,7 +48,7 @@ class EventFiles:
             folder = Path(self._writer.logdir) / "finalists" / f"{entry.position:02d} {entry.fingerprint[:8]}"
             with SummaryWriter(str(folder)) as writer:
                 told = {name: values[name] or "" for name in ("expression", "known_as", "standing", "size", "seeds")}
-                found = {f"final/{name}": values[name] for name in ("score", "difference", "cost") if values[name]}
+                found = {f"final/{name}": values[name] for name in NUMBERS if values[name] is not None}
                 for summary in hparams(told, found):  # its own add_hparams would write a second file of the same name
                     writer.file_writer.add_summary(summary)
                 for name, value in found.items():

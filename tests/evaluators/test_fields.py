@@ -1,5 +1,6 @@
 """Problems that people of neighbouring fields bring: each trains, or one sentence names the way out."""
 
+import dataclasses
 import math
 import re
 import textwrap
@@ -18,6 +19,7 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.objectives import loss_in
 from actsearch.evaluators.own.problem import problem
 from actsearch.evaluators.own.whole import told
 from actsearch.evaluators.registry import resolve, resolve_network
@@ -28,6 +30,7 @@ from actsearch.search.jobs import launch
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import NothingScored
 from actsearch.search.ranking.leaderboard import leaderboard
+from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.settings.reading import from_tree
 
 Write = Callable[..., TaskSettings]
@@ -414,7 +417,7 @@ def build(settings): return net(1), parts(X, Y), squared
     with contained(0):
         untrained = network.build(BUILT_IN.read("relu"), 1).network
     every = network.data.validation.first(50)
-    expected = float((untrained.eval()(every.inputs)[:, 0] - every.labels).square().mean())
+    expected = float((untrained.eval()(every.inputs)[:, 0] - every.labels).square().mean().detach())
     assert network.objective.metrics(untrained, network.data.validation)["loss"] == pytest.approx(expected, rel=1e-5)
     assert any("is the sum over a batch" in note for note in notes) == (reduction == "sum")
     assert outcome.score is not None
@@ -538,3 +541,83 @@ def test_a_task_of_ones_own_is_evaluated_from_python(write: Write) -> None:
     (found,) = actsearch.evaluate(["gelu"], settings, task=task, seeds=2)
     assert all(outcome.score is not None for outcome in found.outcomes)
     assert (np.__name__, pandas.__name__, BadTask.__name__) == ("numpy", "pandas", "BadTask")
+
+
+def test_losses_of_training_are_told_an_example_where_they_add_up(write: Write) -> None:
+    source = """
+def squared(output, labels): return F.mse_loss(output[:, 0], labels, reduction="REDUCTION")
+def build(settings): return net(1), parts(X, Y), squared
+"""
+    added, mean = (write(source.replace("REDUCTION", reduction)) for reduction in ("sum", "mean"))
+    sums, means = (train(task, steps=1)[0] for task in (added, mean))
+    assert sums.metrics["train_loss"] == pytest.approx(means.metrics["train_loss"], rel=1e-5)
+    stopping = dataclasses.replace(added, stop_after=0.5, steps=60)
+    (outcome,) = train_population([Request("gelu", 1, 60)], resolve(stopping))
+    assert outcome.status is Status.SCORED, outcome.reason
+
+
+def test_a_penalty_beside_the_output_is_not_taken_for_the_loss(write: Write) -> None:
+    source = """
+class Routed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = net(2)
+    def forward(self, x):
+        found = self.net(x)
+        return found, found.softmax(-1).mean(0).square().sum()
+def build(settings):
+    return Routed(), {name: {"x": x, "labels": y} for name, (x, y) in parts(X, K).items()}
+"""
+    task = write(source)
+    assert resolve(task).unit == "nats"
+    outcome, _ = train(task)
+    assert outcome.metrics["validation_accuracy"] > 0
+
+
+def test_a_total_among_losses_counts_once(write: Write) -> None:
+    total = torch.tensor(3.0)
+    parts = {"loss_class": torch.tensor(1.0), "loss_size": torch.tensor(2.0)}
+    assert loss_in(parts) == total
+    assert loss_in({**parts, "total_loss": total}) == total
+
+
+def test_labels_that_are_missing_and_masked_are_taken(write: Write) -> None:
+    source = """
+def masked(output, labels):
+    known = ~labels.isnan()
+    return (output[:, 0][known] - labels[known]).square().mean()
+def build(settings):
+    y = Y.clone()
+    y[5] = y[210] = float("nan")
+    return net(1), parts(X, y), masked
+"""
+    outcome, notes = train(write(source))
+    assert outcome.status is Status.SCORED
+    assert any("holds nan in its labels, row 5" in note and "its loss is finite" in note for note in notes)
+
+
+@pytest.mark.parametrize("layer", ["nn.CELU", "nn.RReLU", "nn.Hardtanh"])
+def test_what_no_known_activation_computes_is_not_called_the_networks_own(
+    write: Write, layer: str, tmp_path: Path
+) -> None:
+    task = write(f"def build(settings): return net(2, {layer}), parts(X, K)")
+    assert any("none of the known activations is what the network has" in note for note in resolve(task).prepare())
+    tree = {"task": {"name": "own", "steps": 2, "own": {"build": task.own.build}}, "pool": {"kind": "serial"},
+            "budget": {"children": 2, "batch": 2}, "ladder": [], "final": {"top": 1, "seeds": 2, "steps": 2},
+            "proposer": {"name": "random"}, "baselines": ["relu"]}  # fmt: skip
+    launch(from_tree(tree), tmp_path / "run")
+    with Store(tmp_path / "run") as store:
+        assert not verdict_of(leaderboard(store)).is_own
+
+
+def test_texts_of_digits_are_no_numbers(write: Write) -> None:
+    source = """
+import pandas
+def build(settings):
+    frame = pandas.DataFrame({"a": X[:, 0].numpy(), "b": [str(n % 3) for n in range(300)]})
+    return nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 2)), parts_of(frame)
+def parts_of(frame):
+    return {"train": (frame[:200], K[:200]), "validation": (frame[200:], K[200:])}
+"""
+    with pytest.raises(BadOwnTask, match=r"column 'b' .* is text"):
+        resolve(write(source)).prepare()
