@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-compile --constraint constraints.txt
 RUN ?= runs/quickstart
 SEED ?= 0
 
@@ -12,11 +13,12 @@ SEED ?= 0
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-# timm is for its tests, and without torchvision, which is not made for every build of torch
+# What is imported is compiled then: to compile all of torch and Ray would be a third of the installation. timm is for
+# its tests, and without torchvision, which is not made for every build of torch
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,formats]'
-	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps timm
+	$(INSTALL) --editable '.[dev,formats]'
+	$(INSTALL) --no-deps timm
 	rm -rf $(VENV)/typed && mkdir -p $(VENV)/typed/actsearch
 	ln -s $(addprefix ../../../,$(wildcard search/api/*.py) search/api/py.typed grammar evaluators search) $(VENV)/typed/actsearch
 	touch $@

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+OLDEST_MINOR = 11  # Python 3.11, of pyproject.toml
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -18,9 +19,9 @@ def clone_into(directory: Path) -> Path:
     return directory
 
 
-def new_pip(directory: Path, variables: dict[str, str]) -> list[str]:
+def new_pip(directory: Path, variables: dict[str, str], python: str = sys.executable) -> list[str]:
     """Make a virtual environment and return how its pip is called; its programs are in ``bin``."""
-    subprocess.run([sys.executable, "-m", "venv", str(directory)], env=variables, check=True)
+    subprocess.run([python, "-m", "venv", str(directory)], env=variables, check=True)
     return [str(directory / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
 
 
@@ -31,3 +32,22 @@ def environment(home: Path) -> dict[str, str]:
     sources = os.environ.get("PIP_CONFIG_FILE") or str(Path.home() / ".config" / "pip" / "pip.conf")
     kept = {key: value for key, value in os.environ.items() if key != "ACTSEARCH_CACHE" and key[:4] != "XDG_"}
     return kept | {"HOME": str(home), "COLUMNS": "80", "PIP_CACHE_DIR": downloads, "PIP_CONFIG_FILE": sources}
+
+
+def newest() -> str:
+    """Return the newest Python on the path or of pyenv, as a path."""
+    folders = [*map(Path, os.environ.get("PATH", "").split(os.pathsep)), *Path.home().glob(".pyenv/versions/*/bin")]
+    found: dict[int, str] = {}
+    for folder in folders:
+        for path in folder.glob("python3.*"):
+            minor = path.name.removeprefix("python3.")
+            if minor.isdecimal() and int(minor) >= OLDEST_MINOR and _starts(path):
+                found.setdefault(int(minor), str(path))
+    found.setdefault(sys.version_info.minor, str(Path(sys.executable).with_name(f"python3.{sys.version_info.minor}")))
+    return found[max(found)]
+
+
+def _starts(path: Path) -> bool:
+    """Return whether it can make environments: pyenv's stand-ins for what is not chosen cannot."""
+    command = [str(path), "-c", "import ensurepip, venv"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -55,7 +55,7 @@ def main() -> int:
         constraints = scratch / "lowest.txt"
         constraints.write_text(lowest(scratch / "tools" / "bin" / "uv", scratch))
         wanted = ["--constraint", str(constraints), "--editable", f"{clone}[dev]"]
-        subprocess.run([*pip, "install", *wanted], env=variables, check=True)
+        subprocess.run([*pip, "install", "--no-compile", *wanted], env=variables, check=True)
         tests = ["-q", "-n2", "--dist=worksteal", "-m", "not slow", "-W", "ignore::DeprecationWarning", *LEANING]
         code = subprocess.run(
             [str(scratch / "venv" / "bin" / "pytest"), *tests], cwd=clone, env=variables, check=False

@@ -2,13 +2,11 @@
 
 The front door comes first, then the manuals. The files that they show (blocks whose first line names one, ``#
 my_task.py``) are written before, then all ``bash`` blocks are given to one shell, in the clone's directory, with an
-empty home and a terminal of 80 columns. Needs git, make and a bare Python. With --newest, the newest Python that is to
-be had is used, for the front door alone and without the tests. After each command stands what it took, which is what
-README's figures of cost are.
+empty home and a terminal of 80 columns. Needs git, make and a bare Python. After each command stands what it took:
+README's figures of cost are these.
 """
 
 import argparse
-import os
 import re
 import shutil
 import subprocess
@@ -27,34 +25,12 @@ READMES = (
         for room in ("grammar", "evaluators", "search", "search/exporting", "scripts", "configs", "tests")
     ),
 )
-ROOM = 10e9  # bytes
-TESTS = "make test"
 TOOK = """awk -v t="$EPOCHREALTIME" -v b="$began" 'BEGIN { printf "(%.1f s)\\n", t - b }'"""
-OLDEST_MINOR = 11  # Python 3.11, of pyproject.toml
 
 
 def blocks(text: str, language: str) -> list[str]:
     """Return what stands between the fences of a language, in order."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
-
-
-def newest() -> str:
-    """Return the newest Python on the path or of pyenv, as a path."""
-    folders = [*map(Path, os.environ.get("PATH", "").split(os.pathsep)), *Path.home().glob(".pyenv/versions/*/bin")]
-    found: dict[int, str] = {}
-    for folder in folders:
-        for path in folder.glob("python3.*"):
-            minor = path.name.removeprefix("python3.")
-            if minor.isdecimal() and int(minor) >= OLDEST_MINOR and _starts(path):
-                found.setdefault(int(minor), str(path))
-    found.setdefault(sys.version_info.minor, str(Path(sys.executable).with_name(f"python3.{sys.version_info.minor}")))
-    return found[max(found)]
-
-
-def _starts(path: Path) -> bool:
-    """Return whether it can make environments: pyenv's stand-ins for what is not chosen cannot."""
-    command = [str(path), "-c", "import ensurepip, venv"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def shell_script(readmes: str) -> str:
@@ -74,32 +50,19 @@ def main() -> int:
     """Clone, write the files, run the commands; return the shell's exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--python", default=sys.executable, help="which Python the clone is installed with")
-    parser.add_argument(
-        "--newest", action="store_true", help="the front door alone, with the newest Python that is to be had"
-    )
     options = parser.parse_args()
-    python = newest() if options.newest else shutil.which(options.python) or options.python
-    if options.newest and Path(python).name == f"python3.{sys.version_info.minor}":
-        print(f"no newer Python than {sys.executable} is to be had here")
-        return 0
-    if options.newest and shutil.disk_usage(tempfile.gettempdir()).free < ROOM:
-        print(f"{python} is here, but not the {ROOM / 1e9:g} GB that its torch takes, which is for GPUs as well")
-        return 0
+    python = shutil.which(options.python) or options.python
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="actsearch-readme-", ignore_cleanup_errors=True) as scratch:
         clone = Path(scratch) / "clone"
         clone_into(clone)
-        readme = "\n".join(
-            (clone / name).read_text(encoding="utf-8") for name in (READMES[:1] if options.newest else READMES)
-        )
+        readme = "\n".join((clone / name).read_text(encoding="utf-8") for name in READMES)
         for block in [*blocks(readme, "python"), *blocks(readme, "yaml")]:
             if name := FILE.match(block):
                 (clone / name[1]).write_text(block, encoding="utf-8")
         variables = environment(Path(scratch) / "home") | {"PYTHON": python}
         print(f"the READMEs with {python}, in {clone}", flush=True)
         script = Path(scratch) / "readme.sh"
-        if options.newest:
-            readme = re.sub(rf"^{TESTS}.*\n", "", readme, flags=re.MULTILINE)
         script.write_text(shell_script(readme), encoding="utf-8")
         code = subprocess.run(["bash", str(script)], cwd=clone, env=variables, check=False).returncode
         changed = subprocess.run(
