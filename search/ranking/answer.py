@@ -31,7 +31,7 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
             return [f"no verdict: the reference, {name}, failed on at least one seed"]
         return ["no verdict yet: no function has been judged on the final rung"]
     if not verdict.better and not board.climbed:
-        return [f"no verdict yet: finalists are still trained, {verdict.seeds} seeds of {name} so far"]
+        return [f"no verdict yet: finalists are still trained, {seeds_of(verdict.seeds)} of {name} so far"]
     so_far = "" if board.climbed else "so far, "
     said = []
     if verdict.finds:
@@ -44,7 +44,7 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
     elif verdict.known:
         said.append(f"{so_far}no find of this search is shown to be better than {name}, but known functions are")
     else:
-        said.append(f"nothing is shown to be better than {name} after {verdict.seeds} seeds")
+        said.append(f"nothing is shown to be better than {name} after {seeds_of(verdict.seeds)}")
     if verdict.known:
         count = len(verdict.known)
         lead = "a known function is better" if count == 1 else f"{count} known functions are better; best"
@@ -75,7 +75,7 @@ def _difference(entry: Entry, board: Leaderboard) -> str:
     found, measure = entry.against[board.reference], board.measure(FINAL)
     unit = measure.behind
     difference = number(measure.shown(found.difference), like=entry.mean(), signed=True)
-    seeds = f"{found.pairs} seed{'s' * (found.pairs != 1)}"
+    seeds = seeds_of(found.pairs)
     where = f"dropped after {seeds}" if entry.standing == "dropped" else f"{entry.standing or 'open'}, {seeds}"
     return f"{name_of(entry)}, {difference}{unit} ({where})"
 
@@ -148,6 +148,8 @@ def _next(verdict: Verdict, board: Leaderboard, run: str, program: str) -> list[
         return [f"{_open(verdict)}{may} {_further(verdict)} would decide: {program} refine {run}"]
     if verdict.finds:
         return []
+    if verdict.seeds == 1 and any(entry.found and board.reference in entry.against for entry in board.entries):
+        return [f"one seed shows nothing, whatever the difference; more of them: {program} refine {run} --which found"]
     more = f"budget.children={2 * board.children}"
     more = f": {program} search {board.asked} --run {run} --extend {more}" if board.asked else f" ({more})"
     return [f"more seeds would hardly change it; more children might{more}"]
@@ -167,6 +169,11 @@ def listed(names: Sequence[str]) -> str:
 def _further(verdict: Verdict) -> str:
     seeds = verdict.seeds_to_decide
     return f"about {seeds} more seed{'s' * (seeds > 1)} ({duration(verdict.seconds * seeds)} here)"
+
+
+def seeds_of(number: int) -> str:
+    """Return how many seeds, in words."""
+    return f"{number} seed{'s' * (number != 1)}"
 
 
 def duration(seconds: float) -> str:

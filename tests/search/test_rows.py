@@ -240,3 +240,10 @@ def test_a_picture_shows_what_is_named_at_the_beta_that_was_learned(text: str) -
     slopes = (named(x + step) - named(x - step)) / (2 * step)
     assert drawn.slopes.numpy()[smooth] == pytest.approx(slopes[smooth], abs=1e-5)
     assert drawn.beta == (pytest.approx(0.6) if "beta" in python else None)
+
+
+def test_one_seed_shows_nothing_and_the_next_step_says_so(tmp_path: Path) -> None:
+    write_run(tmp_path / "run", {"relu(x)": [0.9], "sin(x)": [0.1]}, ["relu(x)"])
+    *_, last = _said(tmp_path / "run")
+    assert last.startswith("one seed shows nothing")
+    assert last.endswith("refine RUN --which found")
