@@ -16,7 +16,7 @@ from actsearch.evaluators.contained import contained
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.outcome import Request, noise_seed
-from actsearch.evaluators.own.places import Owned
+from actsearch.evaluators.own.owned import Owned
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.training import in_turns
 from actsearch.search.ladder import climbing, rungs

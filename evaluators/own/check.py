@@ -27,7 +27,8 @@ from actsearch.evaluators.own.notes import (
     of_what_stays,
 )
 from actsearch.evaluators.own.objectives import FunctionObjective
-from actsearch.evaluators.own.places import Owned, choose_others, network
+from actsearch.evaluators.own.owned import Owned
+from actsearch.evaluators.own.places import choose_others, network
 from actsearch.evaluators.own.problem import Problem
 from actsearch.evaluators.own.trial import EXAMPLES, loss_of
 from actsearch.evaluators.own.twice import check_builds, check_repeats

@@ -24,7 +24,7 @@ def course_of(
     """Return the optimiser and schedule of the user's own; None if there are none.
 
     Args:
-        network: the user's, with the candidate in it, as ``places.Owned``.
+        network: the user's, with the candidate in it, as ``owned.Owned``.
         settings: of the task.
         steps: of the child.
         layers: the candidate's; parameters that the user's optimiser does not know are added to its first group.

@@ -17,7 +17,8 @@ from actsearch.evaluators.own.calls import KINDS
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.own.losses import LOSSES, in_order
 from actsearch.evaluators.own.objectives import FunctionObjective, NamedObjective, Step
-from actsearch.evaluators.own.places import Owned, is_wanted
+from actsearch.evaluators.own.owned import Owned
+from actsearch.evaluators.own.places import is_wanted
 from actsearch.evaluators.own.present import NAMES, RECTIFIERS, calls_of, layers_of
 from actsearch.evaluators.own.problem import Problem
 from actsearch.evaluators.own.trial import loss_of

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.grammar.fault import UserFault
+from actsearch.search.memory.file import identity_of
 from actsearch.search.memory.locks import held, is_held
 
 FILE_NAME = "trials.sqlite"
@@ -46,16 +47,9 @@ class Board:
         self._lock = threading.RLock()  # the loop may tell from another thread than it asked in
         with self._guarded():
             self._connection = sqlite3.connect(self.path, timeout=WAIT, isolation_level=None, check_same_thread=False)
-        self._opened = self._seen()
+        self._opened = identity_of(self.path)
         with self._transaction():  # whoever else makes it now is waited for
             self._connection.execute(_TABLE)
-
-    def _seen(self) -> tuple[int, int] | None:
-        try:
-            found = self.path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -138,7 +132,7 @@ class Board:
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._lock, self._guarded():
-            if self._seen() != self._opened:
+            if identity_of(self.path) != self._opened:
                 raise ValueError("it was deleted or replaced while the study ran")
             self._connection.execute("BEGIN IMMEDIATE")
             try:

@@ -27,6 +27,15 @@ LARGEST_COPY = 200e6  # bytes; a larger one would take more time than it saves
 Steps = Sequence[tuple[str, Sequence[Sequence[object]]]]
 
 
+def identity_of(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another that takes its place; None where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
 class StoreError(UserFault):
     """The file is absent, of another version, damaged, or no store; the message says which and what to do."""
 
@@ -62,7 +71,7 @@ class StoreFile:
                 connection.close()
             migrate(self._connection)
             stack.pop_all()  # it stays open
-        self._identity, self._copied = self._seen(), time.monotonic()
+        self._identity, self._copied = identity_of(self.path), time.monotonic()
 
     def _may_change(self) -> bool:
         """Return whether somebody may write while we read: then SQLite's readers, too, write beside the file."""
@@ -214,20 +223,13 @@ class StoreFile:
             "whole: end that program, and the same command goes on"
         )
 
-    def _seen(self) -> tuple[int, int] | None:
-        try:
-            found = self.path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
     def _check_identity(self) -> None:
         """See that the file is still the one that was opened; what it held is written down beside it if not.
 
         Raises:
             StoreError: it was deleted or replaced.
         """
-        if self._seen() == self._identity:
+        if identity_of(self.path) == self._identity:
             return
         gone = "replaced" if self.path.exists() else "deleted"
         rescued = self.path.with_name(RESCUED_NAME)
@@ -258,7 +260,7 @@ class StoreFile:
 
     def close(self) -> None:
         """Close the file; whoever wrote leaves nothing beside it, but a copy where the file is no longer whole."""
-        ours = self.create and self._seen() == self._identity  # else the journal beside it is somebody else's
+        ours = self.create and identity_of(self.path) == self._identity  # else the journal beside it is somebody else's
         if ours:
             with contextlib.suppress(sqlite3.Error):  # somebody reads, and the next one who writes will do it
                 self._connection.execute("PRAGMA busy_timeout = 0")
