@@ -181,25 +181,32 @@ LISTENING = """
         rows = [row.split() for text in texts for row in text.splitlines()[1:]]
         return [row[1].rpartition(":")[0] for row in rows if row[3] == "0A" and row[9] in sockets]
 
+    def settings_of_ray():
+        return {key: value for key, value in os.environ.items() if key.startswith("RAY_") and key != "RAY_CLIENT_MODE"}
+
+    before = settings_of_ray()
     with RayPool(TaskSettings(steps=2, batch=32), PoolSettings(workers=1)) as pool:
         list(pool.evaluate([Request("relu", 1, 2)]))
         listening = addresses(of_this_program())
         import ray
         folder = pool._nowhere.name
-        print(json.dumps({"addresses": listening, "mode": os.stat(folder).st_mode & 0o777, "folder": folder}))
+        told = {"addresses": listening, "mode": os.stat(folder).st_mode & 0o777, "folder": folder}
+    told["same"] = settings_of_ray() == before
+    print(json.dumps(told))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="listening sockets are read from /proc")
 def test_ray_listens_on_the_loopback_address_alone_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    done = _run(LISTENING, HOME=str(tmp_path))
+    done = _run(LISTENING, HOME=str(tmp_path), RAY_USAGE_STATS_ENABLED="0")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.strip().splitlines()[-1])
     loopback = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
     assert len(found["addresses"]) >= 4  # the driver's, gcs, raylet and a worker's
     assert {*found["addresses"]} <= loopback
     assert found["mode"] == 0o700
+    assert found["same"], "what the user set for Ray is as it was"
     assert not Path(found["folder"]).exists()
     assert not (tmp_path / ".ray").exists()
 

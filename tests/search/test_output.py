@@ -92,6 +92,21 @@ def test_where_nothing_has_a_score_the_command_fails_and_says_why(
     assert "trainings has a score" in capsys.readouterr().err
 
 
+def test_where_most_functions_have_no_score_the_command_fails_behind_its_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    some = "def score(make, seed, budget):\n    return 1.0 if float(make()(ONE)) > 0.8 else float('nan')\n"
+    some = "import torch\nONE = torch.ones(1, 1)\n" + some
+    words = _own(tmp_path / "some.py", some)
+    main(["evaluate", "relu", "gelu", "sin(x)", *words])
+    with pytest.raises(SystemExit) as ending:
+        main(["evaluate", "relu", "tanh", "sigmoid", *words])
+    assert ending.value.code == 1
+    said = capsys.readouterr()
+    assert "relu" in said.out
+    assert "2 of 3 functions have no score with any seed" in said.err
+
+
 def test_where_one_of_them_has_a_score_it_is_the_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     half = "def score(make, seed, budget):\n    return 1.0 if seed % 2 else float('nan')\n"
     main(["evaluate", "relu", "--seeds", "8", *_own(tmp_path / "half.py", half)[:-2], "--json"])
