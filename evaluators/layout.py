@@ -73,6 +73,12 @@ class Layouts(TorchFunctionMode):
         self._last: dict[int, Tensor] = {}  # whose channels are the last dimension by what made them
         self._mixed: dict[int, Tensor] = {}  # in which none is left that could be told
 
+    def forget(self) -> None:
+        """Let go of every tensor that was met."""
+        self._known.clear()
+        self._last.clear()
+        self._mixed.clear()
+
     def of(self, tensor: Tensor) -> int | None:
         """Return the dimension of the tensor's channels, from 0, or None where nothing tells."""
         found = self._known.get(id(tensor))

@@ -172,6 +172,7 @@ def _uses(
                 part = batch.take(slice(start, start + PART))
                 with eagerly, layouts, Calls(owned.kinds, owned.names, instead), looking():
                     _run(run, part, owned.method)
+                layouts.forget()
             if all(seen.values()):
                 break
     except BadOwnTask:

@@ -17,6 +17,7 @@ from torch import nn
 import actsearch
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.contained import contained
+from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.own.objectives import loss_in
@@ -621,3 +622,28 @@ def parts_of(frame):
 """
     with pytest.raises(BadOwnTask, match=r"column 'b' .* is text"):
         resolve(write(source)).prepare()
+
+
+def test_a_look_at_thousands_of_examples_keeps_none_of_them(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = """
+class Headed(nn.Module):  # whose second head is met in training alone, so that ever more examples are run
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = net(2), net(2)
+    def forward(self, x): return self.body(x) + (self.head(x) if self.training else 0)
+def build(settings):
+    x = X.repeat(4, 1)
+    return Headed(), {"train": (x, K.repeat(4)), "validation": (X, K)}
+"""
+    sizes: list[int] = []
+    forget = Layouts.forget
+
+    def counting(layouts: Layouts) -> None:
+        sizes.append(len(layouts._known))
+        forget(layouts)
+
+    monkeypatch.setattr(Layouts, "forget", counting)
+    with pytest.raises(BadOwnTask, match="is not used when it runs on its data in evaluation"):
+        resolve(write(source)).prepare()
+    assert len(sizes) > 3, "in parts"
+    assert max(sizes) == min(sizes), "and what was met of one part is let go before the next"
