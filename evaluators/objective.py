@@ -57,9 +57,9 @@ class Objective(ABC):
     def loss(self, output: Any, batch: Split) -> Tensor:
         """Return the mean loss of a batch, a tensor of one number with a gradient."""
 
-    @abstractmethod
     def total(self, output: Any, batch: Split) -> tuple[float, int]:
-        """Return the sum of a batch's losses, and of how many."""
+        """Return the sum of a batch's losses, and of how many: every example counts alike, as far as a loss tells."""
+        return float(self.loss(output, batch).detach()) * (1 if self.adds_up else len(batch)), len(batch)
 
     def right(self, output: Any, batch: Split) -> tuple[int, int] | None:
         """Return how many of a batch's labels are predicted rightly, and of how many; None where that means nothing."""

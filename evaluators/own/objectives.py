@@ -125,10 +125,6 @@ class FunctionObjective(Objective):
             raise WrongOutput(f"the loss '{self.unit}' must return a tensor of one number, found {shape}")
         return found.reshape(())
 
-    def total(self, output: Any, batch: Split) -> tuple[float, int]:
-        """Count every example alike: the mean of a batch times its examples, or its sum."""
-        return float(self.loss(output, batch).detach()) * (1 if self.adds_up else len(batch)), len(batch)
-
     def targets(self, batch: Split) -> Tensor | None:
         """Return the numbers, if there is a row of them an example."""
         labels = batch.labels
@@ -193,10 +189,6 @@ class Step(Objective):
         if not isinstance(found, Tensor) or found.numel() != 1:
             raise WrongOutput(f"'{self.name}' must return a loss, a tensor of one number, found {type(found).__name__}")
         return found.reshape(())
-
-    def total(self, output: Any, batch: Split) -> tuple[float, int]:
-        """Count every example alike."""
-        return float(self.loss(output, batch).detach()) * (1 if self.adds_up else len(batch)), len(batch)
 
 
 def _wanted(batch: Split) -> Any:
