@@ -51,12 +51,16 @@ class FinalSettings:
             times those of the search.
         race: whether seeds go where it is still open who is better than the incumbent; without it everybody is trained
             with all seeds.
+        known: how many baselines climb, those of the lowest losses, beside the incumbent; null is all.
+        trainings: that a race has at most; null is ``seeds`` of everybody.
     """
 
     top: Annotated[int, Field(ge=1)] = 6
     seeds: Annotated[int, Field(ge=1)] = 14
     steps: Steps | None = None
     race: bool = True
+    known: Annotated[int, Field(ge=0)] | None = None
+    trainings: Annotated[int, Field(ge=1)] | None = None
 
 
 @dataclass(frozen=True, config=_STRICT)

@@ -1,23 +1,43 @@
-"""The final rung as a race: fresh seeds in blocks, the same ones for everybody, go where the question is still open.
+"""The final rung as a race: fresh seeds, the same ones for everybody, go where they can change the answer.
 
-The question is which functions are better than the incumbent, what the network has now. Who is better, worse, clearly
-behind, or too costly to decide leaves after a block; the race ends when nobody is left or the budget is out. Each
-step depends on the losses of the blocks before alone, so a race that was killed goes on as it would have. The idea is
-that of F-race (Birattari et al. 2002; Lopez-Ibanez et al. 2016, irace), with tests that stay valid when they are looked
-at after every block. Not here: these tests (``ranking.standing``, ``ranking.evidence``).
+The question is which functions are better than the incumbent, what the network has now. The find and the known function
+that promise most are asked about first, a few seeds at a time, until each is better, worse, clearly behind, or too
+costly to decide; then it is the turn of the next one, which finds the incumbent's seeds already there. The race ends
+when nobody is left or the budget is out. Each step depends on the losses before alone, so a race that was killed goes
+on as it would have. The idea is that of F-race (Birattari et al. 2002; Lopez-Ibanez et al. 2016, irace), with tests
+that stay valid when they are looked at after every seed. Not here: these tests (``ranking.standing``,
+``ranking.claims``).
 """
 
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from actsearch.search.memory.records import Key, Rung
+from actsearch.search.memory.records import ENTRANTS, RACED, Key, Rung
+from actsearch.search.memory.store import Store
+from actsearch.search.ranking.claims import Entrants
 from actsearch.search.ranking.entry import judged, without_failures
-from actsearch.search.ranking.evidence import FIRST
 from actsearch.search.ranking.significance import Losses
-from actsearch.search.ranking.standing import Standing, standing
+from actsearch.search.ranking.standing import Standing
 from actsearch.search.trainings import Trainings
 
-FIRST_BLOCK, BLOCK = FIRST, 3  # seeds
+LOOK = 2  # seeds between two looks: who is plainly behind has no more of them
+
+
+def enter(store: Store, finds: Sequence[str], known: Sequence[str]) -> Entrants:
+    """Keep with a run who is to be judged, behind those of earlier sittings, and return everybody.
+
+    Args:
+        store: of the run.
+        finds: fingerprints, in the order of promise.
+        known: those of baselines, without the incumbent, in theirs.
+    """
+    facts = store.facts()
+    before = Entrants.of(facts)
+    if before.joined(finds, known) != before:
+        number = 1 + sum(key.startswith(f"{ENTRANTS} ") for key in facts)
+        store.describe({f"{ENTRANTS} {number}": Entrants(tuple(finds), tuple(known)).text})
+    store.describe({RACED: "yes"})
+    return before.joined(finds, known)
 
 
 class Race:
@@ -27,17 +47,22 @@ class Race:
         trainings: of the run.
         rung: how everybody is trained.
         incumbent: the fingerprint that all are compared with.
-        entrants: fingerprints, the incumbent not among them.
-        beside: losses of who was judged before and does not race: claims hold for all together.
+        entrants: everybody who was ever judged in the run, in the order of promise.
+        racing: who of them races now; None is everybody.
+        beside: losses of who does not: claims hold for all together.
+        together: whether everybody's turn is at once.
     """
 
     def __init__(
-        self, trainings: Trainings, rung: Rung, incumbent: str, entrants: Sequence[str],
-        beside: Mapping[str, Losses] = types.MappingProxyType({}),
+        self, trainings: Trainings, rung: Rung, incumbent: str, entrants: Entrants,
+        racing: Collection[str] | None = None,
+        beside: Mapping[str, Losses] = types.MappingProxyType({}), *, together: bool = False,
     ) -> None:  # fmt: skip
-        self.trainings, self.rung, self.incumbent, self.beside = trainings, rung, incumbent, beside
-        self.seeds = dict.fromkeys([incumbent, *entrants], 0)  # of each, that count in this race
-        self.racing = [*entrants]
+        self.trainings, self.rung, self.incumbent = trainings, rung, incumbent
+        self.entrants, self.beside, self.together = entrants, beside, together
+        everybody = [*entrants.finds, *entrants.known]
+        self.racing = everybody if racing is None else [name for name in everybody if name in racing]
+        self.seeds = dict.fromkeys([incumbent, *self.racing], 0)  # of each, that count in this race
 
     def run(self, budget: int) -> int:
         """Race until nobody is left or so many trainings are spent, those of earlier sittings among them.
@@ -46,36 +71,63 @@ class Race:
             How many were spent.
         """
         spent = 0
-        for size in self._blocks(budget):
-            spent += size * (len(self.racing) + 1)
-            self.block(size)
-            affordable = (budget - spent) // 2
-            self.racing = [*self.standing(affordable).racing] if self.losses(self.incumbent) else []
+        while seeds := self.next_seeds(budget - spent):
+            spent += sum(more - self.seeds[name] for name, more in seeds.items())
+            self.train(seeds)
+            if not self.losses(self.incumbent):
+                break
+            self.settle((budget - spent) // 2)
         return spent
 
-    def _blocks(self, budget: int) -> Iterator[int]:
-        """Yield seeds of the next block, while somebody races and the budget has one left for everybody."""
-        size = FIRST_BLOCK
-        while self.racing and (size := min(size, budget // (len(self.racing) + 1))):
-            budget -= size * (len(self.racing) + 1)
-            yield size
-            size = BLOCK
+    @property
+    def active(self) -> list[str]:
+        """Whose turn it is: the first find that still races, and the first known function."""
+        if self.together:
+            return self.racing
+        families = ([name for name in self.racing if name in members] for members in
+                    (self.entrants.finds, self.entrants.known))  # fmt: skip
+        return [family[0] for family in families if family]
 
-    def block(self, size: int) -> None:
-        """Train everybody who races, and the incumbent, to so many seeds more than who has the fewest."""
-        going = [self.incumbent, *self.racing]
-        seeds = min(self.seeds[name] for name in self.racing) + size
-        self.trainings.train(self.rung, going, range(seeds))
-        self.seeds |= {name: max(seeds, self.seeds[name]) for name in going}
+    def next_seeds(self, budget: int) -> dict[str, int]:
+        """Return how many seeds each whose turn it is should have next, and the incumbent; nothing if none can be paid.
+
+        Args:
+            budget: trainings that are left.
+        """
+        turn = self.active
+        while turn:
+            for size in range(LOOK, 0, -1):
+                seeds = {name: self.seeds[name] + size for name in turn}
+                seeds = {self.incumbent: max(self.seeds[self.incumbent], *seeds.values())} | seeds
+                if sum(more - self.seeds[name] for name, more in seeds.items()) <= budget:
+                    return seeds
+            turn = turn[:-1]
+        return {}
+
+    def train(self, seeds: Mapping[str, int]) -> None:
+        """Train each of these to so many seeds."""
+        self.trainings.train(self.rung, seeds)
+        self.seeds |= seeds
 
     def losses(self, name: str) -> Losses:
         """Return losses by repeat, of the seeds that count; none at all where one failed."""
         outcomes, rung = self.trainings.outcomes, self.rung.name
         return without_failures({n: judged(outcomes[Key(name, rung, n)]) for n in range(self.seeds[name])})
 
-    def standing(self, affordable: int) -> Standing:
-        """Return where everybody stands; see ``ranking.standing``."""
-        losses = {name: self.losses(name) for name in self.seeds if name != self.incumbent}
-        failed = [name for name in self.racing if not losses[name]]
-        judged_ones = {**self.beside, **{name: found for name, found in losses.items() if found}}
-        return standing(judged_ones, self.losses(self.incumbent), self.racing, failed, affordable)
+    def standing(self) -> Standing:
+        """Return where everybody stands."""
+        mine = {name: self.losses(name) for name in self.seeds if name != self.incumbent}
+        return Standing({**self.beside, **mine}, self.losses(self.incumbent), self.entrants)
+
+    def settle(self, affordable: int, staying: Sequence[str] = ("racing",)) -> None:
+        """Let those go whose turn it was and who are settled.
+
+        Args:
+            affordable: seeds that the budget has left for one function and the incumbent.
+            staying: places of who stays.
+        """
+        standing = self.standing()
+        gone = [
+            name for name in self.active if not self.losses(name) or standing.place(name, affordable) not in staying
+        ]
+        self.racing = [name for name in self.racing if name not in gone]

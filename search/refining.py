@@ -15,10 +15,10 @@ from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.search.jobs import NotReady, add_costs, alone_in, open_pool
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, unsaid
-from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT, RACED
+from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Goal, Listener, Meter, silent
-from actsearch.search.race import BLOCK, FIRST_BLOCK, Race
+from actsearch.search.race import Race, enter
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
@@ -73,14 +73,17 @@ def refine(
         settings = json.loads(store.fact("settings") or "{}")
         task = decided(store, rung.task, say)
         with open_pool(task, pool or PoolSettings(), vocabulary, functools.cache(say)) as workers:
-            store.describe({RACED: "yes", INCUMBENT: board.incumbent})
+            store.describe({INCUMBENT: board.incumbent})
             known = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
             meter = Meter({FINAL: Goal(sum(known.values()), rung.task.steps)}, listener)
             trainings = Trainings(store, workers, settings["seed"], Behaviours(store.behaviours()), vocabulary, meter)
             names = [entry.fingerprint for entry in chosen]
+            entrants = enter(
+                store, *([e.fingerprint for e in chosen if e.baseline is known] for known in (False, True))
+            )
             others = [entry for entry in board.entries if entry.fingerprint not in {board.incumbent, *names}]
             beside = {entry.fingerprint: losses for entry in others if (losses := entry.losses())}
-            race = Race(trainings, rung, board.incumbent, names, beside)
+            race = Race(trainings, rung, board.incumbent, entrants, names, beside, together=bool(which))
             race.seeds |= {name: known[name] for name in race.seeds}
             _go_on(race, meter, time.monotonic() + 60 * minutes, named=bool(which))
         add_costs(store, vocabulary)
@@ -88,17 +91,15 @@ def refine(
 
 
 def _go_on(race: Race, meter: Meter, deadline: float, *, named: bool) -> None:
-    """Train blocks until nobody is left, or time is out; who was named by the user stays until it is decided."""
-    while race.racing and time.monotonic() < deadline:
-        least = min(race.seeds[name] for name in race.racing)
-        size = BLOCK if least >= FIRST_BLOCK else FIRST_BLOCK - least
-        meter.expect(FINAL, meter.done[FINAL] + size * (len(race.racing) + 1))
-        race.block(size)
+    """Train seeds until nobody is left, or time is out; who was named by the user stays until it is decided."""
+    staying = ("racing", "costly", "behind") if named else ("racing",)  # costly: hundreds of seeds would hardly do
+    while time.monotonic() < deadline and (seeds := race.next_seeds(FOR_EVER)):
+        more = sum(wanted - race.seeds[name] for name, wanted in seeds.items())
+        meter.expect(FINAL, meter.done[FINAL] + more)
+        race.train(seeds)
         if not race.losses(race.incumbent):
             return
-        standing = race.standing(FOR_EVER)
-        staying = {*standing.racing, *standing.costly, *(standing.behind if named else ())}
-        race.racing = [name for name in race.racing if name in staying]
+        race.settle(FOR_EVER, staying)
 
 
 def _open(board: Leaderboard, directory: Path) -> list[Entry]:

@@ -14,18 +14,21 @@ from actsearch.evaluators.pools.pool import Pool
 from actsearch.evaluators.registry import resolve
 from actsearch.search.ladder import best, climbing, rungs
 from actsearch.search.memory.behaviours import Behaviours
-from actsearch.search.memory.records import INCUMBENT, RACED, Key, Rung, StoredProposal
+from actsearch.search.memory.records import INCUMBENT, Key, Rung, StoredProposal
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import goals
 from actsearch.search.progress import Listener, Log, Meter, NothingScored, silent, unlogged
 from actsearch.search.proposers.knowledge import is_readable, knowledge_of
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
-from actsearch.search.race import Race
+from actsearch.search.race import Race, enter
+from actsearch.search.ranking.evidence import pairs_needed
 from actsearch.search.reward import Scale, reward, scale_of
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trainings import Trainings
+
+BOTH = 2  # times as many known functions as the final rung has room for are trained on those between
 
 
 class Search:
@@ -44,7 +47,7 @@ class Search:
     ) -> None:
         settings = settings.completed()
         settings = settings.with_incumbent(resolve(settings.task).replaced)
-        self.settings, self.store, self.log = settings, store, log
+        self.settings, self.store, self.log, self.incumbent = settings, store, log, ""
         self.vocabulary = vocabulary_of(settings.space)
         self.rungs = rungs(settings.task, settings.ladder, settings.final)
         store.add_rungs(self.rungs)
@@ -130,6 +133,7 @@ class Search:
         self.store.add_baselines([self.behaviours.meet(activation, baseline=True) for activation in read])
         incumbent = self.vocabulary.read(self.settings.incumbent or "relu").identity
         self.store.describe({INCUMBENT: self.behaviours.trained_as(incumbent)})
+        self.incumbent = self.store.fact(INCUMBENT) or incumbent
         self.trainings.train(self.rungs[0], self.behaviours.baselines)
         found = [self.trainings.outcomes[self._search_key(name)] for name in self.behaviours.baselines]
         if all(outcome.score is None for outcome in found):
@@ -139,29 +143,41 @@ class Search:
             )
 
     def _climb(self) -> None:
-        """Train the best of each rung on the next one, and the baselines with them."""
-        going = sorted(self.behaviours.proposed)
+        """Train the best of each rung on the next one, and baselines with them."""
+        going = sorted({*self.behaviours.proposed} - {*self.behaviours.baselines})
+        known = [name for name in self.behaviours.baselines if name != self.incumbent]
         for height, (below, rung) in enumerate(pairwise(self.rungs), start=1):
             self.meter.expect(below.name, self.meter.done[below.name])
-            means = {
-                fingerprint: mean
-                for fingerprint in going
-                if (mean := self.trainings.mean(below, fingerprint)) is not None
-            }
-            trained = self.trainings.count_trained(below, going)
-            going = best(means, climbing(self.settings.ladder, self.settings.final, height, trained))
-            everybody = list(dict.fromkeys([*going, *self.behaviours.baselines]))
-            self.meter.expect(rung.name, len(everybody) * rung.seeds)
+            room = climbing(
+                self.settings.ladder, self.settings.final, height, self.trainings.count_trained(below, going)
+            )
+            going = best(self._means(below, going), room)
+            if (most := self.settings.final.known) is not None:
+                known = best(self._means(below, known), most * (1 if rung is self.rungs[-1] else BOTH))
             if rung is self.rungs[-1] and self.settings.final.race:
-                self._race(rung, everybody)
+                self._race(below, rung, going, known)
             else:
+                everybody = [*going, self.incumbent, *known]
+                self.meter.expect(rung.name, len(everybody) * rung.seeds)
                 self.trainings.train(rung, everybody)
 
-    def _race(self, rung: Rung, everybody: Sequence[str]) -> None:
-        self.store.describe({RACED: "yes"})
-        incumbent = self.store.fact(INCUMBENT) or everybody[-1]
+    def _means(self, rung: Rung, names: Sequence[str]) -> dict[str, float]:
+        """Return the mean losses of those whose seeds of a rung all have a score."""
+        means = ((name, self.trainings.mean(rung, name)) for name in names)
+        return {name: mean for name, mean in means if mean is not None}
+
+    def _race(self, below: Rung, rung: Rung, finds: Sequence[str], known: Sequence[str]) -> None:
+        """Race finds and known functions, each in the order of the rung below; without a loss there, behind."""
+        means = self._means(below, known)
+        known = [*best(means, len(means)), *(name for name in known if name not in means)]
+        entrants, everybody = enter(self.store, finds, known), [self.incumbent, *finds, *known]
+        if self.settings.final.trainings is None and rung.seeds < pairs_needed():  # too few to decide anything
+            self.meter.expect(rung.name, len(everybody) * rung.seeds)
+            self.trainings.train(rung, everybody)
+            return
         before = {key.fingerprint for key in self.trainings.outcomes if key.rung == rung.name} - {*everybody}
         beside = {name: losses for name in sorted(before) if (losses := self.trainings.losses(rung, name))}
-        race = Race(self.trainings, rung, incumbent, [name for name in everybody if name != incumbent], beside)
-        spent = race.run(len(everybody) * rung.seeds)
-        self.meter.expect(rung.name, spent)
+        race = Race(self.trainings, rung, self.incumbent, entrants, everybody, beside)
+        budget = self.settings.final.trainings or len(everybody) * rung.seeds
+        self.meter.expect(rung.name, budget)
+        self.meter.expect(rung.name, race.run(budget))

@@ -5,7 +5,7 @@ whom (``evaluators.pools.pool``).
 """
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from actsearch.evaluators.activation import Vocabulary
 from actsearch.evaluators.outcome import Outcome, Request, Status
@@ -39,12 +39,19 @@ class Trainings:
         for key, outcome in self.outcomes.items():
             meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome, tell=False)
 
-    def train(self, rung: Rung, fingerprints: Sequence[str], repeats: range | None = None) -> None:
-        """Make sure that each of these behaviours has an outcome for some seeds of the rung; None are all of them."""
+    def train(self, rung: Rung, behaviours: Sequence[str] | Mapping[str, int]) -> None:
+        """Make sure that each of these behaviours has an outcome for its seeds of a rung.
+
+        Args:
+            rung: how they are trained.
+            behaviours: fingerprints, each with its number of seeds where that is not the rung's.
+        """
+        seeds = behaviours if isinstance(behaviours, Mapping) else dict.fromkeys(behaviours, rung.seeds)
         keys = [
             Key(fingerprint, rung.name, repeat)
-            for repeat in (range(rung.seeds) if repeats is None else repeats)
-            for fingerprint in dict.fromkeys(fingerprints)
+            for repeat in range(max(seeds.values(), default=0))
+            for fingerprint, count in seeds.items()
+            if repeat < count
         ]
         requests: dict[Key, Request] = {}
         for key in keys:

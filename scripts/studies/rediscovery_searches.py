@@ -21,9 +21,10 @@ from actsearch.grammar.rows.known import read
 from actsearch.search.benchmark.replay import Table
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
+from actsearch.search.ranking.claims import Entrants
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
-from actsearch.search.ranking.significance import FIXED, RACED, rank
+from actsearch.search.ranking.significance import FIXED, raced, rank
 
 TOP = 10
 PAPER = {
@@ -154,7 +155,7 @@ def _finalists(store: Store, board: Leaderboard) -> tuple[Finalist, ...]:
     twins = {row.fingerprint: row.twin for row in store.behaviours()}
     finalists = [entry for entry in board.entries if entry.furthest == FINAL]
     losses = {entry.fingerprint: mine for entry in finalists if (mine := entry.losses())}
-    ranks = rank(losses, RACED if board.raced else FIXED).ranks
+    ranks = rank(losses, raced(Entrants()) if board.raced else FIXED).ranks
     return tuple(_finalist(one, twins[one.fingerprint], ranks.get(one.fingerprint)) for one in finalists)
 
 

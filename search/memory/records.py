@@ -15,6 +15,7 @@ REPLACED = "replaced"  # the fact of a run: what the candidate takes the place o
 INCUMBENT = "incumbent"  # the fact of a run: the fingerprint of what everything is compared with
 CLIMBED = "climbed"  # the fact of a run whose finalists are trained
 FINISHED = "finished"  # and which was transferred where it should be
+ENTRANTS = "entrants"  # with a number, the facts of a race: who was to be judged from then on, in the order of promise
 RACED = "raced"  # the fact of a run whose losses decided how many seeds each finalist has
 
 

@@ -13,6 +13,7 @@ from actsearch.search.ranking.measure import number
 from actsearch.search.ranking.verdict import Verdict, name_of
 
 CERTAIN = 1e6  # odds beyond which nobody tells them apart
+SURE_ENOUGH = 10.0  # odds from which on the likeliest function is the answer
 NAMED = 3  # functions that a sentence names
 
 
@@ -32,42 +33,66 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
         return ["no verdict yet: no function has been judged on the final rung"]
     if not verdict.better and not board.climbed:
         return [f"no verdict yet: finalists are still trained, {seeds_of(verdict.seeds)} of {name} so far"]
-    so_far = "" if board.climbed else "so far, "
-    said = []
-    if verdict.finds:
-        count = len(verdict.finds)
-        whose = "a find" if count == 1 else f"{count} finds"
-        best = "" if count == 1 else "best "
-        said.append(f"{so_far}{whose} of this search better than {name}: {best}{_told(verdict.finds[0], board)}")
-        if again := [name_of(entry) for entry in verdict.finds if entry.names]:
-            said.append(f"known before, and proposed by the search again: {', '.join(again)}")
-    elif verdict.known:
-        said.append(f"{so_far}no find of this search is shown to be better than {name}, but known functions are")
-    else:
-        said.append(f"nothing is shown to be better than {name} after {seeds_of(verdict.seeds)}")
-    if verdict.known:
-        count = len(verdict.known)
-        lead = "a known function is better" if count == 1 else f"{count} known functions are better; best"
-        said.append(f"{lead}: {_told(verdict.known[0], board)}")
+    said = [_use(verdict, board) if verdict.better else _keep_or_likely(verdict, name)]
+    if again := [name_of(entry) for entry in verdict.finds if entry.names]:
+        said.append(f"known before, and proposed by the search again: {', '.join(again)}")
     if not verdict.finds:
-        said += _best_find(verdict, board)
-    if verdict.likely is not None:
-        said.append(_likely(verdict, board))
+        said += _nearest(verdict, board, [e for e in board.entries if e.found], f"of {_tried(board)}")
+        said += _lost_on_the_way(verdict)
+    if not verdict.known:
+        known = [e for e in board.entries if e.baseline and e is not verdict.incumbent]
+        said += _nearest(verdict, board, known, f"of {len(known)} known functions" if len(known) > 1 else "")
+    if verdict.likely is not None and (verdict.better or verdict.likely.odds < SURE_ENOUGH):
+        said.append(f"most likely better, not shown: {_odds(verdict)}")
     said += _elsewhere(verdict, board)
     said += _next(verdict, board, run, program) if board.climbed else []
     return said
 
 
-def _told(entry: Entry, board: Leaderboard) -> str:
-    found, measure = entry.against[board.reference], board.measure(FINAL)
-    low, high = measure.ends(found.interval)
-    unit, like = measure.behind, entry.mean()
-    ends = ""
-    if not math.isinf(high - low):
-        ends = f" ({number(low, like=like, signed=True)} to {number(high, like=like, signed=True)})"
-    cost = f", at {entry.cost.against_relu:.1f} times ReLU's cost" if entry.cost else ""
-    difference = number(measure.shown(found.difference), like=like, signed=True)
-    return f"{name_of(entry)}, {difference}{unit}{ends}{cost}"
+def _use(verdict: Verdict, board: Leaderboard) -> str:
+    """Return what to use, and who is better too."""
+    best, *others = sorted(verdict.better, key=lambda entry: entry.against[board.reference].difference)
+    found, measure = best.against[board.reference], board.measure(FINAL)
+    kind = "a find of this search" if best.found else "a known function"
+    size = number(abs(measure.shown(found.difference)), like=best.mean())
+    kinds = {True: " (a find)", False: " (known)"}
+    names = [name_of(entry) + kinds[entry.found] * (entry.found != best.found) for entry in others]
+    too = f"; {listed(names)} too" if names else ""
+    return (
+        f"{'' if board.climbed else 'so far, '}use {name_of(best)}, {kind}: {size}{measure.behind} better than "
+        f"{verdict.title} ({seeds_of(found.pairs)}){_cost(best, verdict)}{too}"
+    )
+
+
+def _cost(entry: Entry, verdict: Verdict) -> str:
+    mine, theirs = entry.cost, verdict.incumbent.cost if verdict.incumbent else None
+    if mine is None:
+        return ""
+    if theirs is None:
+        return f", at {mine.against_relu:.1f} times ReLU's cost"
+    return f", at {mine.against_relu / theirs.against_relu:.1f} times its cost"
+
+
+def _keep_or_likely(verdict: Verdict, name: str) -> str:
+    """Return the answer where nobody is shown to be better: who very likely is, or what there is already."""
+    if verdict.likely is not None and verdict.likely.odds >= SURE_ENOUGH:
+        return f"very likely better than {name}, not yet shown: {_odds(verdict)}"
+    return f"keep {name}: nothing is shown to be better after {seeds_of(verdict.seeds)}"
+
+
+def _tried(board: Leaderboard) -> str:
+    """Return how many functions the search tried, in words."""
+    count = sum(entry.found and not entry.is_refused for entry in board.entries)
+    return f"{count} function{'s' * (count != 1)} that the search tried"
+
+
+def _nearest(verdict: Verdict, board: Leaderboard, entries: Sequence[Entry], of: str) -> list[str]:
+    """Return which of functions that are not shown to be better came nearest."""
+    judged = [entry for entry in entries if board.reference in entry.against]
+    if not judged:
+        return []
+    lead = f"{of} none is shown to be better than {verdict.title}; nearest " if of else "not shown to be better: "
+    return [lead + _difference(judged[0], board)]
 
 
 def _difference(entry: Entry, board: Leaderboard) -> str:
@@ -94,33 +119,30 @@ def worth(entry: Entry, board: Leaderboard) -> str:
     return f"it is {kind}, {shown}: {_difference(entry, board).removeprefix(name_of(entry) + ', ')}"
 
 
-def _best_find(verdict: Verdict, board: Leaderboard) -> list[str]:
-    """Return what the search's finalists are worth, and what they lost on their way."""
-    finds = [e for e in board.entries if e.found and board.reference in e.against]
-    if not finds:
+def _lost_on_the_way(verdict: Verdict) -> list[str]:
+    """Return how many finds were ahead after few steps and how many of these after many, where that fell."""
+    if len(verdict.ahead) != 2 or not all(one.trained for one in verdict.ahead):
         return []
-    said = [f"the best find: {_difference(finds[0], board)}"]
-    if len(verdict.ahead) == 2 and all(one.trained for one in verdict.ahead):
-        before, after = verdict.ahead
-        if before.ahead and before.ahead * after.trained > after.ahead * before.trained:
-            said.append(
-                f"in the mean {before.ahead} of {before.trained} finds were ahead of {verdict.title} after "
-                f"{before.steps:,} steps, {after.ahead} of the {after.trained} finalists after {after.steps:,}"
-            )
-    return said
+    before, after = verdict.ahead
+    if not before.ahead or before.ahead * after.trained <= after.ahead * before.trained:
+        return []
+    return [
+        f"in the mean {before.ahead} of {before.trained} finds were ahead of {verdict.title} after "
+        f"{before.steps:,} steps, {after.ahead} of the {after.trained} finalists after {after.steps:,}"
+    ]
 
 
-def _likely(verdict: Verdict, board: Leaderboard) -> str:
+def _odds(verdict: Verdict) -> str:
     assert verdict.likely is not None  # asked before
-    found, measure = verdict.likely, board.measure(FINAL)
-    word = "lower" if measure.sign > 0 else "higher"
+    found = verdict.likely
+    word = "lower" if found.lower_is_better else "higher"
     odds = (
         "over a million" if found.odds > CERTAIN else f"{found.odds:,.0f}" if found.odds >= 10 else f"{found.odds:.1f}"
     )
     whose = "a find" if found.entry.found else "a known function"
     return (
-        f"most likely better, not shown: {name_of(found.entry)}, {whose}, {word} with {found.lower} of {found.pairs} "
-        f"seeds (odds {odds} to 1, by a paired t-test corrected for all functions compared)"
+        f"{name_of(found.entry)}, {whose}, {word} with {found.lower} of {found.pairs} seeds (odds {odds} to 1, by a "
+        "paired t-test corrected for all functions compared)"
     )
 
 

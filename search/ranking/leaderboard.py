@@ -12,7 +12,7 @@ import gc
 import json
 import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from actsearch.evaluators.printable import printable
 from actsearch.search.memory.records import (
@@ -28,6 +28,7 @@ from actsearch.search.memory.records import (
 )
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking import significance
+from actsearch.search.ranking.claims import Entrants
 from actsearch.search.ranking.entries import entries_of
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.measure import NATS, Measure, measure_of
@@ -61,6 +62,7 @@ class Leaderboard:
         asked: what the search command was given, to be pasted behind it: its config and changes; empty where it was
             launched from Python.
         children: behaviours that the search was to train.
+        entrants: of a race, in the order of promise.
         replaced: what the candidate took the place of in a network of the user's; None where the run keeps none.
     """
 
@@ -76,6 +78,7 @@ class Leaderboard:
     asked: str = ""
     children: int = 300
     replaced: tuple[str, ...] | None = None
+    entrants: Entrants = field(default_factory=Entrants)
 
     def __repr__(self) -> str:
         """Return how many there are, not all of them."""
@@ -133,7 +136,8 @@ def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
     names = [rung.name for rung in rungs]
     entries, partly = entries_of(store, names, diagnostics=diagnostics)
     raced = store.fact(RACED) is not None
-    test = significance.RACED if raced else significance.FIXED
+    entrants = Entrants.of(store.facts())
+    test = significance.raced(entrants) if raced else significance.FIXED
     finalists = [entry for entry in entries if FINAL in entry.records]
     yardsticks = _yardsticks(entries, store.fact(INCUMBENT))
     comparisons = {name: _against(entries, one, rungs, test) for name, one in yardsticks.items()}
@@ -152,7 +156,7 @@ def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
         [replace(entry, position=position) for position, entry in enumerate(entries, start=1)],
         rungs, _printed(store.fact(UNIT)), partly, incumbent.fingerprint if incumbent else "", reference,
         tuple(yardsticks) or REFERENCES, raced, climbed, printable(store.fact(ASKED) or ""), _children(store),
-        None if (replaced := store.fact(REPLACED)) is None else tuple(replaced.split()),
+        None if (replaced := store.fact(REPLACED)) is None else tuple(replaced.split()), entrants,
     )  # fmt: skip
 
 

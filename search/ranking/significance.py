@@ -13,7 +13,8 @@ from itertools import combinations
 import numpy as np
 from scipy import stats
 
-from actsearch.search.ranking.evidence import LEVEL, Interval, anytime_interval, anytime_p, better_p, pairs_needed
+from actsearch.search.ranking.claims import Entrants, Tested, tested
+from actsearch.search.ranking.evidence import LEVEL, Interval, anytime_interval, anytime_p, pairs_needed
 
 EXACT_FLIPS = 2**16
 """Sign patterns that are still all tried where losses tie: up to 16 pairs; beyond, so many are drawn."""
@@ -32,9 +33,9 @@ class Comparison:
         interval: 95 % of that mean, by Student's t; of a race, of the differences' middle, valid at any time.
         effect: Cohen's d of paired samples: the mean difference in units of the differences' standard deviation.
         ties: pairs of equal loss.
-        p_value: two-sided, of Wilcoxon's signed-rank test, exact; of a race, of the side on which it lies, valid at any
-            time; None where there are too few seeds.
-        corrected: the same after Holm's correction for the number of functions compared.
+        p_value: two-sided, of Wilcoxon's signed-rank test, exact; of a race, of evidence that is valid at any time;
+            None where there are too few seeds.
+        corrected: the same corrected for the other functions: by Holm, or in a race by a closed test (``claims``).
         missing: why there is no p-value.
     """
 
@@ -111,51 +112,39 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected
 
 
-Tested = tuple[float, float]
-"""A p-value, and the same after Holm's correction."""
-
-
 @dataclass(frozen=True)
 class Test:
     """How differences are tested.
 
     Args:
         p_value: two-sided, of differences in the order of their seeds.
-        family: of so many functions' differences, their p-values, corrected for one another.
+        family: of differences by function, their p-values, each with the one that is corrected for the others.
         interval: 95 %, of where differences lie.
         needed: how many it takes at least, among so many tests of a family.
-        sides: how many sides one test of ``p_value`` has, as ``needed`` counts.
     """
 
     p_value: Callable[[Sequence[float]], float]
-    family: Callable[[Sequence[Sequence[float]]], list[Tested]]
+    family: Callable[[Mapping[str, Sequence[float]]], dict[str, Tested]]
     interval: Callable[[Sequence[float]], Interval]
     needed: Callable[[int], int]
-    sides: int
 
 
-def _two_sided(family: Sequence[Sequence[float]]) -> list[Tested]:
-    p_values = [signed_rank(found) if found else 1.0 for found in family]
-    return list(zip(p_values, holm(p_values), strict=True))
+def _two_sided(family: Mapping[str, Sequence[float]]) -> dict[str, Tested]:
+    p_values = [signed_rank(found) if found else 1.0 for found in family.values()]
+    return dict(zip(family, zip(p_values, holm(p_values), strict=True), strict=True))
 
 
-def one_sided(family: Sequence[Sequence[float]]) -> list[Tested]:
-    """Return for each function the p-value of the side on which its mean difference lies, valid at any time.
-
-    Those that are better are one family, those that are worse another, each over all functions: with a chance of at
-    most 5 % any claim of ``better`` is wrong, and the same for ``worse``.
-    """
-    sides = []
-    for sign in (1, -1):
-        p_values = [better_p([sign * one for one in found]) for found in family]
-        sides.append(list(zip(p_values, holm(p_values), strict=True)))
-    return [sides[int(sum(found) > 0)][index] for index, found in enumerate(family)]
-
-
-FIXED = Test(signed_rank, _two_sided, mean_interval, needed_seeds, 1)
+FIXED = Test(signed_rank, _two_sided, mean_interval, needed_seeds)
 """For a number of seeds that was decided before."""
-RACED = Test(anytime_p, one_sided, anytime_interval, pairs_needed, 2)
-"""For a number of seeds that the losses themselves decided."""
+
+
+def raced(entrants: Entrants) -> Test:
+    """Return the test for numbers of seeds that the losses themselves decided; see ``claims``.
+
+    Args:
+        entrants: who was judged, in the order of promise.
+    """
+    return Test(anytime_p, lambda family: tested(family, entrants), anytime_interval, lambda _: pairs_needed())
 
 
 def compare(losses: Mapping[str, Losses], reference: Losses, test: Test = FIXED) -> dict[str, Comparison]:
@@ -173,12 +162,12 @@ def compare(losses: Mapping[str, Losses], reference: Losses, test: Test = FIXED)
         if one.pairs < needed:
             found[name] = replace(one, missing=f"not enough seeds for a test: {one.pairs}, needed {needed}")
     # those that cannot be tested count as tests that found nothing
-    rows = [
-        differences_by_seed(mine, reference) if name in found and not found[name].missing else []
+    rows = {
+        name: differences_by_seed(mine, reference) if name in found and not found[name].missing else []
         for name, mine in losses.items()
-    ]
-    for name, row, (p_value, corrected) in zip(losses, rows, test.family(rows), strict=True):
-        if row:
+    }
+    for name, (p_value, corrected) in test.family(rows).items():
+        if rows[name]:
             found[name] = replace(found[name], p_value=p_value, corrected=corrected)
     return found
 
@@ -239,7 +228,7 @@ def rank(losses: Mapping[str, Losses], test: Test = FIXED) -> Ranks:
         test: how.
     """
     pairs = {(a, b): differences_by_seed(losses[a], losses[b]) for a, b in combinations(losses, 2)}
-    seeds, needed = max(map(len, pairs.values()), default=0), test.needed(test.sides * len(pairs)) if pairs else 0
+    seeds, needed = max(map(len, pairs.values()), default=0), test.needed(len(pairs)) if pairs else 0
     if seeds < needed:
         every = dict.fromkeys(losses, (1, len(losses)))
         return Ranks(every, f"not enough seeds for a test: {seeds}, needed {needed}")

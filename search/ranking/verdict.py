@@ -15,7 +15,7 @@ from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.evidence import pairs_to_decide
 from actsearch.search.ranking.significance import differences_by_seed
-from actsearch.search.ranking.standing import is_behind
+from actsearch.search.ranking.standing import Standing, is_behind
 
 if TYPE_CHECKING:
     from actsearch.search.ranking.leaderboard import Leaderboard
@@ -45,6 +45,7 @@ class Likely:
     lower: int
     pairs: int
     odds: float
+    lower_is_better: bool = True
 
 
 @dataclass(frozen=True)
@@ -149,22 +150,25 @@ def verdict_of(board: "Leaderboard", workers: int = 1) -> Verdict:
         return Verdict(incumbent, title, is_own=own)
     compared = [entry for entry in board.entries if entry is not incumbent and entry.losses()]
     unsure = [entry for entry in compared if entry.standing not in {"better", "worse"}]
+    standing = Standing({entry.fingerprint: entry.losses() for entry in compared}, losses, board.entrants)
     possible = []
     for entry in unsure:
-        found = differences_by_seed(entry.losses(), losses)
+        found = standing.pairs[entry.fingerprint]
         if len(found) < 2 or is_behind(found) or sum(found) >= 0:
             continue
-        if (needed := pairs_to_decide(found, len(compared))) is not None:
+        if (needed := pairs_to_decide(found, standing.wanted(entry.fingerprint))) is not None:
             possible.append((entry, max(1, needed)))
     seconds = [r.outcome.seconds for entry in compared for r in entry.records[FINAL]]
     each = sum(seconds) / len(seconds) * (len(possible) + 1) / workers if seconds else 0.0
     better, worse = (tuple(e for e in compared if e.standing == word) for word in ("better", "worse"))
-    likely = _likely(unsure, losses, len(compared))
+    likely = _likely(unsure, losses, len(compared), lower_is_better=board.measure(FINAL).sign > 0)
     return Verdict(incumbent, title, better, worse, tuple(possible), len(losses), each, own, likely,
                    _ahead(board, incumbent))  # fmt: skip
 
 
-def _likely(entries: Sequence[Entry], incumbent: dict[int, float], compared: int) -> Likely | None:
+def _likely(
+    entries: Sequence[Entry], incumbent: dict[int, float], compared: int, *, lower_is_better: bool
+) -> Likely | None:
     """Return who is most likely better; None where nobody is more likely so than not."""
     found = []
     for entry in entries:
@@ -174,7 +178,11 @@ def _likely(entries: Sequence[Entry], incumbent: dict[int, float], compared: int
         spread = max(map(abs, pairs)) > 0 and len(set(pairs)) > 1
         p = float(stats.ttest_1samp(pairs, 0.0, alternative="less").pvalue) if spread else 0.5 ** len(pairs)
         p = min(1.0, p * compared)
-        found.append(Likely(entry, sum(one < 0 for one in pairs), len(pairs), (1 - p) / p if p else float("inf")))
+        found.append(
+            Likely(
+                entry, sum(one < 0 for one in pairs), len(pairs), (1 - p) / p if p else float("inf"), lower_is_better
+            )
+        )
     best = max(found, key=lambda one: one.odds, default=None)
     return best if best is not None and best.odds > EVEN else None
 

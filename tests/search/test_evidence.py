@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from actsearch.search.ranking.claims import Entrants
 from actsearch.search.ranking.evidence import (
+    CAPITAL,
     FIRST,
     LEVEL,
     STAKES,
@@ -22,7 +24,7 @@ from actsearch.search.ranking.evidence import (
     pairs_to_decide,
 )
 from actsearch.search.ranking.pairing import pairs
-from actsearch.search.ranking.significance import RACED, agreed, compare
+from actsearch.search.ranking.significance import agreed, compare, raced
 
 Array = NDArray[np.float64]
 numbers = st.lists(st.floats(-1e6, 1e6).filter(lambda one: abs(one) > 1e-6), min_size=FIRST, max_size=40)
@@ -30,9 +32,9 @@ numbers = st.lists(st.floats(-1e6, 1e6).filter(lambda one: abs(one) > 1e-6), min
 
 def test_the_evidence_of_equal_differences_has_a_closed_form() -> None:
     for count in (4, 7, 20):
-        wanted = np.mean([(1 + math.tanh(stake)) ** count for stake in STAKES])
+        wanted = np.dot(CAPITAL, [(1 + math.tanh(stake)) ** count for stake in STAKES])
         assert math.exp(log_evidence([-0.3] * count)[-1]) == pytest.approx(wanted, rel=1e-12)
-        lost = np.mean([(1 - math.tanh(stake)) ** count for stake in STAKES])
+        lost = np.dot(CAPITAL, [(1 - math.tanh(stake)) ** count for stake in STAKES])
         assert math.exp(log_evidence([0.3] * count)[-1]) == pytest.approx(lost, rel=1e-9)
 
 
@@ -99,20 +101,20 @@ def test_an_interval_excludes_nothing_exactly_where_the_test_rejects() -> None:
 def test_too_few_pairs_say_nothing_and_how_many_it_takes_is_told() -> None:
     assert better_p([-1.0] * (FIRST - 1)) == 1
     assert anytime_interval([-1.0, -2.0, -1.5]) == (-math.inf, math.inf)
-    for tests in (1, 9, 100):
-        needed = pairs_needed(tests)
-        assert tests * better_p([-1.0] * needed) <= LEVEL < tests * better_p([-1.0] * (needed - 1))
+    for wanted in (40.0, 79.0, 4000.0):
+        needed = pairs_needed(wanted)
+        assert wanted * better_p([-1.0] * needed) <= 1 < wanted * better_p([-1.0] * (needed - 1))
 
 
 def test_what_it_takes_to_decide_is_about_right() -> None:
     rng, taken, told = np.random.default_rng(6), [], []
     for _ in range(60):
         row = (rng.standard_normal(400) - 0.7).tolist()
-        told.append(pairs_to_decide(row[:12], 5, effect=-0.7) or 0)
-        taken.append(next(n for n in range(12, 400) if 5 * better_p(row[:n]) <= LEVEL) - 12)
+        told.append(pairs_to_decide(row[:12], 100, effect=-0.7) or 0)
+        taken.append(next(n for n in range(12, 400) if 100 * better_p(row[:n]) <= 1) - 12)
     assert 0.6 < np.median(told) / np.median(taken) < 1.7
-    assert pairs_to_decide([-1.0] * 20, 5) == 0
-    assert pairs_to_decide([-1.0, 1.001, -0.999, 1.0, -1.0005], 5) is None
+    assert pairs_to_decide([-1.0] * 20, 100) == 0
+    assert pairs_to_decide([-1.0, 1.001, -0.999, 1.0, -1.0005], 100) is None
 
 
 def test_where_one_seed_is_far_off_difference_and_interval_say_the_same() -> None:
@@ -124,5 +126,5 @@ def test_where_one_seed_is_far_off_difference_and_interval_say_the_same() -> Non
         assert (high < 0) == (far < 0)  # with the mean on the other side of 0, nothing is sure
         (pair,) = pairs({"A": dict(enumerate(found)), "B": dict.fromkeys(range(10), 0.0)})
         assert pair.verdict == ("A is better" if far < 0 else "cannot be told apart")
-        told = compare({"A": dict(enumerate(found))}, dict.fromkeys(range(10), 0.0), RACED)["A"]
+        told = compare({"A": dict(enumerate(found))}, dict.fromkeys(range(10), 0.0), raced(Entrants()))["A"]
         assert told.verdict == ("better" if far < 0 else "tied")

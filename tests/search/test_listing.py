@@ -46,7 +46,7 @@ def test_a_list_is_as_wide_as_its_terminal_at_most(width: int, board: Leaderboar
 def test_in_a_pipe_nothing_is_dropped_or_drawn(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["top", str(run)])
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("a known function is better: Swish, -0.")
+    assert lines[0].startswith("use Swish, a known function: 0.")
     head = next(line for line in lines if line.startswith(" #"))
     assert all(
         name in head for name in ("standing", "formula", "loss", "against ReLU", "p", "cost", "size", "seeds", "id")
@@ -133,8 +133,9 @@ def test_runs_and_their_states_are_listed(run: Path, capsys: pytest.CaptureFixtu
 
 def test_candidates_are_compared_two_by_two(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["compare", str(run), "swish", "relu", "tanh"])
-    out = capsys.readouterr().out
-    assert "swish is better" in out
+    assert capsys.readouterr().out.count("cannot be told apart") == 3  # by Holm, and tanh left the race with two seeds
+    main(["compare", str(run), "swish", "relu"])
+    assert "swish is better" in capsys.readouterr().out
     main(["compare", str(run), "swish", "relu", "--json"])
     (pair,) = json.loads(capsys.readouterr().out)
     assert pair["paired"]

@@ -1,8 +1,10 @@
 """A race gives seeds to who is still open, claims no more than its level allows, and goes on where it was left."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -13,8 +15,9 @@ from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.ladder import FinalSettings, rungs
 from actsearch.search.memory.records import FINAL, Key, Rung
 from actsearch.search.race import Race
+from actsearch.search.ranking.claims import Entrants, closed, wanted
+from actsearch.search.ranking.evidence import SHOWN
 from actsearch.search.ranking.significance import compare
-from actsearch.search.ranking.standing import verdicts
 from actsearch.search.trainings import Trainings
 
 RUNG = rungs(resolve(TaskSettings()).settings, [], FinalSettings(6, 11, 2000))[-1]
@@ -29,9 +32,10 @@ class Drawn(Trainings):
     def __init__(self, losses: NDArray[np.float64]) -> None:
         self.drawn, self.trained, self.outcomes = losses, 0, {}
 
-    def train(self, rung: Rung, fingerprints: Sequence[str], repeats: range | None = None) -> None:
-        for repeat in repeats or ():
-            for name in fingerprints:
+    def train(self, rung: Rung, behaviours: Sequence[str] | Mapping[str, int]) -> None:
+        assert isinstance(behaviours, Mapping)
+        for name, seeds in behaviours.items():
+            for repeat in range(seeds):
                 key = Key(name, rung.name, repeat)
                 if key not in self.outcomes:
                     self.trained += 1
@@ -48,11 +52,16 @@ def _drawn(effects: Sequence[float], seed: int, seeds: int = 400) -> NDArray[np.
     return np.vstack([shared, shared + noise - np.asarray(effects)[:, None]])
 
 
-def _raced(losses: NDArray[np.float64], budget: int) -> tuple[set[int], Race, Drawn]:
+def _race(trainings: Drawn, known: int = 0) -> Race:
+    names = [str(n) for n in range(1, len(trainings.drawn))]
+    return Race(trainings, RUNG, "0", Entrants(tuple(names[: len(names) - known]), tuple(names[len(names) - known :])))
+
+
+def _raced(losses: NDArray[np.float64], budget: int, known: int = 0) -> tuple[set[int], Race, Drawn]:
     trainings = Drawn(losses)
-    race = Race(trainings, RUNG, "0", [str(n) for n in range(1, len(losses))])
+    race = _race(trainings, known)
     race.run(budget)
-    told = verdicts({n: race.losses(n) for n in race.seeds if n != "0" and race.losses(n)}, race.losses("0"))
+    told = race.standing().verdicts()
     return {int(name) for name, verdict in told.items() if verdict == "better"}, race, trainings
 
 
@@ -63,7 +72,7 @@ def test_where_nothing_is_better_something_is_claimed_in_one_of_twenty_races_at_
 
 def test_of_effects_that_were_measured_something_is_named_with_half_of_the_trainings_of_a_fixed_rung() -> None:
     tables = [_drawn(MEASURED, seed) for seed in range(80)]
-    raced = [_raced(table, 14 * 10) for table in tables]
+    raced = [_raced(table, 14 * 10, 3) for table in tables]
     named, spent = np.mean([bool(better) for better, _, _ in raced]), np.mean([t.trained for _, _, t in raced])
 
     def fixed(seeds: int) -> float:
@@ -94,11 +103,11 @@ def test_a_race_stays_within_its_budget_and_pairs_by_seed(effects: list[float], 
 
 def test_a_race_that_was_left_goes_on_to_the_same_end_and_trains_nothing_twice() -> None:
     table = _drawn(MEASURED, 1)
-    whole, race, trainings = _raced(table, 140)
+    whole, race, trainings = _raced(table, 140, 3)
     for left in (0, 13, 57, trainings.trained - 1):
         again = Drawn(table)
         again.outcomes = dict(list(trainings.outcomes.items())[:left])
-        other = Race(again, RUNG, "0", [str(n) for n in range(1, len(table))])
+        other = _race(again, 3)
         other.run(140)
         assert again.outcomes == trainings.outcomes
         assert again.trained == trainings.trained - left
@@ -111,7 +120,7 @@ def test_who_fails_with_a_seed_leaves_and_who_is_far_behind_has_few_seeds() -> N
     table[1, 2] = np.nan
     better, race, _ = _raced(table, 90)
     assert better == {2}
-    assert (race.seeds["1"], race.seeds["3"]) == (4, 4)
+    assert (race.seeds["1"], race.seeds["3"]) == (4, 2)
     assert race.seeds["2"] > 4
 
 
@@ -119,11 +128,40 @@ def test_without_the_incumbent_there_is_nothing_to_race_against() -> None:
     table = _drawn([1.0, 1.0], 3)
     table[0, 1] = np.nan
     _, race, trainings = _raced(table, 90)
-    assert trainings.trained == 12
+    assert trainings.trained == 4
     assert not race.losses("0")
 
 
-def test_a_budget_of_two_seeds_each_trains_as_a_fixed_rung_would() -> None:
-    _, race, trainings = _raced(_drawn([0.5, 0.1], 4), 2 * 3)
-    assert set(race.seeds.values()) == {2}
+def test_find_and_known_function_have_their_turn_side_by_side_and_a_small_budget_is_spent_on_them() -> None:
+    _, race, trainings = _raced(_drawn([0.5, 0.1, 0.3, 0.2], 4), 2 * 3, known=2)
+    assert {name: seeds for name, seeds in race.seeds.items() if seeds} == {"0": 2, "1": 2, "3": 2}
     assert {key.rung for key in trainings.outcomes} == {FINAL}
+
+
+def test_a_leader_is_shown_with_few_trainings_and_a_find_behind_one_that_is_not_has_its_chance() -> None:
+    def named(effects: Sequence[float]) -> float:
+        raced = [_raced(_drawn(effects, seed), 40, 2)[0] for seed in range(60)]
+        return float(np.mean([any(effects[number - 1] > 0 for number in better) for better in raced]))
+
+    assert named([1.5, 0, 0, 0, 0, 0]) >= 0.8
+    assert named([0, 1.5, 0, 1.5, 0, 0]) >= 0.45
+
+
+def test_entrants_of_later_sittings_stand_behind_and_nobody_changes_places() -> None:
+    first = Entrants(("a", "b"), ("k",))
+    facts = {"entrants 1": first.text, "entrants 2": Entrants(("c", "a"), ("l", "k")).text, "seed": "1"}
+    assert Entrants.of(facts) == Entrants(("a", "b", "c"), ("k", "l"))
+    assert Entrants.of({}) == Entrants()
+
+
+@given(st.lists(st.tuples(st.floats(0, 200), st.sampled_from([0.25, 0.5, 1.0])), min_size=1, max_size=6))
+def test_a_claim_holds_in_every_set_of_functions_that_it_is_in(family: list[tuple[float, float]]) -> None:
+    evidence, weights = [have for have, _ in family], [weight for _, weight in family]
+    for index, least in enumerate(closed(evidence, weights)):
+        others = [place for place in range(len(family)) if place != index]
+        sets = [(index, *rest) for size in range(len(family)) for rest in combinations(others, size)]
+        means = [sum(weights[i] * evidence[i] for i in one) / sum(weights[i] for i in one) for one in sets]
+        assert least == pytest.approx(min(means))
+        more = [*evidence]
+        more[index] = wanted(evidence, weights, index)
+        assert closed(more, weights)[index] == pytest.approx(SHOWN)  # what it takes, and no more

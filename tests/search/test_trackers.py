@@ -56,10 +56,10 @@ def test_a_tracker_is_told_settings_batches_finalists_and_the_answer(
         (settings, *finalists) = client.said("log_params")
         assert settings[0]["proposer.name"] == "random"
         assert {one[0]["expression"] for one in finalists} >= {"relu(x)", "tanh(x)"}
-        assert "a known function is better: Swish, -0." in client.said("set_tag")[0][1]
+        assert "use Swish, a known function: 0." in client.said("set_tag")[0][1]
         assert client.said("end_run")
     else:
-        assert "a known function is better: Swish, -0." in client.summary["verdict"]
+        assert "use Swish, a known function: 0." in client.summary["verdict"]
         columns = next(kwargs["columns"] for call, _, kwargs in client.notes if call == "Table")
         assert columns[:3] == ["position", "standing", "expression"]
         assert client.said("finish")
