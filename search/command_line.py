@@ -15,7 +15,7 @@ import click
 
 from actsearch.evaluators.printable import printable
 from actsearch.grammar.fault import Failed, UserFault, fault_text
-from actsearch.search.commands import exporting, functions, listing, looking, swapping, training
+from actsearch.search.commands import exporting, functions, listing, looking, recommending, swapping, training
 from actsearch.search.commands.shared import answers_alone_on_stdout
 
 WRONG_INPUT, INTERRUPTED = 2, 130
@@ -32,7 +32,8 @@ def app() -> None:
 
 
 for command in (
-    training.search, looking.top, looking.show, exporting.report, exporting.serve, exporting.export_command,
+    recommending.recommend, training.search, looking.top, looking.show,
+    exporting.report, exporting.serve, exporting.export_command,
     swapping.swap, training.refine, training.transfer,
     looking.rungs, looking.compare, listing.runs, listing.status, functions.evaluate,
     functions.tasks, functions.primitives, functions.space, functions.describe_command, functions.settings_command,

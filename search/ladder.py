@@ -151,3 +151,14 @@ def climbing(settings: Sequence[RungSettings], final: FinalSettings, height: int
         trained: candidates that were trained on the rung below, whatever became of them.
     """
     return min(trained, final.top) if height > len(settings) else math.ceil(settings[height - 1].share * trained)
+
+
+def known_on(final: FinalSettings, baselines: int, *, last: bool) -> int:
+    """Return for how many baselines, beside the incumbent, there is room on a rung above the search.
+
+    Args:
+        final: of the final rung.
+        baselines: that there are.
+        last: whether it is the final one; twice as many are trained on those between.
+    """
+    return baselines if final.known is None else min(baselines, final.known * (1 if last else 2))

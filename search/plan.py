@@ -3,6 +3,7 @@
 Not here: how it is shown (``show.plan_tables``) and what is checked (``evaluators.own.check``).
 """
 
+import math
 import os
 import resource
 import sys
@@ -18,12 +19,14 @@ from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.outcome import Request, noise_seed
 from actsearch.evaluators.own.owned import Owned
 from actsearch.evaluators.registry import resolve
+from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.training import in_turns
-from actsearch.search.ladder import climbing, rungs
+from actsearch.search.ladder import climbing, known_on, rungs
 from actsearch.search.memory.records import Rung
 from actsearch.search.progress import Goal
 from actsearch.search.settings.classes import SearchSettings
 
+MOST = 10**6  # trainings that anybody plans
 TRIED = (2, 12)  # steps of the two children whose difference tells what a step costs
 ON_GPU = (10, 60)  # the first ones there are not recorded yet
 WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a beta, and one without
@@ -86,12 +89,18 @@ class Plan:
 
 
 def goals(settings: SearchSettings, ladder: Sequence[Rung]) -> dict[str, Goal]:
-    """Return how many children each rung will train, if all that are searched get a score."""
-    going, found, known = settings.budget.children, {}, len(settings.baselines)
+    """Return how many children each rung will train, if all that are searched get a score; of a race, at most."""
+    going, found, known, final = settings.budget.children, {}, len(settings.baselines), settings.final
     for height, rung in enumerate(ladder):
         if height:
-            going = climbing(settings.ladder, settings.final, height, going)
-        found[rung.name] = Goal((going + known) * rung.seeds, rung.task.steps, known * rung.seeds)
+            going = climbing(settings.ladder, final, height, going)
+            most = known if final.known is None else 1 + known_on(final, known - 1, last=rung is ladder[-1])
+            children = (going + most) * rung.seeds
+            if rung is ladder[-1] and final.race and final.trainings:
+                children = final.trainings
+            found[rung.name] = Goal(children, rung.task.steps, most * rung.seeds)
+        else:
+            found[rung.name] = Goal(going + known, rung.task.steps, known)
     return found
 
 
@@ -131,6 +140,53 @@ def plan(settings: SearchSettings) -> Plan | None:
         None if settings.pool.kind == "serial" or settings.pool.address else settings.pool.niceness,
         busy(os.getloadavg()[0], workers_of(settings), os.cpu_count() or 1),
     )  # fmt: skip
+
+
+def affordable(settings: SearchSettings, minutes: float) -> int:
+    """Return the largest ``budget.trainings`` whose search takes so many minutes on this machine, as it is now.
+
+    Raises:
+        BadSettings: not even the baselines can be trained in that time, or a training cannot be tried in part.
+        BadTask, BadData, BadOwnTask: with one sentence.
+    """
+    tried = plan(settings)
+    if tried is None:
+        raise BadSettings(
+            "--minutes needs a training that can be tried in part, and this one is yours as a whole: say how many "
+            "(--set budget.trainings=100)"
+        )
+    settings = settings.with_incumbent(resolve(settings.task).replaced)
+    seconds = 60 * minutes / tried.busy
+
+    def takes(trainings: int) -> float:
+        whole = settings.with_trainings(trainings)
+        ladder = rungs(whole.task, whole.ladder, whole.final)
+        each = zip(goals(whole, ladder).values(), tried.child.values(), strict=True)
+        return sum(goal.children * child for goal, child in each) / tried.workers
+
+    least = next((n for n in range(1, MOST) if fits(settings, n)), MOST)
+    if takes(least) > seconds:
+        raise BadSettings(
+            f"{minutes:g} minutes do not do for {len(settings.baselines)} baselines and a search: expected about "
+            f"{math.ceil(takes(least) * tried.busy / 60)} or more, fewer steps (task.steps), or fewer baselines"
+        )
+    most = least
+    while most < MOST and takes(2 * most) <= seconds:
+        most *= 2
+    low, high = most, 2 * most
+    while high - low > 1:
+        half = (low + high) // 2
+        low, high = (half, high) if takes(half) <= seconds else (low, half)
+    return low
+
+
+def fits(settings: SearchSettings, trainings: int) -> bool:
+    """Whether so many trainings do for the baselines and a search."""
+    try:
+        settings.with_trainings(trainings)
+    except BadSettings:
+        return False
+    return True
 
 
 def busy(load: float, workers: int, cores: int) -> float:

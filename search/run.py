@@ -12,7 +12,7 @@ from actsearch.evaluators.activation import Elementwise
 from actsearch.evaluators.outcome import Status
 from actsearch.evaluators.pools.pool import Pool
 from actsearch.evaluators.registry import resolve
-from actsearch.search.ladder import best, climbing, rungs
+from actsearch.search.ladder import best, climbing, known_on, rungs
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import INCUMBENT, Key, Rung, StoredProposal
 from actsearch.search.memory.store import Store
@@ -27,8 +27,6 @@ from actsearch.search.reward import Scale, reward, scale_of
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trainings import Trainings
-
-BOTH = 2  # times as many known functions as the final rung has room for are trained on those between
 
 
 class Search:
@@ -152,8 +150,9 @@ class Search:
                 self.settings.ladder, self.settings.final, height, self.trainings.count_trained(below, going)
             )
             going = best(self._means(below, going), room)
-            if (most := self.settings.final.known) is not None:
-                known = best(self._means(below, known), most * (1 if rung is self.rungs[-1] else BOTH))
+            if self.settings.final.known is not None:
+                room = known_on(self.settings.final, len(known), last=rung is self.rungs[-1])
+                known = best(self._means(below, known), room)
             if rung is self.rungs[-1] and self.settings.final.race:
                 self._race(below, rung, going, known)
             else:

@@ -5,9 +5,11 @@ the candidate in the places of the network's layers (``places``), and what is ch
 """
 
 import contextlib
+import difflib
 import functools
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -44,7 +46,9 @@ def find(path: str) -> Callable[..., Any]:
     module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
     found = getattr(module, name, None)
     if not callable(found):
-        raise BadOwnTask(f"'{where}' has no function '{name}'")
+        near = difflib.get_close_matches(name, [key for key, value in vars(module).items() if callable(value)], n=1)
+        hint = f"; did you mean '{where}:{near[0]}'?" if near else ""
+        raise BadOwnTask(f"'{where}' has no function '{name}'{hint}")
     return found  # type: ignore[no-any-return]  # any callable of the user's
 
 
@@ -128,6 +132,14 @@ def rehearse(settings: TaskSettings, activation: Activation) -> None:
         find(settings.own.function)(made_of(activation, freshness), 0, 1)
 
 
+def _takes_settings(build: Callable[..., Any]) -> bool:
+    """Whether a function of the user's can be called with one argument; true where its signature is not known."""
+    with contextlib.suppress(ValueError):
+        kinds = [one.kind for one in inspect.signature(build).parameters.values()]
+        return any(kind not in {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD} for kind in kinds)
+    return True
+
+
 def built(settings: TaskSettings) -> tuple[nn.Module, Any, Any]:
     """Return what the user's function builds: a network, its data, and its loss or None.
 
@@ -136,7 +148,7 @@ def built(settings: TaskSettings) -> tuple[nn.Module, Any, Any]:
     """
     build = find(settings.own.function)
     try:
-        found = build(settings)
+        found = build(settings) if _takes_settings(build) else build()
     except Exception as fault:  # whatever the user's function raises; an end of the program is ``Exited`` further out
         raise BadOwnTask(f"'{settings.own.function}' raised {fault_text(fault)}") from fault
     if not (isinstance(found, tuple) and len(found) in {2, 3} and isinstance(found[0], nn.Module)):

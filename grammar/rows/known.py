@@ -50,6 +50,13 @@ KNOWN = {
 }
 """Name -> expression text."""
 
+USUAL = (
+    "relu", "leaky_relu", "leaky_relu_02", "prelu", "elu", "selu", "softplus", "gelu", "silu", "swish", "mish",
+    "hardswish", "tanh", "sigmoid", "softsign", "squared_relu", "abs", "gauss", "sin(x)", "atan(x)",
+)  # fmt: skip
+"""The twenty that are tried first on a network that nobody knows: those of torch, of 2017, and what coordinate networks
+and regressions use."""
+
 
 def read_rows(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
     """Read an expression in the notation of rows alone, as stores keep it.

@@ -133,7 +133,7 @@ class Run:
         """Return a figure of the run, as in its report.
 
         Args:
-            kind: ``cost``, ``size``, ``best``, ``ladder``, ``entropy`` or ``share_new``.
+            kind: ``answer``, ``cost``, ``size``, ``best``, ``ladder``, ``entropy`` or ``share_new``.
 
         Raises:
             UserFault: there is no such figure of this run.

@@ -38,50 +38,101 @@ if TYPE_CHECKING:
     multiple=True,
     help="Go on with a larger budget: budget.children=600.",
 )
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="Plan the search so that it takes so many."
+)
 @click.option("--track", type=click.Choice(["mlflow", "wandb"]), help="Tell MLflow or Weights & Biases, too.")
 @address_option
 @set_option
 def search(
-    config: Path, run: Path | None, dry_run: bool, extensions: tuple[str, ...],
+    config: Path, run: Path | None, dry_run: bool, extensions: tuple[str, ...], minutes: float | None,
     track: Literal["mlflow", "wandb"] | None, address: str | None, changes: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
-    from actsearch.evaluators.registry import resolve
-    from actsearch.search import jobs
-    from actsearch.search.memory.records import FINAL
-    from actsearch.search.memory.store import FILE_NAME
-    from actsearch.search.ranking.measure import Measure
     from actsearch.search.settings.reading import load_settings
-    from actsearch.search.show import display, frames
-    from actsearch.search.show.listing import Choice
 
     settings = load_settings(config, [*changes, *extensions, *([f"pool.address={address}"] if address else [])])
     directory = run or Path("runs") / config.stem
-    console = display.console()
+    asked = shlex.join([str(config), *(word for change in changes for word in ("--set", change))])
+    if minutes is not None and settings.budget.trainings is None:
+        settings = planned_for(settings, minutes, directory)
+        asked += f" --minutes {minutes:g}"
+    if train(settings, directory, f"search {asked}", dry_run=dry_run, extend=bool(extensions), track=track):
+        print_whole(directory, settings)
 
+
+def planned_for(settings: "SearchSettings", minutes: float, directory: Path) -> "SearchSettings":
+    """Return settings planned for so many minutes; a run that has begun keeps the trainings that it was planned with.
+
+    Raises:
+        BadSettings: not even the baselines can be trained in that time.
+    """
+    import json
+
+    from actsearch.search.memory.store import FILE_NAME, Store
+    from actsearch.search.plan import affordable
+
+    if (directory / FILE_NAME).exists():
+        with Store(directory) as store:
+            kept = json.loads(store.fact("settings") or "{}")
+        trainings = kept.get("budget", {}).get("trainings")
+        if trainings is not None:
+            return settings.with_trainings(trainings)
+    return settings.with_trainings(affordable(settings, minutes))
+
+
+def train(
+    settings: "SearchSettings", directory: Path, asked: str, *, dry_run: bool = False, extend: bool = False,
+    track: Literal["mlflow", "wandb"] | None = None,
+) -> bool:  # fmt: skip
+    """Launch a search, with its plan and its progress on the terminal; return whether something was to be trained.
+
+    Args:
+        settings: of the search.
+        directory: of the run.
+        asked: the command and what it was given, for the next steps.
+        dry_run: whether only the plan is printed.
+        extend: whether the run goes on with a larger budget.
+        track: who else is told.
+    """
+    from actsearch.evaluators.registry import resolve
+    from actsearch.search import jobs
+    from actsearch.search.memory.store import FILE_NAME
+    from actsearch.search.ranking.measure import Measure
+    from actsearch.search.show import display
+
+    console = display.console()
     if dry_run:
         for sentence in resolve(settings.task).prepare():
             say(sentence)
         if not print_plan(settings, console):
             print("a training of your own is known by what it returns: its cost is told while it runs")
         print(f"nothing was trained; without --dry-run the run is kept in {directory}")
-        return
+        return False
 
     def begin() -> None:
         display.print_line(f"searching in {directory}{workers}; Ctrl-C stops, the same command goes on")
         if slow := resolve(settings.task).slow_because:
             console.print(slow)
-        if settings.task.own.build and not had_begun:
+        if (settings.task.own.build or settings.budget.trainings) and not had_begun:
             print_plan(settings, console)
 
     workers = f" on {cluster_of(settings.pool.address)}" if settings.pool.address else ""
     had_begun = (directory / FILE_NAME).exists()
-    if extensions and not had_begun:
+    if extend and not had_begun:
         raise click.UsageError(f"--extend goes on with a run, and {directory} holds none; leave it out, or use --set")
-    asked = shlex.join([str(config), *(word for change in changes for word in ("--set", change))])
     line = display.ProgressLine(console, Measure(sign=settings.task.own.sign))
-    jobs.launch(settings, directory, line, say, begin, extend=bool(extensions), track=track, asked=asked)
+    jobs.launch(settings, directory, line, say, begin, extend=extend, track=track, asked=asked)
     console.print()
+    return True
+
+
+def print_whole(directory: Path, settings: "SearchSettings") -> None:
+    """Print the answer of a run, its finalists, and what may be done next."""
+    from actsearch.search.memory.records import FINAL
+    from actsearch.search.show import frames
+    from actsearch.search.show.listing import Choice
+
     board, program = board_of(directory), called()
     print_verdict(board, directory)
     frame = frames.frame(board)

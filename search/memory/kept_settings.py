@@ -14,7 +14,10 @@ from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import to_json
 from actsearch.search.settings.sentences import differences
 
-GROWING = {"budget": ("children", "proposals"), "final": ("top", "seeds")}  # settings that may become larger
+GROWING = {
+    "budget": ("children", "proposals", "trainings"),
+    "final": ("top", "seeds", "trainings"),
+}  # settings that may become larger
 
 
 def agrees(settings: SearchSettings, directory: Path) -> bool:
@@ -39,9 +42,14 @@ def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         BadSettings: a budget became smaller.
     """
     found: dict[str, Any] = {}
+    before, after = (one["budget"].get("trainings") for one in (old, new))
+    if before is not None and after is not None and after > before:  # it sets the others
+        return {section: new[section] for section in ("budget", "ladder", "final")}
     for section, keys in GROWING.items():
-        grown = {key: new[section][key] for key in keys if new[section][key] != old[section][key]}
+        grown = {key: new[section].get(key) for key in keys if new[section].get(key) != old[section].get(key)}
         for key, value in grown.items():
+            if old[section].get(key) is None or value is None:
+                continue  # compared as any other setting
             if value < old[section][key]:
                 raise BadSettings(
                     f"key '{section}.{key}': a run can be extended, not shortened: expected {old[section][key]} or "

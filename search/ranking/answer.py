@@ -36,6 +36,9 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
     said = [_use(verdict, board) if verdict.better else _keep_or_likely(verdict, name)]
     if again := [name_of(entry) for entry in verdict.finds if entry.names]:
         said.append(f"known before, and proposed by the search again: {', '.join(again)}")
+    if verdict.known and said[0].count("a find of this search:"):
+        best = min(verdict.known, key=lambda entry: entry.against[board.reference].difference)
+        said.append(f"the best known function: {_difference(best, board)}")
     if not verdict.finds:
         said += _nearest(verdict, board, [e for e in board.entries if e.found], f"of {_tried(board)}")
         said += _lost_on_the_way(verdict)
@@ -172,8 +175,9 @@ def _next(verdict: Verdict, board: Leaderboard, run: str, program: str) -> list[
         return []
     if verdict.seeds == 1 and any(entry.found and board.reference in entry.against for entry in board.entries):
         return [f"one seed shows nothing, whatever the difference; more of them: {program} refine {run} --which found"]
-    more = f"budget.children={2 * board.children}"
-    more = f": {program} search {board.asked} --run {run} --extend {more}" if board.asked else f" ({more})"
+    more = f"budget.{board.budget[0]}={2 * board.budget[1]}"
+    asked = board.asked if board.asked.startswith(("search ", "recommend ")) else f"search {board.asked}"
+    more = f": {program} {asked} --run {run} --extend {more}" if board.asked else f" ({more})"
     return [f"more seeds would hardly change it; more children might{more}"]
 
 

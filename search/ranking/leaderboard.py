@@ -61,7 +61,7 @@ class Leaderboard:
         climbed: whether the final rung is finished.
         asked: what the search command was given, to be pasted behind it: its config and changes; empty where it was
             launched from Python.
-        children: behaviours that the search was to train.
+        budget: the key that says how long the search was to be, and its value.
         entrants: of a race, in the order of promise.
         replaced: what the candidate took the place of in a network of the user's; None where the run keeps none.
     """
@@ -76,7 +76,7 @@ class Leaderboard:
     raced: bool = False
     climbed: bool = True
     asked: str = ""
-    children: int = 300
+    budget: tuple[str, int] = ("children", 300)
     replaced: tuple[str, ...] | None = None
     entrants: Entrants = field(default_factory=Entrants)
 
@@ -155,16 +155,17 @@ def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
     return Leaderboard(
         [replace(entry, position=position) for position, entry in enumerate(entries, start=1)],
         rungs, _printed(store.fact(UNIT)), partly, incumbent.fingerprint if incumbent else "", reference,
-        tuple(yardsticks) or REFERENCES, raced, climbed, printable(store.fact(ASKED) or ""), _children(store),
+        tuple(yardsticks) or REFERENCES, raced, climbed, printable(store.fact(ASKED) or ""), _budget(store),
         None if (replaced := store.fact(REPLACED)) is None else tuple(replaced.split()), entrants,
     )  # fmt: skip
 
 
-def _children(store: Store) -> int:
-    """Return how many behaviours the search was to train, as its settings say."""
+def _budget(store: Store) -> tuple[str, int]:
+    """Return what the settings say of how long the search was to be: trainings in all, or behaviours to train."""
     with contextlib.suppress(ValueError, KeyError, TypeError):
-        return int(json.loads(store.fact("settings") or "{}")["budget"]["children"])
-    return 0
+        budget = json.loads(store.fact("settings") or "{}")["budget"]
+        return ("trainings", int(budget["trainings"])) if budget.get("trainings") else ("children", budget["children"])
+    return "children", 0
 
 
 def _printed(text: str | None) -> str | None:

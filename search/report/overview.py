@@ -13,6 +13,7 @@ from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.verdict import title_of
+from actsearch.search.report.answer_figure import answer_figure
 from actsearch.search.report.figures import Series, chart, heat
 
 FRESH = 24  # batches that are shown of the proposer's words
@@ -20,7 +21,8 @@ FRESH = 24  # batches that are shown of the proposer's words
 
 def overview(board: Leaderboard, store: Store) -> dict[str, str]:
     """Return the figures of the whole run by kind."""
-    found = {name: _against(board, name, title) for name, title in (("cost", "cost, times ReLU's"), ("size", "nodes"))}
+    found = {"answer": answer_figure(board)}
+    found |= {name: _against(board, name, title) for name, title in (("cost", "cost, times ReLU's"), ("size", "nodes"))}
     found |= {"best": _best_so_far(board, store), "ladder": _slopes(board), **_controller(store)}
     return {kind: figure for kind, figure in found.items() if figure}
 

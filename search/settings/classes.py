@@ -19,6 +19,7 @@ from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.rows.known import known_layers
 from actsearch.search.ladder import FinalSettings, RungSettings, TransferSettings, completed
 from actsearch.search.proposers.registry import ProposerSettings
+from actsearch.search.settings.effort import planned
 from actsearch.search.settings.space import SpaceSettings, vocabulary_of
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -32,11 +33,14 @@ class BudgetSettings:
         children: behaviours to train; the batch that reaches the number is finished.
         batch: proposals a batch, after which the proposer learns once; fewer than there are workers leaves some idle.
         proposals: give up after so many, where most of them are refused untrained.
+        trainings: what the whole search may cost, in trainings of the final rung's length: sets children, ladder and
+            final rung; null leaves them as they are.
     """
 
     children: Annotated[int, Field(ge=1)] = 300
     batch: Annotated[int, Field(ge=1)] = 4
     proposals: Annotated[int, Field(ge=1)] = 20_000
+    trainings: Annotated[int, Field(ge=1)] | None = None
 
 
 @spoken("")
@@ -95,4 +99,12 @@ class SearchSettings:
         incumbent, vocabulary = self.incumbent or next(known_layers(replaced), "relu"), vocabulary_of(self.space)
         known = {vocabulary.read(text).identity for text in self.baselines}
         missing = () if vocabulary.read(incumbent).identity in known else (incumbent,)
-        return dataclasses.replace(self, incumbent=incumbent, baselines=(*missing, *self.baselines))
+        return planned(dataclasses.replace(self, incumbent=incumbent, baselines=(*missing, *self.baselines)))
+
+    def with_trainings(self, trainings: int) -> "SearchSettings":
+        """Return the completed settings, planned to cost so many trainings of the final rung's length.
+
+        Raises:
+            BadSettings: they do not do for the baselines alone.
+        """
+        return dataclasses.replace(self, budget=dataclasses.replace(self.budget, trainings=trainings)).completed()

@@ -1,0 +1,88 @@
+"""The command that answers for a network of the user's, without a config: recommend."""
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from actsearch.search.commands.of_run import board_of, print_verdict
+from actsearch.search.commands.shared import PATH, Command, address_option, called, check_scored, set_option
+from actsearch.search.commands.training import planned_for, train
+
+if TYPE_CHECKING:
+    from actsearch.search.settings.classes import SearchSettings
+
+PARTS = 4  # times the steps of a search's child that a whole training has
+PICTURE = "answer.svg"
+
+
+@click.command(cls=Command)
+@click.argument("network", metavar="FILE.py:FUNCTION")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="What it may take."
+)
+@click.option("--steps", type=click.IntRange(min=8), default=1000, show_default=True, help="Of a whole training.")
+@click.option("--run", type=PATH, help="Where to keep the run. [default: runs/NAME OF FILE]")
+@click.option("--dry-run", is_flag=True, help="Say where the candidate goes and what it costs, and train nothing.")
+@click.option("--extend", "extensions", metavar="KEY=VALUE", multiple=True, help="Go on: budget.trainings=200.")
+@address_option
+@set_option
+def recommend(
+    network: str, minutes: float, steps: int, run: Path | None, dry_run: bool, extensions: tuple[str, ...],
+    address: str | None, changes: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Say which activation the network that FUNCTION returns should use: one it has, a known one, or a new one.
+
+    FUNCTION returns (model, data), as `actsearch tasks own` explains. The twenty known activations are trained first,
+    then what a search proposes; the best are trained whole, with fresh seeds, beside what the network has now. The same
+    command goes on with a run that was stopped.
+    """
+    settings = settings_for(network, steps, [*changes, *extensions, *([f"pool.address={address}"] if address else [])])
+    directory = run or Path("runs") / Path(network.partition(":")[0]).stem
+    if settings.budget.trainings is None:
+        settings = planned_for(settings, minutes, directory)
+    given = [network, "--steps", str(steps), *(word for change in changes for word in ("--set", change))]
+    if not train(settings, directory, f"recommend {shlex.join(given)}", dry_run=dry_run, extend=bool(extensions)):
+        return
+    board, name = board_of(directory), shlex.quote(str(directory))
+    check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
+    print_verdict(board, directory)
+    if picture := picture_of(directory):
+        print(f"the picture:  {picture}")
+    print(f"the list:     {called()} top {name}")
+    print(f"as a module:  {called()} export {name} 1 -o activation.py")
+
+
+def settings_for(network: str, steps: int, changes: list[str]) -> "SearchSettings":
+    """Return the settings of a search for a network of the user's that nobody wrote a config for.
+
+    Args:
+        network: ``file.py:function`` or ``module:function``.
+        steps: of a whole training.
+        changes: ``section.key=value``, which come last.
+
+    Raises:
+        BadSettings: a change cannot be used.
+    """
+    import json
+
+    from actsearch.grammar.rows.known import USUAL
+    from actsearch.search.settings.reading import settings_of
+
+    usual = {
+        "task.name": "own", "task.own.build": network, "task.steps": max(1, steps // PARTS), "final.steps": steps,
+        "baselines": list(USUAL),
+    }  # fmt: skip
+    return settings_of(None, [*(f"{key}={json.dumps(value)}" for key, value in usual.items()), *changes])
+
+
+def picture_of(directory: Path) -> Path | None:
+    """Write the answer of a run as a picture beside it, and return the file; None where there is nothing to draw."""
+    from actsearch.grammar.fault import UserFault
+    from actsearch.search.api.run import open_run
+
+    try:
+        return open_run(directory).plot("answer").save(directory / PICTURE)
+    except UserFault:  # no function was compared with another
+        return None

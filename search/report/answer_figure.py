@@ -1,0 +1,46 @@
+"""The figure of the answer: how much better than the incumbent each finalist is, with its interval.
+
+Not here: other figures of a run (``overview``), and how lines and dots are drawn (``figures``).
+"""
+
+from html import escape
+
+from actsearch.search.memory.records import FINAL
+from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.verdict import name_of, title_of
+from actsearch.search.report.figures import BOTTOM, RIGHT, TOP, WIDTH, scale
+
+NAMES, LINE = 190, 22  # where the names end, and what a function takes
+
+
+def answer_figure(board: Leaderboard) -> str:
+    """Return finalists by their mean difference from the incumbent, as SVG; empty where none was compared."""
+    measure = board.measure(FINAL)
+    rows = [
+        (name_of(entry), entry.standing, measure.shown(found.difference), measure.ends(found.interval))
+        for entry in board.entries
+        if (found := entry.against.get(board.reference)) is not None
+    ]
+    if not rows:
+        return ""
+    known = [end for *_, ends in rows for end in ends] + [0.0, *(middle for *_, middle, _ in rows)]
+    across, bottom = scale(known, NAMES, WIDTH - RIGHT), TOP + LINE * len(rows)
+    parts = []
+    for tick in across.ticks:
+        parts.append(f'<path class="grid" d="M{across(tick):.1f} {TOP}V{bottom}"/>')
+        parts.append(f'<text x="{across(tick):.1f}" y="{bottom + 14}" text-anchor="middle">{tick:.4g}</text>')
+    parts.append(f'<path class="line muted" d="M{across(0):.1f} {TOP}V{bottom}"/>')
+    for number, (name, standing, middle, ends) in enumerate(rows):
+        height, role = TOP + LINE * number + LINE / 2, "first" if standing == "better" else "second"
+        left, right = (
+            min(max(across(end), NAMES), WIDTH - RIGHT) for end in (max(ends[0], across.low), min(ends[1], across.high))
+        )
+        parts.append(f'<text x="{NAMES - 8}" y="{height + 4:.0f}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<path class="line {role}" d="M{left:.1f} {height:.0f}H{right:.1f}"/>')
+        parts.append(f'<circle class="{role}" cx="{across(middle):.1f}" cy="{height:.0f}" r="4"/>')
+    title = f"{measure.noun} against {title_of(board.reference)}, mean over shared seeds with its 95 % interval"
+    parts.append(
+        f'<text x="{(NAMES + WIDTH) / 2:.0f}" y="{bottom + BOTTOM - 6}" text-anchor="middle">{escape(title)}</text>'
+    )
+    svg = f'<svg viewBox="0 0 {WIDTH} {bottom + BOTTOM}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
+    return f"<figure>{svg}<figcaption>{escape(title)}</figcaption></figure>"

@@ -1,0 +1,115 @@
+"""One number plans a whole search: what it costs is what was asked for, and a network of the user's gets its answer."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actsearch.evaluators.sentences import BadSettings
+from actsearch.grammar.rows.known import USUAL
+from actsearch.search.command_line import main
+from actsearch.search.ladder import rungs
+from actsearch.search.memory.kept_settings import extended
+from actsearch.search.memory.records import FINAL
+from actsearch.search.memory.store import Store
+from actsearch.search.plan import goals
+from actsearch.search.ranking.leaderboard import leaderboard
+from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.reading import from_tree, to_json
+
+NETWORK = """
+import torch
+from torch import nn
+
+def build():
+    x = torch.linspace(-2, 2, 96)[:, None]
+    y = (x.abs() - 1).abs()
+    net = nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1))
+    return net, {"train": (x[::2], y[::2]), "validation": (x[1::4], y[1::4]), "test": (x[3::4], y[3::4])}, loss
+
+def loss(output, labels):
+    return ((output - labels) ** 2).mean()
+"""
+
+
+def _planned(trainings: int, baselines: int = len(USUAL), steps: int = 500) -> SearchSettings:
+    tree = {"baselines": list(USUAL[:baselines]), "task": {"steps": steps}, "budget": {"trainings": trainings}}
+    return from_tree(tree)
+
+
+def _costs(settings: SearchSettings) -> dict[str, float]:
+    """Return what each rung costs at most, in trainings of the final rung's length."""
+    ladder = rungs(settings.task, settings.ladder, settings.final)
+    long = ladder[-1].task.steps
+    return {name: goal.children * goal.steps / long for name, goal in goals(settings, ladder).items()}
+
+
+@given(st.integers(25, 3000), st.integers(1, 20), st.integers(4, 2000))
+def test_a_search_that_is_planned_costs_what_was_asked_for_and_the_decision_no_more_than_half(
+    trainings: int, baselines: int, steps: int
+) -> None:
+    costs = _costs(_planned(trainings, baselines, steps))
+    assert 0.8 * trainings - 2 <= sum(costs.values()) <= 1.02 * trainings + 1
+    assert costs[FINAL] <= trainings / 2
+
+
+def test_a_plan_is_made_once_and_grows_with_its_number() -> None:
+    settings = _planned(100)
+    assert settings.completed() == settings == from_tree({"baselines": list(USUAL), "budget": {"trainings": 100}})
+    assert settings.budget.children == 140
+    small, large = (json.loads(to_json(_planned(number))) for number in (100, 200))
+    assert extended(small, large) == {name: large[name] for name in ("budget", "ladder", "final")}
+    assert _planned(200).with_trainings(100) == settings
+
+
+def test_trainings_that_do_not_do_for_the_baselines_are_refused_with_how_many_would() -> None:
+    with pytest.raises(BadSettings, match=r"'budget.trainings': 8 do not do for 20 baselines .* expected 15 or more"):
+        _planned(8)
+    assert _planned(15).budget.children >= 4
+
+
+def test_a_network_without_any_config_gets_an_answer_a_picture_and_what_to_do_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(NETWORK)
+    command = ["recommend", "net.py:build", "--steps", "16", "--set", "pool.kind=serial", "--set", "task.batch=16",
+               "--set", "budget.trainings=24"]  # fmt: skip
+    main(command)
+    out = capsys.readouterr().out
+    assert any(line.startswith(("use ", "keep tanh", "very likely ", "no verdict")) for line in out.splitlines())
+    assert "tanh" in out  # what the network has
+    assert Path("runs/net/answer.svg").read_text().startswith("<svg")
+    assert f"top {Path('runs/net')}" in out
+    with Store(Path("runs/net")) as store:
+        board, before = leaderboard(store), len(store.outcomes())
+    assert board.budget == ("trainings", 24)
+    assert sum(entry.baseline for entry in board.entries) == len(USUAL)
+    known = sum(entry.baseline and FINAL in entry.records for entry in board.entries)
+    assert 1 <= known <= 3  # the others are plainly behind, and have a seed
+    main(command)  # nothing is left to train
+    with Store(Path("runs/net")) as store:
+        assert len(store.outcomes()) == before
+    main([*command, "--extend", "budget.trainings=40"])
+    with Store(Path("runs/net")) as store:
+        assert len(store.outcomes()) > before
+
+
+def test_minutes_are_turned_into_trainings_once_and_kept_with_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(NETWORK)
+    found = iter([22, 99])
+    monkeypatch.setattr("actsearch.search.plan.affordable", lambda settings, minutes: next(found))
+    command = ["recommend", "net.py:build", "--minutes", "1", "--steps", "8", "--set", "pool.kind=serial"]
+    main(command)
+    main(command)  # with the number of before, not with another estimate
+    with Store(Path("runs/net")) as store:
+        assert leaderboard(store).budget == ("trainings", 22)
+    with pytest.raises(SystemExit) as stopped:
+        main(["recommend", "net.py:buld"])
+    assert stopped.value.code == 2
+    assert "did you mean 'net.py:build'?" in capsys.readouterr().err
