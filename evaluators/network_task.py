@@ -7,7 +7,7 @@ A child's numbers depend on its activation and its seed alone. Not here: which n
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,13 +24,14 @@ from actsearch.evaluators.native.child import NativeChild
 from actsearch.evaluators.native.compiler import NotNativeError, is_available
 from actsearch.evaluators.network_training import training
 from actsearch.evaluators.objective import CrossEntropy, Objective
-from actsearch.evaluators.outcome import Request
+from actsearch.evaluators.outcome import Outcome, Request
 from actsearch.evaluators.own import problem as own
 from actsearch.evaluators.own.check import check
 from actsearch.evaluators.own.course import course_of
 from actsearch.evaluators.schedule import batches
 from actsearch.evaluators.settings import CompleteSettings, Init, TaskSettings
-from actsearch.evaluators.task import BadTask, Task, Training
+from actsearch.evaluators.stacks.training import train_stack
+from actsearch.evaluators.task import BadTask, Drawn, Task, Training
 from actsearch.evaluators.torch_child import TorchChild
 
 SIDE_BY_SIDE = 8  # children on a GPU; more gained 6 % on an H200 (README, "On a GPU")
@@ -238,9 +239,22 @@ class NetworkTask(Task):
         return own.problem(self.settings).replace if self.settings.own.build else ()
 
     @property
+    def stack(self) -> int:
+        """How many children are trained as one: of a network of the user's, where that was decided (``stacks``)."""
+        return (self.settings.stack or 1) if self.settings.own.build else 1
+
+    @property
     def side_by_side(self) -> int:
         """Several on a GPU, which one small network does not fill; networks of the user's may draw random numbers."""
+        if self.stack > 1:
+            return self.stack
         return self.kind.in_turns if self.device == "cuda" and not self.settings.own.build else 1
+
+    def trained(self, drawn: Sequence[Drawn]) -> list[Outcome]:
+        """Train a stack where this run does so; a layer that is no function stands alone."""
+        if self.stack > 1 and all(activation.function is not None for _, activation in drawn):
+            return train_stack(self, drawn)
+        return super().trained(drawn)
 
     def training(self, request: Request, activation: Activation) -> Training:
         """Train, stop early what is hopeless, and score."""

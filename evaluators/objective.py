@@ -45,6 +45,10 @@ class Objective(ABC):
         """Return what a network is run within where nothing is learned: without gradients, unless it needs them."""
         return torch.enable_grad() if self.with_gradients else torch.no_grad()
 
+    def for_many(self) -> "Objective":
+        """Return the objective as it is used for many children at once, which reads no value of a target."""
+        return self
+
     def output(self, network: nn.Module, batch: Split) -> Any:
         """Return what the network makes of a batch."""
         return call(network, batch.inputs)

@@ -62,7 +62,7 @@ class Outcome:
         seconds: that this child's training took.
         metrics: further numbers by name; the README's glossary lists them.
         diagnostics: how its layers fared, by name, a number a layer (``diagnostics``).
-        trained_by: ``kernel``, ``torch``, or ``own``, the user's whole training; empty where nobody trained.
+        trained_by: ``kernel``, ``torch``, ``stack``, or ``own``, the user's whole training; empty where nobody trained.
     """
 
     status: Status

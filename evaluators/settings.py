@@ -128,6 +128,8 @@ class TaskSettings:
         augment: shift and mirror training images at random (He et al. 2015, section 4.2).
         device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one and the child is large enough to gain.
         kernel: ``native`` trains the default child in C, ``torch`` as ordinary modules, ``auto`` natively where it can.
+        stack: children of a network of yours that are trained as one, their operations shared; 1 trains one by one;
+            null is decided once a run, by trying.
         diagnostics: whether a child tells how its layers fare; the README says what it costs.
         stop_after: the share of the steps, 20 at least, at which a hopeless candidate is stopped; 0 never stops one.
         stop_above: it is hopeless when its training loss, as a share of chance, is above this.
@@ -150,6 +152,7 @@ class TaskSettings:
     augment: bool = False
     device: Literal["auto", "cpu", "cuda"] = "auto"
     kernel: Literal["auto", "native", "torch"] = "auto"
+    stack: Annotated[int, Field(ge=1, le=64)] | None = None
     diagnostics: bool = True
     stop_after: Annotated[float, Field(ge=0, lt=1)] = 0.0
     stop_above: Annotated[float, Field(gt=0)] = 1.0

@@ -5,7 +5,8 @@ which tasks there are and how settings become one (``registry``).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import replace
 
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.outcome import Outcome, Request
@@ -14,6 +15,8 @@ from actsearch.grammar.fault import UserFault
 
 FAR = 100.0
 """Times the loss of a network that knows nothing, from where on a loss is no score: such a child has diverged."""
+Drawn = tuple[Request, Activation]
+"""What is to be trained, with what its text stands for."""
 Training = Generator[None, None, Outcome]
 """A training on its way: it yields where others may take their turn, and returns what became of its child."""
 
@@ -98,9 +101,36 @@ class Task(ABC):
         """How many children one process trains at a time."""
         return 1
 
+    def trained(self, drawn: Sequence[Drawn]) -> list[Outcome]:
+        """Train children together, and return their outcomes in the same order; within ``contained``, with one thread.
+
+        Args:
+            drawn: as many as ``side_by_side`` at most; what draws from a global generator stands alone.
+        """
+        return in_turns([self.training(request, activation) for request, activation in drawn])
+
     @abstractmethod
     def training(self, request: Request, activation: Activation) -> Training:
         """Train one child, and return what became of it; gone through within ``contained``, with one thread."""
+
+
+def in_turns(trainings: Sequence[Training]) -> list[Outcome]:
+    """Go through trainings a step at a time; each outcome has an equal share of the time.
+
+    Args:
+        trainings: none of which draws from a global generator, if there are several.
+    """
+    found: dict[int, Outcome] = {}
+    waiting = dict(enumerate(trainings))
+    while waiting:
+        for index, training in list(waiting.items()):
+            try:
+                next(training)
+            except StopIteration as end:
+                outcome: Outcome = end.value
+                found[index] = replace(outcome, seconds=outcome.seconds / len(trainings))
+                del waiting[index]
+    return [found[index] for index in range(len(trainings))]
 
 
 def far_above_chance(metrics: Mapping[str, float], chance: float | None) -> str:

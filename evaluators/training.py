@@ -7,16 +7,13 @@ runs this where (``pool``).
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import torch
 
-from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
+from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.outcome import Outcome, Request, noise_seed
-from actsearch.evaluators.task import Task, Training
-
-Drawn = tuple[Request, Activation]
+from actsearch.evaluators.task import Drawn, Task
 
 
 def train_population(requests: Sequence[Request], task: Task, vocabulary: Vocabulary = BUILT_IN) -> list[Outcome]:
@@ -31,27 +28,8 @@ def train_population(requests: Sequence[Request], task: Task, vocabulary: Vocabu
     everyone = [(request, vocabulary.read(request.expression)) for request in requests]
     for group in _groups(everyone, task.side_by_side):
         with contained(noise_seed(group[0][0].seed), task.settings.own.file), _one_thread():
-            outcomes += in_turns([task.training(request, activation) for request, activation in group])
+            outcomes += task.trained(group)
     return outcomes
-
-
-def in_turns(trainings: Sequence[Training]) -> list[Outcome]:
-    """Go through trainings a step at a time; each is told to have taken its share of the time.
-
-    Args:
-        trainings: none of which draws from a global generator, if there are several.
-    """
-    found: dict[int, Outcome] = {}
-    waiting = dict(enumerate(trainings))
-    while waiting:
-        for index, training in list(waiting.items()):
-            try:
-                next(training)
-            except StopIteration as end:
-                outcome: Outcome = end.value
-                found[index] = replace(outcome, seconds=outcome.seconds / len(trainings))
-                del waiting[index]
-    return [found[index] for index in range(len(trainings))]
 
 
 def _groups(everyone: Sequence[Drawn], size: int) -> Iterator[list[Drawn]]:
@@ -59,7 +37,8 @@ def _groups(everyone: Sequence[Drawn], size: int) -> Iterator[list[Drawn]]:
     group: list[Drawn] = []
     for one in everyone:
         alone = one[1].expression is None
-        if group and (alone or len(group) == size or group[-1][1].expression is None):
+        others = bool(group) and group[-1][0].steps != one[0].steps
+        if group and (alone or others or len(group) == size or group[-1][1].expression is None):
             yield group
             group = []
         group.append(one)

@@ -148,7 +148,7 @@ def launch(
                     for one in logs:
                         one(batch, metrics)
 
-                Search(settings, store, workers, listener, log).run()
+                Search(settings, store, workers, listener, log, task.stack or 1).run()
                 add_costs(store, vocabulary)  # while no worker is busy
                 store.describe({CLIMBED: "yes"})
                 board = leaderboard(store)

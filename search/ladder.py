@@ -21,7 +21,7 @@ from actsearch.evaluators.settings import CompleteSettings, OwnSettings, Steps, 
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
 
 RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
-UNTELLING = ("device", "kernel", "diagnostics")  # of a task: they do not tell one rung from another
+UNTELLING = ("device", "kernel", "stack", "diagnostics")  # of a task: they do not tell one rung from another
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 

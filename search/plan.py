@@ -3,6 +3,7 @@
 Not here: how it is shown (``show.plan_tables``) and what is checked (``evaluators.own.check``).
 """
 
+import dataclasses
 import math
 import os
 import resource
@@ -20,7 +21,7 @@ from actsearch.evaluators.outcome import Request, noise_seed
 from actsearch.evaluators.own.owned import Owned
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import BadSettings
-from actsearch.evaluators.training import in_turns
+from actsearch.evaluators.stacks.trial import decided_size
 from actsearch.search.ladder import climbing, known_on, rungs
 from actsearch.search.memory.records import Rung
 from actsearch.search.progress import Goal
@@ -28,7 +29,17 @@ from actsearch.search.settings.classes import SearchSettings
 
 MOST = 10**6  # trainings that anybody plans
 TRIED = (2, 12)  # steps of the two children whose difference tells what a step costs
+AS_STACK = (20, 100)  # which is recorded first
 ON_GPU = (10, 60)  # the first ones there are not recorded yet
+MIXED = [
+    BUILT_IN.read(text)
+    for text in (
+        "mix(relu(x),sin(x))", "gaussgap(sinh(x),logabs(x))", "add(atan(x),scale(x))", "gate(asinh(x),scale(x))",
+        "min(x,sinc(x))", "max(tanh(x),erf(x))", "mul(softplus(x),gauss(x))", "sub(square(x),abs(x))",
+    )
+]  # fmt: skip
+"""Functions as a search proposes them: what a stack of several costs."""
+FULL = 8  # children of a stack on the average of a run
 WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a beta, and one without
 
 
@@ -62,6 +73,8 @@ class Plan:
         workers: that train at once.
         memory: bytes that one process takes that trains.
         niceness: of Ray's workers; None where this process trains.
+        stack: children that are trained as one.
+        one_by_one: why it is one, in words; empty where it is more, or nobody asked.
         busy: times as long as it would take alone, while what else runs now goes on.
     """
 
@@ -76,6 +89,8 @@ class Plan:
     memory: int
     niceness: int | None = None
     busy: float = 1.0
+    stack: int = 1
+    one_by_one: str = ""
 
     @property
     def manners(self) -> str:
@@ -132,13 +147,15 @@ def plan(settings: SearchSettings) -> Plan | None:
         batch = task.data.validation.first(task.settings.batch)
         with task.objective.looking():
             start = float(task.objective.loss(task.objective.output(network.eval(), batch), batch).detach())
+    size, one_by_one = decided_size(task)
+    task = dataclasses.replace(task, settings=dataclasses.replace(task.settings, stack=size))
     each, step = _costs(task)
     ladder = rungs(settings.task, settings.ladder, settings.final)
     return Plan(
         places, (counts[0], counts[1]), start, task.chance, task.unit, goals(settings, ladder),
         {rung.name: each + step * rung.task.steps for rung in ladder}, workers_of(settings), _memory(),
         None if settings.pool.kind == "serial" or settings.pool.address else settings.pool.niceness,
-        busy(os.getloadavg()[0], workers_of(settings), os.cpu_count() or 1),
+        busy(os.getloadavg()[0], workers_of(settings), os.cpu_count() or 1), size, one_by_one,
     )  # fmt: skip
 
 
@@ -202,13 +219,14 @@ def busy(load: float, workers: int, cores: int) -> float:
 
 def _costs(task: NetworkTask) -> tuple[float, float]:
     """Return seconds of a child beside its steps, and of a step; measured on two short ones, after a first."""
-    seconds, tried = [], TRIED if task.device == "cpu" else ON_GPU
+    seconds, tried = [], ON_GPU if task.device == "cuda" else TRIED if task.stack == 1 else AS_STACK
     for steps in (tried[0], *tried):  # the first one warms up
         with contained(noise_seed(0), task.settings.own.file):
             threads = torch.get_num_threads()
             torch.set_num_threads(1)
             request = Request(WITH.text, 0, steps, patient=True)
-            seconds.append(in_turns([task.training(request, WITH) for _ in range(task.side_by_side)])[0].seconds)
+            several = [(request, MIXED[number % len(MIXED)]) for number in range(min(FULL, task.side_by_side))]
+            seconds.append(task.trained(several)[0].seconds)
             torch.set_num_threads(threads)
     step = max(0.0, (seconds[2] - seconds[1]) / (tried[1] - tried[0]))
     return max(0.0, seconds[1] - tried[0] * step), step
@@ -218,7 +236,8 @@ def workers_of(settings: SearchSettings) -> int:
     """Return how many children are trained at once."""
     if settings.pool.kind == "serial":
         return 1
-    if settings.pool.workers is None and resolve(settings.task).side_by_side > 1:
+    task = resolve(settings.task)
+    if settings.pool.workers is None and task.device == "cuda" and task.side_by_side > 1:
         return max(1, torch.cuda.device_count())
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     return settings.pool.workers or cores

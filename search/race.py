@@ -21,6 +21,7 @@ from actsearch.search.ranking.standing import Standing
 from actsearch.search.trainings import Trainings
 
 LOOK = 2  # seeds between two looks: who is plainly behind has no more of them
+STACKED = 4  # the same where seeds are trained as one, and few of them cost as much
 
 
 def enter(store: Store, finds: Sequence[str], known: Sequence[str]) -> Entrants:
@@ -51,15 +52,18 @@ class Race:
         racing: who of them races now; None is everybody.
         beside: losses of who does not: claims hold for all together.
         together: whether everybody's turn is at once.
+        look: seeds between two looks.
     """
 
     def __init__(
         self, trainings: Trainings, rung: Rung, incumbent: str, entrants: Entrants,
         racing: Collection[str] | None = None,
         beside: Mapping[str, Losses] = types.MappingProxyType({}), *, together: bool = False,
+        look: int = LOOK,
     ) -> None:  # fmt: skip
         self.trainings, self.rung, self.incumbent = trainings, rung, incumbent
         self.entrants, self.beside, self.together = entrants, beside, together
+        self.look = look
         everybody = [*entrants.finds, *entrants.known]
         self.racing = everybody if racing is None else [name for name in everybody if name in racing]
         self.seeds = dict.fromkeys([incumbent, *self.racing], 0)  # of each, that count in this race
@@ -96,7 +100,7 @@ class Race:
         """
         turn = self.active
         while turn:
-            for size in range(LOOK, 0, -1):
+            for size in range(self.look, 0, -1):
                 seeds = {name: self.seeds[name] + size for name in turn}
                 seeds = {self.incumbent: max(self.seeds[self.incumbent], *seeds.values())} | seeds
                 if sum(more - self.seeds[name] for name, more in seeds.items()) <= budget:

@@ -21,7 +21,7 @@ from actsearch.search.progress import Listener, Log, Meter, NothingScored, silen
 from actsearch.search.proposers.knowledge import is_readable, knowledge_of
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
-from actsearch.search.race import Race, enter
+from actsearch.search.race import LOOK, STACKED, Race, enter
 from actsearch.search.ranking.evidence import pairs_needed
 from actsearch.search.reward import Scale, reward, scale_of
 from actsearch.search.settings.classes import SearchSettings
@@ -38,14 +38,22 @@ class Search:
         pool: who trains.
         listener: is told after every outcome.
         log: is told what the proposer says of itself, by batch.
+        stack: children that are trained as one: a batch has as many at least.
     """
 
     def __init__(
-        self, settings: SearchSettings, store: Store, pool: Pool, listener: Listener = silent, log: Log = unlogged
+        self,
+        settings: SearchSettings,
+        store: Store,
+        pool: Pool,
+        listener: Listener = silent,
+        log: Log = unlogged,
+        stack: int = 1,
     ) -> None:
         settings = settings.completed()
         settings = settings.with_incumbent(resolve(settings.task).replaced)
         self.settings, self.store, self.log, self.incumbent = settings, store, log, ""
+        self.batch, self.look = max(settings.budget.batch, stack), LOOK if stack == 1 else STACKED
         self.vocabulary = vocabulary_of(settings.space)
         self.rungs = rungs(settings.task, settings.ladder, settings.final)
         store.add_rungs(self.rungs)
@@ -102,7 +110,7 @@ class Search:
 
     def _ask(self, batch: int) -> list[StoredProposal]:
         rows, new = [], []
-        for proposal in self.proposer.ask(self.settings.budget.batch):
+        for proposal in self.proposer.ask(self.batch):
             known = self.behaviours.propose(Elementwise(proposal.expression))
             new.append(known)
             rows.append(StoredProposal(batch, proposal.tokens, str(proposal.expression), known.fingerprint))
@@ -176,7 +184,7 @@ class Search:
             return
         before = {key.fingerprint for key in self.trainings.outcomes if key.rung == rung.name} - {*everybody}
         beside = {name: losses for name in sorted(before) if (losses := self.trainings.losses(rung, name))}
-        race = Race(self.trainings, rung, self.incumbent, entrants, everybody, beside)
+        race = Race(self.trainings, rung, self.incumbent, entrants, everybody, beside, look=self.look)
         budget = self.settings.final.trainings or len(everybody) * rung.seeds
         self.meter.expect(rung.name, budget)
         self.meter.expect(rung.name, race.run(budget))

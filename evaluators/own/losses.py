@@ -27,11 +27,13 @@ class Options:
         ignore_index: a label that counts for nothing.
         label_smoothing: share of the target that is spread over all classes; in training alone.
         classes: the dimension of the classes in the output, 1 or -1; None is told by the shapes.
+        unchecked: whether values of targets are taken as they are, for many children at once, where none can be read.
     """
 
     ignore_index: int = -100
     label_smoothing: float = 0.0
     classes: int | None = None
+    unchecked: bool = False
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,8 @@ def _cross_entropy(output: Tensor, labels: Any, options: Options, training: bool
         return functional.cross_entropy(output, labels, reduction="none", label_smoothing=smoothing), None
     logits, labels = in_order(output, labels, options), labels.long()
     counts = labels != options.ignore_index
-    _check_classes(logits, labels[counts])
+    if not options.unchecked:
+        _check_classes(logits, labels[counts])
     each = functional.cross_entropy(
         logits, labels, reduction="none", ignore_index=options.ignore_index, label_smoothing=smoothing
     )
@@ -141,7 +144,7 @@ def _right_class(output: Tensor, labels: Any, options: Options) -> tuple[Tensor,
 
 def _bce(output: Tensor, labels: Any, options: Options, training: bool) -> tuple[Tensor, Tensor | None]:
     output, labels = like(output, labels)
-    if labels.device.type == "cpu" and not bool(((labels >= 0) & (labels <= 1)).all()):
+    if not options.unchecked and labels.device.type == "cpu" and not bool(((labels >= 0) & (labels <= 1)).all()):
         raise WrongOutput(
             f"bce_with_logits wants targets between 0 and 1, found {float(labels.min()):g} to {float(labels.max()):g}"
         )

@@ -3,6 +3,7 @@
 Not here: the formulas (``losses``), and who chooses among these (``problem``).
 """
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -64,6 +65,10 @@ class NamedObjective(Objective):
 
     def __init__(self, loss: Loss, options: Options, further: Further) -> None:
         self.unit, self.formula, self.options, self.further = loss.unit, loss, options, further
+
+    def for_many(self) -> Objective:
+        """Return one that checks no target."""
+        return NamedObjective(self.formula, dataclasses.replace(self.options, unchecked=True), self.further)
 
     def output(self, network: nn.Module, batch: Split) -> Tensor:
         """Call it, and take the tensor of what it returns."""

@@ -167,7 +167,9 @@ class RayPool(Pool):
                 ray_door.start(settings, self._nowhere.name + "/ray")
         self._data = None if found is None else ray.put(found)  # once a machine; workers look at it
         wants_gpu, self._side_by_side = resolved.device == "cuda", resolved.side_by_side
-        fitting = _resources().get("GPU" if self._side_by_side > 1 else "CPU", 1)  # a GPU has one worker, with several
+        fitting = _resources().get(
+            "GPU" if wants_gpu and self._side_by_side > 1 else "CPU", 1
+        )  # a GPU has one worker, with several
         self.workers = settings.workers or max(1, int(fitting))
         self._gpu_share = min(1.0, _resources().get("GPU", 0.0) / self.workers) if wants_gpu else 0.0
         self._starting: dict[Any, Any] = {}

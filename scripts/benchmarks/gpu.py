@@ -23,7 +23,7 @@ from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.outcome import Outcome, Request
 from actsearch.evaluators.registry import resolve_network
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.training import in_turns
+from actsearch.evaluators.task import in_turns
 
 Precision = Literal["float32", "bfloat16"]
 TEXTS = ("relu", "swish", "gelu", "tanh", "elu", "mul(x,sigmoid(x))", "max(x,sin(x))", "gate(atan(x),x)")

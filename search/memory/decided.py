@@ -10,8 +10,10 @@ from collections.abc import Callable
 from importlib import metadata
 
 from actsearch.evaluators.native.compiler import is_available, kernel_key
+from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import CompleteSettings, TaskSettings
+from actsearch.evaluators.stacks.trial import decided_size
 from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import UserFault
 from actsearch.search.memory.records import REPLACED, UNIT
@@ -31,6 +33,7 @@ CHANGING = {
 }
 """Packages on which scores depend, and what it means for a run that another version began."""
 KERNEL_KEY = "kernel key"  # the fact of which kernel it was: sources, compiler, processor
+STACK = "stack of"  # with the name of the data, the fact of how many children are trained as one
 KERNEL = "kernel"  # the fact of a run: native or torch
 
 
@@ -39,8 +42,10 @@ class NotTheSame(UserFault):
 
 
 def settled(settings: TaskSettings) -> CompleteSettings:
-    """Return the task with the kernel ruled out where there is none; else every worker must have it."""
+    """Return the task with the kernel ruled out where there is none, and with how many children are trained as one."""
     task = resolve(settings)
+    if isinstance(task, NetworkTask) and task.settings.own.build:
+        return dataclasses.replace(task.settings, stack=decided_size(task)[0])
     without = task.takes_kernel and not is_available()
     return dataclasses.replace(task.settings, kernel="torch") if without else task.settings
 
@@ -64,7 +69,7 @@ def decided(store: Store, settings: TaskSettings, say: Say) -> CompleteSettings:
     _same_versions(store, say)
     _same_data(store, task)
     if not task.takes_kernel:
-        return task.settings
+        return _stacked(store, task)
     if store.fact(KERNEL) is None and store.outcomes():
         say("this run does not say whether the kernel or torch trained it so far; from now on it does")
     store.describe({KERNEL: "native" if is_available() else "torch"})
@@ -80,6 +85,17 @@ def decided(store: Store, settings: TaskSettings, say: Say) -> CompleteSettings:
     if store.fact(KERNEL_KEY) != kernel_key():
         say("this run was begun with a kernel of another compiler or processor: last digits may differ from now on")
     return task.settings
+
+
+def _stacked(store: Store, task: Task) -> CompleteSettings:
+    """Return the task with how many children are trained as one: what the run began with, or what is decided now."""
+    if not isinstance(task, NetworkTask) or not task.settings.own.build or task.settings.stack is not None:
+        return task.settings
+    name = f"{STACK} {data_fact(dataclasses.asdict(task.settings))}"
+    if store.fact(name) is None:
+        began = any(record.outcome.trained_by == "torch" for record in store.outcomes(diagnostics=False).values())
+        store.describe({name: "1" if began else str(decided_size(task)[0])})
+    return dataclasses.replace(task.settings, stack=int(store.fact(name) or 1))
 
 
 def _same_data(store: Store, resolved: Task) -> None:

@@ -24,6 +24,8 @@ def plan_parts(plan: Plan) -> list[Table | str]:
         f"{without:,} parameters, {betas:,} with a candidate that has betas",
         f"loss at the start {plan.start:.4g}{Measure(plan.unit).behind}{chance}",
         costs,
+        *([f"{plan.stack} children at a time are trained as one"] if plan.stack > 1 else []),
+        *([f"children are trained one by one: {plan.one_by_one}"] if plan.one_by_one else []),
         f"about {_time(plan.seconds)} here if nothing else runs, {plan.workers} at once, {plan.memory / 1e9:.1f} GB "
         f"each{plan.manners}",
         *([f"this machine is busy: it may take {plan.busy:.1f} times as long"] if plan.busy > BUSY else []),

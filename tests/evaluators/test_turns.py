@@ -15,8 +15,8 @@ from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
-from actsearch.evaluators.task import Training
-from actsearch.evaluators.training import in_turns, train_population
+from actsearch.evaluators.task import Training, in_turns
+from actsearch.evaluators.training import train_population
 
 TEXTS = ("relu", "exp(exp(exp(square(x))))", "swish", "rrelu", "sin(x)")
 

@@ -1,0 +1,1 @@
+"""Many small children in one: their weights stacked, their operations shared."""
