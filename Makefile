@@ -50,6 +50,7 @@ lint: $(READY)  ## ruff and mypy
 bench: $(READY)  ## children per minute on this machine, and how fast exported functions are
 	$(BIN)/python -m scripts.benchmarks.throughput
 	$(BIN)/python -m scripts.benchmarks.peers
+	$(BIN)/python -m scripts.benchmarks.stacks
 	$(BIN)/python -m scripts.benchmarks.exported
 
 clean:  ## remove .venv and caches (runs stay)

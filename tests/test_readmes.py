@@ -30,7 +30,8 @@ def as_a_newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory as a clone is after `make search`, with a small run; every name in it is the READMEs'."""
     here = tmp_path_factory.mktemp("newcomer")
     with pytest.MonkeyPatch.context() as patch:
-        (here / "configs").symlink_to(Path("configs").resolve())
+        for folder in ("configs", "scripts"):
+            (here / folder).symlink_to(Path(folder).resolve())
         for text in re.findall(r"^```(?:python|yaml)\n(.*?)^```$", READMES, re.DOTALL | re.MULTILINE):
             if name := re.match(r"# (\S+\.(?:py|yaml))\n", text):
                 (here / name[1]).write_text(text)
@@ -47,6 +48,7 @@ def test_every_command_of_the_readme_does_its_job_with_the_names_it_has_there(
     words = shlex.split(command, comments=True)[1:]
     small = {"search": NEWCOMER, "evaluate": ["--steps=2", "--pool=serial", "--set=task.batch=32"]}
     small["transfer"] = ["--steps=2", "--seeds=1", "--pool=serial"]
+    small["recommend"] = ["--steps=8", "--set=budget.trainings=24", "--set=pool.kind=serial"]
     small["space"] = ["--set=space.primitives=[identity,sigmoid,mul]"]
     monkeypatch.chdir(as_a_newcomer)
     main([*words, *small.get(words[0], [])])

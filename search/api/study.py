@@ -3,6 +3,7 @@
 Not here: one of them (``trial``), and how they are asked for and shared among processes (``search.trials``).
 """
 
+import contextlib
 import dataclasses
 import numbers
 import weakref
@@ -18,6 +19,7 @@ from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
 from actsearch.run import Run
 from actsearch.search.memory.board import presence
+from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.settings.classes import SearchSettings
@@ -161,8 +163,9 @@ class Study:
         """Whether everything was trained."""
         if not (self.run / FILE_NAME).exists():
             return False
-        with Store(self.run) as store:
+        with contextlib.suppress(NotBegun), Store(self.run) as store:
             return bool(store.fact("finished"))
+        return False
 
 
 def _with_children(settings: SearchSettings, children: int) -> SearchSettings:

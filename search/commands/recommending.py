@@ -23,7 +23,7 @@ PICTURE = "answer.svg"
     "--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="What it may take."
 )
 @click.option("--steps", type=click.IntRange(min=8), default=1000, show_default=True, help="Of a whole training.")
-@click.option("--run", type=PATH, help="Where to keep the run. [default: runs/NAME OF FILE]")
+@click.option("--run", type=PATH, help="Where to keep the run. [default: runs/recommend-FILE-FUNCTION]")
 @click.option("--dry-run", is_flag=True, help="Say where the candidate goes and what it costs, and train nothing.")
 @click.option("--extend", "extensions", metavar="KEY=VALUE", multiple=True, help="Go on: budget.trainings=200.")
 @address_option
@@ -39,19 +39,21 @@ def recommend(
     command goes on with a run that was stopped.
     """
     settings = settings_for(network, steps, [*changes, *extensions, *([f"pool.address={address}"] if address else [])])
-    directory = run or Path("runs") / Path(network.partition(":")[0]).stem
+    file, _, function = network.partition(":")
+    name = "-".join(["recommend", Path(file).stem, *([function] if function not in {"", "build"} else [])])
+    directory = run or Path("runs") / name
     if settings.budget.trainings is None:
         settings = planned_for(settings, minutes, directory)
     given = [network, "--steps", str(steps), *(word for change in changes for word in ("--set", change))]
     if not train(settings, directory, f"recommend {shlex.join(given)}", dry_run=dry_run, extend=bool(extensions)):
         return
-    board, name = board_of(directory), shlex.quote(str(directory))
+    board, where = board_of(directory), shlex.quote(str(directory))
     check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
     print_verdict(board, directory)
     if picture := picture_of(directory):
         print(f"the picture:  {picture}")
-    print(f"the list:     {called()} top {name}")
-    print(f"as a module:  {called()} export {name} 1 -o activation.py")
+    print(f"the list:     {called()} top {where}")
+    print(f"as a module:  {called()} export {where} 1 -o activation.py")
 
 
 def settings_for(network: str, steps: int, changes: list[str]) -> "SearchSettings":

@@ -40,6 +40,10 @@ class StoreError(UserFault):
     """The file is absent, of another version, damaged, or no store; the message says which and what to do."""
 
 
+class NotBegun(StoreError):
+    """Somebody else is just making the store."""
+
+
 class StoreFile:
     """One file.
 
@@ -89,7 +93,7 @@ class StoreFile:
     def _version(self) -> int:
         version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
         if version == 0:
-            raise StoreError(f"'{self.path.parent}' holds no run yet: {FILE_NAME} is still empty")
+            raise NotBegun(f"'{self.path.parent}' holds no run yet: {FILE_NAME} is still empty")
         there = f"'{self.path}' has schema version {version}, this program reads {OLDEST} to {SCHEMA_VERSION}"
         if version > SCHEMA_VERSION:
             raise StoreError(f"{there}: it was written by a newer actsearch, update this one")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from actsearch.evaluators.sentences import BadSettings
+from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import to_json
@@ -28,8 +29,11 @@ def agrees(settings: SearchSettings, directory: Path) -> bool:
     """
     if not (directory / FILE_NAME).exists():
         return False
-    with Store(directory) as store:
-        kept = store.fact("settings")
+    try:
+        with Store(directory) as store:
+            kept = store.fact("settings")
+    except NotBegun:
+        return False
     if kept:
         check_same(json.loads(kept), json.loads(to_json(settings.completed())), directory)
     return bool(kept)

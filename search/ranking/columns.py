@@ -146,7 +146,7 @@ COLUMNS = (
            _of_difference(lambda one, b: _end_of(one, b, 0)), direction="score"),
     Column("difference_high", "95 % of that difference, to",
            _of_difference(lambda one, b: _end_of(one, b, 1)), direction="score"),
-    Column("p", "of the difference, corrected by Holm", _of_difference(lambda one, _: one.corrected),
+    Column("p", "of the difference, corrected for the other functions", _of_difference(lambda one, _: one.corrected),
            _formatted("p", ".2g"), direction=1),
     Column("search_score", "in the search, one seed", lambda e, b: _in_users_numbers(e.mean(SEARCH), b),
            direction="score"),

@@ -26,7 +26,7 @@ def caption(board: Leaderboard) -> list[str]:
     others = f"; candidates below the final rung: validation {measure.noun} on their furthest rung"
     return [
         f"{measure.sentence}; finalists: mean over their seeds on the {judged} split ± 95 %{others}",
-        f"against {title_of(board.reference)}: mean difference over shared seeds, p corrected by Holm",
+        f"against {title_of(board.reference)}: mean difference over shared seeds, p corrected for the other functions",
         "cost: value and gradient, times ReLU's; * marks the mirror image of what was trained",
     ]
 

@@ -81,19 +81,19 @@ def test_a_network_without_any_config_gets_an_answer_a_picture_and_what_to_do_ne
     out = capsys.readouterr().out
     assert any(line.startswith(("use ", "keep tanh", "very likely ", "no verdict")) for line in out.splitlines())
     assert "tanh" in out  # what the network has
-    assert Path("runs/net/answer.svg").read_text().startswith("<svg")
-    assert f"top {Path('runs/net')}" in out
-    with Store(Path("runs/net")) as store:
+    assert Path("runs/recommend-net/answer.svg").read_text().startswith("<svg")
+    assert f"top {Path('runs/recommend-net')}" in out
+    with Store(Path("runs/recommend-net")) as store:
         board, before = leaderboard(store), len(store.outcomes())
     assert board.budget == ("trainings", 24)
     assert sum(entry.baseline for entry in board.entries) == len(USUAL)
     known = sum(entry.baseline and FINAL in entry.records for entry in board.entries)
     assert 1 <= known <= 3  # the others are plainly behind, and have a seed
     main(command)  # nothing is left to train
-    with Store(Path("runs/net")) as store:
+    with Store(Path("runs/recommend-net")) as store:
         assert len(store.outcomes()) == before
     main([*command, "--extend", "budget.trainings=40"])
-    with Store(Path("runs/net")) as store:
+    with Store(Path("runs/recommend-net")) as store:
         assert len(store.outcomes()) > before
 
 
@@ -107,7 +107,7 @@ def test_minutes_are_turned_into_trainings_once_and_kept_with_the_run(
     command = ["recommend", "net.py:build", "--minutes", "1", "--steps", "8", "--set", "pool.kind=serial"]
     main(command)
     main(command)  # with the number of before, not with another estimate
-    with Store(Path("runs/net")) as store:
+    with Store(Path("runs/recommend-net")) as store:
         assert leaderboard(store).budget == ("trainings", 22)
     with pytest.raises(SystemExit) as stopped:
         main(["recommend", "net.py:buld"])

@@ -1,0 +1,1 @@
+"""Small problems of many kinds, and what the search says of them."""

@@ -1,0 +1,206 @@
+"""Search on small problems, and judge what was said by fresh seeds.
+
+``python -m scripts.panel.run search --seeds 0:10`` asks for a recommendation with 100 trainings on each problem and run
+seed, in ``runs/panel``; ``judge`` trains what was named, the best finds and the incumbent with 50 fresh seeds, with
+``--known`` also the twenty; ``report`` prints how often the answer was right. Each goes on where it was stopped. Those
+put aside are left out unless ``--aside`` names them. Not here: the problems (``problems``), and a verdict
+(``search.ranking``).
+"""
+
+import argparse
+import csv
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scipy import stats
+
+from actsearch.evaluators.activation import BUILT_IN
+from actsearch.evaluators.outcome import Request
+from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.grammar.rows.known import USUAL
+from actsearch.search.commands.recommending import settings_for
+from actsearch.search.jobs import launch, open_pool
+from actsearch.search.memory.records import FINAL
+from actsearch.search.memory.store import Store
+from actsearch.search.ranking.answer import sentences
+from actsearch.search.ranking.entry import judged
+from actsearch.search.ranking.leaderboard import leaderboard
+from actsearch.search.ranking.verdict import verdict_of
+from actsearch.search.settings.classes import SearchSettings
+from scripts.panel.problems import ASIDE, PROBLEMS
+
+RUNS, RESULTS = Path("runs/panel"), Path("scripts/panel/results.csv")
+STEPS, FRESH, FIRST_FRESH = 800, 50, 10**6  # of a whole training; seeds that judge, and their first
+LARGE = 1.5  # standard deviations of paired differences, from where on something should be named
+
+
+def settings_of(problem: str, seed: int, trainings: int = 100) -> SearchSettings:
+    """Return the settings of one search."""
+    build = f"scripts.panel.problems:{problem}"
+    changes = [f"seed={seed}", f"budget.trainings={trainings}", "task.batch=32"]
+    if problem == "recurrent":
+        changes.append("task.own.replace=[act]")
+    return settings_for(build, STEPS, changes)
+
+
+def wanted(chosen: argparse.Namespace) -> list[str]:
+    """Return the names of the problems that are asked for."""
+    names = [problem.__name__ for problem in PROBLEMS if (problem.__name__ in ASIDE) == chosen.aside]
+    return [name for name in names if name in chosen.problems] if chosen.problems else names
+
+
+def search(chosen: argparse.Namespace) -> None:
+    """Search with every seed on every problem."""
+    first, last = map(int, chosen.seeds.split(":"))
+    for seed in range(first, last):
+        for name in wanted(chosen):
+            directory = RUNS / f"{name}-{seed}"
+            launch(settings_of(name, seed, chosen.trainings), directory)
+            with Store(directory) as store:
+                board = leaderboard(store)
+            print(f"{directory}: {sentences(verdict_of(board), board, str(directory))[0]}", flush=True)
+
+
+@dataclass(frozen=True)
+class Said:
+    """What one search said.
+
+    Args:
+        problem: its name.
+        seed: of the run.
+        incumbent: what the network has.
+        named: what is called better.
+        best: the find of the lowest loss, by the furthest rung.
+        steps: of all children.
+        seconds: that they took, of one core.
+    """
+
+    problem: str
+    seed: int
+    incumbent: str
+    named: tuple[str, ...]
+    best: str
+    steps: int
+    seconds: float
+
+
+def said(names: Sequence[str]) -> Iterator[Said]:
+    """Yield what every search that is finished said."""
+    for name in names:
+        for directory in sorted(RUNS.glob(f"{name}-*"), key=lambda path: int(path.name.rpartition("-")[2])):
+            with Store(directory) as store:
+                board, outcomes = leaderboard(store), store.outcomes(diagnostics=False).values()
+            if not board.climbed:
+                continue
+            verdict = verdict_of(board)
+            find = next((entry.expression for entry in board.entries if entry.found and FINAL in entry.records), "")
+            yield Said(
+                name, int(directory.name.rpartition("-")[2]), verdict.incumbent.expression if verdict.incumbent else "",
+                tuple(entry.expression for entry in verdict.better), find,
+                sum(record.request.steps for record in outcomes if record.outcome.trained_by),
+                sum(record.outcome.seconds for record in outcomes),
+            )  # fmt: skip
+
+
+def kept() -> dict[tuple[str, str], dict[int, float]]:
+    """Return the losses that judge: (problem, expression) -> seed -> test loss."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    if RESULTS.exists():
+        with RESULTS.open(encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                found.setdefault((row["problem"], row["expression"]), {})[int(row["seed"])] = float(row["loss"])
+    return found
+
+
+def judge(chosen: argparse.Namespace) -> None:
+    """Train with fresh seeds what was named, the best finds, the incumbent and the known activations."""
+    known = [BUILT_IN.read(name).text for name in USUAL]
+    for name in wanted(chosen):
+        answers = [*said([name])]
+        texts = {text for one in answers for text in (*one.named, one.incumbent, one.best) if text}
+        done = kept()
+        missing = [
+            (text, seed)
+            for text in sorted({*texts, *(known if answers and chosen.known else [])})
+            for seed in range(FIRST_FRESH, FIRST_FRESH + FRESH)
+            if seed not in done.get((name, text), {})
+        ]
+        if not missing:
+            continue
+        settings = settings_of(name, 0)
+        requests = [Request(text, seed, STEPS, test=True, patient=True) for text, seed in missing]
+        RESULTS.parent.mkdir(exist_ok=True)
+        is_new = not RESULTS.exists()
+        with RESULTS.open("a", encoding="utf-8", newline="") as file, open_pool(settings.task, PoolSettings()) as pool:
+            writer = csv.writer(file)
+            if is_new:
+                writer.writerow(["problem", "expression", "seed", "loss"])
+            for index, outcome in pool.evaluate(requests):
+                loss = judged(outcome)
+                writer.writerow([name, *missing[index], float("nan") if loss is None else loss])
+                file.flush()
+        print(f"{name}: {len(missing)} trainings", flush=True)
+
+
+def effect(losses: dict[int, float], incumbent: dict[int, float]) -> tuple[float, float]:
+    """Return the mean paired difference in standard deviations, and the p of a paired t-test that it is below 0."""
+    pairs = [losses[seed] - incumbent[seed] for seed in losses if seed in incumbent]
+    pairs = [one for one in pairs if one == one]  # noqa: PLR0124  a seed that diverged is no number
+    if len(pairs) < 2 or len(set(pairs)) == 1:
+        return 0.0, 1.0
+    return statistics.fmean(pairs) / statistics.stdev(pairs), float(
+        stats.ttest_1samp(pairs, 0, alternative="less").pvalue
+    )
+
+
+HEAD = (
+    "problem", "runs", "named something", "wrong claims", "large effects named", "best find beats known",
+    "whole trainings", "CPU s",
+)  # fmt: skip
+
+
+def report(chosen: argparse.Namespace) -> None:
+    """Print, for each problem, how often the answer was right, and what it cost, as medians over runs."""
+    print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
+    for name in wanted(chosen):
+        if answers := [*said([name])]:
+            print(f"| {name} | {' | '.join(_row(name, answers))} |")
+
+
+def _row(name: str, answers: Sequence[Said]) -> Iterator[str]:
+    """Yield the cells of one problem behind its name."""
+    losses = {text: mine for (where, text), mine in kept().items() if where == name}
+    known = [text for text in (BUILT_IN.read(usual).text for usual in USUAL) if text in losses]
+    against = {text: effect(mine, losses[answers[0].incumbent]) for text, mine in losses.items()}
+    claims = [text for one in answers for text in one.named]
+    wrong = sum(against.get(text, (0.0, 1.0))[1] > 0.05 for text in claims)
+    tried = [(one, {*one.named, one.best, *known}) for one in answers]
+    large = [one for one, texts in tried if any(against.get(text, (0.0, 1.0))[0] <= -LARGE for text in texts)]
+    best = min((statistics.fmean(losses[text].values()) for text in known), default=float("inf"))
+    beats = sum(statistics.fmean(losses[one.best].values()) < best for one in answers if one.best in losses)
+    yield str(len(answers))
+    yield str(sum(bool(one.named) for one in answers))
+    yield f"{wrong} of {len(claims)}"
+    yield f"{sum(bool(one.named) for one in large)} of {len(large)}"
+    yield str(beats)
+    yield f"{statistics.median(one.steps for one in answers) / STEPS:.0f}"
+    yield f"{statistics.median(one.seconds for one in answers):.0f}"
+
+
+def main() -> None:
+    """Do what is named."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("what", choices=["search", "judge", "report"])
+    parser.add_argument("problems", nargs="*", help="names; all that are not aside where none is given")
+    parser.add_argument("--seeds", default="0:10", help="of runs, first and behind the last")
+    parser.add_argument("--trainings", type=int, default=100)
+    parser.add_argument("--known", action="store_true", help="judge every known activation, too")
+    parser.add_argument("--aside", action="store_true", help="those that were put aside, for the final figures")
+    chosen = parser.parse_args()
+    {"search": search, "judge": judge, "report": report}[chosen.what](chosen)
+
+
+if __name__ == "__main__":
+    main()
