@@ -17,6 +17,7 @@ from torch.nn.functional import pad
 
 from actsearch.evaluators.data.examples import Split, Structure, mapped, tensors_of
 from actsearch.evaluators.objective import Objective
+from actsearch.evaluators.stacks.inner import differentiating
 from actsearch.evaluators.stacks.recording import ATEN, NotStackable, Operation, Recorder
 
 ALIGNED = 16
@@ -80,7 +81,8 @@ def record(
         # of the ways of attention the others have no rule for many at once
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), recorder:
             state = {**leaves, **frozen, **kept}
-            losses = vmap(loss_of, randomness="different")(state, tensors_of(structure))
+            with differentiating():
+                losses = vmap(loss_of, randomness="different")(state, tensors_of(structure))
             gradients = torch.autograd.grad(losses.sum(), [*leaves.values()], allow_unused=True)
     except NotStackable:
         raise

@@ -175,14 +175,17 @@ def _row(name: str, answers: Sequence[Said]) -> Iterator[str]:
     known = [text for text in (BUILT_IN.read(usual).text for usual in USUAL) if text in losses]
     against = {text: effect(mine, losses[answers[0].incumbent]) for text, mine in losses.items()}
     claims = [text for one in answers for text in one.named]
-    wrong = sum(against.get(text, (0.0, 1.0))[1] > 0.05 for text in claims)
+    wrong, judged_ones = (
+        sum(against[text][1] > 0.05 for text in claims if text in against),
+        sum(map(against.__contains__, claims)),
+    )
     tried = [(one, {*one.named, one.best, *known}) for one in answers]
     large = [one for one, texts in tried if any(against.get(text, (0.0, 1.0))[0] <= -LARGE for text in texts)]
     best = min((statistics.fmean(losses[text].values()) for text in known), default=float("inf"))
     beats = sum(statistics.fmean(losses[one.best].values()) < best for one in answers if one.best in losses)
     yield str(len(answers))
     yield str(sum(bool(one.named) for one in answers))
-    yield f"{wrong} of {len(claims)}"
+    yield f"{wrong} of {judged_ones}"
     yield f"{sum(bool(one.named) for one in large)} of {len(large)}"
     yield str(beats)
     yield f"{statistics.median(one.steps for one in answers) / STEPS:.0f}"

@@ -110,7 +110,30 @@ def tied(_: object) -> Any:
     return Tied(), _classes((5,))
 
 
-STACKABLE = (perceptron, regression, binary, convolutions, dropout, attention, recurrent, tied)
+class Physics(nn.Module):
+    """Differentiates twice with respect to its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(2, 12), nn.Tanh(), nn.Linear(12, 12), nn.Tanh(), nn.Linear(12, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.detach().requires_grad_()
+        u = self.net(x)
+        (slope,) = torch.autograd.grad(u, x, torch.ones_like(u), create_graph=True)
+        (bend,) = torch.autograd.grad(slope[:, :1].sum(), x, create_graph=True)
+        return torch.cat([u, slope, bend[:, :1]], 1)
+
+
+def physics(_: object) -> Any:
+    return (
+        Physics(),
+        _data((2,), lambda x: x[:, :1].sin()),
+        lambda output, labels: (output[:, 3:] + labels).square().mean() + output[:, :1].square().mean(),
+    )
+
+
+STACKABLE = (perceptron, regression, binary, convolutions, dropout, attention, recurrent, tied, physics)
 
 
 class Odd(nn.Module):

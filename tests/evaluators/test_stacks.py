@@ -28,7 +28,7 @@ Build = Callable[[object], Any]
 def _task(build: Build, stack: int | None = None, batch: int = 16) -> NetworkTask:
     own = OwnSettings(
         build=f"tests.evaluators.stackable:{build.__name__}",
-        replace=("torch.nn.Tanh",) if "recurrent" in build.__name__ else None,
+        replace=("torch.nn.Tanh",) if build.__name__ in {"recurrent", "physics"} else None,
     )
     return resolve_network(TaskSettings(name="own", steps=STEPS, batch=batch, stack=stack, own=own))
 
@@ -115,3 +115,15 @@ def test_a_run_decides_once_and_its_trainings_say_how_they_were_trained(
     main([*command[:-1], str(tmp_path / "again"), "--set", "pool.kind=serial"])
     with Store(tmp_path / "again") as store:
         assert {key: record.outcome.score for key, record in store.outcomes().items()} == first
+
+
+def test_the_plan_says_why_children_are_trained_one_by_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = ["--set", "task.batch=16", "--set", "budget.trainings=24", "--set", "pool.kind=serial", "--steps", "16"]
+    monkeypatch.setattr("actsearch.search.plan.TRIED", (1, 2))
+    main(["recommend", "tests.evaluators.stackable:fused", "--dry-run", "--run", str(tmp_path / "run"), *changes])
+    out = capsys.readouterr().out
+    assert "children are trained one by one: it does not run for several children at once" in out
+    assert "nothing was trained" in out
+    assert not (tmp_path / "run").exists()
