@@ -15,9 +15,11 @@ def plan_parts(plan: Plan) -> list[Table | str]:
     places = Table("the candidate takes the place of", "channels", "dimension", box=box.SIMPLE_HEAD)
     for place in plan.places:
         places.add_row(place.where, str(place.channels), str(place.dimension))
-    costs = Table("rung", "children", "steps", "seconds a child", box=box.SIMPLE_HEAD)
+    costs = Table("rung", "children", "steps", "seconds a child", "share", box=box.SIMPLE_HEAD)
+    whole = sum(goal.children * goal.steps for goal in plan.goals.values())
     for name, goal in plan.goals.items():
-        costs.add_row(name, str(goal.children), str(goal.steps), f"{plan.child[name]:.3g}")
+        share = f"{goal.children * goal.steps / whole:.0%}"
+        costs.add_row(name, str(goal.children), str(goal.steps), f"{plan.child[name]:.3g}", share)
     chance = "" if plan.chance is None else f"; who knows nothing gets {plan.chance:.4g}"
     return [
         places,
