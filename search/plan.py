@@ -174,12 +174,15 @@ def affordable(settings: SearchSettings, minutes: float) -> int:
         )
     settings = settings.with_incumbent(resolve(settings.task).replaced)
     seconds = 60 * minutes / tried.busy
+    short, long = (next(iter(order(tried.goals))) for order in (iter, reversed))
+    span = tried.goals[long].steps - tried.goals[short].steps
+    step = max(0.0, (tried.child[long] - tried.child[short]) / span) if span else 0.0
+    each = tried.child[short] - step * tried.goals[short].steps
 
     def takes(trainings: int) -> float:
         whole = settings.with_trainings(trainings)
         ladder = rungs(whole.task, whole.ladder, whole.final)
-        each = zip(goals(whole, ladder).values(), tried.child.values(), strict=True)
-        return sum(goal.children * child for goal, child in each) / tried.workers
+        return sum(goal.children * (each + step * goal.steps) for goal in goals(whole, ladder).values()) / tried.workers
 
     least = next((n for n in range(1, MOST) if fits(settings, n)), MOST)
     if takes(least) > seconds:

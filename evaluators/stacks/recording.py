@@ -60,6 +60,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's m
         given = kwargs or {}
         if func is ATEN._local_scalar_dense.default:
             raise NotStackable("what it does depends on numbers that it reads")
+        if func is ATEN.embedding.default and len(args) > 2 and args[2] >= 0:
+            raise NotStackable("it has an embedding with a padding_idx")
         called: Operation = self.instead.get(func, func)
         found = func(*args, **given)
         if called is func and torch.Tag.nondeterministic_seeded in func.tags and not _is_certain(func, args):

@@ -86,5 +86,8 @@ class _Apply(torch.autograd.Function):
 
 
 def _first(value: Tensor, dim: int | None, count: int) -> Tensor:
-    """Return a value with the children in its first dimension."""
-    return value.expand(count, *value.shape) if dim is None else value.movedim(dim, 0)
+    """Return a value with the children in its first dimension, each child's numbers in a row.
+
+    Were they apart, the length of a row would depend on how many children share a function, and so would last bits.
+    """
+    return value.expand(count, *value.shape) if dim is None else value.movedim(dim, 0).contiguous()

@@ -8,7 +8,8 @@ training (``training``).
 import functools
 import math
 import random
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,7 +37,8 @@ WORK, WEIGHTS = 12_000, 50_000
 STEPS = 4  # that are tried
 CLOSE = 1e-4  # relative, of losses after so few steps: what rounding explains
 BESIDE = (1, 2, 3, 7, 16)  # sizes of the stacks whose children must be alike
-TRIED = ("swish", "sin(x)")  # one with a beta, and one without
+NEAR = 0.05  # the same, of scores, in which such a drift may be seen
+TRIED = ("swish", "elu", "sin(x)")  # with a beta and without; with last bits that depend on a place in memory
 VALUES = (bool, int, float, complex, str, bytes, type(None))
 
 
@@ -48,9 +50,10 @@ def decided_size(task: "NetworkTask") -> tuple[int, str]:
     """
     if not task.settings.own.build:
         return 1, ""
-    if task.settings.stack is not None:
-        return task.settings.stack, ""
-    return _decided(task.settings, task)
+    if task.settings.stack == 1:
+        return 1, ""
+    size, reason = _decided(task.settings, task)
+    return (task.settings.stack or size) if size > 1 else 1, reason
 
 
 @functools.lru_cache(maxsize=8)
@@ -78,30 +81,78 @@ def _try(task: "NetworkTask") -> int:
         raise NotStackable(reason)
     read = [BUILT_IN.read(text) for text in TRIED for _ in range(2)]
     drawn = [(Request(one.text, number % 2, STEPS), one) for number, one in enumerate(read)]
-    untrained = [seeded(task, *one) for one in drawn]
-    first, second, *_ = (one.network for one in untrained)
+    untrained = [seeded(task, *drawn[0])]
+    first = untrained[0].network
+    if sum(part.numel() for part in first.parameters()) > WEIGHTS:  # asked before more of them are made
+        raise NotStackable(f"it has more than {WEIGHTS:,} parameters, and a stack would gain nothing")
     if course_of(first, task.settings, STEPS, untrained[0].layers, task.data.train) is not None:
         raise NotStackable("it has an optimiser of its own")
-    if sum(part.numel() for part in first.parameters()) > WEIGHTS:
-        raise NotStackable(f"it has more than {WEIGHTS:,} parameters, and a stack would gain nothing")
-    values = _values(first)
-    if values != _values(second):
+    untrained += [seeded(task, *one) for one in drawn[1:]]
+    if any(isinstance(one, nn.Embedding) and one.padding_idx is not None for one in first.modules()):
+        raise NotStackable("it has an embedding with a padding_idx")
+    if _values(first) != _values(untrained[1].network):
         raise NotStackable("it holds numbers that are neither parameters nor buffers and differ from seed to seed")
-    for layer in (layer for one in untrained for layer in one.network.modules()):
-        if isinstance(layer, nn.modules.dropout._DropoutNd):
-            layer.register_forward_pre_hook(_asleep)  # what is drawn cannot be compared
+    _put_to_sleep(untrained)
     orders, drawing = orders_of(task, untrained, STEPS), _generators()
     stack = stack_of(task, drawn, untrained, orders, STEPS)
     if stack.step.work / (len(drawn) + 1) > WORK:
         raise NotStackable("its operations are so large that a stack would gain nothing")
-    stack.advance(STEPS)
     _check_neighbours(task, drawn, untrained, orders)
-    _compare(task, untrained, orders, torch.stack(stack.losses, 1).tolist())
+    stack.advance(1)
+    buffers = [{name: values[place].clone() for name, values in stack.buffers.items()} for place in range(len(drawn))]
+    stack.advance(STEPS)
+    stack.write_back(len(drawn))
+    scores = [task.objective.metrics(one.network, task.data.validation)["loss"] for one in untrained]
+    _compare(task, drawn, torch.stack(stack.losses, 1).tolist(), buffers, scores)
     if _generators() != drawing:
         raise NotStackable("it draws random numbers besides torch's")
-    if _values(first) != values:
-        raise NotStackable("it keeps something from call to call")
     return OF_CONVOLUTIONS if stack.step.convolves else SIZE
+
+
+def _put_to_sleep(untrained: Sequence["Untrained"]) -> None:
+    """Let dropout do nothing: what is drawn cannot be compared."""
+    for layer in (layer for one in untrained for layer in one.network.modules()):
+        if isinstance(layer, nn.modules.dropout._DropoutNd):
+            layer.register_forward_pre_hook(_asleep)
+
+
+def _compare(
+    task: "NetworkTask", drawn: Sequence[Drawn], losses: Sequence[Sequence[float]],
+    buffers: Sequence[Mapping[str, Tensor]], scores: Sequence[float],
+) -> None:  # fmt: skip
+    """Train the same children one by one.
+
+    Args:
+        task: on what.
+        drawn: requests and what they are of.
+        losses: by child and step, as they were in a stack.
+        buffers: by child, after one step: later ones may drift, where a weight has no gradient but rounding.
+        scores: by child, in the end.
+
+    Raises:
+        NotStackable: something is other now, or a network keeps something from call to call.
+    """
+    train = task.data.train
+    assert isinstance(train, Split)
+    alone = [seeded(task, *one) for one in drawn]
+    _put_to_sleep(alone)
+    for place, one in enumerate(alone):
+        (order,) = orders_of(task, [one], STEPS)
+        values = _values(one.network)
+        stream = map(train.take, order)
+        child = TorchChild(one.network, task.objective, stream, STEPS, task.settings, one.generator, one.layers)
+        child.advance(1)
+        kept = dict(one.network.named_buffers())
+        alike = all(torch.allclose(kept[name], value, CLOSE, CLOSE**2) for name, value in buffers[place].items())
+        child.advance(STEPS)
+        if _values(one.network) != values:
+            raise NotStackable("it keeps something from call to call")
+        score = task.objective.metrics(one.network, task.data.validation)["loss"]
+        near = functools.partial(math.isclose, rel_tol=CLOSE, abs_tol=CLOSE**2)
+        if not (
+            alike and all(map(near, child.losses, losses[place])) and math.isclose(score, scores[place], rel_tol=NEAR)
+        ):
+            raise NotStackable("as a stack its children do not train as they do one by one")
 
 
 def _check_neighbours(
@@ -127,31 +178,6 @@ def _check_neighbours(
                 raise NotStackable("the last bits of its children depend on who stands beside them")
 
 
-def _compare(
-    task: "NetworkTask", untrained: Sequence["Untrained"], orders: Sequence[Tensor], found: Sequence[Sequence[float]]
-) -> None:
-    """Train children one by one.
-
-    Args:
-        task: on what.
-        untrained: their networks.
-        orders: of their examples.
-        found: losses by child and step, as they were in a stack.
-
-    Raises:
-        NotStackable: they have other losses now.
-    """
-    train = task.data.train
-    assert isinstance(train, Split)
-    for one, order, losses in zip(untrained, orders, found, strict=False):  # a stack has one more
-        child = TorchChild(
-            one.network, task.objective, map(train.take, order), STEPS, task.settings, one.generator, one.layers
-        )
-        child.advance(STEPS)
-        if not all(map(functools.partial(math.isclose, rel_tol=CLOSE, abs_tol=CLOSE**2), child.losses, losses)):
-            raise NotStackable("as a stack its children do not train as they do one by one")
-
-
 def _generators() -> str:
     """Return the state of Python's and NumPy's global generators."""
     return repr((random.getstate(), np.random.get_state(legacy=False)))  # noqa: NPY002  the user may draw from it
@@ -159,14 +185,27 @@ def _generators() -> str:
 
 def _values(network: nn.Module) -> dict[str, Any]:
     """Return what a network holds besides parameters, buffers and layers, and can be compared."""
-    found: dict[str, Any] = {}
+    usual, found = {*vars(nn.Module()), "training"}, dict[str, Any]()
     for name, module in network.named_modules():
-        for key, value in vars(module).items():
-            if isinstance(value, Tensor):
-                found[f"{name}.{key}"] = value.tolist()
-            elif isinstance(value, VALUES) and key != "training":
-                found[f"{name}.{key}"] = value
+        if not type(module).__module__.startswith("actsearch."):  # those of ours hold who they are
+            found |= {f"{name}.{key}": _plain(value) for key, value in vars(module).items() if key not in usual}
     return found
+
+
+def _plain(value: Any, depth: int = 3) -> Any:
+    """Return a value as numbers and texts; of what is deeper, or cannot be looked into, nothing."""
+    if isinstance(value, VALUES):
+        return value
+    if isinstance(value, nn.Parameter):
+        return None
+    if isinstance(value, Tensor):
+        return value.tolist()
+    if not depth or isinstance(value, (nn.Module, type)) or callable(value):
+        return None
+    if isinstance(value, (list, tuple, set, frozenset, deque)):
+        return [_plain(one, depth - 1) for one in value]
+    held = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
+    return {str(key): _plain(one, depth - 1) for key, one in held.items()}
 
 
 def _asleep(layer: nn.Module, _: object) -> None:

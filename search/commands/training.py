@@ -67,13 +67,16 @@ def planned_for(settings: "SearchSettings", minutes: float, directory: Path) -> 
     Raises:
         BadSettings: not even the baselines can be trained in that time.
     """
+    import contextlib
     import json
 
+    from actsearch.search.memory.file import NotBegun
     from actsearch.search.memory.store import FILE_NAME, Store
     from actsearch.search.plan import affordable
 
     if (directory / FILE_NAME).exists():
-        with Store(directory) as store:
+        kept = {}
+        with contextlib.suppress(NotBegun), Store(directory) as store:
             kept = json.loads(store.fact("settings") or "{}")
         trainings = kept.get("budget", {}).get("trainings")
         if trainings is not None:

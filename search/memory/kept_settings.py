@@ -12,7 +12,7 @@ from actsearch.evaluators.sentences import BadSettings
 from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.settings.classes import SearchSettings
-from actsearch.search.settings.reading import to_json
+from actsearch.search.settings.reading import from_tree, to_json
 from actsearch.search.settings.sentences import differences
 
 GROWING = {
@@ -47,8 +47,14 @@ def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """
     found: dict[str, Any] = {}
     before, after = (one["budget"].get("trainings") for one in (old, new))
-    if before is not None and after is not None and after > before:  # it sets the others
-        return {section: new[section] for section in ("budget", "ladder", "final")}
+    if before is not None and after is not None and after != before:
+        if after < before:
+            raise BadSettings(
+                f"key 'budget.trainings': a run can be extended, not shortened: expected {before} or more, found "
+                f"{after}"
+            )
+        larger = json.loads(to_json(from_tree(old).with_trainings(after)))
+        return {section: larger[section] for section in ("budget", "ladder", "final")}  # what it sets, and no more
     for section, keys in GROWING.items():
         grown = {key: new[section].get(key) for key in keys if new[section].get(key) != old[section].get(key)}
         for key, value in grown.items():

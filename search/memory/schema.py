@@ -128,7 +128,15 @@ ALTER TABLE rungs ADD COLUMN key TEXT NOT NULL DEFAULT '';
 UPDATE rungs SET key = name;
 ALTER TABLE outcomes ADD COLUMN trained_by TEXT NOT NULL DEFAULT '';
 """
-UNSEEN = {"steps", "device", "kernel", "diagnostics", "stop_after", "stop_above"}  # of a task: they make no other data
+UNSEEN = {
+    "steps",
+    "device",
+    "kernel",
+    "stack",
+    "diagnostics",
+    "stop_after",
+    "stop_above",
+}  # of a task: they make no other data
 
 
 def data_fact(task: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actsearch.search.memory.records import ENTRANTS
-from actsearch.search.ranking.evidence import SHOWN, log_evidence
+from actsearch.search.ranking.evidence import SHOWN, log_evidence, pairs_needed
 
 HALVED = 0.5
 """Weight of a function beside that of the one before. 0 is the fixed-sequence test (Maurer, Hothorn & Lehmacher 1995),
@@ -73,6 +73,8 @@ class Entrants:
 
 def evidence_of(differences: Sequence[float]) -> float:
     """Return the evidence, as a number and not its logarithm, that losses are lower than the incumbent's."""
+    if len(differences) < pairs_needed():
+        return 1.0
     found = log_evidence(differences)
     return math.exp(found[-1]) if len(found) else 1.0
 
@@ -116,6 +118,10 @@ def tested(pairs: Mapping[str, Sequence[float]], entrants: Entrants) -> dict[str
         pairs: function -> differences from the incumbent, by seed.
         entrants: their order; who was shown nothing of has an empty row.
     """
+    pairs = {
+        **dict.fromkeys((*entrants.finds, *entrants.known), ()),
+        **pairs,
+    }  # who has no seed yet may have some later
     places = entrants.weights([*pairs])
     sides = {sign: [evidence_of([sign * one for one in found]) for found in pairs.values()] for sign in (1, -1)}
     corrected = {-1: closed(sides[-1], [1.0] * len(pairs)), 1: [1.0] * len(pairs)}

@@ -167,7 +167,7 @@ def compare(losses: Mapping[str, Losses], reference: Losses, test: Test = FIXED)
         for name, mine in losses.items()
     }
     for name, (p_value, corrected) in test.family(rows).items():
-        if rows[name]:
+        if rows.get(name):
             found[name] = replace(found[name], p_value=p_value, corrected=corrected)
     return found
 

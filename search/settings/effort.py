@@ -56,6 +56,6 @@ def planned(settings: "SearchSettings") -> "SearchSettings":
     return dataclasses.replace(
         settings,
         budget=dataclasses.replace(settings.budget, children=children),
-        ladder=(RungSettings(min(1.0, climbing / children), steps, SEEDS),),
+        ladder=(RungSettings(min(1.0, (climbing - ROUNDED) / children), steps, SEEDS),),
         final=FinalSettings(min(FINALISTS, climbing), settings.final.seeds, long, True, known, decision),
     )

@@ -203,10 +203,47 @@ def loader(_: object) -> Any:
     return net, sets
 
 
+class Means(nn.Module):
+    """A normalisation of one's own, whose buffer is another tensor after each call."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x - self.mean
+        self.mean = 0.5 * self.mean + 0.5 * x.detach().mean(0)
+        return x - x.mean(0)
+
+
+def reassigns(_: object) -> Any:
+    return nn.Sequential(nn.Linear(5, 8), Means(), nn.ReLU(), nn.Linear(8, 2)), _classes((5,))
+
+
+def pads(_: object) -> Any:
+    words = torch.randint(1, 6, (120, 4), generator=torch.Generator().manual_seed(0))
+    words[7, 0] = 0
+    pair = (words, (words.sum(1) > 12).long())
+    net = nn.Sequential(nn.Embedding(6, 8, padding_idx=0), nn.Flatten(), nn.Linear(32, 8), nn.ReLU(), nn.Linear(8, 2))
+    return net, {"train": pair, "validation": pair}
+
+
+def warms_up(_: object) -> Any:
+    def between(net: Odd, x: Tensor) -> Tensor:
+        vars(net)["held"][0] += 1
+        return x * (0.2 if vars(net)["held"][0] < 40 else 1.0)
+
+    return Odd(between, held=[0]), _classes((5,))
+
+
 REFUSED: dict[Callable[[object], Any], str] = {
     branches: "several children at once", counts: "from call to call", draws: "besides torch",
     noise: "draws random numbers",
     holds: "differ from seed to seed",
-    fused: "several children at once", large: "parameters", loader: "loader",
+    reassigns: "do not train",
+    pads: "padding_idx", warms_up: "from call to call", fused: "several children at once", large: "parameters", loader: "loader",
 }  # fmt: skip
 """By what is said of each."""

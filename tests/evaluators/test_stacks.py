@@ -68,6 +68,22 @@ def test_a_childs_numbers_do_not_depend_on_who_stands_beside_it(build: Build, ba
         assert _numbers(found) == _numbers(alone)
 
 
+@pytest.mark.parametrize("text", ["elu", "gelu", "mish"])
+def test_convolutions_are_alike_however_many_children_share_a_function(text: str) -> None:
+    build = next(build for build in STACKABLE if build.__name__ == "convolutions")
+    (alone,) = _trained(build, [(text, 33)], 8)
+    beside = _trained(build, [(text, 33), (text, 5), ("tanh", 3)], 8)
+    assert _numbers(beside[0]) == _numbers(alone)
+
+
+def test_what_cannot_be_stacked_is_not_stacked_though_the_settings_ask_for_it() -> None:
+    own = OwnSettings(build="tests.evaluators.stackable:perceptron", accumulate=4)
+    task = resolve_network(TaskSettings(name="own", steps=STEPS, batch=16, stack=8, own=own))
+    size, reason = decided_size(task)
+    assert size == 1
+    assert "accumulates" in reason
+
+
 def test_a_child_that_leaves_the_finite_numbers_is_told_and_its_neighbours_are_not_touched() -> None:
     first, *rest = _trained(STACKABLE[0], [("exp(exp(exp(x*x)))", 0), ("relu", 1), ("relu", 2)], 8)
     assert first.status is Status.DIVERGED

@@ -14,7 +14,7 @@ from actsearch.search.ladder import rungs
 from actsearch.search.memory.kept_settings import extended
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
-from actsearch.search.plan import goals
+from actsearch.search.plan import affordable, goals
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import from_tree, to_json
@@ -62,6 +62,16 @@ def test_a_plan_is_made_once_and_grows_with_its_number() -> None:
     small, large = (json.loads(to_json(_planned(number))) for number in (100, 200))
     assert extended(small, large) == {name: large[name] for name in ("budget", "ladder", "final")}
     assert _planned(200).with_trainings(100) == settings
+    other = {**large, "final": {**large["final"], "steps": 64}}
+    assert extended(small, other)["final"]["steps"] == 2000  # nothing else may change with it
+    with pytest.raises(BadSettings, match=r"'budget.trainings': .* expected 200 or more, found 100"):
+        extended(large, small)
+
+
+@pytest.mark.parametrize("ladder", [[], [{"share": 0.5}, {"share": 0.5, "steps": 900}]])
+def test_minutes_are_planned_whatever_the_ladder_was(ladder: list[dict[str, float]]) -> None:
+    settings = from_tree({"baselines": ["relu"], "task": {"name": "digits"}, "ladder": ladder})
+    assert affordable(settings, 5.0) > 20
 
 
 def test_trainings_that_do_not_do_for_the_baselines_are_refused_with_how_many_would() -> None:

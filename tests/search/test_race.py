@@ -17,7 +17,8 @@ from actsearch.search.memory.records import FINAL, Key, Rung
 from actsearch.search.race import Race
 from actsearch.search.ranking.claims import Entrants, closed, wanted
 from actsearch.search.ranking.evidence import SHOWN
-from actsearch.search.ranking.significance import compare
+from actsearch.search.ranking.significance import compare, raced
+from actsearch.search.ranking.standing import Standing
 from actsearch.search.trainings import Trainings
 
 RUNG = rungs(resolve(TaskSettings()).settings, [], FinalSettings(6, 11, 2000))[-1]
@@ -152,6 +153,14 @@ def test_entrants_of_later_sittings_stand_behind_and_nobody_changes_places() -> 
     facts = {"entrants 1": first.text, "entrants 2": Entrants(("c", "a"), ("l", "k")).text, "seed": "1"}
     assert Entrants.of(facts) == Entrants(("a", "b", "c"), ("k", "l"))
     assert Entrants.of({}) == Entrants()
+
+
+def test_who_has_no_seeds_yet_counts_in_the_race_as_in_the_list() -> None:
+    entrants, six = Entrants(("a", "b", "c", "d"), ("k",)), dict(enumerate([-1.0, -1.01, -0.99, -1.02, -0.98, -1.0]))
+    nothing = dict.fromkeys(range(6), 0.0)
+    listed = compare({"a": six}, nothing, raced(entrants))["a"].sure or "open"
+    assert listed == Standing({"a": six}, nothing, entrants).verdicts()["a"] == "open"
+    assert compare({"a": six}, nothing, raced(Entrants(("a",), ())))["a"].sure == "better"
 
 
 @given(st.lists(st.tuples(st.floats(0, 200), st.sampled_from([0.25, 0.5, 1.0])), min_size=1, max_size=6))
