@@ -244,6 +244,7 @@ REFUSED: dict[Callable[[object], Any], str] = {
     noise: "draws random numbers",
     holds: "differ from seed to seed",
     reassigns: "do not train",
-    pads: "padding_idx", warms_up: "from call to call", fused: "several children at once", large: "parameters", loader: "loader",
+    pads: "padding_idx", warms_up: "from call to call", fused: "several children at once", large: "parameters",
+    loader: "loader",
 }  # fmt: skip
 """By what is said of each."""
