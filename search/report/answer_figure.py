@@ -10,7 +10,12 @@ from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.verdict import name_of, title_of
 from actsearch.search.report.figures import BOTTOM, RIGHT, TOP, WIDTH, scale
 
-NAMES, LINE = 190, 22  # where the names end, and what a function takes
+NAMES, LINE, LETTERS = 190, 22, 24  # where the names end, what a function takes, and how long a name may be
+
+
+def _short(name: str) -> str:
+    """Return a name that fits in front of its line."""
+    return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
 
 
 def answer_figure(board: Leaderboard) -> str:
@@ -35,12 +40,10 @@ def answer_figure(board: Leaderboard) -> str:
         left, right = (
             min(max(across(end), NAMES), WIDTH - RIGHT) for end in (max(ends[0], across.low), min(ends[1], across.high))
         )
-        parts.append(f'<text x="{NAMES - 8}" y="{height + 4:.0f}" text-anchor="end">{escape(name)}</text>')
+        parts.append(f'<text x="{NAMES - 8}" y="{height + 4:.0f}" text-anchor="end">{escape(_short(name))}</text>')
         parts.append(f'<path class="line {role}" d="M{left:.1f} {height:.0f}H{right:.1f}"/>')
         parts.append(f'<circle class="{role}" cx="{across(middle):.1f}" cy="{height:.0f}" r="4"/>')
-    title = f"{measure.noun} against {title_of(board.reference)}, mean over shared seeds with its 95 % interval"
-    parts.append(
-        f'<text x="{(NAMES + WIDTH) / 2:.0f}" y="{bottom + BOTTOM - 6}" text-anchor="middle">{escape(title)}</text>'
-    )
+    title = f"{measure.noun} less that of {title_of(board.reference)}, mean over shared seeds, 95 %"
+    parts.append(f'<text x="{WIDTH / 2:.0f}" y="{bottom + BOTTOM - 6}" text-anchor="middle">{escape(title)}</text>')
     svg = f'<svg viewBox="0 0 {WIDTH} {bottom + BOTTOM}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
     return f"<figure>{svg}<figcaption>{escape(title)}</figcaption></figure>"
