@@ -8,7 +8,8 @@ import math
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -69,7 +70,8 @@ class Plan:
         chance: of a network that knows nothing; None where nobody knows it.
         unit: of both.
         goals: by rung, how many children of how many steps.
-        child: seconds that a child of a rung takes, one core.
+        each: seconds of a child beside its steps, one core.
+        step: seconds of one of its steps.
         workers: that train at once.
         memory: bytes that one process takes that trains.
         niceness: of Ray's workers; None where this process trains.
@@ -84,7 +86,8 @@ class Plan:
     chance: float | None
     unit: str
     goals: dict[str, Goal]
-    child: dict[str, float]
+    each: float
+    step: float
     workers: int
     memory: int
     niceness: int | None = None
@@ -97,10 +100,18 @@ class Plan:
         """In words, how far workers give way to other programs."""
         return "" if not self.niceness else f"; workers give way to other programs (pool.niceness: {self.niceness})"
 
+    def child(self, steps: int) -> float:
+        """Return the seconds that a child of so many steps takes, one core."""
+        return self.each + self.step * steps
+
     @property
     def seconds(self) -> float:
         """Of the whole search, workers side by side."""
-        return sum(goal.children * self.child[name] for name, goal in self.goals.items()) / self.workers
+        return self.takes(self.goals)
+
+    def takes(self, planned: Mapping[str, Goal]) -> float:
+        """Return the seconds of other goals on the same task, workers side by side."""
+        return sum(goal.children * self.child(goal.steps) for goal in planned.values()) / self.workers
 
 
 def goals(settings: SearchSettings, ladder: Sequence[Rung]) -> dict[str, Goal]:
@@ -153,7 +164,7 @@ def plan(settings: SearchSettings) -> Plan | None:
     ladder = rungs(settings.task, settings.ladder, settings.final)
     return Plan(
         places, (counts[0], counts[1]), start, task.chance, task.unit, goals(settings, ladder),
-        {rung.name: each + step * rung.task.steps for rung in ladder}, workers_of(settings), _memory(),
+        each, step, workers_of(settings), _memory(),
         None if settings.pool.kind == "serial" or settings.pool.address else settings.pool.niceness,
         busy(os.getloadavg()[0], workers_of(settings), os.cpu_count() or 1), size, one_by_one,
     )  # fmt: skip
@@ -174,15 +185,10 @@ def affordable(settings: SearchSettings, minutes: float) -> int:
         )
     settings = settings.with_incumbent(resolve(settings.task).replaced)
     seconds = 60 * minutes / tried.busy
-    short, long = (next(iter(order(tried.goals))) for order in (iter, reversed))
-    span = tried.goals[long].steps - tried.goals[short].steps
-    step = max(0.0, (tried.child[long] - tried.child[short]) / span) if span else 0.0
-    each = tried.child[short] - step * tried.goals[short].steps
 
     def takes(trainings: int) -> float:
         whole = settings.with_trainings(trainings)
-        ladder = rungs(whole.task, whole.ladder, whole.final)
-        return sum(goal.children * (each + step * goal.steps) for goal in goals(whole, ladder).values()) / tried.workers
+        return tried.takes(goals(whole, rungs(whole.task, whole.ladder, whole.final)))
 
     least = next((n for n in range(1, MOST) if fits(settings, n)), MOST)
     if takes(least) > seconds:
@@ -190,14 +196,7 @@ def affordable(settings: SearchSettings, minutes: float) -> int:
             f"{minutes:g} minutes do not do for {len(settings.baselines)} baselines and a search: expected about "
             f"{math.ceil(takes(least) * tried.busy / 60)} or more, fewer steps (task.steps), or fewer baselines"
         )
-    most = least
-    while most < MOST and takes(2 * most) <= seconds:
-        most *= 2
-    low, high = most, 2 * most
-    while high - low > 1:
-        half = (low + high) // 2
-        low, high = (half, high) if takes(half) <= seconds else (low, half)
-    return low
+    return least - 1 + bisect_right(range(least, MOST), seconds, key=takes)
 
 
 def fits(settings: SearchSettings, trainings: int) -> bool:

@@ -24,6 +24,11 @@ LOOK = 2  # seeds between two looks: who is plainly behind has no more of them
 STACKED = 4  # the same where seeds are trained as one, and few of them cost as much
 
 
+def look_of(stack: int) -> int:
+    """Return the seeds between two looks where so many children are trained as one."""
+    return LOOK if stack == 1 else STACKED
+
+
 def enter(store: Store, finds: Sequence[str], known: Sequence[str]) -> Entrants:
     """Keep with a run who is to be judged, behind those of earlier sittings, and return everybody.
 

@@ -18,7 +18,7 @@ from actsearch.search.memory.decided import Say, decided, unsaid
 from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Goal, Listener, Meter, silent
-from actsearch.search.race import LOOK, STACKED, Race, enter
+from actsearch.search.race import Race, enter, look_of
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
@@ -91,7 +91,7 @@ def refine(
                 names,
                 beside,
                 together=bool(which),
-                look=LOOK if (task.stack or 1) == 1 else STACKED,
+                look=look_of(task.stack or 1),
             )
             race.seeds |= {name: known[name] for name in race.seeds}
             _go_on(race, meter, time.monotonic() + 60 * minutes, named=bool(which))

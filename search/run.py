@@ -21,7 +21,7 @@ from actsearch.search.progress import Listener, Log, Meter, NothingScored, silen
 from actsearch.search.proposers.knowledge import is_readable, knowledge_of
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
-from actsearch.search.race import LOOK, STACKED, Race, enter
+from actsearch.search.race import Race, enter, look_of
 from actsearch.search.ranking.evidence import pairs_needed
 from actsearch.search.reward import Scale, reward, scale_of
 from actsearch.search.settings.classes import SearchSettings
@@ -53,7 +53,7 @@ class Search:
         settings = settings.completed()
         settings = settings.with_incumbent(resolve(settings.task).replaced)
         self.settings, self.store, self.log, self.incumbent = settings, store, log, ""
-        self.batch, self.look = max(settings.budget.batch, stack), LOOK if stack == 1 else STACKED
+        self.batch, self.look = max(settings.budget.batch, stack), look_of(stack)
         self.vocabulary = vocabulary_of(settings.space)
         self.rungs = rungs(settings.task, settings.ladder, settings.final)
         store.add_rungs(self.rungs)

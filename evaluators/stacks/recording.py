@@ -5,7 +5,7 @@ What is recorded is what reaches the tensors: beneath ``vmap`` and beneath the g
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,12 +27,45 @@ LOOKING = (
     "alias",
     "reshape",
 )
+"""Words of operations that compute nothing."""
 Operation = Any
 """An overload of torch's, or a function that takes its place."""
 
 
 class NotStackable(Exception):
     """A network whose children cannot be trained as one; the message says why."""
+
+
+class Call(NamedTuple):
+    """One operation that was called, and what it returned."""
+
+    func: Operation
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    found: Any
+
+
+class Line(NamedTuple):
+    """One line of a recording.
+
+    Args:
+        sets: names that it sets, one for each tensor; none where it changes a tensor in place.
+        parted: whether what is returned is parted among them.
+        call: the operation and its arguments.
+        uses: names that it uses.
+        acts: whether it does more than return its value.
+    """
+
+    sets: list[str]
+    parted: bool
+    call: str
+    uses: list[str]
+    acts: bool
+
+    def __str__(self) -> str:
+        """Return it as Python."""
+        target = "".join(f"{name}, " for name in self.sets) if self.parted else "".join(self.sets)
+        return f"{target or '_'} = {self.call}"
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's mode has no types
@@ -45,7 +78,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's m
     def __init__(self, instead: Mapping[Operation, Callable[..., Any]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.instead = instead
-        self.calls: list[tuple[Operation, tuple[Any, ...], dict[str, Any], Any]] = []
+        self.calls: list[Call] = []
         self.work: list[int] = []  # numbers that each operation computed
         self.convolves = False
 
@@ -66,7 +99,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's m
         found = func(*args, **given)
         if called is func and torch.Tag.nondeterministic_seeded in func.tags and not _is_certain(func, args):
             raise NotStackable(f"it draws random numbers by {func}, which is not known for several children")
-        self.calls.append((called, args, given, found))
+        self.calls.append(Call(called, args, given, found))
         name = str(func)
         self.convolves |= "convolution" in name
         if isinstance(found, Tensor) and not any(word in name for word in LOOKING):
@@ -101,13 +134,9 @@ class _Writer:
         self.known: dict[str, Any] = {}
         self.kept: list[Any] = []  # tensors whose identity is their name
 
-    def written(
-        self, calls: Sequence[tuple[Operation, tuple[Any, ...], dict[str, Any], Any]], outputs: Sequence[Tensor | None]
-    ) -> Callable[..., list[Any]]:
+    def written(self, calls: Sequence[Call], outputs: Sequence[Tensor | None]) -> Callable[..., list[Any]]:
         """Return the function."""
-        lines: list[
-            tuple[list[str], str, list[str], bool]
-        ] = []  # what it sets, the call, what it uses, whether it acts
+        lines = []
         for number, (func, args, kwargs, found) in enumerate(calls):
             self.kept.append((args, kwargs, found))
             if func in SAME and isinstance(args[0], Tensor):
@@ -117,10 +146,13 @@ class _Writer:
             texts = [self._text(one, uses) for one in args]
             texts += [f"{key}={self._text(one, uses)}" for key, one in kwargs.items()]
             self.known[f"f{number}"] = func
-            schema = getattr(func, "_schema", None)
+            schema, parted = getattr(func, "_schema", None), isinstance(found, (list, tuple))
             lines.append(
-                (self._set(number, found), f"f{number}({', '.join(texts)})", uses, schema is None or schema.is_mutable)
-            )
+                Line(
+                    self._set(number, found), parted, f"f{number}({', '.join(texts)})", uses,
+                    schema is None or schema.is_mutable,
+                )
+            )  # fmt: skip
         wanted = [None if one is None else self._name(one) for one in outputs]
         return self._compiled(_needed(lines, {name for name in wanted if name}), wanted)
 
@@ -149,49 +181,35 @@ class _Writer:
         """Return the names that an operation sets: one, or one for each tensor of several."""
         if isinstance(found, Tensor):
             if id(found) in self.names:  # changed in place
-                return ["_"]
+                return []
             self.names[id(found)] = f"t{number}"
             return [f"t{number}"]
-        if not isinstance(found, (list, tuple)):
-            return ["_"]
-        names = []
-        for place, one in enumerate(found):
-            names.append(f"t{number}_{place}")
-            if isinstance(one, Tensor):
-                self.names[id(one)] = names[-1]
-        return [", ".join([*names, ""]).strip(), *names] if names else ["_"]
+        several = found if isinstance(found, (list, tuple)) else ()
+        names = [f"t{number}_{place}" for place in range(len(several))]
+        self.names |= {id(one): name for one, name in zip(several, names, strict=True) if isinstance(one, Tensor)}
+        return names
 
-    def _compiled(
-        self, lines: list[tuple[list[str], str, list[str], bool]], wanted: list[str | None]
-    ) -> Callable[..., Any]:
+    def _compiled(self, lines: Sequence[Line], wanted: Sequence[str | None]) -> Callable[..., Any]:
         """Write the lines, each name let go of behind its last use."""
-        last: dict[str, int] = {}
-        for place, (names, _, uses, _) in enumerate(lines):
-            last |= dict.fromkeys([*uses, *names[-1:]], place)
-            last |= dict.fromkeys(names[1:], max(place, 0))
+        last = {name: place for place, line in enumerate(lines) for name in (*line.uses, *line.sets)}
+        gone: dict[int, list[str]] = {}
+        for name in last.keys() - {*self.inputs, *wanted} - self.known.keys():
+            gone.setdefault(last[name], []).append(name)
         text = [f"def step({', '.join(self.inputs)}):"]
-        kept = {*self.inputs, *filter(None, wanted)}
-        for place, (names, call, _, _) in enumerate(lines):
-            gone = [
-                name
-                for name, at in last.items()
-                if at == place and name[0] == "t" and name not in kept and "," not in name
-            ]
-            text.append(f"    {names[0]} = {call}" + ("; " + " = ".join(gone) + " = None" if gone else ""))
+        for place, line in enumerate(lines):
+            text.append(f"    {line}")
+            text += [f"    {name} = None" for name in sorted(gone.get(place, ()))]
         text.append(f"    return [{', '.join(map(str, wanted))}]")
         exec(compile("\n".join(text), "<stack>", "exec"), self.known)  # noqa: S102  names and numbers of ours alone
         found: Callable[..., Any] = self.known["step"]
         return found
 
 
-def _needed(
-    lines: list[tuple[list[str], str, list[str], bool]], wanted: set[str]
-) -> list[tuple[list[str], str, list[str], bool]]:
+def _needed(lines: Sequence[Line], wanted: set[str]) -> list[Line]:
     """Return the lines on which something depends."""
     found = []
     for line in reversed(lines):
-        names, _, uses, acts = line
-        if acts or wanted.intersection(names):
-            wanted |= {*uses}
+        if line.acts or wanted.intersection(line.sets):
+            wanted |= {*line.uses}
             found.append(line)
     return found[::-1]

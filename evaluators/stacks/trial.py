@@ -5,6 +5,7 @@ one, to the last bit alike whoever stands beside them, and that their network is
 training (``training``).
 """
 
+import dataclasses
 import functools
 import math
 import random
@@ -52,12 +53,12 @@ def decided_size(task: "NetworkTask") -> tuple[int, str]:
         return 1, ""
     if task.settings.stack == 1:
         return 1, ""
-    size, reason = _decided(task.settings, task)
+    size, reason = _decided(dataclasses.replace(task, settings=dataclasses.replace(task.settings, stack=None)))
     return (task.settings.stack or size) if size > 1 else 1, reason
 
 
 @functools.lru_cache(maxsize=8)
-def _decided(_: object, task: "NetworkTask") -> tuple[int, str]:
+def _decided(task: "NetworkTask") -> tuple[int, str]:
     try:
         with contained(0, task.settings.own.file):
             threads = torch.get_num_threads()
@@ -88,8 +89,6 @@ def _try(task: "NetworkTask") -> int:
     if course_of(first, task.settings, STEPS, untrained[0].layers, task.data.train) is not None:
         raise NotStackable("it has an optimiser of its own")
     untrained += [seeded(task, *one) for one in drawn[1:]]
-    if any(isinstance(one, nn.Embedding) and one.padding_idx is not None for one in first.modules()):
-        raise NotStackable("it has an embedding with a padding_idx")
     if _values(first) != _values(untrained[1].network):
         raise NotStackable("it holds numbers that are neither parameters nor buffers and differ from seed to seed")
     _put_to_sleep(untrained)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actsearch.search.commands.shared import PATH, called
+from actsearch.search.commands.shared import PATH, called, check_scored
 
 if TYPE_CHECKING:
     from actsearch.evaluators.activation import Activation, Vocabulary
@@ -63,6 +63,15 @@ def read_of_run(entry: "Entry", vocabulary: "Vocabulary") -> "Activation":
 def _quoted(run: Path) -> str:
     """Return a run's directory for a shell, also where its file was named."""
     return shlex.quote(str(run if run.is_dir() else run.parent))
+
+
+def check_run(board: "Leaderboard") -> None:
+    """Make the command fail where nothing of a run has a score.
+
+    Raises:
+        NothingScored: with the commonest reason.
+    """
+    check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
 
 
 def print_verdict(board: "Leaderboard", run: Path) -> None:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from actsearch.search.commands.of_run import board_of, print_verdict
-from actsearch.search.commands.shared import PATH, Command, address_option, called, check_scored, set_option
-from actsearch.search.commands.training import planned_for, train
+from actsearch.search.commands.of_run import board_of, check_run, print_verdict
+from actsearch.search.commands.shared import PATH, Command, address_option, called, set_option
+from actsearch.search.commands.training import called_with, every_change, planned_for, train
 
 if TYPE_CHECKING:
     from actsearch.search.settings.classes import SearchSettings
@@ -34,21 +34,22 @@ def recommend(
 ) -> None:  # fmt: skip
     """Say which activation the network that FUNCTION returns should use: one it has, a known one, or a new one.
 
-    FUNCTION returns (model, data), as `actsearch tasks own` explains. The twenty known activations are trained first,
+    FUNCTION returns (model, data) or (model, data, loss); data are a dictionary of train, validation and, if something
+    is held out, test, each (inputs, labels). The twenty known activations are trained first,
     then what a search proposes; the best are trained whole, with fresh seeds, beside what the network has now. The same
     command goes on with a run that was stopped.
     """
-    settings = settings_for(network, steps, [*changes, *extensions, *([f"pool.address={address}"] if address else [])])
+    settings = settings_for(network, steps, every_change(changes, extensions, address))
     file, _, function = network.partition(":")
     name = "-".join(["recommend", Path(file).stem, *([function] if function not in {"", "build"} else [])])
     directory = run or Path("runs") / name
     if settings.budget.trainings is None:
         settings = planned_for(settings, minutes, directory)
-    given = [network, "--steps", str(steps), *(word for change in changes for word in ("--set", change))]
-    if not train(settings, directory, f"recommend {shlex.join(given)}", dry_run=dry_run, extend=bool(extensions)):
+    asked = f"recommend {called_with(network, '--steps', str(steps), changes=changes)}"
+    if not train(settings, directory, asked, dry_run=dry_run, extend=bool(extensions)):
         return
     board, where = board_of(directory), shlex.quote(str(directory))
-    check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
+    check_run(board)
     print_verdict(board, directory)
     if picture := picture_of(directory):
         print(f"the picture:  {picture}")

@@ -1,12 +1,13 @@
 """The commands that train: search, refine, transfer."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
-from actsearch.search.commands.of_run import board_of, parts, print_ranking, print_verdict, run_argument
+from actsearch.search.commands.of_run import board_of, check_run, parts, print_ranking, print_verdict, run_argument
 from actsearch.search.commands.shared import (
     PATH,
     Command,
@@ -51,14 +52,24 @@ def search(
     """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
     from actsearch.search.settings.reading import load_settings
 
-    settings = load_settings(config, [*changes, *extensions, *([f"pool.address={address}"] if address else [])])
+    settings = load_settings(config, every_change(changes, extensions, address))
     directory = run or Path("runs") / config.stem
-    asked = shlex.join([str(config), *(word for change in changes for word in ("--set", change))])
+    asked = called_with(str(config), changes=changes)
     if minutes is not None and settings.budget.trainings is None:
         settings = planned_for(settings, minutes, directory)
         asked += f" --minutes {minutes:g}"
     if train(settings, directory, f"search {asked}", dry_run=dry_run, extend=bool(extensions), track=track):
         print_whole(directory, settings)
+
+
+def every_change(changes: Sequence[str], extensions: Sequence[str], address: str | None) -> list[str]:
+    """Return what the options of a command change in its settings, the later ones last."""
+    return [*changes, *extensions, *([f"pool.address={address}"] if address else [])]
+
+
+def called_with(*words: str, changes: Sequence[str]) -> str:
+    """Return what a command was given, to be pasted behind its name again."""
+    return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
 
 def planned_for(settings: "SearchSettings", minutes: float, directory: Path) -> "SearchSettings":
@@ -141,7 +152,7 @@ def print_whole(directory: Path, settings: "SearchSettings") -> None:
     frame = frames.frame(board)
     print(f"{directory}: {board.counted}")
     print_ranking(board, frame[frame.rung == FINAL], Choice(count=None))
-    check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
+    check_run(board)
     run_name = shlex.quote(str(directory))
     print(f"\nlook further:  {program} top {run_name} -n 50")
     print(f"one candidate: {program} show {run_name} 1")

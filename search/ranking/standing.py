@@ -5,6 +5,7 @@ would have. Leaving costs a function its chance and nobody's level: claims rest 
 training (``race``).
 """
 
+import functools
 import statistics
 from collections.abc import Mapping, Sequence
 
@@ -36,8 +37,9 @@ class Standing:
         names = [*entrants.finds, *entrants.known, *losses]
         self.pairs = {name: differences_by_seed(losses.get(name, {}), incumbent) for name in dict.fromkeys(names)}
 
+    @functools.cached_property
     def verdicts(self) -> dict[str, str]:
-        """Return who is ``better`` or ``worse``, each at 5 % for all together; others are ``open``."""
+        """Who is ``better`` or ``worse``, each at 5 % for all together; others are ``open``."""
         return {
             name: "open" if corrected > LEVEL else "better" if sum(self.pairs[name]) < 0 else "worse"
             for name, (_, corrected) in tested(self.pairs, self.entrants).items()
@@ -57,7 +59,7 @@ class Standing:
             name: who.
             affordable: seeds that the budget has left for this function and the incumbent.
         """
-        verdict, found = self.verdicts()[name], self.pairs[name]
+        verdict, found = self.verdicts[name], self.pairs[name]
         if verdict != "open":
             return verdict
         if is_behind(found):

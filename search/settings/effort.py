@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from actsearch.evaluators.sentences import BadSettings
-from actsearch.search.ladder import FinalSettings, RungSettings
+from actsearch.search.ladder import RungSettings
 
 if TYPE_CHECKING:
     from actsearch.search.settings.classes import SearchSettings
@@ -57,5 +57,7 @@ def planned(settings: "SearchSettings") -> "SearchSettings":
         settings,
         budget=dataclasses.replace(settings.budget, children=children),
         ladder=(RungSettings(min(1.0, (climbing - ROUNDED) / children), steps, SEEDS),),
-        final=FinalSettings(min(FINALISTS, climbing), settings.final.seeds, long, True, known, decision),
+        final=dataclasses.replace(
+            settings.final, top=min(FINALISTS, climbing), race=True, known=known, trainings=decision
+        ),
     )

@@ -19,7 +19,7 @@ def plan_parts(plan: Plan) -> list[Table | str]:
     whole = sum(goal.children * goal.steps for goal in plan.goals.values())
     for name, goal in plan.goals.items():
         share = f"{goal.children * goal.steps / whole:.0%}"
-        costs.add_row(name, str(goal.children), str(goal.steps), f"{plan.child[name]:.3g}", share)
+        costs.add_row(name, str(goal.children), str(goal.steps), f"{plan.child(goal.steps):.3g}", share)
     chance = "" if plan.chance is None else f"; who knows nothing gets {plan.chance:.4g}"
     return [
         places,

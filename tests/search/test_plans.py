@@ -57,8 +57,8 @@ def test_a_plan_says_where_the_candidate_goes_and_what_everything_costs(config: 
     assert {name: (goal.children, goal.steps) for name, goal in found.goals.items()} == {
         "search": (24, 10), "rung 1": (12, 20), "final": (18, 40),
     }  # fmt: skip
-    assert found.seconds == pytest.approx(sum(g.children * found.child[n] for n, g in found.goals.items()))
-    assert found.child["final"] >= found.child["search"] > 0
+    assert found.seconds == pytest.approx(sum(g.children * found.child(g.steps) for g in found.goals.values()))
+    assert found.child(found.goals["final"].steps) >= found.child(found.goals["search"].steps) > 0
     assert found.memory > 1e8
 
 

@@ -62,7 +62,7 @@ def _raced(losses: NDArray[np.float64], budget: int, known: int = 0) -> tuple[se
     trainings = Drawn(losses)
     race = _race(trainings, known)
     race.run(budget)
-    told = race.standing().verdicts()
+    told = race.standing().verdicts
     return {int(name) for name, verdict in told.items() if verdict == "better"}, race, trainings
 
 
@@ -159,7 +159,7 @@ def test_who_has_no_seeds_yet_counts_in_the_race_as_in_the_list() -> None:
     entrants, six = Entrants(("a", "b", "c", "d"), ("k",)), dict(enumerate([-1.0, -1.01, -0.99, -1.02, -0.98, -1.0]))
     nothing = dict.fromkeys(range(6), 0.0)
     listed = compare({"a": six}, nothing, raced(entrants))["a"].sure or "open"
-    assert listed == Standing({"a": six}, nothing, entrants).verdicts()["a"] == "open"
+    assert listed == Standing({"a": six}, nothing, entrants).verdicts["a"] == "open"
     assert compare({"a": six}, nothing, raced(Entrants(("a",), ())))["a"].sure == "better"
 
 
