@@ -9,6 +9,7 @@ put aside are left out unless ``--aside`` names them. Not here: the problems (``
 
 import argparse
 import csv
+import resource
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +32,9 @@ from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.settings.classes import SearchSettings
 from scripts.panel.problems import ASIDE, PROBLEMS
 
-RUNS, RESULTS = Path("runs/panel"), Path("scripts/panel/results.csv")
+RUNS = Path("runs/panel")
+RESULTS = RUNS / "judged.csv"
+CPU = "cpu_seconds"  # a file of a search, that says what it took
 STEPS, FRESH, FIRST_FRESH = 800, 50, 10**6  # of a whole training; seeds that judge, and their first
 LARGE = 1.5  # standard deviations of paired differences, from where on something should be named
 
@@ -51,13 +54,21 @@ def wanted(chosen: argparse.Namespace) -> list[str]:
     return [name for name in names if name in chosen.problems] if chosen.problems else names
 
 
+def cpu_seconds() -> float:
+    """Return what this process and the workers that it has waited for took of the processors, in seconds."""
+    taken = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in taken)
+
+
 def search(chosen: argparse.Namespace) -> None:
     """Search with every seed on every problem."""
     first, last = map(int, chosen.seeds.split(":"))
     for seed in range(first, last):
         for name in wanted(chosen):
-            directory = RUNS / f"{name}-{seed}"
+            directory, before = RUNS / f"{name}-{seed}", cpu_seconds()
             launch(settings_of(name, seed, chosen.trainings), directory)
+            if not (directory / CPU).exists():
+                (directory / CPU).write_text(str(cpu_seconds() - before))
             with Store(directory) as store:
                 board = leaderboard(store)
             print(f"{directory}: {sentences(verdict_of(board), board, str(directory))[0]}", flush=True)
@@ -74,7 +85,7 @@ class Said:
         named: what is called better.
         best: the find of the lowest loss, by the furthest rung.
         steps: of all children.
-        seconds: that they took, of one core.
+        seconds: of the processors, of the whole search.
     """
 
     problem: str
@@ -100,7 +111,7 @@ def said(names: Sequence[str]) -> Iterator[Said]:
                 name, int(directory.name.rpartition("-")[2]), verdict.incumbent.expression if verdict.incumbent else "",
                 tuple(entry.expression for entry in verdict.better), find,
                 sum(record.request.steps for record in outcomes if record.outcome.trained_by),
-                sum(record.outcome.seconds for record in outcomes),
+                float((directory / CPU).read_text()),
             )  # fmt: skip
 
 
