@@ -1,7 +1,7 @@
 """Search on small problems, and judge what was said by fresh seeds.
 
 ``python -m scripts.panel.run search --seeds 0:10`` asks for a recommendation with 100 trainings on each problem and run
-seed, in ``runs/panel``; ``judge`` trains what was named, the best finds and the incumbent with 50 fresh seeds, with
+seed, in ``runs/panel``, on one core; ``judge`` trains what was named, the best finds and the incumbent with 50 fresh seeds, with
 ``--known`` also the twenty; ``report`` prints how often the answer was right. Each goes on where it was stopped. Those
 put aside are left out unless ``--aside`` names them. Not here: the problems (``problems``), and a verdict
 (``search.ranking``).
@@ -42,7 +42,7 @@ LARGE = 1.5  # standard deviations of paired differences, from where on somethin
 def settings_of(problem: str, seed: int, trainings: int = 100) -> SearchSettings:
     """Return the settings of one search."""
     build = f"scripts.panel.problems:{problem}"
-    changes = [f"seed={seed}", f"budget.trainings={trainings}", "task.batch=32"]
+    changes = [f"seed={seed}", f"budget.trainings={trainings}", "task.batch=32", "pool.kind=serial"]
     if problem == "recurrent":
         changes.append("task.own.replace=[act]")
     return settings_for(build, STEPS, changes)
@@ -55,9 +55,9 @@ def wanted(chosen: argparse.Namespace) -> list[str]:
 
 
 def cpu_seconds() -> float:
-    """Return what this process and the workers that it has waited for took of the processors, in seconds."""
-    taken = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in taken)
+    """Return what this process, which trains, took of the processors, in seconds."""
+    taken = resource.getrusage(resource.RUSAGE_SELF)
+    return taken.ru_utime + taken.ru_stime
 
 
 def search(chosen: argparse.Namespace) -> None:
