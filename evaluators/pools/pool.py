@@ -1,7 +1,8 @@
 """The pool of workers: requests in, outcomes out as they come; and the serial pool, for tests and debugging.
 
-What every pool promises: each request gets exactly one outcome; a training that raises is retried alone, so that one
-bad child costs its neighbours nothing but time. Not here: Ray (``ray_pool``) and the training itself (``training``).
+What every pool promises: each request gets exactly one outcome; a population of which one raises is halved until that
+one stands alone, so that a bad child costs its neighbours nothing but time. Not here: Ray (``ray_pool``) and the
+training itself (``training``).
 """
 
 import math
@@ -22,7 +23,7 @@ from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.training import train_population
 from actsearch.grammar.fault import Failed, fault_text
 
-ATTEMPTS = 2  # a population that failed this often is split, and a single child that raised this often is given up
+ATTEMPTS = 2  # a single child that raised this often is given up
 LONE_DEATHS = 4  # of workers under one child alone, with no other reason in sight, before it is given up
 PAUSES = (0.0, 2.0, 4.0, 8.0)  # seconds before each new try: what kills from outside may pass
 
@@ -64,12 +65,14 @@ class Work:
     not_before: float = 0.0  # on the pool's clock
 
     def after_failure(self, reason: str, status: Status) -> "Verdict":
-        """Return what to try next and which outcomes are final: retry, then split, then give up on a single child."""
-        again = Work(self.indices, self.attempts + 1)
-        if again.attempts < ATTEMPTS and status is Status.CRASHED:
-            return [again], []
-        if len(self.indices) > 1:
-            return [Work((index,)) for index in self.indices], []
+        """Return what to try next and which outcomes are final: halves of a population, a single child once more.
+
+        Halves, so that one bad child costs many neighbours that are trained as one little more than a second training.
+        """
+        if (half := len(self.indices) // 2) > 0:
+            return [Work(self.indices[:half]), Work(self.indices[half:])], []
+        if self.attempts + 1 < ATTEMPTS and status is Status.CRASHED:
+            return [Work(self.indices, self.attempts + 1)], []
         return [], [(self.indices[0], Outcome(status, reason=reason))]
 
     def after_death(self, reason: str, now: float, *, other_reason: bool) -> "Verdict":

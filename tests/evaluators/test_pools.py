@@ -231,11 +231,26 @@ class TestRayPool(PoolContract):
         assert outcomes[0].status is Status.SCORED
 
 
-def test_a_population_whose_worker_died_is_tried_again_and_then_child_by_child() -> None:
-    (again,), final = Work((0, 1)).after_death("it died", 5.0, other_reason=False)
-    assert (again.indices, final) == ((0, 1), [])
-    parts, final = again.after_death("it died", 5.0, other_reason=False)
-    assert ([part.indices for part in parts], final) == ([(0,), (1,)], [])
+def test_a_population_whose_worker_died_is_halved_until_a_child_is_alone() -> None:
+    parts, final = Work((0, 1, 2)).after_death("it died", 5.0, other_reason=False)
+    assert ([part.indices for part in parts], final) == ([(0,), (1, 2)], [])
+    parts, final = parts[1].after_death("it died", 5.0, other_reason=False)
+    assert ([part.indices for part in parts], final) == ([(1,), (2,)], [])
+
+
+@given(st.integers(1, 64), st.sets(st.integers(0, 63)))
+def test_who_raises_costs_its_neighbours_a_training_for_each_halving_at_most(size: int, raising: set[int]) -> None:
+    waiting, trained, given_up = [Work(tuple(range(size)))], dict.fromkeys(range(size), 0), set[int]()
+    while waiting:
+        work = waiting.pop()
+        for index in work.indices:
+            trained[index] += 1
+        if raising.intersection(work.indices):
+            more, final = work.after_failure("it raises", Status.CRASHED)
+            waiting += more
+            given_up |= {index for index, _ in final}
+    assert given_up == {index for index in raising if index < size}
+    assert max(trained.values()) <= 2 + size.bit_length()
 
 
 def test_a_single_child_is_given_up_after_several_deaths_with_longer_and_longer_pauses() -> None:
