@@ -63,13 +63,14 @@ def record(
         NotStackable: what the network does cannot be recorded for many children at once.
     """
     objective = objective.for_many()
-    structure = (batch.inputs, batch.labels)
+    structure, places = (batch.inputs, batch.labels), _places(base)
 
     def loss_of(state: dict[str, Tensor], tensors: list[Tensor]) -> Tensor:
         mine = Split(*_filled(structure, tensors))
 
         def network(*args: Any, **kwargs: Any) -> Any:
-            return functional_call(base, state, args, kwargs)
+            named = {name: state[first] for name, first in places.items()}
+            return functional_call(base, named, args, kwargs, tie_weights=False)
 
         return objective.loss(objective.output(network, mine), mine)  # type: ignore[arg-type]  # it is called alone
 
@@ -91,6 +92,19 @@ def record(
     unused = frozenset(name for name, one in zip(leaves, gradients, strict=True) if one is None)
     work = sum(recorder.work) / max(1, len(recorder.work))
     return Step(recorder.program(inputs, [losses, *gradients]), work, unused, recorder.convolves)
+
+
+def _places(base: nn.Module) -> dict[str, str]:
+    """Return every place of a parameter or buffer, once for a layer that stands in several, and its first name."""
+    parts = [*base.named_parameters(), *base.named_buffers()]
+    first = {id(one): name for name, one in reversed(parts)}
+    return {
+        name: first[id(one)]
+        for prefix, layer in base.named_modules()
+        for name, one in (
+            *layer.named_parameters(prefix, recurse=False), *layer.named_buffers(prefix, recurse=False),
+        )
+    }  # fmt: skip
 
 
 def _filled(structure: Structure, tensors: Sequence[Tensor]) -> Structure:

@@ -77,7 +77,7 @@ class Stack:
         generators: Sequence[torch.Generator],
     ) -> None:  # fmt: skip
         self.networks, self.layers, self.train, self.settings = networks, layers, train, settings
-        self.order = torch.stack([*batches], 1)  # (steps, children, batch)
+        self.order, self.adds_up = torch.stack([*batches], 1), objective.adds_up  # (steps, children, batch)
         self.places, self.unused = _places(networks[0], layers[0]), frozenset[str]()
         self.step: Step = self._prepared(segments, objective, generators)
         if self.step.unused:  # an optimiser leaves these as they are, and so does a stack
@@ -160,7 +160,7 @@ class Stack:
                 clip_(self.weights.rows.grad, self.betas.rows.grad, self.settings.clip)
             self.optimiser.step()
             self.schedule.step()
-            self.losses.append(losses)
+            self.losses.append(losses / self.order.shape[2] if self.adds_up else losses)
 
     def _flat(self, found: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
         """Return gradients, None of what no loss depends on, as rows."""

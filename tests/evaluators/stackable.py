@@ -133,7 +133,20 @@ def physics(_: object) -> Any:
     )
 
 
-STACKABLE = (perceptron, regression, binary, convolutions, dropout, attention, recurrent, tied, physics)
+def summed(_: object) -> Any:
+    net = nn.Sequential(nn.Linear(5, 11), nn.ReLU(), nn.Linear(11, 1))
+    return net, _data((5,), lambda x: x[:, :1].abs()), nn.MSELoss(reduction="sum")
+
+
+def twice(_: object) -> Any:
+    middle = nn.Linear(9, 9)
+    net = nn.Sequential(nn.Linear(5, 9), nn.ReLU(), middle, nn.ReLU(), middle, nn.ReLU(), nn.Linear(9, 2))
+    return net, _classes((5,))
+
+
+STACKABLE = (
+    perceptron, regression, binary, convolutions, dropout, attention, recurrent, tied, physics, summed, twice,
+)  # fmt: skip
 
 
 class Odd(nn.Module):
