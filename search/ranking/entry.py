@@ -56,8 +56,8 @@ class Entry:
         twins: expressions of the run that layers around make equal to it: ``space.share_twins``.
         size: nodes of the expression, its complexity; None for a layer or a primitive that is not built in.
         cost: of value and gradient, measured; finalists only.
-        standing: of a finalist, beside the incumbent: ``better``, ``worse``, ``open``, ``dropped`` by the race before
-            that was known, ``incumbent``, or ``failed``; empty below the final rung, or where nothing was compared.
+        standing: of a finalist, beside the incumbent: ``better``, ``worse``, ``open``, ``dropped`` by the race,
+            not ahead, ``incumbent``, or ``failed``; empty below the final rung, or where nothing was compared.
         against: reference -> comparison on the final rung.
         elsewhere: other task -> comparison with the incumbent there.
         across: reference -> wins, ties and losses over the tasks that both were trained on.

@@ -36,10 +36,12 @@ from actsearch.search.ranking.significance import (
     Comparison,
     Test,
     compare,
+    differences_by_seed,
     front,
     shared_seeds,
     tally,
 )
+from actsearch.search.ranking.standing import may_be_better
 
 REFERENCES = ("relu", "swish")
 """Whom finalists are compared with beside the incumbent, where the run trained them."""
@@ -205,7 +207,7 @@ def _placed(entry: Entry, incumbent: Entry | None, reference: str, *, over: bool
         entry: with its comparisons.
         incumbent: what all are compared with.
         reference: its name in ``Entry.against``.
-        over: whether a race is over, so that whoever has fewer seeds was dropped.
+        over: whether a race is over, so that whoever has fewer seeds, and is not ahead, was dropped.
     """
     if FINAL not in entry.records or incumbent is None or FINAL not in incumbent.records:
         return entry
@@ -218,7 +220,8 @@ def _placed(entry: Entry, incumbent: Entry | None, reference: str, *, over: bool
     elif found is None:
         standing = ""
     else:
-        standing = found.sure or ("dropped" if over and fewer else "open")
+        pairs = differences_by_seed(entry.losses(), incumbent.losses())
+        standing = found.sure or ("dropped" if over and fewer and not may_be_better(pairs) else "open")
     return replace(entry, standing=standing, fewer=fewer)
 
 

@@ -86,3 +86,8 @@ def _limit(found: Sequence[float], level: float) -> float:
 def is_behind(found: Sequence[float]) -> bool:
     """Whether even an optimistic limit of the mean difference is no better than the incumbent."""
     return _limit(found, HOPE) >= 0
+
+
+def may_be_better(found: Sequence[float]) -> bool:
+    """Whether more seeds may show that a function is better: it is ahead so far."""
+    return sum(found) < 0 and not is_behind(found)

@@ -15,7 +15,7 @@ from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.evidence import pairs_to_decide
 from actsearch.search.ranking.significance import differences_by_seed
-from actsearch.search.ranking.standing import Standing, is_behind
+from actsearch.search.ranking.standing import Standing, may_be_better
 
 if TYPE_CHECKING:
     from actsearch.search.ranking.leaderboard import Leaderboard
@@ -154,7 +154,7 @@ def verdict_of(board: "Leaderboard", workers: int = 1) -> Verdict:
     possible = []
     for entry in unsure:
         found = standing.pairs[entry.fingerprint]
-        if len(found) < 2 or is_behind(found) or sum(found) >= 0:
+        if len(found) < 2 or not may_be_better(found):
             continue
         if (needed := pairs_to_decide(found, standing.wanted(entry.fingerprint))) is not None:
             possible.append((entry, max(1, needed)))
