@@ -21,6 +21,7 @@ from actsearch.evaluators.settings import CompleteSettings, OwnSettings, Steps, 
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
 
 RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
+FINAL_SEEDS = 14  # at most, where nothing else is said
 UNTELLING = ("device", "kernel", "stack", "diagnostics")  # of a task: they do not tell one rung from another
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -46,7 +47,8 @@ class FinalSettings:
 
     Args:
         top: how many candidates are trained again, beside the baselines.
-        seeds: fresh ones, never used for choosing: of each function, or in a race of the average one at most.
+        seeds: fresh ones, never used for choosing: of each function, or in a race of the average one at most; null is
+            14, or as many as take no more than half of all steps.
         steps: optimiser steps of each; longer than the search's, since short runs favour fast starters; null is four
             times those of the search.
         race: whether seeds go where it is still open who is better than the incumbent; without it everybody is trained
@@ -56,7 +58,7 @@ class FinalSettings:
     """
 
     top: Annotated[int, Field(ge=1)] = 6
-    seeds: Annotated[int, Field(ge=1)] = 14
+    seeds: Annotated[int, Field(ge=1)] | None = None
     steps: Steps | None = None
     race: bool = True
     known: Annotated[int, Field(ge=0)] | None = None
@@ -102,7 +104,7 @@ def rungs(task: TaskSettings, ladder: Sequence[RungSettings], final: FinalSettin
         Rung(f"rung {number}", dataclasses.replace(whole, steps=_steps(step, whole)), step.seeds, test=False)
         for number, step in enumerate(ladder, start=1)
     ]
-    last = Rung(FINAL, dataclasses.replace(whole, steps=_steps(final, whole)), final.seeds, test=True)
+    last = Rung(FINAL, dataclasses.replace(whole, steps=_steps(final, whole)), final.seeds or FINAL_SEEDS, test=True)
     return [Rung(SEARCH, whole, 1, test=False), *between, last]
 
 

@@ -26,6 +26,7 @@ from actsearch.evaluators.stacks.trial import decided_size
 from actsearch.search.ladder import climbing, known_on, rungs
 from actsearch.search.memory.records import Rung
 from actsearch.search.progress import Goal
+from actsearch.search.ranking.evidence import pairs_needed
 from actsearch.search.settings.classes import SearchSettings
 
 MOST = 10**6  # trainings that anybody plans
@@ -115,8 +116,13 @@ class Plan:
 
 
 def goals(settings: SearchSettings, ladder: Sequence[Rung]) -> dict[str, Goal]:
-    """Return how many children each rung will train, if all that are searched get a score; of a race, at most."""
-    going, found, known, final = settings.budget.children, {}, len(settings.baselines), settings.final
+    """Return how many children each rung will train, if all that are searched get a score; of a race, at most.
+
+    A race of which nobody said how long it may be takes as many steps as all rungs below it, unless these do not do for
+    showing anything.
+    """
+    going, known, final = settings.budget.children, len(settings.baselines), settings.final
+    found = dict[str, Goal]()
     for height, rung in enumerate(ladder):
         if height:
             going = climbing(settings.ladder, final, height, going)
@@ -124,6 +130,9 @@ def goals(settings: SearchSettings, ladder: Sequence[Rung]) -> dict[str, Goal]:
             children = (going + most) * rung.seeds
             if rung is ladder[-1] and final.race and final.trainings:
                 children = final.trainings
+            elif rung is ladder[-1] and final.race and final.seeds is None:
+                below = sum(goal.children * goal.steps for goal in found.values()) // rung.task.steps
+                children = min(children, max(below, 2 * pairs_needed()))
             found[rung.name] = Goal(children, rung.task.steps, most * rung.seeds)
         else:
             found[rung.name] = Goal(going + known, rung.task.steps, known)

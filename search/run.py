@@ -185,6 +185,7 @@ class Search:
         before = {key.fingerprint for key in self.trainings.outcomes if key.rung == rung.name} - {*everybody}
         beside = {name: losses for name in sorted(before) if (losses := self.trainings.losses(rung, name))}
         race = Race(self.trainings, rung, self.incumbent, entrants, everybody, beside, look=self.look)
-        budget = self.settings.final.trainings or len(everybody) * rung.seeds
+        planned = goals(self.settings, self.rungs)[rung.name].children
+        budget = self.settings.final.trainings or min(planned, len(everybody) * rung.seeds)
         self.meter.expect(rung.name, budget)
         self.meter.expect(rung.name, race.run(budget))

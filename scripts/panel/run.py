@@ -1,10 +1,10 @@
 """Search on small problems, and judge what was said by fresh seeds.
 
 ``python -m scripts.panel.run search --seeds 0:10`` asks for a recommendation with 100 trainings on each problem and run
-seed, in ``runs/panel``, on one core; ``judge`` trains what was named, the best finds and the incumbent with 50 fresh seeds, with
-``--known`` also the twenty; ``report`` prints how often the answer was right. Each goes on where it was stopped. Those
-put aside are left out unless ``--aside`` names them. Not here: the problems (``problems``), and a verdict
-(``search.ranking``).
+seed, in ``runs/panel``, on one core; ``judge`` trains what was named, the best finds and the incumbent with 50 fresh
+seeds, with ``--known`` also the twenty; ``report`` prints how often the answer was right. Each goes on where it was
+stopped. Those put aside are left out unless ``--aside`` names them. Not here: the problems (``problems``), and a
+verdict (``search.ranking``).
 """
 
 import argparse

@@ -5,7 +5,7 @@ rung between, then the decision. Not here: what a training takes in seconds (``s
 """
 
 import dataclasses
-import math
+import itertools
 from typing import TYPE_CHECKING
 
 from actsearch.evaluators.sentences import BadSettings
@@ -21,6 +21,7 @@ SEEDS = 2  # of the rung between
 FINALISTS, KNOWN = 6, 3  # finds and known functions that are judged at most
 ROUNDED = 1e-9  # what a whole number may lose in the arithmetic of shares
 FEWEST = 4  # children of a search
+ROOM = 4  # functions for which a rung between is worth having
 
 
 def planned(settings: "SearchSettings") -> "SearchSettings":
@@ -34,30 +35,40 @@ def planned(settings: "SearchSettings") -> "SearchSettings":
     Raises:
         BadSettings: the trainings do not do for the baselines alone.
     """
-    trainings, long = settings.budget.trainings, settings.final.steps
+    trainings, short, long = settings.budget.trainings, settings.task.steps, settings.final.steps
     if trainings is None:
         return settings
-    assert long is not None  # of completed settings
-    assert settings.task.steps is not None
-    short = settings.task.steps / long
+    assert short is not None  # of completed settings
+    assert long is not None
     rung = next(iter(settings.ladder), RungSettings())
-    steps = rung.steps or 2 * settings.task.steps
-    decision = max(1, int(DECISION * trainings))
-    room = int(BETWEEN * trainings / (SEEDS * steps / long))  # functions that the rung between has seeds for
-    known = min(KNOWN, max(1, room // 6))
-    climbing = max(2, room - 2 * known - 1)
-    children = int((1 - DECISION - BETWEEN) * trainings / short + ROUNDED) - len(settings.baselines)
-    if children < FEWEST:
-        needed = math.ceil((FEWEST + len(settings.baselines)) * short / (1 - DECISION - BETWEEN) - ROUNDED)
+    steps = rung.steps or 2 * short
+    part, cost = short / long, SEEDS * steps / long  # of a child of the search, of a function on the rung between
+
+    def room(whole: int) -> int:
+        found = int(BETWEEN * whole / cost)
+        return found if found >= ROOM else 0
+
+    def decision(whole: int) -> int:
+        return max(1, int((DECISION if room(whole) else 0.5) * whole))
+
+    def children(whole: int) -> int:
+        share = 1 - DECISION - BETWEEN if room(whole) else 0.5
+        return int(share * whole / part + ROUNDED) - len(settings.baselines)
+
+    if children(trainings) < FEWEST:
+        needed = next(whole for whole in itertools.count(trainings + 1) if children(whole) >= FEWEST)
         raise BadSettings(
             f"key 'budget.trainings': {trainings} do not do for {len(settings.baselines)} baselines and a search: "
             f"expected {needed} or more, or fewer baselines"
         )
+    known = min(KNOWN, max(1, room(trainings) // 6))
+    climbing = max(2, room(trainings) - 2 * known - 1)
+    share = min(1.0, (climbing - ROUNDED) / children(trainings))
     return dataclasses.replace(
         settings,
-        budget=dataclasses.replace(settings.budget, children=children),
-        ladder=(RungSettings(min(1.0, (climbing - ROUNDED) / children), steps, SEEDS),),
+        budget=dataclasses.replace(settings.budget, children=children(trainings)),
+        ladder=(RungSettings(share, steps, SEEDS),) if room(trainings) else (),
         final=dataclasses.replace(
-            settings.final, top=min(FINALISTS, climbing), race=True, known=known, trainings=decision
+            settings.final, top=min(FINALISTS, climbing), race=True, known=known, trainings=decision(trainings)
         ),
     )

@@ -15,6 +15,7 @@ from actsearch.search.memory.kept_settings import extended
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import affordable, goals
+from actsearch.search.ranking.evidence import pairs_needed
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import from_tree, to_json
@@ -46,13 +47,28 @@ def _costs(settings: SearchSettings) -> dict[str, float]:
     return {name: goal.children * goal.steps / long for name, goal in goals(settings, ladder).items()}
 
 
-@given(st.integers(25, 3000), st.integers(1, 20), st.integers(4, 2000))
+@given(st.integers(12, 3000), st.integers(1, 20), st.integers(4, 2000))
 def test_a_search_that_is_planned_costs_what_was_asked_for_and_the_decision_no_more_than_half(
     trainings: int, baselines: int, steps: int
 ) -> None:
     costs = _costs(_planned(trainings, baselines, steps))
     assert 0.8 * trainings - 2 <= sum(costs.values()) <= 1.02 * trainings + 1
     assert costs[FINAL] <= trainings / 2
+
+
+@given(st.integers(1, 3000), st.integers(1, 20), st.booleans())
+def test_a_final_rung_of_which_nobody_said_how_long_takes_no_more_steps_than_all_below_it(
+    children: int, baselines: int, is_ladder_empty: bool
+) -> None:
+    tree = {"baselines": list(USUAL[:baselines]), "budget": {"children": children}}
+    costs = _costs(from_tree(tree | ({"ladder": []} if is_ladder_empty else {})))
+    final = costs.pop(FINAL)
+    assert final <= max(sum(costs.values()), 2 * pairs_needed())  # fewer could not show anything
+
+
+def test_a_final_rung_is_as_long_as_the_user_says() -> None:
+    assert _costs(from_tree({"budget": {"children": 30}, "ladder": [], "final": {"seeds": 14}}))[FINAL] == (6 + 4) * 14
+    assert _costs(from_tree({"budget": {"children": 30}, "final": {"trainings": 80}}))[FINAL] == 80
 
 
 def test_a_plan_is_made_once_and_grows_with_its_number() -> None:
@@ -75,9 +91,9 @@ def test_minutes_are_planned_whatever_the_ladder_was(ladder: list[dict[str, floa
 
 
 def test_trainings_that_do_not_do_for_the_baselines_are_refused_with_how_many_would() -> None:
-    with pytest.raises(BadSettings, match=r"'budget.trainings': 8 do not do for 20 baselines .* expected 15 or more"):
+    with pytest.raises(BadSettings, match=r"'budget.trainings': 8 do not do for 20 baselines .* expected 12 or more"):
         _planned(8)
-    assert _planned(15).budget.children >= 4
+    assert _planned(12).budget.children >= 4
 
 
 def test_a_network_without_any_config_gets_an_answer_a_picture_and_what_to_do_next(
