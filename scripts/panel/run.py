@@ -19,7 +19,6 @@ from scipy import stats
 
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Request
-from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.grammar.rows.known import USUAL
 from actsearch.search.commands.recommending import settings_for
 from actsearch.search.jobs import launch, open_pool
@@ -144,7 +143,7 @@ def judge(chosen: argparse.Namespace) -> None:
         requests = [Request(text, seed, STEPS, test=True, patient=True) for text, seed in missing]
         RESULTS.parent.mkdir(exist_ok=True)
         is_new = not RESULTS.exists()
-        with RESULTS.open("a", encoding="utf-8", newline="") as file, open_pool(settings.task, PoolSettings()) as pool:
+        with RESULTS.open("a", encoding="utf-8", newline="") as file, open_pool(settings.task, settings.pool) as pool:
             writer = csv.writer(file)
             if is_new:
                 writer.writerow(["problem", "expression", "seed", "loss"])
