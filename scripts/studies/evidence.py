@@ -16,10 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
+from actsearch.search.benchmark.replay import file_of, load_table
 from actsearch.search.ranking.evidence import CAPITAL, FIRST, LEVEL, SHOWN, STAKES
 
 Array = NDArray[np.float64]
 SEEDS, OLD_STAKES, EFFECTS = 30, (0.25, 0.5, 1.0, 2.0, 4.0), (1.0, 2.0, 3.0)
+OFTEN = 10  # seeds of the functions of a table whose noise is drawn
 TOO_FEW = 5  # seeds before which the t-form, of which nobody knows the level there, says nothing
 
 
@@ -34,7 +36,7 @@ def bets(rows: Array, stakes: tuple[float, ...] = STAKES, shares: tuple[float, .
 def t_form(rows: Array, effects: tuple[float, ...] = EFFECTS) -> Array:
     """Return log evidence ``(paths, seeds)`` of the t-statistic: a mixture of effects, the scale integrated out."""
     seeds, grid = rows.shape[1], np.linspace(1e-3, 14, 400)
-    ratio = -np.cumsum(rows, 1) / np.sqrt(np.cumsum(rows**2, 1))
+    ratio = -np.cumsum(rows, 1) / np.sqrt(np.cumsum(rows**2, 1) + np.finfo(float).tiny)
     found = np.zeros((len(effects), *rows.shape))
     for count in range(2, seeds + 1):
         weights = (count - 1) * np.log(grid) - grid**2 / 2
@@ -60,6 +62,22 @@ def _rare(rng: np.random.Generator, shape: tuple[int, int], sign: int) -> Array:
     return np.asarray(sign * (rows + 1 - 20 * (rng.random(shape) < 0.05)))
 
 
+def _of_table(task: str) -> Callable[[np.random.Generator, tuple[int, int]], Array]:
+    """Return what draws differences of two functions of a table, less those of their means, of as many seeds each."""
+
+    def draw(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+        table = load_table(file_of(task))
+        kept = [row for row in table.losses.values() if len(row) >= OFTEN and None not in row]
+        losses = np.array([row[:OFTEN] for row in kept], float)
+        noise = losses - losses.mean(1, keepdims=True)
+        first, second = (
+            noise[rng.integers(len(noise), size=(shape[0], 1)), rng.integers(OFTEN, size=shape)] for _ in range(2)
+        )
+        return np.asarray(first - second)
+
+    return draw
+
+
 NULLS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Array]] = {
     "normal": lambda rng, shape: rng.standard_normal(shape),
     "Student's t, 3": lambda rng, shape: rng.standard_t(3, shape),
@@ -71,6 +89,8 @@ NULLS: dict[str, Callable[[np.random.Generator, tuple[int, int]], Array]] = {
     "skewed, mean 0": lambda rng, shape: rng.exponential(size=shape) - 1,
     "incumbent fails, mean 0": lambda rng, shape: _rare(rng, shape, 1),
     "function fails, mean 0": lambda rng, shape: _rare(rng, shape, -1),
+    "seed noise of the table mnist1d": _of_table("mnist1d"),
+    "seed noise of the table mnist1d_mlp": _of_table("mnist1d_mlp"),
 }
 
 
