@@ -133,7 +133,7 @@ SETTINGS: dict[str, Setting] = {
 }
 """What a training can change for the whole process, by name."""
 _SPOILT: list[str] = []  # of these, what could not be put back
-SETTINGS["functions of torch and Python"] = (patches.functions, patches.set_functions)
+SETTINGS["functions of torch and Python"] = (patches.Functions, patches.set_functions)
 SETTINGS["limits of the process"] = (_limits, _set_limits)
 SETTINGS["hooks of every layer"] = (patches.hooks, patches.set_hooks)
 if sys.platform == "linux":

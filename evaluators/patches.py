@@ -6,6 +6,7 @@ Not here: when (``contained``).
 import builtins
 import inspect
 import math
+import operator
 import random
 import sys
 import sysconfig
@@ -27,25 +28,32 @@ _HOLDERS: tuple[Any, ...] = (
 """Modules and classes whose functions every child calls."""
 
 
-def functions() -> dict[tuple[int, str], Any]:
-    """Return them, by the number of their holder and their name."""
-    return {
-        (index, name): value
-        for index, holder in enumerate(_HOLDERS)
-        for name, value in vars(holder).items()
-        if callable(value)
-    }
+class Functions:
+    """What the holders held at one moment; equal to what they hold later where each thing is the same one."""
+
+    def __init__(self) -> None:
+        self.held = [dict(vars(holder)) for holder in _HOLDERS]
+
+    def __eq__(self, other: object) -> bool:
+        """Compare things by who they are: some have no other comparison."""
+        return isinstance(other, Functions) and all(
+            len(mine) == len(theirs) and all(map(operator.is_, mine.values(), theirs.values()))
+            for mine, theirs in zip(self.held, other.held, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # compared, never looked up
 
 
-def set_functions(value: dict[tuple[int, str], Any]) -> None:
+def set_functions(value: Functions) -> None:
     """Put functions back that code of the user's replaced; what a library replaces while it is imported stays."""
-    for (index, name), function in value.items():
-        now = vars(_HOLDERS[index]).get(name)
-        if now is not function and (not _is_librarys(now) or not _is_librarys(function)):
-            setattr(_HOLDERS[index], name, function)
-    for (index, name), function in functions().items():
-        if (index, name) not in value and is_users(function):
-            delattr(_HOLDERS[index], name)
+    for holder, held in zip(_HOLDERS, value.held, strict=True):
+        for name, function in held.items():
+            now = vars(holder).get(name)
+            if now is not function and callable(function) and not (_is_librarys(now) and _is_librarys(function)):
+                setattr(holder, name, function)
+        for name, function in dict(vars(holder)).items():
+            if name not in held and is_users(function):
+                delattr(holder, name)
 
 
 def _is_librarys(thing: Any) -> bool:

@@ -67,6 +67,7 @@ def _from_file(path: Path) -> Any:
     return module
 
 
+@functools.cache
 def _from_path(where: str) -> Any:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))  # a module beside the config is found, as with python -m
