@@ -6,42 +6,27 @@ Not here: how it is shown (``show.plan_tables``) and what is checked (``evaluato
 import dataclasses
 import math
 import os
-import resource
-import sys
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-import torch
 
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.network_task import NetworkTask
-from actsearch.evaluators.outcome import Request, noise_seed
+from actsearch.evaluators.outcome import noise_seed
 from actsearch.evaluators.own.owned import Owned
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.stacks.trial import decided_size
+from actsearch.search import speed
 from actsearch.search.ladder import climbing, known_on, rungs
-from actsearch.search.memory.records import Rung
+from actsearch.search.memory.records import SEARCH, Rung
 from actsearch.search.progress import Goal
 from actsearch.search.ranking.evidence import pairs_needed
 from actsearch.search.settings.classes import SearchSettings
 
 MOST = 10**6  # trainings that anybody plans
-TRIED = (2, 12)  # steps of the two children whose difference tells what a step costs
-AS_STACK = (20, 100)  # which is recorded first
-ON_GPU = (10, 60)  # the first ones there are not recorded yet
-MIXED = [
-    BUILT_IN.read(text)
-    for text in (
-        "mix(relu(x),sin(x))", "gaussgap(sinh(x),logabs(x))", "add(atan(x),scale(x))", "gate(asinh(x),scale(x))",
-        "min(x,sinc(x))", "max(tanh(x),erf(x))", "mul(softplus(x),gauss(x))", "sub(square(x),abs(x))",
-    )
-]  # fmt: skip
-"""Functions as a search proposes them: what a stack of several costs."""
-FULL = 8  # children of a stack on the average of a run
 WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a beta, and one without
 
 
@@ -67,7 +52,7 @@ class Plan:
     Args:
         places: of the candidate.
         parameters: of the network with a candidate that has betas, and without.
-        start: loss of the untrained network, with Swish.
+        untrained: loss of the untrained network, with Swish.
         chance: of a network that knows nothing; None where nobody knows it.
         unit: of both.
         goals: by rung, how many children of how many steps.
@@ -78,12 +63,14 @@ class Plan:
         niceness: of Ray's workers; None where this process trains.
         stack: children that are trained as one.
         one_by_one: why it is one, in words; empty where it is more, or nobody asked.
+        look: seconds that this process takes for a proposal, while nothing is trained.
+        start: seconds before the first child is trained.
         busy: times as long as it would take alone, while what else runs now goes on.
     """
 
     places: tuple[Place, ...]
     parameters: tuple[int, int]
-    start: float
+    untrained: float
     chance: float | None
     unit: str
     goals: dict[str, Goal]
@@ -95,6 +82,8 @@ class Plan:
     busy: float = 1.0
     stack: int = 1
     one_by_one: str = ""
+    look: float = 0.0
+    start: float = 0.0
 
     @property
     def manners(self) -> str:
@@ -112,7 +101,8 @@ class Plan:
 
     def takes(self, planned: Mapping[str, Goal]) -> float:
         """Return the seconds of other goals on the same task, workers side by side."""
-        return sum(goal.children * self.child(goal.steps) for goal in planned.values()) / self.workers
+        trained = sum(goal.children * self.child(goal.steps) for goal in planned.values()) / self.workers
+        return self.start + self.look * planned[SEARCH].children + trained
 
 
 def goals(settings: SearchSettings, ladder: Sequence[Rung]) -> dict[str, Goal]:
@@ -166,16 +156,17 @@ def plan(settings: SearchSettings) -> Plan | None:
         counts = [sum(part.numel() for part in task.build(one, seed=0).network.parameters()) for one in (WITH, WITHOUT)]
         batch = task.data.validation.first(task.settings.batch)
         with task.objective.looking():
-            start = float(task.objective.loss(task.objective.output(network.eval(), batch), batch).detach())
+            loss = float(task.objective.loss(task.objective.output(network.eval(), batch), batch).detach())
     size, one_by_one = decided_size(task)
     task = dataclasses.replace(task, settings=dataclasses.replace(task.settings, stack=size))
-    each, step = _costs(task)
+    each, step = speed.child_seconds(task)
     ladder = rungs(settings.task, settings.ladder, settings.final)
     return Plan(
-        places, (counts[0], counts[1]), start, task.chance, task.unit, goals(settings, ladder),
-        each, step, workers_of(settings), _memory(),
+        places, (counts[0], counts[1]), loss, task.chance, task.unit, goals(settings, ladder),
+        each, step, speed.workers_of(settings), speed.memory(),
         None if settings.pool.kind == "serial" or settings.pool.address else settings.pool.niceness,
-        busy(os.getloadavg()[0], workers_of(settings), os.cpu_count() or 1), size, one_by_one,
+        speed.busy(os.getloadavg()[0], speed.workers_of(settings), os.cpu_count() or 1), size, one_by_one,
+        speed.look_seconds(task), speed.START[settings.pool.kind],
     )  # fmt: skip
 
 
@@ -215,46 +206,3 @@ def fits(settings: SearchSettings, trainings: int) -> bool:
     except BadSettings:
         return False
     return True
-
-
-def busy(load: float, workers: int, cores: int) -> float:
-    """Return how many times as long workers take beside what else runs.
-
-    Args:
-        load: processes that run or wait for a core now, this one not among them.
-        workers: that will train.
-        cores: of the machine.
-    """
-    return max(1.0, (max(0.0, load - 1) + workers) / cores)
-
-
-def _costs(task: NetworkTask) -> tuple[float, float]:
-    """Return seconds of a child beside its steps, and of a step; measured on two short ones, after a first."""
-    seconds, tried = [], ON_GPU if task.device == "cuda" else TRIED if task.stack == 1 else AS_STACK
-    for steps in (tried[0], *tried):  # the first one warms up
-        with contained(noise_seed(0), task.settings.own.file):
-            threads = torch.get_num_threads()
-            torch.set_num_threads(1)
-            request = Request(WITH.text, 0, steps, patient=True)
-            several = [(request, MIXED[number % len(MIXED)]) for number in range(min(FULL, task.side_by_side))]
-            seconds.append(task.trained(several)[0].seconds)
-            torch.set_num_threads(threads)
-    step = max(0.0, (seconds[2] - seconds[1]) / (tried[1] - tried[0]))
-    return max(0.0, seconds[1] - tried[0] * step), step
-
-
-def workers_of(settings: SearchSettings) -> int:
-    """Return how many children are trained at once."""
-    if settings.pool.kind == "serial":
-        return 1
-    task = resolve(settings.task)
-    if settings.pool.workers is None and task.device == "cuda" and task.side_by_side > 1:
-        return max(1, torch.cuda.device_count())
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return settings.pool.workers or cores
-
-
-def _memory() -> int:
-    """Return the most memory that this process took so far, bytes."""
-    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found if sys.platform == "darwin" else 1024 * found

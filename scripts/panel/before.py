@@ -10,13 +10,11 @@ import json
 import os
 import resource
 import shutil
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
-import yaml
-
+from actsearch.search.memory.store import Store
 from scripts.panel import problems
 
 STEPS, CHILDREN, MINUTES, MOST = 200, 60, 2, 8  # of a child of the search; of a refine, and how many of these
@@ -52,7 +50,7 @@ def claim(checkout: Path, name: str, seed: int, directory: Path) -> str:
         task["own"] = {"build": f"scripts.panel.problems:{name}", "replace": ["act"]}
     run, config = directory / f"{name}-{seed}", directory / f"{name}-{seed}.yaml"
     settings = {"seed": seed, "task": task, "pool": {"kind": "serial"}, "budget": {"children": CHILDREN}}
-    config.write_text(yaml.safe_dump(settings))
+    config.write_text(json.dumps(settings))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     said(checkout, "search", str(config), "--run", str(run))
     refined = 0
@@ -62,8 +60,9 @@ def claim(checkout: Path, name: str, seed: int, directory: Path) -> str:
         refined += 1
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    with sqlite3.connect(run / "run.sqlite") as store:
-        (steps,) = store.execute("SELECT sum(steps) FROM outcomes WHERE trained_by != ''").fetchone()
+    with Store(run) as store:
+        records = store.outcomes(diagnostics=False).values()
+    steps = sum(record.request.steps for record in records if record.outcome.trained_by)
     return f"| {name} | {', '.join(better) or 'nothing'} | {refined} | {steps / STEPS / 4:.0f} | {seconds:.0f} |"
 
 

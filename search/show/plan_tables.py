@@ -24,7 +24,7 @@ def plan_parts(plan: Plan) -> list[Table | str]:
     return [
         places,
         f"{without:,} parameters, {betas:,} with a candidate that has betas",
-        f"loss at the start {plan.start:.4g}{Measure(plan.unit).behind}{chance}",
+        f"loss at the start {plan.untrained:.4g}{Measure(plan.unit).behind}{chance}",
         costs,
         *([f"{plan.stack} children at a time are trained as one"] if plan.stack > 1 else []),
         *([f"children are trained one by one: {plan.one_by_one}"] if plan.one_by_one else []),

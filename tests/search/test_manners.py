@@ -12,13 +12,13 @@ from rich.console import Console
 import actsearch
 from actsearch.search.memory.records import ASKED
 from actsearch.search.memory.store import Store
-from actsearch.search.plan import busy
 from actsearch.search.ranking.answer import sentences
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.show.display import print_line
 from actsearch.search.show.frames import frame
 from actsearch.search.show.listing import Choice, cells, fitted, table
+from actsearch.search.speed import busy
 from tests.search.made_runs import make_run, write_run
 
 

@@ -53,11 +53,13 @@ def test_a_plan_says_where_the_candidate_goes_and_what_everything_costs(config: 
     weights = 3 * 5 * 3 + 5 + 5 * 2 + 2
     assert found.parameters == (weights + 10, weights)
     assert 0.5 < (found.chance or 0) < 0.8
-    assert 0 < found.start < 10
+    assert 0 < found.untrained < 10
     assert {name: (goal.children, goal.steps) for name, goal in found.goals.items()} == {
         "search": (24, 10), "rung 1": (12, 20), "final": (18, 40),
     }  # fmt: skip
-    assert found.seconds == pytest.approx(sum(g.children * found.child(g.steps) for g in found.goals.values()))
+    trained = sum(goal.children * found.child(goal.steps) for goal in found.goals.values())
+    assert found.seconds == pytest.approx(found.start + 24 * found.look + trained)
+    assert 0 < found.look < 5
     assert found.child(found.goals["final"].steps) >= found.child(found.goals["search"].steps) > 0
     assert found.memory > 1e8
 
