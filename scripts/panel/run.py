@@ -9,9 +9,10 @@ verdict (``search.ranking``).
 
 import argparse
 import csv
+import math
 import resource
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,8 @@ RUNS = Path("runs/panel")
 RESULTS = RUNS / "judged.csv"
 CPU = "cpu_seconds"  # a file of a search, that says what it took
 STEPS, FRESH, FIRST_FRESH = 800, 50, 10**6  # of a whole training; seeds that judge, and their first
+FEW, BEST = 10, 5  # fresh seeds of every known activation, and how many of these have all
+WRONG = 0.05  # p of a paired t-test of the fresh seeds, from where on a claim is wrong
 LARGE = 1.5  # standard deviations of paired differences, from where on something should be named
 
 
@@ -81,7 +84,7 @@ class Said:
         problem: its name.
         seed: of the run.
         incumbent: what the network has.
-        named: what is called better.
+        named: what is called better, the best first.
         best: the find of the lowest loss, by the furthest rung.
         steps: of all children.
         seconds: of the processors, of the whole search.
@@ -95,6 +98,11 @@ class Said:
     steps: int
     seconds: float
 
+    @property
+    def texts(self) -> set[str]:
+        """What must be judged."""
+        return {text for text in (*self.named, self.incumbent, self.best) if text}
+
 
 def said(names: Sequence[str]) -> Iterator[Said]:
     """Yield what every search that is finished said."""
@@ -105,10 +113,11 @@ def said(names: Sequence[str]) -> Iterator[Said]:
             if not board.climbed:
                 continue
             verdict = verdict_of(board)
+            named = sorted(verdict.better, key=lambda entry: entry.against[board.reference].difference)
             find = next((entry.expression for entry in board.entries if entry.found and FINAL in entry.records), "")
             yield Said(
                 name, int(directory.name.rpartition("-")[2]), verdict.incumbent.expression if verdict.incumbent else "",
-                tuple(entry.expression for entry in verdict.better), find,
+                tuple(entry.expression for entry in named), find,
                 sum(record.request.steps for record in outcomes if record.outcome.trained_by),
                 float((directory / CPU).read_text()),
             )  # fmt: skip
@@ -125,39 +134,55 @@ def kept() -> dict[tuple[str, str], dict[int, float]]:
 
 
 def judge(chosen: argparse.Namespace) -> None:
-    """Train with fresh seeds what was named, the best finds, the incumbent and the known activations."""
+    """Train with fresh seeds what was named, the best finds and the incumbent; of known activations the best."""
     known = [BUILT_IN.read(name).text for name in USUAL]
     for name in wanted(chosen):
         answers = [*said([name])]
-        texts = {text for one in answers for text in (*one.named, one.incumbent, one.best) if text}
-        done = kept()
-        missing = [
-            (text, seed)
-            for text in sorted({*texts, *(known if answers and chosen.known else [])})
-            for seed in range(FIRST_FRESH, FIRST_FRESH + FRESH)
-            if seed not in done.get((name, text), {})
-        ]
-        if not missing:
+        if not answers:
             continue
-        settings = settings_of(name, 0)
-        requests = [Request(text, seed, STEPS, test=True, patient=True) for text, seed in missing]
-        RESULTS.parent.mkdir(exist_ok=True)
-        is_new = not RESULTS.exists()
-        with RESULTS.open("a", encoding="utf-8", newline="") as file, open_pool(settings.task, settings.pool) as pool:
-            writer = csv.writer(file)
-            if is_new:
-                writer.writerow(["problem", "expression", "seed", "loss"])
-            for index, outcome in pool.evaluate(requests):
-                loss = judged(outcome)
-                writer.writerow([name, *missing[index], float("nan") if loss is None else loss])
-                file.flush()
-        print(f"{name}: {len(missing)} trainings", flush=True)
+        train(name, {text for one in answers for text in one.texts}, FRESH)
+        if chosen.known:
+            train(name, known, FEW)
+            losses = {text: mine for (where, text), mine in kept().items() if where == name}
+            seeds = range(FIRST_FRESH, FIRST_FRESH + FEW)
+            order = sorted(known, key=lambda text: mean(losses[text][seed] for seed in seeds))
+            train(name, order[:BEST], FRESH)
+
+
+def mean(losses: Iterable[float]) -> float:
+    """Return the mean loss; endless where one diverged."""
+    return statistics.fmean(loss if math.isfinite(loss) else math.inf for loss in losses)
+
+
+def train(name: str, texts: Iterable[str], count: int) -> None:
+    """Train functions on a problem with so many fresh seeds each, those that they do not have yet."""
+    done = kept()
+    missing = [
+        (text, seed)
+        for text in sorted(texts)
+        for seed in range(FIRST_FRESH, FIRST_FRESH + count)
+        if seed not in done.get((name, text), {})
+    ]
+    if not missing:
+        return
+    settings = settings_of(name, 0)
+    requests = [Request(text, seed, STEPS, test=True, patient=True) for text, seed in missing]
+    is_new = not RESULTS.exists()
+    with RESULTS.open("a", encoding="utf-8", newline="") as file, open_pool(settings.task, settings.pool) as pool:
+        writer = csv.writer(file)
+        if is_new:
+            writer.writerow(["problem", "expression", "seed", "loss"])
+        for index, outcome in pool.evaluate(requests):
+            loss = judged(outcome)
+            writer.writerow([name, *missing[index], float("nan") if loss is None else loss])
+            file.flush()
+    print(f"{name}: {len(missing)} trainings", flush=True)
 
 
 def effect(losses: dict[int, float], incumbent: dict[int, float]) -> tuple[float, float]:
     """Return the mean paired difference in standard deviations, and the p of a paired t-test that it is below 0."""
     pairs = [losses[seed] - incumbent[seed] for seed in losses if seed in incumbent]
-    pairs = [one for one in pairs if one == one]  # noqa: PLR0124  a seed that diverged is no number
+    pairs = [one for one in pairs if math.isfinite(one)]  # a seed that diverged is no number
     if len(pairs) < 2 or len(set(pairs)) == 1:
         return 0.0, 1.0
     return statistics.fmean(pairs) / statistics.stdev(pairs), float(
@@ -166,8 +191,8 @@ def effect(losses: dict[int, float], incumbent: dict[int, float]) -> tuple[float
 
 
 HEAD = (
-    "problem", "runs", "named something", "wrong claims", "large effects named", "best find beats known",
-    "whole trainings", "CPU s",
+    "problem", "runs", "right", "named something", "wrong claims", "large effects named",
+    "the named beats all known, where the best find does", "whole trainings", "CPU s",
 )  # fmt: skip
 
 
@@ -175,29 +200,28 @@ def report(chosen: argparse.Namespace) -> None:
     """Print, for each problem, how often the answer was right, and what it cost, as medians over runs."""
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
     for name in wanted(chosen):
-        if answers := [*said([name])]:
+        answers, done = [*said([name])], {text for where, text in kept() if where == name}
+        if answers and all(done.issuperset(one.texts) for one in answers):
             print(f"| {name} | {' | '.join(_row(name, answers))} |")
 
 
 def _row(name: str, answers: Sequence[Said]) -> Iterator[str]:
     """Yield the cells of one problem behind its name."""
-    losses = {text: mine for (where, text), mine in kept().items() if where == name}
+    losses = {text: mine for (where, text), mine in kept().items() if where == name and len(mine) == FRESH}
+    means = {text: mean(mine.values()) for text, mine in losses.items()}
     known = [text for text in (BUILT_IN.read(usual).text for usual in USUAL) if text in losses]
     against = {text: effect(mine, losses[answers[0].incumbent]) for text, mine in losses.items()}
     claims = [text for one in answers for text in one.named]
-    wrong, judged_ones = (
-        sum(against[text][1] > 0.05 for text in claims if text in against),
-        sum(map(against.__contains__, claims)),
-    )
-    tried = [(one, {*one.named, one.best, *known}) for one in answers]
-    large = [one for one, texts in tried if any(against.get(text, (0.0, 1.0))[0] <= -LARGE for text in texts)]
-    best = min((statistics.fmean(losses[text].values()) for text in known), default=float("inf"))
-    beats = sum(statistics.fmean(losses[one.best].values()) < best for one in answers if one.best in losses)
+    best = min((means[text] for text in known), default=float("inf"))
+    large = [one for one in answers if min(against[text][0] for text in {*one.named, one.best, *known}) <= -LARGE]
+    beating = [one for one in answers if means[one.best] < best]
+    right = [all(against[text][1] <= WRONG for text in one.named) if one.named else one not in large for one in answers]
     yield str(len(answers))
+    yield str(sum(right))
     yield str(sum(bool(one.named) for one in answers))
-    yield f"{wrong} of {judged_ones}"
+    yield f"{sum(against[text][1] > WRONG for text in claims)} of {len(claims)}"
     yield f"{sum(bool(one.named) for one in large)} of {len(large)}"
-    yield str(beats)
+    yield f"{sum(bool(one.named) and means[one.named[0]] < best for one in beating)} of {len(beating)}"
     yield f"{statistics.median(one.steps for one in answers) / STEPS:.0f}"
     yield f"{statistics.median(one.seconds for one in answers):.0f}"
 
