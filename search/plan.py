@@ -20,7 +20,7 @@ from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.stacks.trial import decided_size
 from actsearch.search import speed
-from actsearch.search.ladder import climbing, known_on, rungs
+from actsearch.search.ladder import FinalSettings, climbing, known_on, rungs
 from actsearch.search.memory.records import SEARCH, Rung
 from actsearch.search.progress import Goal
 from actsearch.search.ranking.evidence import pairs_needed
@@ -106,27 +106,39 @@ class Plan:
 
 
 def goals(settings: SearchSettings, ladder: Sequence[Rung]) -> dict[str, Goal]:
-    """Return how many children each rung will train, if all that are searched get a score; of a race, at most.
-
-    A race of which nobody said how long it may be takes as many steps as all rungs below it, unless these do not do for
-    showing anything.
-    """
+    """Return how many children each rung will train, if all that are searched get a score; of a race, at most."""
     going, known, final = settings.budget.children, len(settings.baselines), settings.final
     found = dict[str, Goal]()
     for height, rung in enumerate(ladder):
-        if height:
-            going = climbing(settings.ladder, final, height, going)
-            most = known if final.known is None else 1 + known_on(final, known - 1, last=rung is ladder[-1])
-            children = (going + most) * rung.seeds
-            if rung is ladder[-1] and final.race and final.trainings:
-                children = final.trainings
-            elif rung is ladder[-1] and final.race and final.seeds is None:
-                below = sum(goal.children * goal.steps for goal in found.values()) // rung.task.steps
-                children = min(children, max(below, 2 * pairs_needed()))
-            found[rung.name] = Goal(children, rung.task.steps, most * rung.seeds)
+        steps, is_last = rung.task.steps, rung is ladder[-1]
+        if not height:
+            found[rung.name] = Goal(going + known, steps, known)
+            continue
+        going = climbing(settings.ladder, final, height, going)
+        most = known if final.known is None else 1 + known_on(final, known - 1, last=is_last)
+        children = (going + most) * rung.seeds
+        if is_last and final.race:
+            below = sum(goal.children * goal.steps for goal in found.values()) // steps
+            found[rung.name] = Goal(_of_a_race(final, children, below), steps)  # whose seeds these are is not known
         else:
-            found[rung.name] = Goal(going + known, rung.task.steps, known)
+            found[rung.name] = Goal(children, steps, most * rung.seeds)
     return found
+
+
+def _of_a_race(final: FinalSettings, everybody: int, below: int) -> int:
+    """Return how many trainings a race has at most.
+
+    One of which nobody said how long it may be takes as many steps as all rungs below it, unless these do not do for
+    showing anything.
+
+    Args:
+        final: how it is planned.
+        everybody: trainings that give everybody all seeds.
+        below: those of the same length that all rungs below are worth.
+    """
+    if final.trainings or final.seeds:
+        return final.trainings or everybody
+    return min(everybody, max(below, 2 * pairs_needed()))
 
 
 def plan(settings: SearchSettings) -> Plan | None:

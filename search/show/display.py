@@ -108,7 +108,7 @@ class ProgressLine:
             left = f"{seconds / 60:.1f} min left" if seconds > 90 else f"{seconds:.0f} s left"
         else:
             left = "estimating time"
-        goal = f"{progress.children_goal} ({progress.baselines} of baselines)"
+        goal = f"{progress.children_goal}" + f" ({progress.baselines} of baselines)" * bool(progress.baselines)
         return f"{progress.stage}: {progress.children}/{goal} trained · {left} · {best}"
 
 
