@@ -8,7 +8,7 @@ RUN ?= runs/quickstart
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search rediscover test slow lint api bench clean
+.PHONY: help setup search rediscover test slow nightly lint api bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -38,6 +38,10 @@ test: $(READY)  ## run the quick tests, two or more at a time
 
 slow: $(READY)  ## run the others: every format where it is used, Ray and its deaths, a browser
 	$(BIN)/pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
+
+nightly:  ## every command of every README as it stands, and the lowest versions of other libraries: half an hour
+	$(PYTHON) -m scripts.run_readme
+	$(PYTHON) -m scripts.run_lowest
 
 api: $(READY)  ## the public API as HTML, in build/api
 	$(BIN)/python -m scripts.render_api

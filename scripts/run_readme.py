@@ -1,9 +1,9 @@
-"""Run every command of every README as it stands, in its order, in a clean clone, as somebody new would.
+"""Run every command of the READMEs as it stands, in its order, in a clean clone, as somebody new would.
 
-The front door comes first, then the manuals. The files that they show (blocks whose first line names one, ``#
-my_task.py``) are written before, then all ``bash`` blocks are given to one shell, in the clone's directory, with an
-empty home and a terminal of 80 columns. Needs git, make and a bare Python. After each command stands what it took:
-README's figures of cost are these.
+All of them, the front door first, then the manuals, or those that are named. The files that they show (blocks whose
+first line names one, ``# my_task.py``) are written before, then all ``bash`` blocks are given to one shell, in the
+clone's directory, with an empty home and a terminal of 80 columns. Needs git, make and a bare Python. After each
+command stands what it took: README's figures of cost are these.
 """
 
 import argparse
@@ -49,6 +49,7 @@ def _quoted(text: str) -> str:
 def main() -> int:
     """Clone, write the files, run the commands; return the shell's exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("readmes", nargs="*", default=READMES, help="which of them, from the top folder")
     parser.add_argument("--python", default=sys.executable, help="which Python the clone is installed with")
     options = parser.parse_args()
     python = shutil.which(options.python) or options.python
@@ -56,7 +57,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="actsearch-readme-", ignore_cleanup_errors=True) as scratch:
         clone = Path(scratch) / "clone"
         clone_into(clone)
-        readme = "\n".join((clone / name).read_text(encoding="utf-8") for name in READMES)
+        readme = "\n".join((clone / name).read_text(encoding="utf-8") for name in options.readmes)
         for block in [*blocks(readme, "python"), *blocks(readme, "yaml")]:
             if name := FILE.match(block):
                 (clone / name[1]).write_text(block, encoding="utf-8")

@@ -44,7 +44,7 @@ def as_a_newcomer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_command_of_the_readme_does_its_job_with_the_names_it_has_there(
     command: str, as_a_newcomer: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In small; whole, and in a clean clone, `scripts/run_readme.py` runs them in CI."""
+    """In small; whole, and in a clean clone, `scripts/run_readme.py` runs them."""
     words = shlex.split(command, comments=True)[1:]
     small = {"search": NEWCOMER, "evaluate": ["--steps=2", "--pool=serial", "--set=task.batch=32"]}
     small["transfer"] = ["--steps=2", "--seeds=1", "--pool=serial"]
