@@ -204,7 +204,7 @@ def mnist1d_plain(_: TaskSettings) -> Any:
     net = nn.Sequential(
         nn.Conv1d(1, 12, 5, 2, 2), nn.ReLU(), nn.Conv1d(12, 16, 3, 2, 1), nn.ReLU(), nn.Flatten(), nn.Linear(160, 10)
     )
-    return net, {name: (part.inputs, part.labels) for name, part in parts.items()}
+    return net, {name: (part.inputs[:, None], part.labels) for name, part in parts.items()}
 
 
 PROBLEMS = (

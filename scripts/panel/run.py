@@ -200,7 +200,8 @@ def report(chosen: argparse.Namespace) -> None:
     """Print, for each problem, how often the answer was right, and what it cost, as medians over runs."""
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
     for name in wanted(chosen):
-        answers, done = [*said([name])], {text for where, text in kept() if where == name}
+        answers = [*said([name])]
+        done = {text for (where, text), losses in kept().items() if where == name and len(losses) == FRESH}
         if answers and all(done.issuperset(one.texts) for one in answers):
             print(f"| {name} | {' | '.join(_row(name, answers))} |")
 
