@@ -23,7 +23,7 @@ from actsearch.grammar.fault import NotInstalled, UserFault
 from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
-from actsearch.search.memory.kept_settings import check_same, extended
+from actsearch.search.memory.kept_settings import as_kept, check_same, extended
 from actsearch.search.memory.locks import Held, held
 from actsearch.search.memory.provenance import provenance
 from actsearch.search.memory.records import ASKED, CLIMBED, FINAL, FINISHED, LOCK_NAME, RACED
@@ -121,6 +121,7 @@ def launch(
     settings = settings.with_incumbent(resolve(settings.task).replaced)
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory), Store(directory, create=True, say=say) as store:
+        settings = as_kept(settings, json.loads(store.fact("settings") or "{}"))
         store.describe({"settings": to_json(settings), **provenance()} | ({ASKED: printable(asked)} if asked else {}))
         new, old = json.loads(to_json(settings)), json.loads(store.fact("settings") or "{}")
         changed = extended(old, new) if extend else {}

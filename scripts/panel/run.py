@@ -35,19 +35,25 @@ from scripts.panel.problems import ASIDE, PROBLEMS
 RUNS = Path("runs/panel")
 RESULTS = RUNS / "judged.csv"
 CPU = "cpu_seconds"  # a file of a search, that says what it took
+TRAININGS = 100  # of a search
 STEPS, FRESH, FIRST_FRESH = 800, 50, 10**6  # of a whole training; seeds that judge, and their first
 FEW, BEST = 10, 5  # fresh seeds of every known activation, and how many of these have all
 WRONG = 0.05  # p of a paired t-test of the fresh seeds, from where on a claim is wrong
 LARGE = 1.5  # standard deviations of paired differences, from where on something should be named
 
 
-def settings_of(problem: str, seed: int, trainings: int = 100) -> SearchSettings:
+def settings_of(problem: str, seed: int, trainings: int = TRAININGS) -> SearchSettings:
     """Return the settings of one search."""
     build = f"scripts.panel.problems:{problem}"
     changes = [f"seed={seed}", f"budget.trainings={trainings}", "task.batch=32", "pool.kind=serial"]
     if problem == "recurrent":
         changes.append("task.own.replace=[act]")
     return settings_for(build, STEPS, changes)
+
+
+def folder(trainings: int) -> Path:
+    """Return where searches of so many trainings are kept."""
+    return RUNS if trainings == TRAININGS else RUNS / str(trainings)
 
 
 def wanted(chosen: argparse.Namespace) -> list[str]:
@@ -67,7 +73,7 @@ def search(chosen: argparse.Namespace) -> None:
     first, last = map(int, chosen.seeds.split(":"))
     for seed in range(first, last):
         for name in wanted(chosen):
-            directory, before = RUNS / f"{name}-{seed}", cpu_seconds()
+            directory, before = folder(chosen.trainings) / f"{name}-{seed}", cpu_seconds()
             launch(settings_of(name, seed, chosen.trainings), directory)
             if not (directory / CPU).exists():
                 (directory / CPU).write_text(str(cpu_seconds() - before))
@@ -104,10 +110,12 @@ class Said:
         return {text for text in (*self.named, self.incumbent, self.best) if text}
 
 
-def said(names: Sequence[str]) -> Iterator[Said]:
-    """Yield what every search that is finished said."""
+def said(names: Sequence[str], trainings: int) -> Iterator[Said]:
+    """Yield what every search of so many trainings that is finished said."""
     for name in names:
-        for directory in sorted(RUNS.glob(f"{name}-*"), key=lambda path: int(path.name.rpartition("-")[2])):
+        for directory in sorted(
+            folder(trainings).glob(f"{name}-*"), key=lambda path: int(path.name.rpartition("-")[2])
+        ):
             with Store(directory) as store:
                 board, outcomes = leaderboard(store), store.outcomes(diagnostics=False).values()
             if not board.climbed:
@@ -137,7 +145,7 @@ def judge(chosen: argparse.Namespace) -> None:
     """Train with fresh seeds what was named, the best finds and the incumbent; of known activations the best."""
     known = [BUILT_IN.read(name).text for name in USUAL]
     for name in wanted(chosen):
-        answers = [*said([name])]
+        answers = [*said([name], chosen.trainings)]
         if not answers:
             continue
         train(name, {text for one in answers for text in one.texts}, FRESH)
@@ -200,7 +208,7 @@ def report(chosen: argparse.Namespace) -> None:
     """Print, for each problem, how often the answer was right, and what it cost, as medians over runs."""
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
     for name in wanted(chosen):
-        answers = [*said([name])]
+        answers = [*said([name], chosen.trainings)]
         done = {text for (where, text), losses in kept().items() if where == name and len(losses) == FRESH}
         if answers and all(done.issuperset(one.texts) for one in answers):
             print(f"| {name} | {' | '.join(_row(name, answers))} |")
@@ -233,7 +241,7 @@ def main() -> None:
     parser.add_argument("what", choices=["search", "judge", "report"])
     parser.add_argument("problems", nargs="*", help="names; all that are not aside where none is given")
     parser.add_argument("--seeds", default="0:10", help="of runs, first and behind the last")
-    parser.add_argument("--trainings", type=int, default=100)
+    parser.add_argument("--trainings", type=int, default=TRAININGS)
     parser.add_argument("--known", action="store_true", help="judge every known activation, too")
     parser.add_argument("--aside", action="store_true", help="those that were put aside, for the final figures")
     chosen = parser.parse_args()

@@ -3,6 +3,7 @@
 Not here: what was decided besides (``decided``), and how settings are read and compared (``settings``).
 """
 
+import dataclasses
 import json
 import shlex
 from pathlib import Path
@@ -35,8 +36,22 @@ def agrees(settings: SearchSettings, directory: Path) -> bool:
     except NotBegun:
         return False
     if kept:
-        check_same(json.loads(kept), json.loads(to_json(settings.completed())), directory)
+        settings = as_kept(settings.completed(), json.loads(kept))
+        check_same(json.loads(kept), json.loads(to_json(settings)), directory)
     return bool(kept)
+
+
+def as_kept(settings: SearchSettings, old: dict[str, Any]) -> SearchSettings:
+    """Return settings with the seeds of the final rung that a run has, where none are named.
+
+    Args:
+        settings: completed.
+        old: the run's. Up to version 0.3 those who named no seeds had 14 in their run.
+    """
+    seeds = old.get("final", {}).get("seeds")
+    if settings.final.seeds is not None or seeds is None:
+        return settings
+    return dataclasses.replace(settings, final=dataclasses.replace(settings.final, seeds=seeds))
 
 
 def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

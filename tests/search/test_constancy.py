@@ -170,6 +170,21 @@ def test_rungs_are_in_the_tasks_own_steps_unless_said_otherwise() -> None:
     assert ([rung.steps for rung in usual.ladder], usual.final.steps) == ([1000], 2000)
 
 
+def test_a_run_begun_when_the_final_rung_had_fourteen_seeds_goes_on_with_these(tmp_path: Path) -> None:
+    unsaid = from_tree({**TREE, "final": {"top": 2, "steps": 8}})
+    launch(unsaid, tmp_path)
+    _unfinish(tmp_path)
+    with edited(tmp_path) as connection:
+        (text,) = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
+        tree = json.loads(text)
+        assert tree["final"]["seeds"] is None
+        tree["final"]["seeds"] = 14
+        connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (json.dumps(tree),))
+    launch(unsaid, tmp_path)
+    with pytest.raises(BadSettings, match=r"final.seeds: 14 -> 13"):
+        launch(from_tree({**TREE, "final": {"top": 2, "steps": 8, "seeds": 13}}), tmp_path)
+
+
 def test_a_run_begun_before_own_settings_were_open_is_gone_on_with_where_they_mean_nothing(tmp_path: Path) -> None:
     launch(SMALL, tmp_path)
     _unfinish(tmp_path)
