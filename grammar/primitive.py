@@ -5,6 +5,7 @@ neighbours) and how rows are combined (``expression``).
 """
 
 import ast
+import functools
 import re
 from dataclasses import dataclass
 from types import CodeType
@@ -134,9 +135,10 @@ def _compiled(code: str, name: str) -> CodeType:
     return compile(_parsed(code, name), f"<primitive {name}>", "eval")
 
 
-def _names_in(code: str, name: str) -> set[str]:
+@functools.lru_cache(maxsize=1024)
+def _names_in(code: str, name: str) -> frozenset[str]:
     nodes = list(ast.walk(_parsed(code, name)))
-    return {node.id for node in nodes if isinstance(node, ast.Name)} - _walrus_names(code, name)
+    return frozenset(node.id for node in nodes if isinstance(node, ast.Name)) - _walrus_names(code, name)
 
 
 def _walrus_names(code: str, name: str) -> set[str]:
