@@ -2,13 +2,14 @@
 
 The question is which functions are better than the incumbent, what the network has now. The find and the known function
 that promise most are asked about first, a few seeds at a time, until each is better, worse, clearly behind, or too
-costly to decide; then it is the turn of the next one, which finds the incumbent's seeds already there. The race ends
-when nobody is left or the budget is out. Each step depends on the losses before alone, so a race that was killed goes
-on as it would have. The idea is that of F-race (Birattari et al. 2002; Lopez-Ibanez et al. 2016, irace), with tests
-that stay valid when they are looked at after every seed. Not here: these tests (``ranking.standing``,
-``ranking.claims``).
+costly to decide; then it is the turn of the next one, which finds the incumbent's seeds already there. A budget that
+would not do for both is spent on the one that promises more. The race ends when nobody is left or the budget is out.
+Each step depends on the losses before alone, so a race that was killed goes on as it would have. The idea is that of
+F-race (Birattari et al. 2002; Lopez-Ibanez et al. 2016, irace), with tests that stay valid when they are looked at
+after every seed. Not here: these tests (``ranking.standing``, ``ranking.claims``).
 """
 
+import math
 import types
 from collections.abc import Collection, Mapping, Sequence
 
@@ -16,11 +17,13 @@ from actsearch.search.memory.records import ENTRANTS, RACED, Key, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.claims import Entrants
 from actsearch.search.ranking.entry import judged, without_failures
+from actsearch.search.ranking.evidence import pairs_needed
 from actsearch.search.ranking.significance import Losses
 from actsearch.search.ranking.standing import Standing
 from actsearch.search.trainings import Trainings
 
 LOOK = 2  # seeds between two looks: who is plainly behind has no more of them
+FOR_TWO = 3 * (pairs_needed() + 1)  # trainings with which a find, a known function and the incumbent may be told apart
 STACKED = 4  # the same where seeds are trained as one, and few of them cost as much
 
 
@@ -58,17 +61,18 @@ class Race:
         beside: losses of who does not: claims hold for all together.
         together: whether everybody's turn is at once.
         look: seeds between two looks.
+        below: mean losses on the rung below, that tell whose turn it is where there are seeds for one alone.
     """
 
     def __init__(
         self, trainings: Trainings, rung: Rung, incumbent: str, entrants: Entrants,
         racing: Collection[str] | None = None,
         beside: Mapping[str, Losses] = types.MappingProxyType({}), *, together: bool = False,
-        look: int = LOOK,
+        look: int = LOOK, below: Mapping[str, float] = types.MappingProxyType({}),
     ) -> None:  # fmt: skip
         self.trainings, self.rung, self.incumbent = trainings, rung, incumbent
         self.entrants, self.beside, self.together = entrants, beside, together
-        self.look = look
+        self.look, self.below, self.alone = look, below, False
         everybody = [*entrants.finds, *entrants.known]
         self.racing = everybody if racing is None else [name for name in everybody if name in racing]
         self.seeds = dict.fromkeys([incumbent, *self.racing], 0)  # of each, that count in this race
@@ -79,7 +83,7 @@ class Race:
         Returns:
             How many were spent.
         """
-        spent = 0
+        spent, self.alone = 0, budget < FOR_TWO
         while seeds := self.next_seeds(budget - spent):
             spent += sum(more - self.seeds[name] for name, more in seeds.items())
             self.train(seeds)
@@ -90,12 +94,13 @@ class Race:
 
     @property
     def active(self) -> list[str]:
-        """Whose turn it is: the first find that still races, and the first known function."""
+        """Whose turn it is: the first find that still races, and the first known function, or the better of both."""
         if self.together:
             return self.racing
         families = ([name for name in self.racing if name in members] for members in
                     (self.entrants.finds, self.entrants.known))  # fmt: skip
-        return [family[0] for family in families if family]
+        heads = [family[0] for family in families if family]
+        return [min(heads, key=lambda name: self.below.get(name, math.inf))] if self.alone and heads else heads
 
     def next_seeds(self, budget: int) -> dict[str, int]:
         """Return how many seeds each whose turn it is should have next, and the incumbent; nothing if none can be paid.

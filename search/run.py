@@ -5,6 +5,7 @@ who proposes (``proposer``), who trains (``evaluators.pools.pool``) and the rank
 """
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -175,8 +176,8 @@ class Search:
 
     def _race(self, below: Rung, rung: Rung, finds: Sequence[str], known: Sequence[str]) -> None:
         """Race finds and known functions, each in the order of the rung below; without a loss there, behind."""
-        means = self._means(below, known)
-        known = [*best(means, len(means)), *(name for name in known if name not in means)]
+        means = self._means(below, [*finds, *known])
+        known = sorted(known, key=lambda name: (means.get(name, math.inf), name if name in means else ""))
         entrants, everybody = enter(self.store, finds, known), [self.incumbent, *finds, *known]
         if self.settings.final.trainings is None and rung.seeds < pairs_needed():  # too few to decide anything
             self.meter.expect(rung.name, len(everybody) * rung.seeds)
@@ -184,7 +185,7 @@ class Search:
             return
         before = {key.fingerprint for key in self.trainings.outcomes if key.rung == rung.name} - {*everybody}
         beside = {name: losses for name in sorted(before) if (losses := self.trainings.losses(rung, name))}
-        race = Race(self.trainings, rung, self.incumbent, entrants, everybody, beside, look=self.look)
+        race = Race(self.trainings, rung, self.incumbent, entrants, everybody, beside, look=self.look, below=means)
         planned = goals(self.settings, self.rungs)[rung.name].children
         budget = self.settings.final.trainings or min(planned, len(everybody) * rung.seeds)
         self.meter.expect(rung.name, budget)

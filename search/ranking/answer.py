@@ -80,8 +80,8 @@ def _keep_or_likely(verdict: Verdict, name: str) -> str:
     """Return the answer where nobody is shown to be better: who very likely is, or what there is already."""
     if verdict.likely is not None and verdict.likely.odds >= SURE_ENOUGH:
         return f"very likely better than {name}, not yet shown: {_odds(verdict)}"
-    nothing = f"nothing is shown to be better after {seeds_of(verdict.seeds)}"
-    return f"keep {name} for now: {nothing}, but {_open(verdict)} may be" if verdict.open else f"keep {name}: {nothing}"
+    nothing = f"after {seeds_of(verdict.seeds)} nothing is shown to be better"
+    return f"keep {name}: {nothing}" + (f" yet, but {_open(verdict)} may be" if verdict.open else "")
 
 
 def _tried(board: Leaderboard) -> str:

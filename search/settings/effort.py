@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 DECISION, BETWEEN = 0.4, 0.2
 """Shares of the final rung and of the one before. 40 trainings show a leader of 1.5 standard deviations in 92 of 100
 simulated races (``tests/search/test_race.py``); the rest finds one."""
+MOST = 0.5  # share of the final rung at most
+EIGHT_EACH = 24  # trainings with which a find, a known function and the incumbent are told apart, of whatever search
 SEEDS = 2  # of the rung between
 FINALISTS, KNOWN = 6, 3  # finds and known functions that are judged at most
 ROUNDED = 1e-9  # what a whole number may lose in the arithmetic of shares
@@ -49,11 +51,12 @@ def planned(settings: "SearchSettings") -> "SearchSettings":
         return found if found >= ROOM else 0
 
     def decision(whole: int) -> int:
-        return max(1, int((DECISION if room(whole) else 0.5) * whole))
+        share = max(DECISION, min(MOST, EIGHT_EACH / whole)) if room(whole) else MOST
+        return max(1, int(share * whole))
 
     def children(whole: int) -> int:
-        share = 1 - DECISION - BETWEEN if room(whole) else 0.5
-        return int(share * whole / part + ROUNDED) - len(settings.baselines)
+        left = whole - decision(whole) - BETWEEN * whole * bool(room(whole))
+        return int(left / part + ROUNDED) - len(settings.baselines)
 
     if children(trainings) < FEWEST:
         needed = next(whole for whole in itertools.count(trainings + 1) if children(whole) >= FEWEST)

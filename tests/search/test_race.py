@@ -13,7 +13,7 @@ from actsearch.evaluators.outcome import Outcome, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.ladder import FinalSettings, rungs
-from actsearch.search.memory.records import FINAL, Key, Rung
+from actsearch.search.memory.records import Key, Rung
 from actsearch.search.race import Race
 from actsearch.search.ranking.claims import Entrants, closed, wanted
 from actsearch.search.ranking.evidence import SHOWN
@@ -133,10 +133,20 @@ def test_without_the_incumbent_there_is_nothing_to_race_against() -> None:
     assert not race.losses("0")
 
 
-def test_find_and_known_function_have_their_turn_side_by_side_and_a_small_budget_is_spent_on_them() -> None:
-    _, race, trainings = _raced(_drawn([0.5, 0.1, 0.3, 0.2], 4), 2 * 3, known=2)
-    assert {name: seeds for name, seeds in race.seeds.items() if seeds} == {"0": 2, "1": 2, "3": 2}
-    assert {key.rung for key in trainings.outcomes} == {FINAL}
+def test_find_and_known_function_have_their_turn_side_by_side() -> None:
+    race = _race(Drawn(_drawn([0.5, 0.1, 0.3, 0.2], 4)), known=2)
+    assert race.next_seeds(24) == {"0": 2, "1": 2, "3": 2}
+
+
+@pytest.mark.parametrize(("below", "first"), [({"1": 0.3, "3": 0.2}, "3"), ({"1": 0.2, "3": 0.3}, "1"), ({}, "1")])
+def test_a_budget_that_shows_one_alone_is_spent_on_the_one_that_promises_more(
+    below: dict[str, float], first: str
+) -> None:
+    trainings = Drawn(_drawn([3.0, 0.1, 3.0, 0.2], 4))
+    race = Race(trainings, RUNG, "0", Entrants(("1", "2"), ("3", "4")), below=below)
+    race.run(16)
+    assert race.standing().verdicts[first] == "better"
+    assert not any(race.seeds[name] for name in {"1", "3"} - {first})
 
 
 def test_a_leader_is_shown_with_few_trainings_and_a_find_behind_one_that_is_not_has_its_chance() -> None:

@@ -67,7 +67,8 @@ def test_more_seeds_decide_what_a_short_race_left_open(tmp_path: Path, pool: Noi
     assert verdict.state == "open"
     assert next(entry.names for entry, _ in verdict.open) == ("swish",)
     first, *_, last = _said(tmp_path)
-    assert first.startswith(("keep ReLU for now: nothing is shown to be better after ", "very likely better than ReLU"))
+    assert first.startswith(("keep ReLU: after ", "very likely better than ReLU"))
+    assert first.endswith(" yet, but Swish may be") or first.startswith("very")
     assert last.endswith(" would decide: actsearch refine runs/mine")
     before, trained = _seeds(tmp_path), pool.trained
 
