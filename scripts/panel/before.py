@@ -53,6 +53,8 @@ def claim(checkout: Path, name: str, seed: int, directory: Path) -> str:
     config.write_text(json.dumps(settings))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     said(checkout, "search", str(config), "--run", str(run))
+    if not run.exists():
+        return f"| {name} | it does not train this network | | | |"
     refined = 0
     while not (better := json.loads(said(checkout, "top", str(run), "--json"))["verdict"]["better"]) and refined < MOST:
         if not said(checkout, "refine", str(run), "--pool", "serial", "--minutes", str(MINUTES)):
