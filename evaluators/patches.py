@@ -49,7 +49,8 @@ def set_functions(value: Functions) -> None:
     for holder, held in zip(_HOLDERS, value.held, strict=True):
         for name, function in held.items():
             now = vars(holder).get(name)
-            if now is not function and callable(function) and not (_is_librarys(now) and _is_librarys(function)):
+            is_function = callable(function) or isinstance(function, (classmethod, staticmethod))
+            if now is not function and is_function and not (_is_librarys(now) and _is_librarys(function)):
                 setattr(holder, name, function)
         for name, function in dict(vars(holder)).items():
             if name not in held and is_users(function):

@@ -23,10 +23,10 @@ from actsearch.search import speed
 from actsearch.search.ladder import FinalSettings, climbing, known_on, rungs
 from actsearch.search.memory.records import SEARCH, Rung
 from actsearch.search.progress import Goal
-from actsearch.search.ranking.evidence import pairs_needed
 from actsearch.search.settings.classes import SearchSettings
 
 MOST = 10**6  # trainings that anybody plans
+LEAST = 16  # of a race: eight seeds of a leader and the incumbent, with which a plain difference is shown
 WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a beta, and one without
 
 
@@ -119,13 +119,13 @@ def goals(settings: SearchSettings, ladder: Sequence[Rung]) -> dict[str, Goal]:
         children = (going + most) * rung.seeds
         if is_last and final.race:
             below = sum(goal.children * goal.steps for goal in found.values()) // steps
-            found[rung.name] = Goal(_of_a_race(final, children, below), steps)  # whose seeds these are is not known
+            found[rung.name] = Goal(of_a_race(final, children, below), steps)  # whose seeds these are is not known
         else:
             found[rung.name] = Goal(children, steps, most * rung.seeds)
     return found
 
 
-def _of_a_race(final: FinalSettings, everybody: int, below: int) -> int:
+def of_a_race(final: FinalSettings, everybody: int, below: int) -> int:
     """Return how many trainings a race has at most.
 
     One of which nobody said how long it may be takes as many steps as all rungs below it, unless these do not do for
@@ -138,7 +138,7 @@ def _of_a_race(final: FinalSettings, everybody: int, below: int) -> int:
     """
     if final.trainings or final.seeds:
         return final.trainings or everybody
-    return min(everybody, max(below, 2 * pairs_needed()))
+    return min(everybody, max(below, LEAST))
 
 
 def plan(settings: SearchSettings) -> Plan | None:

@@ -141,6 +141,8 @@ class Race:
             staying: places of who stays.
         """
         standing = self.standing()
+        if self.alone:  # what is left would do for nobody else
+            staying = (*staying, "costly")
         gone = [
             name for name in self.active if not self.losses(name) or standing.place(name, affordable) not in staying
         ]

@@ -5,6 +5,7 @@ who proposes (``proposer``), who trains (``evaluators.pools.pool``) and the rank
 """
 
 import dataclasses
+import json
 import math
 from collections.abc import Sequence
 from itertools import pairwise
@@ -15,9 +16,10 @@ from actsearch.evaluators.pools.pool import Pool
 from actsearch.evaluators.registry import resolve
 from actsearch.search.ladder import best, climbing, known_on, rungs
 from actsearch.search.memory.behaviours import Behaviours
+from actsearch.search.memory.kept_settings import as_kept
 from actsearch.search.memory.records import INCUMBENT, Key, Rung, StoredProposal
 from actsearch.search.memory.store import Store
-from actsearch.search.plan import goals
+from actsearch.search.plan import goals, of_a_race
 from actsearch.search.progress import Listener, Log, Meter, NothingScored, silent, unlogged
 from actsearch.search.proposers.knowledge import is_readable, knowledge_of
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
@@ -53,6 +55,7 @@ class Search:
     ) -> None:
         settings = settings.completed()
         settings = settings.with_incumbent(resolve(settings.task).replaced)
+        settings = as_kept(settings, json.loads(store.fact("settings") or "{}"))
         self.settings, self.store, self.log, self.incumbent = settings, store, log, ""
         self.batch, self.look = max(settings.budget.batch, stack), look_of(stack)
         self.vocabulary = vocabulary_of(settings.space)
@@ -186,7 +189,7 @@ class Search:
         before = {key.fingerprint for key in self.trainings.outcomes if key.rung == rung.name} - {*everybody}
         beside = {name: losses for name in sorted(before) if (losses := self.trainings.losses(rung, name))}
         race = Race(self.trainings, rung, self.incumbent, entrants, everybody, beside, look=self.look, below=means)
-        planned = goals(self.settings, self.rungs)[rung.name].children
-        budget = self.settings.final.trainings or min(planned, len(everybody) * rung.seeds)
+        done = sum(self.meter.done[one.name] * one.task.steps for one in self.rungs[:-1]) // rung.task.steps
+        budget = of_a_race(self.settings.final, len(everybody) * rung.seeds, done)
         self.meter.expect(rung.name, budget)
         self.meter.expect(rung.name, race.run(budget))

@@ -9,10 +9,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from actsearch.evaluators.outcome import WORKER_DEATHS, Status
 from actsearch.grammar.fault import UserFault, fault_text
 from actsearch.search.ladder import rungs
+from actsearch.search.memory.kept_settings import as_kept
 from actsearch.search.memory.locks import is_held
 from actsearch.search.memory.records import CLIMBED, FINISHED, LOCK_NAME, Record
 from actsearch.search.memory.store import FILE_NAME, Store, StoreError
@@ -127,9 +129,9 @@ def _best(records: Sequence[Record]) -> str:
     )
 
 
-def _wanted(tree: dict[str, object]) -> dict[str, int]:
+def _wanted(tree: dict[str, Any]) -> dict[str, int]:
     try:
-        settings = from_tree(tree)
+        settings = as_kept(from_tree(tree), tree)
         ladder = rungs(settings.task, settings.ladder, settings.final)
         return {name: goal.children for name, goal in goals(settings, ladder).items()}
     except (UserFault, OSError):  # of another version, or with files of the user's that are gone

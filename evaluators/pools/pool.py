@@ -67,8 +67,11 @@ class Work:
     def after_failure(self, reason: str, status: Status) -> "Verdict":
         """Return what to try next and which outcomes are final: halves of a population, a single child once more.
 
-        Halves, so that one bad child costs many neighbours that are trained as one little more than a second training.
+        Halves, so that one bad child costs many neighbours that are trained as one little more than a second training;
+        of one that came to its time limit single children, each of which has its own limit.
         """
+        if status is Status.TIMED_OUT and len(self.indices) > 1:
+            return [Work((index,)) for index in self.indices], []
         if (half := len(self.indices) // 2) > 0:
             return [Work(self.indices[:half]), Work(self.indices[half:])], []
         if self.attempts + 1 < ATTEMPTS and status is Status.CRASHED:

@@ -102,7 +102,8 @@ def _places(base: nn.Module) -> dict[str, str]:
         name: first[id(one)]
         for prefix, layer in base.named_modules()
         for name, one in (
-            *layer.named_parameters(prefix, recurse=False), *layer.named_buffers(prefix, recurse=False),
+            *layer.named_parameters(prefix, recurse=False, remove_duplicate=False),
+            *layer.named_buffers(prefix, recurse=False, remove_duplicate=False),
         )
     }  # fmt: skip
 

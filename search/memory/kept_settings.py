@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from actsearch.evaluators.sentences import BadSettings
+from actsearch.search.ladder import FINAL_SEEDS, RungSettings
 from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.settings.classes import SearchSettings
@@ -20,6 +21,9 @@ GROWING = {
     "budget": ("children", "proposals", "trainings"),
     "final": ("top", "seeds", "trainings"),
 }  # settings that may become larger
+
+
+UNSAID = {"final.seeds": FINAL_SEEDS}  # what a setting is worth where nobody says it
 
 
 def agrees(settings: SearchSettings, directory: Path) -> bool:
@@ -42,16 +46,29 @@ def agrees(settings: SearchSettings, directory: Path) -> bool:
 
 
 def as_kept(settings: SearchSettings, old: dict[str, Any]) -> SearchSettings:
-    """Return settings with the seeds of the final rung that a run has, where none are named.
+    """Return settings with what the run was planned with, where the user names no other: another version may plan anew.
 
     Args:
         settings: completed.
-        old: the run's. Up to version 0.3 those who named no seeds had 14 in their run.
+        old: the run's. Up to version 0.3 those who named no seeds of the final rung had 14 in their run.
     """
-    seeds = old.get("final", {}).get("seeds")
-    if settings.final.seeds is not None or seeds is None:
+    if not old:
         return settings
-    return dataclasses.replace(settings, final=dataclasses.replace(settings.final, seeds=seeds))
+    final, seeds = settings.final, old["final"].get("seeds")
+    if final.seeds is None and seeds is not None:
+        settings = dataclasses.replace(settings, final=dataclasses.replace(final, seeds=seeds))
+    trainings = settings.budget.trainings
+    if trainings is None or trainings != old["budget"].get("trainings"):
+        return settings
+    kept = {key: old["final"][key] for key in ("top", "known", "trainings", "race")}
+    ladder = tuple(RungSettings(**rung) for rung in old["ladder"])
+    same = [rung.steps for rung in ladder] == [rung.steps for rung in settings.ladder]
+    return dataclasses.replace(
+        settings,
+        budget=dataclasses.replace(settings.budget, children=old["budget"]["children"]),
+        ladder=ladder if same else settings.ladder,
+        final=dataclasses.replace(settings.final, **kept),
+    )
 
 
 def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -61,24 +78,23 @@ def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
         BadSettings: a budget became smaller.
     """
     found: dict[str, Any] = {}
-    before, after = (one["budget"].get("trainings") for one in (old, new))
-    if before is not None and after is not None and after != before:
-        if after < before:
+    start, after = (one["budget"].get("trainings") for one in (old, new))
+    if start is not None and after is not None and after != start:
+        if after < start:
             raise BadSettings(
-                f"key 'budget.trainings': a run can be extended, not shortened: expected {before} or more, found "
-                f"{after}"
+                f"key 'budget.trainings': a run can be extended, not shortened: expected {start} or more, found {after}"
             )
         larger = json.loads(to_json(from_tree(old).with_trainings(after)))
         return {section: larger[section] for section in ("budget", "ladder", "final")}  # what it sets, and no more
     for section, keys in GROWING.items():
         grown = {key: new[section].get(key) for key in keys if new[section].get(key) != old[section].get(key)}
+        grown = {key: value for key, value in grown.items() if value is not None}  # compared as any other setting
         for key, value in grown.items():
-            if old[section].get(key) is None or value is None:
-                continue  # compared as any other setting
-            if value < old[section][key]:
+            before = old[section].get(key) or UNSAID.get(f"{section}.{key}", 0)
+            if value < before:
                 raise BadSettings(
-                    f"key '{section}.{key}': a run can be extended, not shortened: expected {old[section][key]} or "
-                    f"more, found {value}"
+                    f"key '{section}.{key}': a run can be extended, not shortened: expected {before} or more, found "
+                    f"{value}"
                 )
         found |= {section: old[section] | grown} if grown else {}
     return found

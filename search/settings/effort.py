@@ -19,11 +19,12 @@ DECISION, BETWEEN = 0.4, 0.2
 simulated races (``tests/search/test_race.py``); the rest finds one."""
 MOST = 0.5  # share of the final rung at most
 EIGHT_EACH = 24  # trainings with which a find, a known function and the incumbent are told apart, of whatever search
-SEEDS = 2  # of the rung between
-FINALISTS, KNOWN = 6, 3  # finds and known functions that are judged at most
+SEEDS = 2  # of the rung between, where it has room for so many
+FINALISTS, KNOWN = 6, 3
+"""Finds and known functions that are judged at most; of few trainings fewer, since who has no turn burdens the test."""
 ROUNDED = 1e-9  # what a whole number may lose in the arithmetic of shares
 FEWEST = 4  # children of a search
-ROOM = 4  # functions for which a rung between is worth having
+ROOM = 4  # functions on the rung between at least: two finds, a known one, the incumbent
 
 
 def planned(settings: "SearchSettings") -> "SearchSettings":
@@ -42,36 +43,39 @@ def planned(settings: "SearchSettings") -> "SearchSettings":
         return settings
     assert short is not None  # of completed settings
     assert long is not None
-    rung = next(iter(settings.ladder), RungSettings())
-    steps = rung.steps or 2 * short
-    part, cost = short / long, SEEDS * steps / long  # of a child of the search, of a function on the rung between
+    steps = next((rung.steps for rung in settings.ladder if rung.steps), 2 * short)
+    part, each = short / long, steps / long  # of a child of the search, and of the rung between
+
+    def seeds(whole: int) -> int:
+        return SEEDS if BETWEEN * whole >= ROOM * SEEDS * each else 1
 
     def room(whole: int) -> int:
-        found = int(BETWEEN * whole / cost)
-        return found if found >= ROOM else 0
+        return int(BETWEEN * whole / (seeds(whole) * each) + ROUNDED)
 
-    def decision(whole: int) -> int:
-        share = max(DECISION, min(MOST, EIGHT_EACH / whole)) if room(whole) else MOST
-        return max(1, int(share * whole))
+    def decision(whole: int) -> float:
+        return max(DECISION, min(MOST, EIGHT_EACH / whole))
 
     def children(whole: int) -> int:
-        left = whole - decision(whole) - BETWEEN * whole * bool(room(whole))
-        return int(left / part + ROUNDED) - len(settings.baselines)
+        return int((1 - decision(whole) - BETWEEN) * whole / part + ROUNDED) - len(settings.baselines)
 
-    if children(trainings) < FEWEST:
-        needed = next(whole for whole in itertools.count(trainings + 1) if children(whole) >= FEWEST)
+    def does(whole: int) -> bool:
+        return children(whole) >= FEWEST and room(whole) >= ROOM
+
+    if not does(trainings):
+        needed = next(filter(does, itertools.count(trainings + 1)))
         raise BadSettings(
             f"key 'budget.trainings': {trainings} do not do for {len(settings.baselines)} baselines and a search: "
             f"expected {needed} or more, or fewer baselines"
         )
-    known = min(KNOWN, max(1, room(trainings) // 6))
+    judged = int(decision(trainings) * trainings)
+    known = min(KNOWN, max(1, min(room(trainings) // 6, judged // 12)))
     climbing = max(2, room(trainings) - 2 * known - 1)
     share = min(1.0, (climbing - ROUNDED) / children(trainings))
     return dataclasses.replace(
         settings,
         budget=dataclasses.replace(settings.budget, children=children(trainings)),
-        ladder=(RungSettings(share, steps, SEEDS),) if room(trainings) else (),
+        ladder=(RungSettings(share, steps, seeds(trainings)),),
         final=dataclasses.replace(
-            settings.final, top=min(FINALISTS, climbing), race=True, known=known, trainings=decision(trainings)
+            settings.final, top=min(FINALISTS, climbing, max(1, judged // 6)), race=True, known=known, trainings=judged
         ),
     )

@@ -110,6 +110,24 @@ def tied(_: object) -> Any:
     return Tied(), _classes((5,))
 
 
+class TwoNames(nn.Module):
+    """A perceptron of which one layer and one weight have two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.act, self.head = nn.Linear(5, 9), nn.ReLU(), nn.Linear(9, 2)
+        self.scale = nn.Parameter(torch.ones(9))
+        self.b, self.again = self.head, self.scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.b(self.again * self.act(self.a(x) * self.scale))
+        return found
+
+
+def two_names(_: object) -> Any:
+    return TwoNames(), _classes((5,))
+
+
 class Physics(nn.Module):
     """Differentiates twice with respect to its input."""
 
@@ -146,6 +164,7 @@ def twice(_: object) -> Any:
 
 STACKABLE = (
     perceptron, regression, binary, convolutions, dropout, attention, recurrent, tied, physics, summed, twice,
+    two_names,
 )  # fmt: skip
 
 

@@ -137,7 +137,7 @@ def test_the_plan_says_why_children_are_trained_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     changes = ["--set", "task.batch=16", "--set", "budget.trainings=24", "--set", "pool.kind=serial", "--steps", "16"]
-    monkeypatch.setattr("actsearch.search.plan.TRIED", (1, 2))
+    monkeypatch.setattr("actsearch.search.speed.TRIED", (1, 2))
     main(["recommend", "tests.evaluators.stackable:fused", "--dry-run", "--run", str(tmp_path / "run"), *changes])
     out = capsys.readouterr().out
     assert "children are trained one by one: it does not run for several children at once" in out

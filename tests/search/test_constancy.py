@@ -185,6 +185,28 @@ def test_a_run_begun_when_the_final_rung_had_fourteen_seeds_goes_on_with_these(t
         launch(from_tree({**TREE, "final": {"top": 2, "steps": 8, "seeds": 13}}), tmp_path)
 
 
+def test_a_run_goes_on_as_it_was_planned_by_a_version_that_planned_otherwise(tmp_path: Path) -> None:
+    budget = {"trainings": 16}
+    whole = from_tree({**TREE, "budget": budget})
+    launch(whole, tmp_path)
+    _unfinish(tmp_path)
+    with edited(tmp_path) as connection:
+        (text,) = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
+        tree = json.loads(text)
+        tree["budget"]["children"] += 2
+        tree["ladder"][0]["share"] /= 2
+        tree["final"]["top"] = 1
+        connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (json.dumps(tree),))
+    launch(whole, tmp_path)
+    with Store(tmp_path) as store:
+        assert json.loads(store.fact("settings") or "") == tree
+        searched = sum(key.rung == SEARCH for key in store.outcomes())
+    assert searched >= tree["budget"]["children"]
+    with pytest.raises(BadSettings, match=r"final.steps: \d+ -> 24"):
+        launch(from_tree({**TREE, "budget": budget, "final": {"steps": 24}}), tmp_path)
+    launch(from_tree({**TREE, "budget": {"trainings": 24}}), tmp_path, extend=True)
+
+
 def test_a_run_begun_before_own_settings_were_open_is_gone_on_with_where_they_mean_nothing(tmp_path: Path) -> None:
     launch(SMALL, tmp_path)
     _unfinish(tmp_path)

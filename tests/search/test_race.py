@@ -14,6 +14,7 @@ from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.ladder import FinalSettings, rungs
 from actsearch.search.memory.records import Key, Rung
+from actsearch.search.plan import LEAST
 from actsearch.search.race import Race
 from actsearch.search.ranking.claims import Entrants, closed, wanted
 from actsearch.search.ranking.evidence import SHOWN
@@ -156,6 +157,22 @@ def test_a_leader_is_shown_with_few_trainings_and_a_find_behind_one_that_is_not_
 
     assert named([1.5, 0, 0, 0, 0, 0]) >= 0.8
     assert named([0, 1.5, 0, 1.5, 0, 0]) >= 0.45
+
+
+@pytest.mark.parametrize("look", [2, 4])
+def test_the_shortest_race_shows_that_everybody_is_far_better(look: int) -> None:
+    for seed in range(10):
+        trainings = Drawn(_drawn([10.0] * 9, seed))
+        names = [str(number) for number in range(1, 10)]
+        race = Race(trainings, RUNG, "0", Entrants(tuple(names[:6]), tuple(names[6:])), look=look)
+        race.run(LEAST)
+        assert race.standing().verdicts["1"] == "better"
+
+
+def test_a_leader_is_shown_with_sixteen_trainings_where_it_is_far_ahead() -> None:
+    raced = [_raced(_drawn([2.5, 0, 0], seed), 16, 1) for seed in range(60)]
+    assert np.mean([1 in better for better, _, _ in raced]) >= 0.85
+    assert sum(bool(better - {1}) for better, _, _ in raced) <= 6
 
 
 def test_entrants_of_later_sittings_stand_behind_and_nobody_changes_places() -> None:
