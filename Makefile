@@ -34,12 +34,13 @@ rediscover: $(READY)  ## is Swish rediscovered? search, ladder, confirmation, ov
 	$(BIN)/python -m scripts.studies.rediscovery runs runs/rediscovery-1-$(SEED) runs/rediscovery-2-$(SEED)
 
 test: $(READY)  ## run the quick tests, two or more at a time
-	$(BIN)/pytest -m 'not slow' --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -m 'not slow and not nightly' --numprocesses auto --maxprocesses 4 --dist worksteal
 
 slow: $(READY)  ## run the others: every format where it is used, Ray and its deaths, a browser
 	$(BIN)/pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
 
-nightly:  ## every command of every README as it stands, and the lowest versions of other libraries: half an hour
+nightly: $(READY)  ## the longest tests, every command of every README, the lowest versions of other libraries: half an hour
+	$(BIN)/pytest -m nightly
 	$(PYTHON) -m scripts.run_readme
 	$(PYTHON) -m scripts.run_lowest
 

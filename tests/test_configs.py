@@ -20,7 +20,7 @@ def test_every_config_describes_a_space_that_is_not_empty(config: Path) -> None:
     assert build_space(load_settings(config).space).count(()) > 0
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_search_of_the_paper_runs_on_files_of_cifars_format(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

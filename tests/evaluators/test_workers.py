@@ -231,7 +231,7 @@ CLUSTER = """
 """
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.parametrize("token", ["", "0123456789abcdef0123456789abcdef"], ids=["without a token", "with a token"])
 def test_a_cluster_that_was_started_by_hand_trains_and_a_wrong_token_is_one_sentence(
     token: str, tmp_path: Path

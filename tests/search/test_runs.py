@@ -245,7 +245,7 @@ def test_a_second_driver_is_turned_away(tmp_path: Path) -> None:
         other.kill()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_kill_minus_nine_and_the_same_command_end_like_one_run(tmp_path: Path) -> None:
     config = tmp_path / "small.yaml"
     config.write_text(to_json(SMALL))  # JSON is YAML
