@@ -56,16 +56,8 @@ def main() -> int:
         constraints.write_text(lowest(scratch / "tools" / "bin" / "uv", scratch))
         wanted = ["--constraint", str(constraints), "--editable", f"{clone}[dev]"]
         subprocess.run([*pip, "install", "--no-compile", *wanted], env=variables, check=True)
-        tests = [
-            "-q",
-            "-n2",
-            "--dist=worksteal",
-            "-m",
-            "not slow and not nightly",
-            "-W",
-            "ignore::DeprecationWarning",
-            *LEANING,
-        ]
+        tests = ["-q", "-n2", "--dist=worksteal", "-m", "not slow and not nightly"]
+        tests += ["-W", "ignore::DeprecationWarning", *LEANING]
         code = subprocess.run(
             [str(scratch / "venv" / "bin" / "pytest"), *tests], cwd=clone, env=variables, check=False
         ).returncode
