@@ -2,7 +2,8 @@
 
 ``git worktree add ../before 2987200``, then ``python -m scripts.panel.before ../before``: a search of 60 children,
 whose longest are as long as those of ``run``, and more seeds until something is called better, or nothing is open.
-Prints the steps of all children and the processor time of one core. Not here: what this version takes (``run``).
+Prints the steps of all children in whole trainings, and the processor time of its commands, their start and the
+reading of the list among it. Not here: what this version takes (``run``).
 """
 
 import argparse
@@ -14,29 +15,31 @@ import subprocess
 import sys
 from pathlib import Path
 
+from actsearch.search.ladder import FINAL_STEPS
 from actsearch.search.memory.store import Store
 from scripts.panel import problems
+from scripts.panel.run import STEPS
 
-STEPS, CHILDREN, MINUTES, MOST = 200, 60, 2, 8  # of a child of the search; of a refine, and how many of these
+CHILDREN, MINUTES, MOST = 60, 2, 8  # of a search; of a refine, and how many of these
+LAID_OUT = ".laid_out"
 ROOMS = ("grammar", "evaluators", "search")
 PROGRAM = "from actsearch.search.command_line import main; main()"
 
 
-def laid_out(checkout: Path) -> Path:
-    """Return a folder from which a checkout is imported as ``actsearch``, whatever is installed."""
-    folder = checkout / ".laid_out"
+def lay_out(checkout: Path) -> None:
+    """Make a folder from which a checkout is imported as ``actsearch``, whatever is installed."""
+    folder = checkout / LAID_OUT
     (folder / "actsearch").mkdir(parents=True, exist_ok=True)
     for source in [*(checkout / "search" / "api").iterdir(), *(checkout / room for room in ROOMS)]:
         link = folder / "actsearch" / source.name
         if not link.is_symlink():
             link.symlink_to(source.resolve())
     shutil.copytree(Path(problems.__file__).parent, checkout / "scripts" / "panel", dirs_exist_ok=True)
-    return folder.resolve()
 
 
 def said(checkout: Path, *words: str) -> str:
-    """Return what a command of the earlier version prints; of one that has nothing to do, nothing."""
-    path = os.pathsep.join(map(str, (laid_out(checkout), checkout.resolve())))
+    """Return what a command of the earlier version, which is laid out, prints; where it has nothing to do, nothing."""
+    path = os.pathsep.join(map(str, ((checkout / LAID_OUT).resolve(), checkout.resolve())))
     command = [sys.executable, "-c", PROGRAM, *words]
     return subprocess.run(
         command, cwd=checkout, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, check=False, text=True
@@ -45,9 +48,8 @@ def said(checkout: Path, *words: str) -> str:
 
 def claim(checkout: Path, name: str, seed: int, directory: Path) -> str:
     """Search until something is called better, and return a row of the table."""
-    task = {"name": "own", "steps": STEPS, "batch": 32, "own": {"build": f"scripts.panel.problems:{name}"}}
-    if name == "recurrent":
-        task["own"] = {"build": f"scripts.panel.problems:{name}", "replace": ["act"]}
+    own = {"build": f"scripts.panel.problems:{name}", "replace": problems.REPLACED.get(name)}
+    task = {"name": "own", "steps": STEPS // FINAL_STEPS, "batch": 32, "own": own}
     run, config = directory / f"{name}-{seed}", directory / f"{name}-{seed}.yaml"
     settings = {"seed": seed, "task": task, "pool": {"kind": "serial"}, "budget": {"children": CHILDREN}}
     config.write_text(json.dumps(settings))
@@ -65,7 +67,7 @@ def claim(checkout: Path, name: str, seed: int, directory: Path) -> str:
     with Store(run) as store:
         records = store.outcomes(diagnostics=False).values()
     steps = sum(record.request.steps for record in records if record.outcome.trained_by)
-    return f"| {name} | {', '.join(better) or 'nothing'} | {refined} | {steps / STEPS / 4:.0f} | {seconds:.0f} |"
+    return f"| {name} | {', '.join(better) or 'nothing'} | {refined} | {steps / STEPS:.0f} | {seconds:.0f} |"
 
 
 def main() -> None:
@@ -77,9 +79,9 @@ def main() -> None:
     chosen = parser.parse_args()
     directory = Path("runs/before").resolve()
     directory.mkdir(parents=True, exist_ok=True)
-    names = [one.__name__ for one in problems.PROBLEMS if one.__name__ not in problems.ASIDE]
+    lay_out(chosen.checkout)
     print("| problem | called better | refined | whole trainings | CPU s |\n|---|---|---|---|---|", flush=True)
-    for name in chosen.problems or names:
+    for name in chosen.problems or problems.names():
         print(claim(chosen.checkout, name, chosen.seed, directory), flush=True)
 
 

@@ -212,3 +212,10 @@ PROBLEMS = (
     autoencoder, mnist1d_plain,
 )  # fmt: skip
 """All of them; those that are not aside may be tried by anybody."""
+REPLACED = {"recurrent": ["act"]}
+"""What the candidate takes the place of, where the network does not say it: ``task.own.replace``."""
+
+
+def names(*, aside: bool = False) -> list[str]:
+    """Return the names of those that are aside, or of the others."""
+    return [problem.__name__ for problem in PROBLEMS if (problem.__name__ in ASIDE) == aside]

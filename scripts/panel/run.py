@@ -2,9 +2,10 @@
 
 ``python -m scripts.panel.run search --seeds 0:10`` asks for a recommendation with 100 trainings on each problem and run
 seed, in ``runs/panel``, on one core; ``judge`` trains what was named, the best finds and the incumbent with 50 fresh
-seeds, with ``--known`` also the twenty; ``report`` prints how often the answer was right. Each goes on where it was
-stopped. Those put aside are left out unless ``--aside`` names them. Not here: the problems (``problems``), and a
-verdict (``search.ranking``).
+seeds, with ``--known`` also those of the twenty that ten seeds put first; ``report`` prints how often the answer was
+right. Each goes on where it was stopped; what a search takes of the processors is that of its last sitting. Those put
+aside are left out unless ``--aside`` names them. Not here: the problems (``problems``), and a verdict
+(``search.ranking``).
 """
 
 import argparse
@@ -30,7 +31,7 @@ from actsearch.search.ranking.entry import judged
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.settings.classes import SearchSettings
-from scripts.panel.problems import ASIDE, PROBLEMS
+from scripts.panel.problems import REPLACED, names
 
 RUNS = Path("runs/panel")
 RESULTS = RUNS / "judged.csv"
@@ -46,8 +47,8 @@ def settings_of(problem: str, seed: int, trainings: int = TRAININGS) -> SearchSe
     """Return the settings of one search."""
     build = f"scripts.panel.problems:{problem}"
     changes = [f"seed={seed}", f"budget.trainings={trainings}", "task.batch=32", "pool.kind=serial"]
-    if problem == "recurrent":
-        changes.append("task.own.replace=[act]")
+    if problem in REPLACED:
+        changes.append(f"task.own.replace=[{', '.join(REPLACED[problem])}]")
     return settings_for(build, STEPS, changes)
 
 
@@ -58,8 +59,7 @@ def folder(trainings: int) -> Path:
 
 def wanted(chosen: argparse.Namespace) -> list[str]:
     """Return the names of the problems that are asked for."""
-    names = [problem.__name__ for problem in PROBLEMS if (problem.__name__ in ASIDE) == chosen.aside]
-    return [name for name in names if name in chosen.problems] if chosen.problems else names
+    return [name for name in names(aside=chosen.aside) if not chosen.problems or name in chosen.problems]
 
 
 def cpu_seconds() -> float:
@@ -222,8 +222,8 @@ def _row(name: str, answers: Sequence[Said]) -> Iterator[str]:
     against = {text: effect(mine, losses[answers[0].incumbent]) for text, mine in losses.items()}
     claims = [text for one in answers for text in one.named]
     best = min((means[text] for text in known), default=float("inf"))
-    large = [one for one in answers if min(against[text][0] for text in {*one.named, one.best, *known}) <= -LARGE]
-    beating = [one for one in answers if means[one.best] < best]
+    large = [one for one in answers if min(against[text][0] for text in {*one.texts, *known}) <= -LARGE]
+    beating = [one for one in answers if one.best and means[one.best] < best]
     right = [all(against[text][1] <= WRONG for text in one.named) if one.named else one not in large for one in answers]
     yield str(len(answers))
     yield str(sum(right))
@@ -242,7 +242,7 @@ def main() -> None:
     parser.add_argument("problems", nargs="*", help="names; all that are not aside where none is given")
     parser.add_argument("--seeds", default="0:10", help="of runs, first and behind the last")
     parser.add_argument("--trainings", type=int, default=TRAININGS)
-    parser.add_argument("--known", action="store_true", help="judge every known activation, too")
+    parser.add_argument("--known", action="store_true", help="judge the best of the known activations, too")
     parser.add_argument("--aside", action="store_true", help="those that were put aside, for the final figures")
     chosen = parser.parse_args()
     {"search": search, "judge": judge, "report": report}[chosen.what](chosen)
