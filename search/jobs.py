@@ -121,9 +121,11 @@ def launch(
     settings = settings.with_incumbent(resolve(settings.task).replaced)
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory), Store(directory, create=True, say=say) as store:
-        settings = as_kept(settings, json.loads(store.fact("settings") or "{}"))
+        kept = json.loads(store.fact("settings") or "{}")
+        settings = as_kept(settings, kept)
         store.describe({"settings": to_json(settings), **provenance()} | ({ASKED: printable(asked)} if asked else {}))
-        new, old = json.loads(to_json(settings)), json.loads(store.fact("settings") or "{}")
+        new = json.loads(to_json(settings))
+        old = kept or new
         changed = extended(old, new) if extend else {}
         check_same(old | changed, new, directory)
         if changed:

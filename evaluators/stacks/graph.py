@@ -63,7 +63,7 @@ def record(
         NotStackable: what the network does cannot be recorded for many children at once.
     """
     objective = objective.for_many()
-    structure, places = (batch.inputs, batch.labels), _places(base)
+    structure, places = (batch.inputs, batch.labels), _every_place(base)
 
     def loss_of(state: dict[str, Tensor], tensors: list[Tensor]) -> Tensor:
         mine = Split(*_filled(structure, tensors))
@@ -94,7 +94,7 @@ def record(
     return Step(recorder.program(inputs, [losses, *gradients]), work, unused, recorder.convolves)
 
 
-def _places(base: nn.Module) -> dict[str, str]:
+def _every_place(base: nn.Module) -> dict[str, str]:
     """Return every place of a parameter or buffer, once for a layer that stands in several, and its first name."""
     parts = [*base.named_parameters(), *base.named_buffers()]
     first = {id(one): name for name, one in reversed(parts)}
@@ -105,7 +105,7 @@ def _places(base: nn.Module) -> dict[str, str]:
             *layer.named_parameters(prefix, recurse=False, remove_duplicate=False),
             *layer.named_buffers(prefix, recurse=False, remove_duplicate=False),
         )
-    }  # fmt: skip
+    }
 
 
 def _filled(structure: Structure, tensors: Sequence[Tensor]) -> Structure:

@@ -60,11 +60,9 @@ def decided_size(task: "NetworkTask") -> tuple[int, str]:
 @functools.lru_cache(maxsize=8)
 def _decided(task: "NetworkTask") -> tuple[int, str]:
     try:
-        with contained(0, task.settings.own.file):
-            threads = torch.get_num_threads()
+        with contained(0, task.settings.own.file):  # which puts the threads back
             torch.set_num_threads(1)
             size = _try(task)
-            torch.set_num_threads(threads)
     except NotStackable as fault:
         return 1, str(fault)
     except Exception as fault:  # whatever the user's code raises where it is run in another way than it was written for

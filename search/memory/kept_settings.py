@@ -21,8 +21,6 @@ GROWING = {
     "budget": ("children", "proposals", "trainings"),
     "final": ("top", "seeds", "trainings"),
 }  # settings that may become larger
-
-
 UNSAID = {"final.seeds": FINAL_SEEDS}  # what a setting is worth where nobody says it
 
 
@@ -40,8 +38,8 @@ def agrees(settings: SearchSettings, directory: Path) -> bool:
     except NotBegun:
         return False
     if kept:
-        settings = as_kept(settings.completed(), json.loads(kept))
-        check_same(json.loads(kept), json.loads(to_json(settings)), directory)
+        old = json.loads(kept)
+        check_same(old, json.loads(to_json(as_kept(settings.completed(), old))), directory)
     return bool(kept)
 
 

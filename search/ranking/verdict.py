@@ -173,7 +173,7 @@ def _likely(
     found = []
     for entry in entries:
         pairs = differences_by_seed(entry.losses(), incumbent)
-        if len(pairs) < FEWEST or sum(pairs) >= 0:
+        if len(pairs) < FEWEST or not may_be_better(pairs):
             continue
         spread = max(map(abs, pairs)) > 0 and len(set(pairs)) > 1
         p = float(stats.ttest_1samp(pairs, 0.0, alternative="less").pvalue) if spread else 0.5 ** len(pairs)

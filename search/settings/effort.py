@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DECISION, BETWEEN = 0.4, 0.2
 """Shares of the final rung and of the one before. 40 trainings show a leader of 1.5 standard deviations in 92 of 100
 simulated races (``tests/search/test_race.py``); the rest finds one."""
-MOST = 0.5  # share of the final rung at most
+HALF = 0.5  # share of the final rung at most
 EIGHT_EACH = 24  # trainings with which a find, a known function and the incumbent are told apart, of whatever search
 SEEDS = 2  # of the rung between, where it has room for so many
 FINALISTS, KNOWN = 6, 3
@@ -53,7 +53,7 @@ def planned(settings: "SearchSettings") -> "SearchSettings":
         return int(BETWEEN * whole / (seeds(whole) * each) + ROUNDED)
 
     def decision(whole: int) -> float:
-        return max(DECISION, min(MOST, EIGHT_EACH / whole))
+        return max(DECISION, min(HALF, EIGHT_EACH / whole))
 
     def children(whole: int) -> int:
         return int((1 - decision(whole) - BETWEEN) * whole / part + ROUNDED) - len(settings.baselines)
