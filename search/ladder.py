@@ -48,7 +48,7 @@ class FinalSettings:
     Args:
         top: how many candidates are trained again, beside the baselines.
         seeds: fresh ones, never used for choosing: of each function, or in a race of the average one at most; null is
-            14, or as many as take no more than half of all steps.
+            14, or in a race as many as take no more than half of all steps, or 16 trainings in all.
         steps: optimiser steps of each; longer than the search's, since short runs favour fast starters; null is four
             times those of the search.
         race: whether seeds go where it is still open who is better than the incumbent; without it everybody is trained
