@@ -7,9 +7,9 @@ A child's numbers depend on its activation and its seed alone. Not here: which n
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ from actsearch.evaluators.data.dataset import DataSet
 from actsearch.evaluators.data.examples import BadData, Split
 from actsearch.evaluators.device import device_of
 from actsearch.evaluators.initialisation import initialise
-from actsearch.evaluators.layers import MakeActivation
+from actsearch.evaluators.kind import Kind
 from actsearch.evaluators.native.child import NativeChild
 from actsearch.evaluators.native.compiler import NotNativeError, is_available
 from actsearch.evaluators.network_training import training
@@ -29,41 +29,13 @@ from actsearch.evaluators.own import problem as own
 from actsearch.evaluators.own.check import check
 from actsearch.evaluators.own.course import course_of
 from actsearch.evaluators.schedule import batches
-from actsearch.evaluators.settings import CompleteSettings, Init, TaskSettings
+from actsearch.evaluators.settings import CompleteSettings, TaskSettings
 from actsearch.evaluators.stacks.training import train_stack
 from actsearch.evaluators.task import BadTask, Drawn, Task, Training
 from actsearch.evaluators.torch_child import TorchChild
 
-SIDE_BY_SIDE = 8  # children on a GPU; more gained 6 % on an H200 (README, "On a GPU")
 CROSS_ENTROPY = CrossEntropy()
 Child = NativeChild | TorchChild
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Data and network of one name, with the values that settings take where they are left open.
-
-    Args:
-        load: returns the data set; called once per worker.
-        network: makes the child, with weights yet to be drawn.
-        purpose: what it is good for, one line for people.
-        steps, batch, learning_rate, width, init: see ``TaskSettings``.
-        large: whether a GPU pays.
-        files: whether it reads files of the user's, ``task.directory``.
-        in_turns: children that a GPU trains in turns, where one does not fill it.
-    """
-
-    load: Callable[[TaskSettings], DataSet[Any]]
-    network: Callable[[TaskSettings, DataSet[Any], MakeActivation], nn.Module]
-    purpose: str
-    steps: int
-    batch: int
-    learning_rate: float
-    width: int | None = None
-    init: Init = "he"
-    large: bool = False
-    files: bool = False
-    in_turns: int = SIDE_BY_SIDE
 
 
 @dataclass(frozen=True)
@@ -100,6 +72,19 @@ class NetworkTask(Task):
     kind: Kind
 
     @property
+    def usual(self) -> CompleteSettings:
+        """Those of its kind."""
+        return self.kind.complete(TaskSettings(name=self.settings.name, own=self.settings.own))
+
+    def with_kernel(self, kernel: Literal["native", "torch"]) -> "NetworkTask":
+        """Return the task whose children the kernel or torch trains."""
+        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, kernel=kernel))
+
+    def with_stack(self, size: int) -> "NetworkTask":
+        """Return the task of which so many children are trained as one."""
+        return dataclasses.replace(self, settings=dataclasses.replace(self.settings, stack=size))
+
+    @property
     def data(self) -> DataSet[Any]:
         """Loaded once a process and kept on the task's device.
 
@@ -111,7 +96,7 @@ class NetworkTask(Task):
     @property
     def objective(self) -> Objective:
         """Its loss: cross-entropy, but for the user's own."""
-        return own.problem(self.settings).objective if self.settings.own.build else CROSS_ENTROPY
+        return own.problem(self.settings).objective if self.is_own else CROSS_ENTROPY
 
     @property
     def chance(self) -> float | None:
@@ -169,7 +154,7 @@ class NetworkTask(Task):
         if self.settings.precision == "float64":
             network.double()
         network = network.to(self.data.train.device)
-        if self.device == "cuda" and not self.settings.own.build:  # convolutions are faster, channels last
+        if self.device == "cuda" and not self.is_own:  # convolutions are faster, channels last
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch
         return Untrained(network, layers, generator)
 
@@ -194,7 +179,7 @@ class NetworkTask(Task):
 
     def _of_torch(self, untrained: Untrained, stream: Iterator[Split], steps: int) -> TorchChild:
         network, settings, layers = untrained.network, self.settings, untrained.layers
-        course = course_of(network, settings, steps, layers, self.data.train) if settings.own.build else None
+        course = course_of(network, settings, steps, layers, self.data.train) if self.is_own else None
         return TorchChild(network, self.objective, stream, steps, settings, untrained.generator, layers, course)
 
     def prepare(self) -> list[str]:
@@ -217,7 +202,7 @@ class NetworkTask(Task):
         said = []
         if settings.directory and not self.kind.files:
             said.append(f"task.directory does nothing here: the task '{settings.name}' reads no files of yours")
-        if settings.own.build:
+        if self.is_own:
             if settings.kernel == "native":
                 raise BadTask("key 'task.kernel': the kernel knows the default child alone; use auto or torch")
             return [*said, *check(settings, dataclasses.replace(own.problem(settings), data=data))]
@@ -236,19 +221,19 @@ class NetworkTask(Task):
     @property
     def replaced(self) -> tuple[str, ...]:
         """As the user says, or what their network has."""
-        return own.problem(self.settings).replace if self.settings.own.build else ()
+        return own.problem(self.settings).replace if self.is_own else ()
 
     @property
     def stack(self) -> int:
         """How many children are trained as one: of a network of the user's, where that was decided (``stacks``)."""
-        return (self.settings.stack or 1) if self.settings.own.build else 1
+        return (self.settings.stack or 1) if self.is_own else 1
 
     @property
     def side_by_side(self) -> int:
         """Several on a GPU, which one small network does not fill; networks of the user's may draw random numbers."""
         if self.stack > 1:
             return self.stack
-        return self.kind.in_turns if self.device == "cuda" and not self.settings.own.build else 1
+        return self.kind.in_turns if self.device == "cuda" and not self.is_own else 1
 
     def trained(self, drawn: Sequence[Drawn]) -> list[Outcome]:
         """Train a stack where this run does so; a layer that is no function stands alone."""

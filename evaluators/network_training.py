@@ -127,6 +127,6 @@ def _seen(task: "NetworkTask", look: Callable[[], Seen]) -> Seen | None:
     try:
         return look()
     except Exception:
-        if task.settings.own.build:  # it costs no score
+        if task.is_own:  # it costs no score
             return None
         raise

@@ -3,13 +3,14 @@
 Not here: what a task is (``task``, ``network_task``, ``own.whole``).
 """
 
-import dataclasses
+import copyreg
 import difflib
 from typing import Any
 
 from actsearch.evaluators.data import cifar, digits, idx, mnist1d, text
 from actsearch.evaluators.data.dataset import DataSet
-from actsearch.evaluators.network_task import Kind, NetworkTask
+from actsearch.evaluators.kind import Kind
+from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.networks.mlp import MLP
 from actsearch.evaluators.networks.mlp import WIDTH as MLP_WIDTH
 from actsearch.evaluators.networks.resnet1d import WIDTH, ResNet1d
@@ -20,7 +21,7 @@ from actsearch.evaluators.networks.transformer import CharacterModel, SequenceCl
 from actsearch.evaluators.own import places
 from actsearch.evaluators.own.problem import load
 from actsearch.evaluators.own.whole import WholeTraining
-from actsearch.evaluators.settings import CompleteSettings, TaskSettings
+from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import BadTask, Task
 
 
@@ -108,21 +109,27 @@ def resolve(settings: TaskSettings) -> Task:
         hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(TASKS)}"
         raise BadTask(f"key 'task.name': unknown task '{settings.name}'; {hint}")
     theirs = settings.own.function or ("a loop of yours" if settings.own.loop else "")
-    if settings.name == "own" and not theirs:
+    if settings.is_own and not theirs:
         raise BadTask(
             "key 'task.own': the task 'own' is a function of yours: name it, task.own.build or task.own.score"
         )
-    if settings.name != "own" and theirs:
+    if not settings.is_own and theirs:
         raise BadTask(
             f"key 'task.name': '{settings.name}' contradicts '{theirs}' of task.own: the name own goes with it"
         )
     kind = TASKS[settings.name]
-    values = {part.name: getattr(settings, part.name) for part in dataclasses.fields(TaskSettings)}
-    usual = {name: getattr(kind, name) for name in ("steps", "batch", "learning_rate", "width", "init")}
-    complete = CompleteSettings(**values | {name: value for name, value in usual.items() if values[name] is None})
-    if settings.own.score or settings.own.loop:
-        return WholeTraining(complete)
-    return NetworkTask(complete, kind)
+    complete = kind.complete(settings)
+    return WholeTraining(complete, kind) if settings.own.score or settings.own.loop else NetworkTask(complete, kind)
+
+
+def _sent(task: NetworkTask | WholeTraining) -> tuple[object, ...]:
+    """Return how a task crosses to another process: as its settings, from which it is made there."""
+    usual = task.kind is TASKS[task.settings.name]
+    return (resolve, (task.settings,)) if usual else (type(task), (task.settings, task.kind))
+
+
+copyreg.pickle(NetworkTask, _sent)  # type: ignore[arg-type]  # typeshed wants a function of object
+copyreg.pickle(WholeTraining, _sent)  # type: ignore[arg-type]
 
 
 def resolve_network(settings: TaskSettings) -> NetworkTask:

@@ -158,6 +158,16 @@ class TaskSettings:
     stop_above: Annotated[float, Field(gt=0)] = 1.0
     own: OwnSettings = field(default_factory=OwnSettings)
 
+    @property
+    def is_own(self) -> bool:
+        """Whether the task is the user's."""
+        return self.name == "own"
+
+    @property
+    def sign(self) -> int:
+        """What the user's number is multiplied with to be a score: lower is better."""
+        return self.own.sign if self.is_own else 1
+
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
 class CompleteSettings(TaskSettings):

@@ -33,6 +33,21 @@ class Task(ABC):
 
     @property
     @abstractmethod
+    def usual(self) -> CompleteSettings:
+        """The settings that a user gets who names the task and nothing else."""
+
+    @property
+    def title(self) -> str:
+        """Its name for people: the user's function, or the engine's word."""
+        return self.settings.own.function or self.settings.name
+
+    @property
+    def is_own(self) -> bool:
+        """Whether network and data, or the whole training, are the user's."""
+        return self.settings.is_own
+
+    @property
+    @abstractmethod
     def chance(self) -> float | None:
         """The score of a child that knows nothing, lower is better; None where only the user could know it."""
 

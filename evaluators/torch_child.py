@@ -53,7 +53,7 @@ class TorchChild:
         self.device = "cuda" if on_gpu else "cpu"
         self.losses: list[float] = []  # of every step done
         self.stream = torch.cuda.Stream() if on_gpu else None  # type: ignore[no-untyped-call]
-        recorded = on_gpu and settings.own.build is None
+        recorded = on_gpu and not settings.is_own
         self.compute = Recorded(self._gradients, self.parameters) if recorded else self._from_nothing
 
     def advance(self, step: int) -> None:

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.outcome import Outcome, Request, child_seed
 from actsearch.evaluators.pools.pool import PoolSettings
-from actsearch.evaluators.registry import resolve
-from actsearch.evaluators.settings import TaskSettings
-from actsearch.search.jobs import open_pool
+from actsearch.evaluators.task import Task
+from actsearch.search.jobs import open_pool, prepared
 from actsearch.search.memory.decided import Say, unsaid
 
 
@@ -23,8 +22,8 @@ class Evaluation:
 
 def evaluate(
     texts: Sequence[str],
-    task: TaskSettings,
-    pool_settings: PoolSettings,
+    task: Task,
+    pool: PoolSettings,
     seeds: int,
     run_seed: int,
     vocabulary: Vocabulary = BUILT_IN,
@@ -35,14 +34,14 @@ def evaluate(
     Raises:
         BadExpression: a text is neither a known activation nor an expression.
     """
-    activations, steps = [vocabulary.read(text) for text in texts], resolve(task).settings.steps
+    activations, steps = [vocabulary.read(text) for text in texts], task.settings.steps
     requests = [
         Request(one.text, child_seed(run_seed, one.identity, repeat), steps, patient=True)
         for one in activations
         for repeat in range(seeds)
     ]
-    with open_pool(task, pool_settings, vocabulary, say) as pool:
-        found = dict(pool.evaluate(requests))
+    with open_pool(prepared(task, say), pool, vocabulary) as workers:
+        found = dict(workers.evaluate(requests))
     outcomes = [found[index] for index in range(len(requests))]
     return [
         Evaluation(text, one.identity, tuple(outcomes[i * seeds : (i + 1) * seeds]))

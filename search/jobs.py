@@ -16,11 +16,9 @@ from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.looks.cost import measure
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, SerialPool
 from actsearch.evaluators.printable import printable
-from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import BadSettings
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import NotInstalled, UserFault
-from actsearch.search.ladder import TransferSettings, rungs, transfer_rung
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.kept_settings import as_kept, check_same, extended
@@ -28,16 +26,15 @@ from actsearch.search.memory.locks import Held, held
 from actsearch.search.memory.provenance import provenance
 from actsearch.search.memory.records import ASKED, CLIMBED, FINAL, FINISHED, LOCK_NAME, RACED
 from actsearch.search.memory.store import FILE_NAME, Store
+from actsearch.search.plan import Plan, Transfer
 from actsearch.search.progress import Goal, Listener, Log, Meter, silent
-from actsearch.search.proposers.surrogate import check_installed
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import to_json
-from actsearch.search.settings.space import build_space, vocabulary_of
 from actsearch.search.trainings import Trainings
 
-OpenPool = Callable[[TaskSettings, PoolSettings, Vocabulary, Say], Pool]
+OpenPool = Callable[[Task, PoolSettings, Vocabulary], Pool]
 
 if TYPE_CHECKING:
     from actsearch.search.show.event_files import EventFiles
@@ -52,18 +49,14 @@ class NotReady(UserFault):
     """The run is not far enough for what was asked."""
 
 
-def open_pool(task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN, say: Say = unsaid) -> Pool:
-    """Start the workers that the settings name; the data is made once before, not by each of them.
+def open_pool(task: Task, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> Pool:
+    """Start the workers that the settings name.
 
     Args:
-        task: what they train on.
-        settings: who they are.
-        vocabulary: what expressions are read with.
-        say: is told what the user should know of their own network.
+        task: task of the children, prepared and settled.
+        settings: kind and number of the workers.
+        vocabulary: primitives that expressions are read with.
     """
-    for sentence in resolve(task).prepare():
-        say(sentence)
-    task = settled(task)
     if settings.kind == "serial":
         return SerialPool(task, settings, vocabulary)
     from actsearch.evaluators.pools.ray_pool import RayPool  # noqa: PLC0415  importing Ray costs two seconds that serial runs save
@@ -71,8 +64,19 @@ def open_pool(task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary
     return RayPool(task, settings, vocabulary)
 
 
+def prepared(task: Task, say: Say = unsaid) -> Task:
+    """Return a task that outside of a run may be trained: tried, and settled how.
+
+    Raises:
+        BadTask, BadData, BadOwnTask: it cannot be trained.
+    """
+    for sentence in task.prepare():
+        say(sentence)
+    return settled(task)
+
+
 def launch(
-    settings: SearchSettings,
+    plan: Plan,
     directory: Path,
     listener: Listener = silent,
     say: Say = unsaid,
@@ -85,8 +89,8 @@ def launch(
     """Run a search in a directory; a run that is already there is gone on with.
 
     Args:
-        settings: of the search.
-        directory: of the run.
+        plan: plan of the search.
+        directory: directory of the run.
         listener: is told after every outcome.
         say: is told, once each, what the user should know before anything is trained.
         begin: is called when everything was checked and something is left to train.
@@ -103,26 +107,23 @@ def launch(
         Busy: another process works on it.
         NothingScored: all baselines failed.
     """
-    settings, say = settings.completed(), functools.cache(say)
+    say = functools.cache(say)
     if directory.exists() and not directory.is_dir():
         raise BadSettings(f"'{directory}' is a file; expected a directory for the run (--run)")
-    if settings.task.own.loop and pool is None:
+    if plan.task.settings.own.loop and pool is None:
         raise BadSettings(
             "key 'task.own.loop': this is trained by a loop of your own: for trial in actsearch.Study(RUN).trials()"
         )
-    check_installed(settings.proposer.surrogate)
     if track is not None and importlib.util.find_spec(track) is None:
         raise NotInstalled(f"'--track {track}' needs the package {track}: pip install {track}")
-    build_space(settings.space)  # what is wrong is said before it is compared with what a run was started with
-    if not (directory / FILE_NAME).exists():  # and before a run, and its settings, are kept
-        for task in (settings.task, *(further.task for further in settings.transfer)):
-            for sentence in resolve(task).prepare():
-                say(sentence)
-    settings = settings.with_incumbent(resolve(settings.task).replaced)
+    has_begun = (directory / FILE_NAME).exists()
+    if not has_begun:  # what is wrong is said before a run, and its settings, are kept
+        _prepare(plan, say)
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory), Store(directory, create=True, say=say) as store:
         kept = json.loads(store.fact("settings") or "{}")
-        settings = as_kept(settings, kept)
+        plan = as_kept(plan, kept)
+        settings = plan.settings
         store.describe({"settings": to_json(settings), **provenance()} | ({ASKED: printable(asked)} if asked else {}))
         new = json.loads(to_json(settings))
         old = kept or new
@@ -133,17 +134,17 @@ def launch(
             if "final" in changed and not settings.final.race:
                 store.describe({RACED: "yes"})
                 say("seeds were added after a look at the list: from now on its tests are those that allow for it")
-        ours = {rung.name for rung in rungs(settings.task, settings.ladder, settings.final)}
-        ours |= {transfer_rung(further.task, further.seeds).name for further in settings.transfer}
+        ours = {rung.name for rung in (*plan.rungs, *(further.rung for further in plan.transfers))}
         again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())
         if store.fact(FINISHED) and not again:
             return  # nothing is left to train: no worker needs to start
         begin()
-        vocabulary = vocabulary_of(settings.space)
+        if has_begun:
+            _prepare(plan, say)
         if again or not store.fact(CLIMBED):
-            task = decided(store, settings.task, say)
+            task = decided(store, plan.task, say)
             told = _tracker(track, directory, settings, say)
-            workers = (pool or open_pool)(task, settings.pool, vocabulary, say)
+            workers = (pool or open_pool)(task, plan.pool, plan.vocabulary)
             with workers, closing(_events(directory, store)) as events:
                 logs: list[Log] = [events.add, *([told.add] if told else [])]
 
@@ -151,21 +152,26 @@ def launch(
                     for one in logs:
                         one(batch, metrics)
 
-                Search(settings, store, workers, listener, log, task.stack or 1).run()
-                add_costs(store, vocabulary)  # while no worker is busy
+                Search(plan, store, workers, listener, log, task.settings.stack or 1).run()
+                add_costs(store, plan.vocabulary)  # while no worker is busy
                 store.describe({CLIMBED: "yes"})
                 board = leaderboard(store)
                 events.add_finalists(board)
             if told:
                 told.finish(board)
-        for further in settings.transfer:
-            _transfer(store, further, settings.pool, vocabulary, listener, say)
+        for further in plan.transfers:
+            _transfer(store, further, plan.pool, plan.vocabulary, listener, say)
         store.describe({FINISHED: "yes"})
+
+
+def _prepare(plan: Plan, say: Say) -> None:
+    for sentence in plan.prepare():
+        say(sentence)
 
 
 def transfer(
     directory: Path,
-    settings: TransferSettings,
+    further: Transfer,
     pool: PoolSettings,
     vocabulary: Vocabulary = BUILT_IN,
     listener: Listener = silent,
@@ -182,28 +188,31 @@ def transfer(
     with alone_in(directory), Store(directory, create=True, say=say) as store:
         if not store.fact(CLIMBED):
             raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
-        _transfer(store, settings, pool, vocabulary, listener, functools.cache(say))
+        say = functools.cache(say)
+        for sentence in further.task.prepare():
+            say(sentence)
+        _transfer(store, further, pool, vocabulary, listener, say)
 
 
 def _transfer(
     store: Store,
-    settings: TransferSettings,
+    further: Transfer,
     pool: PoolSettings,
     vocabulary: Vocabulary,
     listener: Listener,
     say: Say,
 ) -> None:
-    rung = transfer_rung(settings.task, settings.seeds)
+    rung = further.rung
     finalists = [entry for entry in leaderboard(store).entries if FINAL in entry.records]
     candidates = [entry for entry in finalists if entry.found]
-    chosen = [*candidates[: settings.top], *(entry for entry in finalists if entry.baseline)]
+    chosen = [*candidates[: further.top], *(entry for entry in finalists if entry.baseline)]
     known = sum(entry.baseline for entry in chosen)
     goal = Goal(len(chosen) * rung.seeds, rung.task.steps, known * rung.seeds)
     meter = Meter({rung.name: goal}, listener)
     done = [[r for r in entry.records.get(rung.name, ()) if not r.outcome.may_be_tried_again] for entry in chosen]
     if all(len(records) >= rung.seeds for records in done):
         return  # nothing is left to train: no worker needs to start
-    with open_pool(decided(store, rung.task, say), pool, vocabulary, say) as workers:
+    with open_pool(decided(store, further.task, say), pool, vocabulary) as workers:
         store.add_rungs([rung])
         rung = next(known for known in store.rungs() if known.name == rung.name)  # with the key of its first seeds
         run_seed = json.loads(store.fact("settings") or "{}")["seed"]

@@ -16,12 +16,13 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import CompleteSettings, OwnSettings, Steps, TaskSettings, unusual
+from actsearch.evaluators.task import Task
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
 
 RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
 FINAL_SEEDS = 14  # at most, where nothing else is said
+LEAST = 16  # trainings of a race: eight seeds of a leader and the incumbent, with which a plain difference is shown
 UNTELLING = ("device", "kernel", "stack", "diagnostics")  # of a task: they do not tell one rung from another
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -79,10 +80,6 @@ class TransferSettings:
     seeds: Annotated[int, Field(ge=1)] = 5
     top: Annotated[int, Field(ge=1)] | None = None
 
-    def __post_init__(self) -> None:
-        """The task must be one; its open settings stay open."""
-        resolve(self.task)
-
 
 def completed(
     task: CompleteSettings, ladder: Sequence[RungSettings], final: FinalSettings
@@ -97,20 +94,40 @@ def _steps(rung: RungSettings | FinalSettings, task: CompleteSettings) -> int:
     return times * task.steps if rung.steps is None else rung.steps
 
 
-def rungs(task: TaskSettings, ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:
+def rungs(task: Task, ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:
     """Return the rungs of a run from the search to the final one."""
-    whole = resolve(task).settings
+    whole = task.settings
     between = [
         Rung(f"rung {number}", dataclasses.replace(whole, steps=_steps(step, whole)), step.seeds, test=False)
         for number, step in enumerate(ladder, start=1)
     ]
-    last = Rung(FINAL, dataclasses.replace(whole, steps=_steps(final, whole)), final.seeds or FINAL_SEEDS, test=True)
+    last = Rung(FINAL, dataclasses.replace(whole, steps=_steps(final, whole)), seeds_of(final), test=True)
     return [Rung(SEARCH, whole, 1, test=False), *between, last]
 
 
-def transfer_rung(task: TaskSettings, seeds: int) -> Rung:
+def seeds_of(final: FinalSettings) -> int:
+    """Return the seeds of a function on the final rung, at most."""
+    return final.seeds or FINAL_SEEDS
+
+
+def of_a_race(final: FinalSettings, everybody: int, below: int) -> int:
+    """Return how many trainings a race has at most.
+
+    A race without a limit takes as many steps as all rungs below it, unless these do not do for showing anything.
+
+    Args:
+        final: settings of the final rung.
+        everybody: number of trainings that give everybody all seeds.
+        below: number of trainings of the same length that all rungs below are worth.
+    """
+    if final.trainings or final.seeds:
+        return final.trainings or everybody
+    return min(everybody, max(below, LEAST))
+
+
+def transfer_rung(task: Task, seeds: int) -> Rung:
     """Return the rung of another task, named by what tells it from others: ``digits, 60 steps, width 64``."""
-    whole, usual = resolve(task).settings, resolve(TaskSettings(name=task.name, own=task.own)).settings
+    whole, usual = task.settings, task.usual
     names = [whole.name, whole.own.function]
     silent = {"name", "steps", "own", *UNTELLING}
     parts = [*_changed(whole, usual, silent), *_changed(whole.own, OwnSettings(), {"build", "score"})]

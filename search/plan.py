@@ -1,220 +1,250 @@
-"""What a search will do, told before anything is trained: where the candidate goes, and what it all costs.
+"""A search, resolved: every open setting has its value, and every name has become what it stands for.
 
-Not here: how it is shown (``show.plan_tables``) and what is checked (``evaluators.own.check``).
+Whoever searches asks a plan and no settings. Not here: the settings and their defaults (``settings``), and what a plan
+costs in seconds (``forecast``).
 """
 
 import dataclasses
-import math
-import os
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from actsearch.evaluators.activation import BUILT_IN
-from actsearch.evaluators.contained import contained
-from actsearch.evaluators.layers import ActivationLayer
-from actsearch.evaluators.network_task import NetworkTask
-from actsearch.evaluators.outcome import noise_seed
-from actsearch.evaluators.own.owned import Owned
-from actsearch.evaluators.registry import resolve
+from actsearch.evaluators import registry
+from actsearch.evaluators.activation import Vocabulary
+from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.sentences import BadSettings
-from actsearch.evaluators.stacks.trial import decided_size
-from actsearch.search import speed
-from actsearch.search.ladder import FinalSettings, climbing, known_on, rungs
-from actsearch.search.memory.records import SEARCH, Rung
+from actsearch.evaluators.task import Task
+from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.rows.known import known_layers
+from actsearch.grammar.space import Space
+from actsearch.search.ladder import (
+    FinalSettings,
+    RungSettings,
+    climbing,
+    completed,
+    known_on,
+    of_a_race,
+    rungs,
+    seeds_of,
+    transfer_rung,
+)
+from actsearch.search.memory.behaviours import Share
+from actsearch.search.memory.records import FINAL, SEARCH, Rung
 from actsearch.search.progress import Goal
-from actsearch.search.settings.classes import SearchSettings
-
-MOST = 10**6  # trainings that anybody plans
-LEAST = 16  # of a race: eight seeds of a leader and the incumbent, with which a plain difference is shown
-WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a beta, and one without
+from actsearch.search.proposers.registry import ProposerSettings
+from actsearch.search.proposers.surrogate import check_installed
+from actsearch.search.settings.classes import BudgetSettings, SearchSettings
+from actsearch.search.settings.effort import planned
+from actsearch.search.settings.space import build_space, vocabulary_of
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where the candidate stands.
+class Transfer:
+    """Where finalists are trained besides.
 
     Args:
-        where: the layer's path, or the line of a call.
-        channels: that it sees; 1 where its uses differ, or where there is a single beta.
-        dimension: where they are, 1 or -1.
+        task: another task.
+        rung: how they are trained on it.
+        top: number of finalists; None is all.
     """
 
-    where: str
-    channels: int
-    dimension: int
+    task: Task
+    rung: Rung
+    top: int | None
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search will do.
+    """What a search does. Made by ``resolve``.
 
     Args:
-        places: of the candidate.
-        parameters: of the network with a candidate that has betas, and without.
-        untrained: loss of the untrained network, with Swish.
-        chance: of a network that knows nothing; None where nobody knows it.
-        unit: of both.
-        goals: by rung, how many children of how many steps.
-        each: seconds of a child beside its steps, one core.
-        step: seconds of one of its steps.
-        workers: that train at once.
-        memory: bytes that one process takes that trains.
-        niceness: of Ray's workers; None where this process trains.
-        stack: children that are trained as one.
-        one_by_one: why it is one, in words; empty where it is more, or nobody asked.
-        look: seconds that this process takes for a proposal, while nothing is trained.
-        start: seconds before the first child is trained.
-        busy: times as long as it would take alone, while what else runs now goes on.
+        settings: the settings without an open value, as the store keeps them.
+        task: data and network of the children.
+        vocabulary: primitives that expressions are read with.
+        space: expressions that may be proposed.
+        rungs: from the search to the final rung.
+        transfers: further tasks, in their order.
     """
 
-    places: tuple[Place, ...]
-    parameters: tuple[int, int]
-    untrained: float
-    chance: float | None
-    unit: str
-    goals: dict[str, Goal]
-    each: float
-    step: float
-    workers: int
-    memory: int
-    niceness: int | None = None
-    busy: float = 1.0
-    stack: int = 1
-    one_by_one: str = ""
-    look: float = 0.0
-    start: float = 0.0
+    settings: SearchSettings
+    task: Task
+    vocabulary: Vocabulary
+    space: Space
+    rungs: tuple[Rung, ...]
+    transfers: tuple[Transfer, ...]
 
     @property
-    def manners(self) -> str:
-        """In words, how far workers give way to other programs."""
-        return "" if not self.niceness else f"; workers give way to other programs (pool.niceness: {self.niceness})"
-
-    def child(self, steps: int) -> float:
-        """Return the seconds that a child of so many steps takes, one core."""
-        return self.each + self.step * steps
+    def seed(self) -> int:
+        """Seed of every draw."""
+        return self.settings.seed
 
     @property
-    def seconds(self) -> float:
-        """Of the whole search, workers side by side."""
-        return self.takes(self.goals)
+    def proposer(self) -> ProposerSettings:
+        """Name and settings of the proposer."""
+        return self.settings.proposer
 
-    def takes(self, planned: Mapping[str, Goal]) -> float:
-        """Return the seconds of other goals on the same task, workers side by side."""
-        trained = sum(goal.children * self.child(goal.steps) for goal in planned.values()) / self.workers
-        return self.start + self.look * planned[SEARCH].children + trained
+    @property
+    def share(self) -> Share:
+        """Which of several functions that the layers around make equal are trained once."""
+        return self.settings.space.share_twins
+
+    @property
+    def pool(self) -> PoolSettings:
+        """Where children are trained; no result depends on it."""
+        return self.settings.pool
+
+    @property
+    def budget(self) -> BudgetSettings:
+        """When the search ends."""
+        return self.settings.budget
+
+    @property
+    def final(self) -> FinalSettings:
+        """How the final list is made."""
+        return self.settings.final
+
+    @property
+    def baselines(self) -> tuple[str, ...]:
+        """Texts of the known functions that are trained beside the candidates, the incumbent among them."""
+        return self.settings.baselines
+
+    @property
+    def incumbent(self) -> str:
+        """Text of the function that everything is compared with."""
+        return self.settings.incumbent or "relu"
+
+    @property
+    def goals(self) -> dict[str, Goal]:
+        """Number and length of the children of each rung, if every child of the search gets a score; most of a race."""
+        settings = self.settings
+        steps = [rung.task.steps for rung in self.rungs]
+        return goals_of(settings.budget.children, len(settings.baselines), settings.ladder, settings.final, steps)
+
+    def candidates_on(self, height: int, trained: int) -> int:
+        """Return how many candidates a rung takes.
+
+        Args:
+            height: index of the rung; 1 is the first above the search.
+            trained: number of candidates that were trained on the rung below.
+        """
+        return climbing(self.settings.ladder, self.final, height, trained)
+
+    def revised(self, settings: SearchSettings) -> "Plan":
+        """Return the plan of the same task and space with other numbers of children, seeds and steps.
+
+        Args:
+            settings: settings without an open value.
+        """
+        ladder = rungs(self.task, settings.ladder, settings.final)
+        return dataclasses.replace(self, settings=settings, rungs=tuple(ladder))
+
+    def with_trainings(self, trainings: int) -> "Plan":
+        """Return the plan of a search that costs so many trainings of the final rung's length.
+
+        Raises:
+            BadSettings: the trainings do not do for the baselines alone.
+        """
+        budget = dataclasses.replace(self.budget, trainings=trainings)
+        return self.revised(planned(dataclasses.replace(self.settings, budget=budget)))
+
+    def prepare(self) -> list[str]:
+        """Try what can be tried of every task before anything is trained.
+
+        Returns:
+            Sentences that the user should read, each once.
+
+        Raises:
+            BadTask, BadData, BadOwnTask: a task cannot be trained.
+        """
+        tasks = [self.task, *(transfer.task for transfer in self.transfers)]
+        return [*dict.fromkeys(sentence for task in tasks for sentence in task.prepare())]
 
 
-def goals(settings: SearchSettings, ladder: Sequence[Rung]) -> dict[str, Goal]:
-    """Return how many children each rung will train, if all that are searched get a score; of a race, at most."""
-    going, known, final = settings.budget.children, len(settings.baselines), settings.final
-    found = dict[str, Goal]()
-    for height, rung in enumerate(ladder):
-        steps, is_last = rung.task.steps, rung is ladder[-1]
-        if not height:
-            found[rung.name] = Goal(going + known, steps, known)
-            continue
-        going = climbing(settings.ladder, final, height, going)
-        most = known if final.known is None else 1 + known_on(final, known - 1, last=is_last)
-        children = (going + most) * rung.seeds
+def resolve(settings: SearchSettings) -> Plan:
+    """Return the plan of settings. A network of the user's is built, to see what it has now.
+
+    Raises:
+        BadSettings: a baseline is neither a known name nor an expression, or the trainings do not do.
+        BadTask, BadOwnTask: a task is unknown, or it lacks what it needs.
+        UnknownPrimitive, BadPrimitive, BadShape, EmptySpace: the space cannot be built.
+        NotInstalled: a package is missing that the proposer needs.
+    """
+    task = registry.resolve(settings.task)
+    transfers = [(one, registry.resolve(one.task)) for one in settings.transfer]
+    vocabulary = _vocabulary(settings)
+    check_installed(settings.proposer.surrogate)
+    space = build_space(settings.space)
+    whole = _with_incumbent(_completed(settings, task), vocabulary, task.replaced)
+    further = [Transfer(where, transfer_rung(where, one.seeds), one.top) for one, where in transfers]
+    return Plan(whole, task, vocabulary, space, (), tuple(further)).revised(whole)
+
+
+def without_open_values(settings: SearchSettings) -> SearchSettings:
+    """Return settings as the store would keep them, without running code of the user's network.
+
+    The incumbent of a network of the user's stays open where neither ``incumbent`` nor ``task.own.replace`` says it.
+
+    Raises:
+        BadSettings, BadTask, BadPrimitive: as in ``resolve``.
+    """
+    task, vocabulary = registry.resolve(settings.task), _vocabulary(settings)
+    whole, replace = _completed(settings, task), settings.task.own.replace
+    is_open = settings.task.own.build is not None and replace is None and settings.incumbent is None
+    return whole if is_open else _with_incumbent(whole, vocabulary, replace or ())
+
+
+def _vocabulary(settings: SearchSettings) -> Vocabulary:
+    """Return what expressions are read with; the known functions of the settings are expressions."""
+    vocabulary = vocabulary_of(settings.space)
+    for key, text in (*(("baselines", text) for text in settings.baselines), ("incumbent", settings.incumbent)):
+        try:
+            vocabulary.read(text or "relu")
+        except BadExpression as fault:
+            raise BadSettings(f"key '{key}': {fault}") from fault
+    return vocabulary
+
+
+def _completed(settings: SearchSettings, task: Task) -> SearchSettings:
+    ladder, final = completed(task.settings, settings.ladder, settings.final)
+    return dataclasses.replace(settings, task=task.settings, ladder=ladder, final=final)
+
+
+def _with_incumbent(settings: SearchSettings, vocabulary: Vocabulary, replaced: Sequence[str]) -> SearchSettings:
+    """Return settings with an incumbent, which is a baseline too, and their numbers planned.
+
+    Args:
+        settings: settings whose other values are not open.
+        vocabulary: primitives that expressions are read with.
+        replaced: layers that the candidate takes the place of, as in ``task.own.replace``.
+    """
+    incumbent = settings.incumbent or next(known_layers(replaced), "relu")
+    known = {vocabulary.read(text).identity for text in settings.baselines}
+    missing = () if vocabulary.read(incumbent).identity in known else (incumbent,)
+    return planned(dataclasses.replace(settings, incumbent=incumbent, baselines=(*missing, *settings.baselines)))
+
+
+def goals_of(
+    children: int, baselines: int, ladder: Sequence[RungSettings], final: FinalSettings, steps: Sequence[int]
+) -> dict[str, Goal]:
+    """Return the number and length of the children of each rung, if every child of the search gets a score.
+
+    Args:
+        children: candidates of the search.
+        baselines: number of known functions.
+        ladder: rungs between.
+        final: final rung.
+        steps: steps of a child, by rung, the search first.
+    """
+    found, going = {SEARCH: Goal(children + baselines, steps[0], baselines)}, children
+    names = [*(f"rung {number}" for number in range(1, len(steps) - 1)), FINAL]
+    for height, name in enumerate(names, start=1):
+        is_last = name == FINAL
+        going = climbing(ladder, final, height, going)
+        most = baselines if final.known is None else 1 + known_on(final, baselines - 1, last=is_last)
+        seeds = seeds_of(final) if is_last else ladder[height - 1].seeds
+        everybody = (going + most) * seeds
         if is_last and final.race:
-            below = sum(goal.children * goal.steps for goal in found.values()) // steps
-            found[rung.name] = Goal(of_a_race(final, children, below), steps)  # whose seeds these are is not known
+            below = sum(goal.children * goal.steps for goal in found.values()) // steps[height]
+            found[name] = Goal(of_a_race(final, everybody, below), steps[height])  # whose seeds these are is not known
         else:
-            found[rung.name] = Goal(children, steps, most * rung.seeds)
+            found[name] = Goal(everybody, steps[height], most * seeds)
     return found
-
-
-def of_a_race(final: FinalSettings, everybody: int, below: int) -> int:
-    """Return how many trainings a race has at most.
-
-    One of which nobody said how long it may be takes as many steps as all rungs below it, unless these do not do for
-    showing anything.
-
-    Args:
-        final: how it is planned.
-        everybody: trainings that give everybody all seeds.
-        below: those of the same length that all rungs below are worth.
-    """
-    if final.trainings or final.seeds:
-        return final.trainings or everybody
-    return min(everybody, max(below, LEAST))
-
-
-def plan(settings: SearchSettings) -> Plan | None:
-    """Return what a search will do; None for a training of the user's own, which cannot be tried in part.
-
-    Raises:
-        BadTask, BadData, BadOwnTask: with one sentence.
-    """
-    settings = settings.completed()
-    task = resolve(settings.task)
-    if not isinstance(task, NetworkTask):
-        return None
-    settings = settings.with_incumbent(task.replaced)
-    with contained(noise_seed(0), task.settings.own.file):
-        untrained = task.build(WITH, seed=0)
-        network = untrained.network
-        names = {id(layer): name for name, layer in network.named_modules()}
-        places = tuple(
-            Place(
-                network.name_of(layer) if isinstance(network, Owned) else names[id(layer)],
-                layer.channels,
-                layer.dimension,
-            )
-            for layer in untrained.layers
-            if isinstance(layer, ActivationLayer)
-        )
-        counts = [sum(part.numel() for part in task.build(one, seed=0).network.parameters()) for one in (WITH, WITHOUT)]
-        batch = task.data.validation.first(task.settings.batch)
-        with task.objective.looking():
-            loss = float(task.objective.loss(task.objective.output(network.eval(), batch), batch).detach())
-    size, one_by_one = decided_size(task)
-    task = dataclasses.replace(task, settings=dataclasses.replace(task.settings, stack=size))
-    each, step = speed.child_seconds(task)
-    ladder = rungs(settings.task, settings.ladder, settings.final)
-    return Plan(
-        places, (counts[0], counts[1]), loss, task.chance, task.unit, goals(settings, ladder),
-        each, step, speed.workers_of(settings), speed.memory(),
-        None if settings.pool.kind == "serial" or settings.pool.address else settings.pool.niceness,
-        speed.busy(os.getloadavg()[0], speed.workers_of(settings), os.cpu_count() or 1), size, one_by_one,
-        speed.look_seconds(task), speed.START[settings.pool.kind],
-    )  # fmt: skip
-
-
-def affordable(settings: SearchSettings, minutes: float) -> int:
-    """Return the largest ``budget.trainings`` whose search takes so many minutes on this machine, as it is now.
-
-    Raises:
-        BadSettings: not even the baselines can be trained in that time, or a training cannot be tried in part.
-        BadTask, BadData, BadOwnTask: with one sentence.
-    """
-    tried = plan(settings)
-    if tried is None:
-        raise BadSettings(
-            "--minutes needs a training that can be tried in part, and this one is yours as a whole: say how many "
-            "(--set budget.trainings=100)"
-        )
-    settings = settings.with_incumbent(resolve(settings.task).replaced)
-    seconds = 60 * minutes / tried.busy
-
-    def takes(trainings: int) -> float:
-        whole = settings.with_trainings(trainings)
-        return tried.takes(goals(whole, rungs(whole.task, whole.ladder, whole.final)))
-
-    least = next((n for n in range(1, MOST) if fits(settings, n)), MOST)
-    if takes(least) > seconds:
-        raise BadSettings(
-            f"{minutes:g} minutes do not do for {len(settings.baselines)} baselines and a search: expected about "
-            f"{math.ceil(takes(least) * tried.busy / 60)} or more, fewer steps (task.steps), or fewer baselines"
-        )
-    return least - 1 + bisect_right(range(least, MOST), seconds, key=takes)
-
-
-def fits(settings: SearchSettings, trainings: int) -> bool:
-    """Whether so many trainings do for the baselines and a search."""
-    try:
-        settings.with_trainings(trainings)
-    except BadSettings:
-        return False
-    return True

@@ -14,7 +14,7 @@ from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.search.jobs import NotReady, add_costs, alone_in, open_pool
 from actsearch.search.memory.behaviours import Behaviours
-from actsearch.search.memory.decided import Say, decided, unsaid
+from actsearch.search.memory.decided import Say, decided, task_of, unsaid
 from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Goal, Listener, Meter, silent
@@ -58,6 +58,7 @@ def refine(
         NotFound: somebody named is not in it.
         Busy: another process works on it.
     """
+    say = functools.cache(say)
     Store(directory).close()
     with alone_in(directory), Store(directory, create=True, say=say) as store:
         board = leaderboard(store)
@@ -71,8 +72,10 @@ def refine(
             )
         rung = next(rung for rung in board.rungs if rung.name == FINAL)
         settings = json.loads(store.fact("settings") or "{}")
-        task = decided(store, rung.task, say)
-        with open_pool(task, pool or PoolSettings(), vocabulary, functools.cache(say)) as workers:
+        task = decided(store, task_of(rung.task), say)
+        for sentence in task.prepare():
+            say(sentence)
+        with open_pool(task, pool or PoolSettings(), vocabulary) as workers:
             store.describe({INCUMBENT: board.incumbent})
             known = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
             meter = Meter({FINAL: Goal(sum(known.values()), rung.task.steps)}, listener)
@@ -91,7 +94,7 @@ def refine(
                 names,
                 beside,
                 together=bool(which),
-                look=look_of(task.stack or 1),
+                look=look_of(task.settings.stack or 1),
             )
             race.seeds |= {name: known[name] for name in race.seeds}
             _go_on(race, meter, time.monotonic() + 60 * minutes, named=bool(which))

@@ -16,8 +16,8 @@ from actsearch.evaluators.contained import contained
 from actsearch.evaluators.looks.first_look import CannotLook, first_look
 from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.outcome import Request, noise_seed
-from actsearch.evaluators.registry import resolve
-from actsearch.search.settings.classes import SearchSettings
+from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.task import Task
 
 TRIED = (2, 12)  # steps of the two children whose difference tells what a step costs
 AS_STACK = (20, 100)  # which is recorded first
@@ -71,15 +71,14 @@ def look_seconds(task: NetworkTask) -> float:
     return min(seconds)
 
 
-def workers_of(settings: SearchSettings) -> int:
+def workers_of(pool: PoolSettings, task: Task) -> int:
     """Return how many children are trained at once."""
-    if settings.pool.kind == "serial":
+    if pool.kind == "serial":
         return 1
-    task = resolve(settings.task)
-    if settings.pool.workers is None and task.device == "cuda" and task.side_by_side > 1:
+    if pool.workers is None and task.device == "cuda" and task.side_by_side > 1:
         return max(1, torch.cuda.device_count())
     cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    return settings.pool.workers or cores
+    return pool.workers or cores
 
 
 def memory() -> int:

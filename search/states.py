@@ -13,12 +13,10 @@ from typing import Any
 
 from actsearch.evaluators.outcome import WORKER_DEATHS, Status
 from actsearch.grammar.fault import UserFault, fault_text
-from actsearch.search.ladder import rungs
-from actsearch.search.memory.kept_settings import as_kept
 from actsearch.search.memory.locks import is_held
 from actsearch.search.memory.records import CLIMBED, FINISHED, LOCK_NAME, Record
 from actsearch.search.memory.store import FILE_NAME, Store, StoreError
-from actsearch.search.plan import goals
+from actsearch.search.plan import goals_of
 from actsearch.search.settings.reading import from_tree
 
 RECENT = timedelta(minutes=10)  # in which the rate is counted
@@ -131,10 +129,14 @@ def _best(records: Sequence[Record]) -> str:
 
 def _wanted(tree: dict[str, Any]) -> dict[str, int]:
     try:
-        settings = as_kept(from_tree(tree), tree)
-        ladder = rungs(settings.task, settings.ladder, settings.final)
-        return {name: goal.children for name, goal in goals(settings, ladder).items()}
-    except (UserFault, OSError):  # of another version, or with files of the user's that are gone
+        settings = from_tree(tree)
+        steps = [settings.task.steps, *(rung.steps for rung in settings.ladder), settings.final.steps]
+        whole = [count for count in steps if count is not None]
+        if len(whole) < len(steps):  # a version that kept open values
+            return {}
+        found = goals_of(settings.budget.children, len(settings.baselines), settings.ladder, settings.final, whole)
+        return {name: goal.children for name, goal in found.items()}
+    except UserFault:  # of another version
         return {}
 
 

@@ -16,7 +16,7 @@ from actsearch.evaluators.pools.pool import Pool
 from actsearch.search.jobs import Busy, launch
 from actsearch.search.memory.board import Board
 from actsearch.search.memory.kept_settings import agrees
-from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.plan import Plan
 
 LOOK = 0.005  # seconds between two looks at the board
 BURIAL = 2.0  # seconds between two looks for processes that are gone
@@ -62,13 +62,13 @@ class Host:
     """Runs the search in a thread, for as long as no other process does.
 
     Args:
-        settings: of the search.
-        directory: of the run.
+        plan: plan of the search.
+        directory: directory of the run.
         owner: this process.
     """
 
-    def __init__(self, settings: SearchSettings, directory: Path, owner: str) -> None:
-        self.settings, self.directory, self.owner = settings, directory, owner
+    def __init__(self, plan: Plan, directory: Path, owner: str) -> None:
+        self.plan, self.directory, self.owner = plan, directory, owner
         self.stop, self.began = threading.Event(), threading.Event()
         self.fault: BaseException | None = None
         self.thread = threading.Thread(target=self._run, name="actsearch", daemon=True)
@@ -76,7 +76,7 @@ class Host:
 
     def _run(self) -> None:
         try:
-            launch(self.settings, self.directory, begin=self.began.set, pool=self._pool)
+            launch(self.plan, self.directory, begin=self.began.set, pool=self._pool)
         except _StopError:
             return
         except BaseException as fault:  # raised again where the user's loop is
@@ -97,24 +97,24 @@ class Host:
 
 
 def requests_of(
-    settings: SearchSettings, directory: Path, owner: str
+    plan: Plan, directory: Path, owner: str
 ) -> Generator[tuple[Request, Callable[[Outcome], None]], None, None]:
     """Yield what is to be trained, with what is called when it is, until the run is finished.
 
     Args:
-        settings: of the search; a run that is gone on with must have the same.
-        directory: of the run.
+        plan: plan of the search; a run that is gone on with must have the same.
+        directory: directory of the run.
         owner: this process, as in ``memory.board.presence``.
 
     Raises:
         UserFault: the run cannot be gone on with.
     """
-    host, agreed = Host(settings, directory, owner), False
+    host, agreed = Host(plan, directory, owner), False
     try:
         with closing(Board(directory)) as board:
             while True:
                 # what another study's search offers is not for this one
-                agreed = agreed or host.began.is_set() or (host.is_busy_elsewhere and agrees(settings, directory))
+                agreed = agreed or host.began.is_set() or (host.is_busy_elsewhere and agrees(plan, directory))
                 request = board.take(owner) if agreed else None
                 if request is not None:
                     yield request, functools.partial(board.finish, request)
@@ -122,7 +122,7 @@ def requests_of(
                     time.sleep(LOOK)
                 elif host.is_busy_elsewhere:
                     time.sleep(LOOK)
-                    host = Host(settings, directory, owner)
+                    host = Host(plan, directory, owner)
                 elif host.fault is not None:
                     raise host.fault
                 else:

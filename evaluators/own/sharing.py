@@ -20,7 +20,9 @@ Packed = dict[str, tuple[Any, Any]]
 
 
 def packed(settings: TaskSettings, large: float = LARGE) -> Packed | None:
-    """Return the user's data as arrays; None where they are small, or not all plain tensors in memory."""
+    """Return the user's data as arrays; None where there are none, where they are small, or not all plain tensors."""
+    if not settings.own.build:
+        return None
     splits = load(settings).splits
     found: Packed = {}
     size = 0

@@ -11,12 +11,13 @@ from time import perf_counter
 
 from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.device import device_of
+from actsearch.evaluators.kind import Kind
 from actsearch.evaluators.outcome import NO_PART, WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.own import functions as own
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.own.made import made_of
-from actsearch.evaluators.settings import CompleteSettings, unusual
+from actsearch.evaluators.settings import CompleteSettings, TaskSettings, unusual
 from actsearch.evaluators.task import BadTask, Task, Training, far_above_chance
 
 IDLE = ("weight_decay", "beta_decay", "clip", "optimiser", "augment", "precision", "examples", "directory", "kernel")
@@ -31,9 +32,16 @@ class WholeTraining(Task):
 
     Args:
         settings: with every value.
+        kind: the values that settings take where they are left open.
     """
 
     settings: CompleteSettings
+    kind: Kind
+
+    @property
+    def usual(self) -> CompleteSettings:
+        """Those of its kind."""
+        return self.kind.complete(TaskSettings(name=self.settings.name, own=self.settings.own))
 
     @property
     def chance(self) -> float | None:

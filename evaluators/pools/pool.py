@@ -18,8 +18,7 @@ from pydantic import ConfigDict, Field
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.allocator import keep_freed_memory
 from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
-from actsearch.evaluators.registry import resolve
-from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import Task
 from actsearch.evaluators.training import train_population
 from actsearch.grammar.fault import Failed, fault_text
 
@@ -135,8 +134,8 @@ class Pool(ABC):
 class SerialPool(Pool):
     """Trains in this process, one child after the other, or on a GPU several in turns."""
 
-    def __init__(self, task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
-        self.task, self.settings, self.vocabulary = resolve(task), settings, vocabulary
+    def __init__(self, task: Task, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
+        self.task, self.settings, self.vocabulary = task, settings, vocabulary
         keep_freed_memory()
         self.task.warm_up()
 

@@ -27,9 +27,7 @@ from actsearch.evaluators.own.functions import SENT, BadOwnTask, find
 from actsearch.evaluators.own.sharing import Packed, packed, share
 from actsearch.evaluators.pools import ray_door
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, Verdict, Work, WorkersCannotStartError, in_populations
-from actsearch.evaluators.registry import resolve
-from actsearch.evaluators.settings import TaskSettings
-from actsearch.evaluators.task import BadTask
+from actsearch.evaluators.task import BadTask, Task
 from actsearch.evaluators.training import train_population
 from actsearch.grammar.fault import fault_text
 
@@ -59,14 +57,14 @@ class _Worker:
     """Lives in a process of its own and trains one population a call."""
 
     def __init__(
-        self, task: TaskSettings, vocabulary: Vocabulary, memory: float, directory: str, data: Packed | None,
+        self, task: Task, vocabulary: Vocabulary, memory: float, directory: str, data: Packed | None,
         sent: bytes,
     ) -> None:  # fmt: skip
         keep_freed_memory()
         self.memory, self.complaint = memory, _received(sent)
         with contextlib.suppress(OSError):  # on another machine it may not be there
             os.chdir(directory)  # the driver's: paths of the user's are relative to it
-        self.task, self.vocabulary = resolve(task), vocabulary
+        self.task, self.vocabulary = task, vocabulary
         if data is not None:
             share(self.task.settings, data)
         if self.task.device == "cpu":  # a GPU's driver maps more than it uses
@@ -83,9 +81,8 @@ class _Worker:
         except (BadTask, BadData, BadOwnTask) as fault:
             return str(fault)
         if found != digest:
-            name = self.task.settings.own.function or self.task.settings.name
             return (
-                f"the data of the task '{name}' differ between two processes: draw "
+                f"the data of the task '{self.task.title}' differ between two processes: draw "
                 "them with a seed of your own, or from the generators of torch, numpy.random or random"
             )
         return ""
@@ -154,19 +151,18 @@ class RayPool(Pool):
         WorkersCannotStartError: later, from ``evaluate``.
     """
 
-    def __init__(self, task: TaskSettings, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
+    def __init__(self, task: Task, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
         self.task, self.settings, self.vocabulary = task, settings, vocabulary
-        resolved = resolve(task)
-        self._digest = resolved.digest()
-        self._sent = _sent(resolved.settings.own.functions)
-        found = packed(resolved.settings) if resolved.settings.own.build else None
+        self._digest = task.digest()
+        self._sent = _sent(task.settings.own.functions)
+        found = packed(task.settings)
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             self._nowhere = ray_door.new_directory()
             with contextlib.chdir(self._nowhere.name):  # Ray lets workers import from where it is started: from nothing
                 ray_door.start(settings, self._nowhere.name + "/ray")
         self._data = None if found is None else ray.put(found)  # once a machine; workers look at it
-        wants_gpu, self._side_by_side = resolved.device == "cuda", resolved.side_by_side
+        wants_gpu, self._side_by_side = task.device == "cuda", task.side_by_side
         fitting = _resources().get(
             "GPU" if wants_gpu and self._side_by_side > 1 else "CPU", 1
         )  # a GPU has one worker, with several

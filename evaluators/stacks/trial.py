@@ -49,7 +49,7 @@ def decided_size(task: "NetworkTask") -> tuple[int, str]:
     Args:
         task: of a network of the user's.
     """
-    if not task.settings.own.build:
+    if not task.is_own:
         return 1, ""
     if task.settings.stack == 1:
         return 1, ""

@@ -27,6 +27,7 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Request
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.pools.ray_pool import RayPool
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.search.memory.provenance import processor
 from scripts.benchmarks.networks_of_users import NETWORKS, WIDTHS
@@ -71,7 +72,7 @@ def plain(network: str, text: str, steps: int = STEPS) -> float:
 def _alone(network: str, texts: Sequence[str]) -> float:
     """Return what this engine takes in one process, one thread, one child after the other."""
     requests = [Request(text, 1, STEPS) for text in texts]
-    with SerialPool(task_of(network), PoolSettings(kind="serial")) as pool:
+    with SerialPool(resolve(task_of(network)), PoolSettings(kind="serial")) as pool:
         started = time.perf_counter()
         found = [outcome.score for _, outcome in pool.evaluate(requests)]
     assert None not in found
@@ -91,7 +92,7 @@ def _bare_fastest(network: str, texts: Sequence[str]) -> float:
 
 
 def _ours(network: str, texts: Sequence[str]) -> float:
-    with RayPool(task_of(network), PoolSettings()) as pool:
+    with RayPool(resolve(task_of(network)), PoolSettings()) as pool:
         list(pool.evaluate([Request("relu", 0, 2)] * 4))  # every worker has started
         started = time.perf_counter()
         list(pool.evaluate([Request(text, 1, STEPS) for text in texts]))

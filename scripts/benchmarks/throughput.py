@@ -50,7 +50,7 @@ def ratios(rounds: int) -> dict[str, object]:
     """
     per_minute: dict[str, list[float]] = {"ours": [], "tune_default": [], "tune_reuse": [], "bare_loop": []}
     for _ in range(rounds):
-        with RayPool(TaskSettings(), PoolSettings()) as pool:
+        with RayPool(resolve(TaskSettings()), PoolSettings()) as pool:
             pool_seconds(pool, RIVAL_TEXTS, 2)  # every worker has started
             per_minute["ours"].append(
                 60 * 14 * len(RIVAL_TEXTS) / pool_seconds(pool, RIVAL_TEXTS, STEPS, repeats=14)[0]
@@ -81,7 +81,7 @@ def cost(rounds: int) -> dict[str, object]:
         "off": _seconds(rounds, PoolSettings(workers=1), TaskSettings(diagnostics=False)),
         "on": _seconds(rounds, PoolSettings(workers=1)),
     }
-    with RayPool(TaskSettings(), PoolSettings(workers=1)) as pool:
+    with RayPool(resolve(TaskSettings()), PoolSettings(workers=1)) as pool:
         pool_seconds(pool, TEXTS[:1], 2)
         wall, inside = pool_seconds(pool, TEXTS, STEPS * 4)
     overhead = (wall - inside) / len(TEXTS)
@@ -90,7 +90,7 @@ def cost(rounds: int) -> dict[str, object]:
 
 def _seconds(rounds: int, settings: PoolSettings, task: TaskSettings | None = None, steps: int = STEPS) -> float:
     """Return the median wall-clock seconds a child."""
-    with RayPool(task or TaskSettings(), settings) as pool:
+    with RayPool(resolve(task or TaskSettings()), settings) as pool:
         pool_seconds(pool, TEXTS, 2)
         return statistics.median(pool_seconds(pool, TEXTS, steps)[0] / len(TEXTS) for _ in range(rounds))
 
@@ -104,7 +104,7 @@ def matmul_share() -> Numbers:
         started = time.perf_counter()
         a @ b
         speeds.append(2 * 768**3 / (time.perf_counter() - started))
-    with RayPool(TaskSettings(diagnostics=False), PoolSettings(workers=1)) as pool:
+    with RayPool(resolve(TaskSettings(diagnostics=False)), PoolSettings(workers=1)) as pool:
         pool_seconds(pool, TEXTS, 2)
         short, long = (pool_seconds(pool, TEXTS, steps)[1] / len(TEXTS) for steps in (100, 900))
     step = (long - short) / 800
@@ -142,7 +142,7 @@ def agreement(functions: int = 30, seeds: int = 4) -> Numbers:
 
 def _scores(requests: list[Request], kernel: str) -> dict[int, float]:
     task = TaskSettings(kernel=kernel, diagnostics=False)  # type: ignore[arg-type]  # one of the three
-    with RayPool(task, PoolSettings()) as pool:
+    with RayPool(resolve(task), PoolSettings()) as pool:
         return {index: o.score for index, o in pool.evaluate(requests) if o.score is not None}
 
 

@@ -23,9 +23,10 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Request
 from actsearch.grammar.rows.known import USUAL
 from actsearch.search.commands.recommending import settings_for
-from actsearch.search.jobs import launch, open_pool
+from actsearch.search.jobs import launch, open_pool, prepared
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
+from actsearch.search.plan import resolve
 from actsearch.search.ranking.answer import sentences
 from actsearch.search.ranking.entry import judged
 from actsearch.search.ranking.leaderboard import leaderboard
@@ -74,7 +75,7 @@ def search(chosen: argparse.Namespace) -> None:
     for seed in range(first, last):
         for name in wanted(chosen):
             directory, before = folder(chosen.trainings) / f"{name}-{seed}", cpu_seconds()
-            launch(settings_of(name, seed, chosen.trainings), directory)
+            launch(resolve(settings_of(name, seed, chosen.trainings)), directory)
             if not (directory / CPU).exists():
                 (directory / CPU).write_text(str(cpu_seconds() - before))
             with Store(directory) as store:
@@ -173,10 +174,10 @@ def train(name: str, texts: Iterable[str], count: int) -> None:
     ]
     if not missing:
         return
-    settings = settings_of(name, 0)
+    plan = resolve(settings_of(name, 0))
     requests = [Request(text, seed, STEPS, test=True, patient=True) for text, seed in missing]
     is_new = not RESULTS.exists()
-    with RESULTS.open("a", encoding="utf-8", newline="") as file, open_pool(settings.task, settings.pool) as pool:
+    with RESULTS.open("a", encoding="utf-8", newline="") as file, open_pool(prepared(plan.task), plan.pool) as pool:
         writer = csv.writer(file)
         if is_new:
             writer.writerow(["problem", "expression", "seed", "loss"])

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.grammar.behaviour.screening import refusal
@@ -159,7 +160,7 @@ def measure_seconds(path: Path) -> None:
     texts = [str(read(name)) for name in ("relu", "swish", "gelu", "tanh", "cos_minus_x", "min_sin", "elu", "mish")]
     for text in texts:
         for label, task, steps, _ in grid(texts):
-            tabulate(path, [Cell(QUIET + label, text, 90, steps)], task, PoolSettings(kind="serial"))
+            tabulate(path, [Cell(QUIET + label, text, 90, steps)], resolve(task), PoolSettings(kind="serial"))
 
 
 def best_third(path: Path, functions: list[str]) -> list[str]:
@@ -181,7 +182,7 @@ def _train(path: Path, cells: list[Cell], task: TaskSettings, pool: PoolSettings
             minutes = (time.monotonic() - started) * (goal - done) / done / 60
             print(f"{cells[0].label}: {done} of {goal}, {minutes:.1f} min left", file=sys.stderr, flush=True)
 
-    tabulate(path, cells, task, pool, tell)
+    tabulate(path, cells, resolve(task), pool, tell)
 
 
 def report(rows: list[Row]) -> None:

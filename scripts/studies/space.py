@@ -24,7 +24,7 @@ from actsearch.grammar.render import compile_expression
 from actsearch.grammar.rows.swish2017 import BINARY, UNARY
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
-from actsearch.search.jobs import open_pool
+from actsearch.search.jobs import open_pool, prepared
 
 SPACE = Space(core_units(1), UNARY, BINARY)
 
@@ -87,10 +87,10 @@ def examine_screen(train: int, seed: int) -> None:
 
 
 def _train(expressions: list[Expression]) -> dict[Expression, float]:
-    task = resolve(TaskSettings()).settings
-    requests = [Request(str(e), child_seed(0, fingerprint(e), 0), task.steps) for e in expressions]
+    task = resolve(TaskSettings())
+    requests = [Request(str(e), child_seed(0, fingerprint(e), 0), task.settings.steps) for e in expressions]
     losses = {}
-    with open_pool(task, PoolSettings()) as pool:
+    with open_pool(prepared(task), PoolSettings()) as pool:
         for index, outcome in pool.evaluate(requests):
             losses[expressions[index]] = float("inf") if outcome.score is None else outcome.score
     return losses

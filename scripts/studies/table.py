@@ -124,7 +124,7 @@ def run(path: Path, task: CompleteSettings, workers: int | None) -> None:
     for repeats, count in stages:
         texts = everything if count == len(everything) else best(path, count, range(repeats.start))
         cells = [Cell(LABEL, text, repeat, task.steps) for repeat in repeats for text in texts]
-        tabulate(path, cells, task, PoolSettings(workers=workers), tell)
+        tabulate(path, cells, resolve(task), PoolSettings(workers=workers), tell)
 
 
 def report(rows: list[Row], chance: float) -> None:

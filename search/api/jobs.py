@@ -19,9 +19,9 @@ from actsearch.search import evaluating, jobs
 from actsearch.search.evaluating import Evaluation
 from actsearch.search.exporting.known_of import discovery
 from actsearch.search.exporting.shipping import files_of, name_of, ship
+from actsearch.search.plan import resolve
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
-from actsearch.search.settings.space import vocabulary_of
 
 
 def read(text: str) -> Activation:
@@ -76,7 +76,7 @@ def launch(settings: SearchSettings, run: str | Path) -> Run:
         UserFault: something cannot be used; nothing was trained.
         Failed: it was tried and did not succeed; whatever was trained is kept.
     """
-    jobs.launch(settings, Path(run))
+    jobs.launch(resolve(settings), Path(run))
     return open_run(run)
 
 
@@ -100,9 +100,8 @@ def evaluate(
         UserFault: a text or a setting cannot be used.
     """
     used = load() if settings is None else settings
-    return evaluating.evaluate(
-        texts, used.task if task is None else task, used.pool, seeds, seed, vocabulary_of(used.space)
-    )
+    plan = resolve(used if task is None else dataclasses.replace(used, task=task))
+    return evaluating.evaluate(texts, plan.task, plan.pool, seeds, seed, plan.vocabulary)
 
 
 def export(

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Literal
 
 from torch import nn
 
-from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
 from actsearch.run import Run
 from actsearch.search.memory.board import presence
 from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
+from actsearch.search.plan import resolve
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
@@ -103,15 +103,14 @@ class Study:
         return found
 
     def _trials(self, settings: SearchSettings) -> Generator[Trial, None, None]:
-        vocabulary, task = vocabulary_of(settings.space), settings.completed().task
-        assert isinstance(task, CompleteSettings)
+        plan = resolve(settings)
         try:
             self.run.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
             raise UserFault(f"the run cannot be kept in '{self.run}': {fault.strerror}") from fault
-        with presence(self.run) as owner, closing(requests_of(settings, self.run, owner)) as requests:
+        with presence(self.run) as owner, closing(requests_of(plan, self.run, owner)) as requests:
             for request, finish in requests:
-                trial = Trial(request, vocabulary.read_kept(request.expression), task, finish)
+                trial = Trial(request, plan.vocabulary.read_kept(request.expression), plan.task.settings, finish)
                 self.settings = settings  # with which the run was begun
                 with trial:
                     yield trial

@@ -13,8 +13,8 @@ from pathlib import Path
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Outcome, Request, Status, child_seed
 from actsearch.evaluators.pools.pool import PoolSettings
-from actsearch.evaluators.settings import TaskSettings
-from actsearch.search.jobs import open_pool
+from actsearch.evaluators.task import Task
+from actsearch.search.jobs import open_pool, prepared
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _row(line: Sequence[str]) -> Row:
 def tabulate(
     path: Path,
     cells: Iterable[Cell],
-    task: TaskSettings,
+    task: Task,
     pool: PoolSettings,
     tell: Callable[[int, int], None] = lambda done, goal: None,
 ) -> None:
@@ -112,7 +112,7 @@ def tabulate(
     path.parent.mkdir(parents=True, exist_ok=True)
     _drop_unfinished_line(path)
     requests = [Request(cell.expression, cell.seed, cell.steps) for cell in missing]
-    with path.open("a", encoding="utf-8", newline="") as file, open_pool(task, pool) as workers:
+    with path.open("a", encoding="utf-8", newline="") as file, open_pool(prepared(task), pool) as workers:
         writer = csv.writer(file, lineterminator="\n")
         if file.tell() == 0:
             writer.writerow(COLUMNS)

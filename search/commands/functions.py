@@ -122,10 +122,11 @@ def primitives(as_json: bool) -> None:
 @json_option
 def settings_command(config: Path | None, changes: tuple[str, ...], as_json: bool) -> None:
     """List every setting of CONFIG, or the defaults, with what it means; the output is a config."""
+    from actsearch.search.plan import without_open_values
     from actsearch.search.settings.reading import settings_of
     from actsearch.search.settings.text import settings_text
 
-    found = settings_of(config, changes)
+    found = without_open_values(settings_of(config, changes))
     if as_json:
         print_json(dataclasses.asdict(found))
     else:
@@ -165,12 +166,11 @@ def evaluate(
 ) -> None:
     """Score EXPRESSIONS, such as "mul(x,sigmoid(x))" or gelu, without a search."""
     from actsearch.evaluators.activation import BASELINES
-    from actsearch.evaluators.registry import resolve
     from actsearch.grammar.fault import Failed
     from actsearch.search import evaluating
+    from actsearch.search.plan import resolve
     from actsearch.search.ranking.measure import measure_of
     from actsearch.search.settings.reading import settings_of
-    from actsearch.search.settings.space import vocabulary_of
     from actsearch.search.show import display
 
     named = [name.strip() for name in (baselines or "").split(",") if name.strip()]
@@ -180,15 +180,12 @@ def evaluate(
         raise click.UsageError("name EXPRESSIONS or --baselines")
     words = {"task.name": task, "task.steps": steps, "pool.kind": pool, "pool.address": address}
     further = [f"{key}={value}" for key, value in words.items() if value is not None]
-    settings = settings_of(config, [*further, *changes])
-    vocabulary = vocabulary_of(settings.space)
-    evaluations = evaluating.evaluate(texts, settings.task, settings.pool, seeds, seed, vocabulary, say)
+    plan = resolve(settings_of(config, [*further, *changes]))
+    evaluations = evaluating.evaluate(texts, plan.task, plan.pool, seeds, seed, plan.vocabulary, say)
     if as_json:
         print_json([display.evaluation_facts(evaluation) for evaluation in evaluations])
     else:
-        display.console().print(
-            display.evaluation_table(evaluations, measure_of(settings.task, resolve(settings.task).unit))
-        )
+        display.console().print(display.evaluation_table(evaluations, measure_of(plan.task.settings, plan.task.unit)))
     check_scored(outcome for evaluation in evaluations for outcome in evaluation.outcomes)
     failed = sum(all(outcome.score is None for outcome in evaluation.outcomes) for evaluation in evaluations)
     if 2 * failed > len(evaluations):

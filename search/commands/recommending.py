@@ -39,14 +39,16 @@ def recommend(
     then what a search proposes; the best are trained whole, with fresh seeds, beside what the network has now. The same
     command goes on with a run that was stopped.
     """
-    settings = settings_for(network, steps, every_change(changes, extensions, address))
+    from actsearch.search.plan import resolve
+
+    plan = resolve(settings_for(network, steps, every_change(changes, extensions, address)))
     file, _, function = network.partition(":")
     name = "-".join(["recommend", Path(file).stem, *([function] if function not in {"", "build"} else [])])
     directory = run or Path("runs") / name
-    if settings.budget.trainings is None:
-        settings = planned_for(settings, minutes, directory)
+    if plan.budget.trainings is None:
+        plan = planned_for(plan, minutes, directory)
     asked = f"recommend {called_with(network, '--steps', str(steps), changes=changes)}"
-    if not train(settings, directory, asked, dry_run=dry_run, extend=bool(extensions)):
+    if not train(plan, directory, asked, dry_run=dry_run, extend=bool(extensions)):
         return
     board, where = board_of(directory), shlex.quote(str(directory))
     check_run(board)

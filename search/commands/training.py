@@ -23,7 +23,7 @@ from actsearch.search.commands.shared import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from actsearch.search.settings.classes import SearchSettings
+    from actsearch.search.plan import Plan
 
 
 @click.command(cls=Command)
@@ -50,16 +50,17 @@ def search(
     track: Literal["mlflow", "wandb"] | None, address: str | None, changes: tuple[str, ...],
 ) -> None:  # fmt: skip
     """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
+    from actsearch.search.plan import resolve
     from actsearch.search.settings.reading import load_settings
 
-    settings = load_settings(config, every_change(changes, extensions, address))
+    plan = resolve(load_settings(config, every_change(changes, extensions, address)))
     directory = run or Path("runs") / config.stem
     asked = called_with(str(config), changes=changes)
-    if minutes is not None and settings.budget.trainings is None:
-        settings = planned_for(settings, minutes, directory)
+    if minutes is not None and plan.budget.trainings is None:
+        plan = planned_for(plan, minutes, directory)
         asked += f" --minutes {minutes:g}"
-    if train(settings, directory, f"search {asked}", dry_run=dry_run, extend=bool(extensions), track=track):
-        print_whole(directory, settings)
+    if train(plan, directory, f"search {asked}", dry_run=dry_run, extend=bool(extensions), track=track):
+        print_whole(directory, plan.task.is_own)
 
 
 def every_change(changes: Sequence[str], extensions: Sequence[str], address: str | None) -> list[str]:
@@ -72,8 +73,8 @@ def called_with(*words: str, changes: Sequence[str]) -> str:
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
 
-def planned_for(settings: "SearchSettings", minutes: float, directory: Path) -> "SearchSettings":
-    """Return settings planned for so many minutes; a run that has begun keeps the trainings that it was planned with.
+def planned_for(plan: "Plan", minutes: float, directory: Path) -> "Plan":
+    """Return a plan for so many minutes; a run that has begun keeps the trainings that it was planned with.
 
     Raises:
         BadSettings: not even the baselines can be trained in that time.
@@ -81,9 +82,9 @@ def planned_for(settings: "SearchSettings", minutes: float, directory: Path) -> 
     import contextlib
     import json
 
+    from actsearch.search.forecast import affordable
     from actsearch.search.memory.file import NotBegun
     from actsearch.search.memory.store import FILE_NAME, Store
-    from actsearch.search.plan import affordable
 
     if (directory / FILE_NAME).exists():
         kept = {}
@@ -91,25 +92,24 @@ def planned_for(settings: "SearchSettings", minutes: float, directory: Path) -> 
             kept = json.loads(store.fact("settings") or "{}")
         trainings = kept.get("budget", {}).get("trainings")
         if trainings is not None:
-            return settings.with_trainings(trainings)
-    return settings.with_trainings(affordable(settings, minutes))
+            return plan.with_trainings(trainings)
+    return plan.with_trainings(affordable(plan, minutes))
 
 
 def train(
-    settings: "SearchSettings", directory: Path, asked: str, *, dry_run: bool = False, extend: bool = False,
+    plan: "Plan", directory: Path, asked: str, *, dry_run: bool = False, extend: bool = False,
     track: Literal["mlflow", "wandb"] | None = None,
 ) -> bool:  # fmt: skip
     """Launch a search, with its plan and its progress on the terminal; return whether something was to be trained.
 
     Args:
-        settings: of the search.
-        directory: of the run.
+        plan: plan of the search.
+        directory: directory of the run.
         asked: the command and what it was given, for the next steps.
         dry_run: whether only the plan is printed.
         extend: whether the run goes on with a larger budget.
         track: who else is told.
     """
-    from actsearch.evaluators.registry import resolve
     from actsearch.search import jobs
     from actsearch.search.memory.store import FILE_NAME
     from actsearch.search.ranking.measure import Measure
@@ -117,32 +117,37 @@ def train(
 
     console = display.console()
     if dry_run:
-        for sentence in resolve(settings.task).prepare():
+        for sentence in plan.prepare():
             say(sentence)
-        if not print_plan(settings, console):
+        if not print_forecast(plan, console):
             print("a training of your own is known by what it returns: its cost is told while it runs")
         print(f"nothing was trained; without --dry-run the run is kept in {directory}")
         return False
 
     def begin() -> None:
         display.print_line(f"searching in {directory}{workers}; Ctrl-C stops, the same command goes on")
-        if slow := resolve(settings.task).slow_because:
+        if slow := plan.task.slow_because:
             console.print(slow)
-        if (settings.task.own.build or settings.budget.trainings) and not had_begun:
-            print_plan(settings, console)
+        if (plan.task.is_own or plan.budget.trainings) and not had_begun:
+            print_forecast(plan, console)
 
-    workers = f" on {cluster_of(settings.pool.address)}" if settings.pool.address else ""
+    workers = f" on {cluster_of(plan.pool.address)}" if plan.pool.address else ""
     had_begun = (directory / FILE_NAME).exists()
     if extend and not had_begun:
         raise click.UsageError(f"--extend goes on with a run, and {directory} holds none; leave it out, or use --set")
-    line = display.ProgressLine(console, Measure(sign=settings.task.own.sign))
-    jobs.launch(settings, directory, line, say, begin, extend=extend, track=track, asked=asked)
+    line = display.ProgressLine(console, Measure(sign=plan.task.settings.sign))
+    jobs.launch(plan, directory, line, say, begin, extend=extend, track=track, asked=asked)
     console.print()
     return True
 
 
-def print_whole(directory: Path, settings: "SearchSettings") -> None:
-    """Print the answer of a run, its finalists, and what may be done next."""
+def print_whole(directory: Path, is_own: bool) -> None:
+    """Print the answer of a run, its finalists, and what may be done next.
+
+    Args:
+        directory: directory of the run.
+        is_own: whether the task is the user's, whose finalists no other task of this engine tells about.
+    """
     from actsearch.search.memory.records import FINAL
     from actsearch.search.show import frames
     from actsearch.search.show.listing import Choice
@@ -156,7 +161,7 @@ def print_whole(directory: Path, settings: "SearchSettings") -> None:
     run_name = shlex.quote(str(directory))
     print(f"\nlook further:  {program} top {run_name} -n 50")
     print(f"one candidate: {program} show {run_name} 1")
-    if settings.task.name != "own":
+    if not is_own:
         print(f"elsewhere:     {program} transfer {run_name} --task mnist1d_mlp")
     if any(entry.found for entry in board.entries):
         print(f"the best find: {program} export {run_name} found -o activation.py")
@@ -173,12 +178,12 @@ def cluster_of(address: str) -> str:
     return str(cluster_at(address))
 
 
-def print_plan(settings: "SearchSettings", console: "Console") -> bool:
+def print_forecast(plan: "Plan", console: "Console") -> bool:
     """Print where the candidate goes and what the search costs; return whether that can be told."""
-    from actsearch.search.plan import plan
+    from actsearch.search.forecast import forecast
     from actsearch.search.show.plan_tables import plan_parts
 
-    found = plan(settings)
+    found = forecast(plan)
     for part in plan_parts(found) if found else ():
         console.print(part, soft_wrap=isinstance(part, str))
     return found is not None
@@ -246,9 +251,9 @@ def transfer(
 ) -> None:
     """Train the finalists and baselines of RUN on another task, or with another child, and add the result to it."""
     from actsearch.search import jobs
-    from actsearch.search.ladder import TransferSettings, transfer_rung
+    from actsearch.search.ladder import transfer_rung
+    from actsearch.search.plan import Transfer, resolve
     from actsearch.search.settings.reading import settings_of
-    from actsearch.search.settings.space import vocabulary_of
     from actsearch.search.show import display, run_tables
 
     words = {"task.name": task, "task.steps": steps, "pool.kind": pool, "pool.address": address}
@@ -257,13 +262,13 @@ def transfer(
             "name another task (--task) or another child of the same (--steps, --set task.KEY=VALUE)"
         )
     further = [f"{key}={value}" for key, value in words.items() if value is not None]
-    settings = settings_of(config, [*further, *changes])
-    wanted = TransferSettings(settings.task, seeds, count)
+    plan = resolve(settings_of(config, [*further, *changes]))
+    wanted = Transfer(plan.task, transfer_rung(plan.task, seeds), count)
     console = display.console()
-    jobs.transfer(run, wanted, settings.pool, vocabulary_of(settings.space), display.ProgressLine(console), say)
+    jobs.transfer(run, wanted, plan.pool, plan.vocabulary, display.ProgressLine(console), say)
     console.print()
     board = board_of(run)
-    name = transfer_rung(wanted.task, seeds).name
+    name = wanted.rung.name
     console.print(run_tables.transfer_table(board, name))
     check_scored(record.outcome for entry in board.entries for record in entry.records.get(name, ()))
     console.print(f"\nwith it in the run: {called()} show {shlex.quote(str(run))} 1")

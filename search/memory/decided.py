@@ -12,7 +12,7 @@ from importlib import metadata
 from actsearch.evaluators.native.compiler import is_available, kernel_key
 from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.registry import resolve
-from actsearch.evaluators.settings import CompleteSettings, TaskSettings
+from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.stacks.trial import decided_size
 from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import UserFault
@@ -41,40 +41,52 @@ class NotTheSame(UserFault):
     """A run cannot be gone on with here; the message says what differs and what to do."""
 
 
-def settled(settings: TaskSettings) -> CompleteSettings:
+def settled(task: Task) -> Task:
     """Return the task with the kernel ruled out where there is none, and with how many children are trained as one."""
-    task = resolve(settings)
-    if isinstance(task, NetworkTask) and task.settings.own.build:
-        return dataclasses.replace(task.settings, stack=decided_size(task)[0])
-    without = task.takes_kernel and not is_available()
-    return dataclasses.replace(task.settings, kernel="torch") if without else task.settings
+    if not isinstance(task, NetworkTask):
+        return task
+    if task.is_own:
+        return task.with_stack(decided_size(task)[0])
+    return task.with_kernel("torch") if task.takes_kernel and not is_available() else task
 
 
-def decided(store: Store, settings: TaskSettings, say: Say) -> CompleteSettings:
+def task_of(settings: TaskSettings) -> Task:
+    """Return the task of a rung of a run, as its store keeps it.
+
+    Raises:
+        BadTask: this version has no such task.
+    """
+    return resolve(settings)
+
+
+def decided(store: Store, task: Task, say: Say) -> Task:
     """Return the task as this run trains it, from its first child to its last.
 
     Args:
-        store: of the run; what is decided now is kept in it.
-        settings: of the task of one of its rungs.
+        store: store of the run; what is decided now is kept in it.
+        task: task of one of its rungs.
         say: is told of what differs without standing in the way.
 
     Raises:
         NotTheSame: the run was begun with the kernel and there is none now, or with other data.
     """
-    task = resolve(settings)
     if task.unit and store.fact(UNIT) is None:
         store.describe({UNIT: task.unit})
     if task.replaced and store.fact(REPLACED) is None:
         store.describe({REPLACED: " ".join(task.replaced)})
     _same_versions(store, say)
     _same_data(store, task)
-    if not task.takes_kernel:
-        return _stacked(store, task)
+    if not isinstance(task, NetworkTask):
+        return task
+    return _with_kernel(store, task, say) if task.takes_kernel else _with_stack(store, task)
+
+
+def _with_kernel(store: Store, task: NetworkTask, say: Say) -> NetworkTask:
     if store.fact(KERNEL) is None and store.outcomes():
         say("this run does not say whether the kernel or torch trained it so far; from now on it does")
     store.describe({KERNEL: "native" if is_available() else "torch"})
     if store.fact(KERNEL) == "torch":
-        return dataclasses.replace(task.settings, kernel="torch")
+        return task.with_kernel("torch")
     if not is_available():
         raise NotTheSame(
             f"the run in '{store.path.parent}' was begun with the kernel, which cannot be used here now: torch would "
@@ -84,31 +96,31 @@ def decided(store: Store, settings: TaskSettings, say: Say) -> CompleteSettings:
     store.describe({KERNEL_KEY: kernel_key()})
     if store.fact(KERNEL_KEY) != kernel_key():
         say("this run was begun with a kernel of another compiler or processor: last digits may differ from now on")
-    return task.settings
+    return task
 
 
-def _stacked(store: Store, task: Task) -> CompleteSettings:
+def _with_stack(store: Store, task: NetworkTask) -> NetworkTask:
     """Return the task with how many children are trained as one: what the run began with, or what is decided now."""
-    if not isinstance(task, NetworkTask) or not task.settings.own.build or task.settings.stack is not None:
-        return task.settings
+    if not task.is_own or task.settings.stack is not None:
+        return task
     name = f"{STACK} {data_fact(dataclasses.asdict(task.settings))}"
     if store.fact(name) is None:
         began = any(record.outcome.trained_by == "torch" for record in store.outcomes(diagnostics=False).values())
         store.describe({name: "1" if began else str(decided_size(task)[0])})
-    return dataclasses.replace(task.settings, stack=int(store.fact(name) or 1))
+    return task.with_stack(int(store.fact(name) or 1))
 
 
-def _same_data(store: Store, resolved: Task) -> None:
-    task, found = resolved.settings, resolved.digest()
+def _same_data(store: Store, task: Task) -> None:
+    found = task.digest()
     if not found:
         return
-    name = data_fact(dataclasses.asdict(task))
+    name = data_fact(dataclasses.asdict(task.settings))
     store.describe({name: found})
     if store.fact(name) != found:
-        hint = "seed the generator that draws them" if task.own.build else "key 'task.directory' names other files"
+        hint = "seed the generator that draws them" if task.is_own else "key 'task.directory' names other files"
         raise NotTheSame(
             f"the run in '{store.path.parent}' was begun with other data of the task "
-            f"'{task.own.function or task.name}': {hint}, or start another run (--run)"
+            f"'{task.title}': {hint}, or start another run (--run)"
         )
 
 

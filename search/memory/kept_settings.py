@@ -13,7 +13,9 @@ from actsearch.evaluators.sentences import BadSettings
 from actsearch.search.ladder import FINAL_SEEDS, RungSettings
 from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
+from actsearch.search.plan import Plan
 from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.effort import planned
 from actsearch.search.settings.reading import from_tree, to_json
 from actsearch.search.settings.sentences import differences
 
@@ -24,8 +26,8 @@ GROWING = {
 UNSAID = {"final.seeds": FINAL_SEEDS}  # what a setting is worth where nobody says it
 
 
-def agrees(settings: SearchSettings, directory: Path) -> bool:
-    """Return whether the run has these settings; False while it has none yet.
+def agrees(plan: Plan, directory: Path) -> bool:
+    """Return whether the run has this plan; False while it has none yet.
 
     Raises:
         BadSettings: it has others.
@@ -39,34 +41,34 @@ def agrees(settings: SearchSettings, directory: Path) -> bool:
         return False
     if kept:
         old = json.loads(kept)
-        check_same(old, json.loads(to_json(as_kept(settings.completed(), old))), directory)
+        check_same(old, json.loads(to_json(as_kept(plan, old).settings)), directory)
     return bool(kept)
 
 
-def as_kept(settings: SearchSettings, old: dict[str, Any]) -> SearchSettings:
-    """Return settings with what the run was planned with, where the user names no other: another version may plan anew.
+def as_kept(plan: Plan, old: dict[str, Any]) -> Plan:
+    """Return a plan with the numbers that the run was planned with, where the user names no other.
 
     Args:
-        settings: completed.
-        old: the run's. Up to version 0.3 those who named no seeds of the final rung had 14 in their run.
+        plan: of the settings that the user gives now; this version may plan otherwise than that of the run.
+        old: settings of the run. Up to version 0.3 a run had 14 seeds on the final rung where nobody named a number.
     """
     if not old:
-        return settings
-    final, seeds = settings.final, old["final"].get("seeds")
-    if final.seeds is None and seeds is not None:
-        settings = dataclasses.replace(settings, final=dataclasses.replace(final, seeds=seeds))
+        return plan
+    settings, seeds = plan.settings, old["final"].get("seeds")
+    if settings.final.seeds is None and seeds is not None:
+        settings = dataclasses.replace(settings, final=dataclasses.replace(settings.final, seeds=seeds))
     trainings = settings.budget.trainings
-    if trainings is None or trainings != old["budget"].get("trainings"):
-        return settings
-    kept = {key: old["final"][key] for key in ("top", "known", "trainings", "race")}
-    ladder = tuple(RungSettings(**rung) for rung in old["ladder"])
-    same = [rung.steps for rung in ladder] == [rung.steps for rung in settings.ladder]
-    return dataclasses.replace(
-        settings,
-        budget=dataclasses.replace(settings.budget, children=old["budget"]["children"]),
-        ladder=ladder if same else settings.ladder,
-        final=dataclasses.replace(settings.final, **kept),
-    )
+    if trainings is not None and trainings == old["budget"].get("trainings"):
+        kept = {key: old["final"][key] for key in ("top", "known", "trainings", "race")}
+        ladder = tuple(RungSettings(**rung) for rung in old["ladder"])
+        same = [rung.steps for rung in ladder] == [rung.steps for rung in settings.ladder]
+        settings = dataclasses.replace(
+            settings,
+            budget=dataclasses.replace(settings.budget, children=old["budget"]["children"]),
+            ladder=ladder if same else settings.ladder,
+            final=dataclasses.replace(settings.final, **kept),
+        )
+    return plan.revised(settings)
 
 
 def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
             raise BadSettings(
                 f"key 'budget.trainings': a run can be extended, not shortened: expected {start} or more, found {after}"
             )
-        larger = json.loads(to_json(from_tree(old).with_trainings(after)))
+        larger = json.loads(to_json(planned(_with_trainings(from_tree(old), after))))
         return {section: larger[section] for section in ("budget", "ladder", "final")}  # what it sets, and no more
     for section, keys in GROWING.items():
         grown = {key: new[section].get(key) for key in keys if new[section].get(key) != old[section].get(key)}
@@ -96,6 +98,10 @@ def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
                 )
         found |= {section: old[section] | grown} if grown else {}
     return found
+
+
+def _with_trainings(settings: SearchSettings, trainings: int) -> SearchSettings:
+    return dataclasses.replace(settings, budget=dataclasses.replace(settings.budget, trainings=trainings))
 
 
 def check_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:

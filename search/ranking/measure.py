@@ -88,4 +88,4 @@ def measure_of(task: TaskSettings, unit: str | None) -> Measure:
         task: of the rung.
         unit: that its run keeps; None where it keeps none.
     """
-    return Measure(unit or "", task.own.sign) if task.name == "own" else NATS
+    return Measure(unit or "", task.sign) if task.is_own else NATS

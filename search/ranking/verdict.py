@@ -143,7 +143,7 @@ def verdict_of(board: "Leaderboard", workers: int = 1) -> Verdict:
     incumbent = next((entry for entry in board.entries if entry.fingerprint == board.incumbent), None)
     title = name_of(incumbent) if incumbent else "the incumbent"
     losses = incumbent.losses() if incumbent else {}
-    own = next((rung.task.name == "own" for rung in board.rungs if rung.name == FINAL), False)
+    own = next((rung.task.is_own for rung in board.rungs if rung.name == FINAL), False)
     if own and board.replaced is not None and incumbent is not None:
         own = not {*known_layers(board.replaced)}.isdisjoint(incumbent.names)
     if incumbent is None or not losses:

@@ -1,10 +1,8 @@
 """All settings of a search, put together; each settings class stands beside what it sets.
 
-Not here: YAML (``reading``) and what is said of wrong ones (``sentences``).
+Not here: YAML (``reading``), what is said of wrong ones (``sentences``), and what they become (``search.plan``).
 """
 
-import dataclasses
-from collections.abc import Sequence
 from dataclasses import field
 from typing import Annotated
 
@@ -12,15 +10,11 @@ from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from actsearch.evaluators.pools.pool import PoolSettings
-from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import spoken
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.grammar.parse import BadExpression
-from actsearch.grammar.rows.known import known_layers
-from actsearch.search.ladder import FinalSettings, RungSettings, TransferSettings, completed
+from actsearch.search.ladder import FinalSettings, RungSettings, TransferSettings
 from actsearch.search.proposers.registry import ProposerSettings
-from actsearch.search.settings.effort import planned
-from actsearch.search.settings.space import SpaceSettings, vocabulary_of
+from actsearch.search.settings.space import SpaceSettings
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -68,43 +62,3 @@ class SearchSettings:
     transfer: tuple[TransferSettings, ...] = ()
     baselines: tuple[str, ...] = ("relu", "swish", "gelu", "tanh")
     incumbent: str | None = None
-
-    def __post_init__(self) -> None:
-        """The task must be one, and every baseline must be readable."""
-        resolve(self.task)
-        vocabulary = vocabulary_of(self.space)
-        for key, text in (*(("baselines", text) for text in self.baselines), ("incumbent", self.incumbent)):
-            try:
-                vocabulary.read(text or "relu")
-            except BadExpression as fault:
-                raise ValueError(f"key '{key}': {fault}") from fault
-
-    def completed(self) -> "SearchSettings":
-        """Return the settings with the task's own values where they were left open, the ladder in its steps.
-
-        The incumbent of a network of the user's that names no ``replace`` stays open: see ``with_incumbent``.
-        """
-        task = resolve(self.task).settings
-        ladder, final = completed(task, self.ladder, self.final)
-        found = dataclasses.replace(self, task=task, ladder=ladder, final=final)
-        is_unknown = task.own.build is not None and task.own.replace is None and self.incumbent is None
-        return found if is_unknown else found.with_incumbent(task.own.replace or ())
-
-    def with_incumbent(self, replaced: Sequence[str]) -> "SearchSettings":
-        """Return the settings with an incumbent, which is a baseline too.
-
-        Args:
-            replaced: what the candidate takes the place of, as in ``task.own.replace``.
-        """
-        incumbent, vocabulary = self.incumbent or next(known_layers(replaced), "relu"), vocabulary_of(self.space)
-        known = {vocabulary.read(text).identity for text in self.baselines}
-        missing = () if vocabulary.read(incumbent).identity in known else (incumbent,)
-        return planned(dataclasses.replace(self, incumbent=incumbent, baselines=(*missing, *self.baselines)))
-
-    def with_trainings(self, trainings: int) -> "SearchSettings":
-        """Return the completed settings, planned to cost so many trainings of the final rung's length.
-
-        Raises:
-            BadSettings: they do not do for the baselines alone.
-        """
-        return dataclasses.replace(self, budget=dataclasses.replace(self.budget, trainings=trainings)).completed()

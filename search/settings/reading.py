@@ -74,7 +74,7 @@ def settings_of(path: Path | None, changes: Iterable[str]) -> SearchSettings:
 
 
 def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
-    """Check nested sections and build the settings, completed.
+    """Check nested sections and build the settings; what is open stays open.
 
     Raises:
         BadSettings: unknown key, wrong type or impossible value.
@@ -90,7 +90,7 @@ def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
     except (TypeError, ValueError, RecursionError) as fault:
         raise BadSettings(f"settings are numbers, texts, lists and sections: {fault}") from fault
     try:
-        return TypeAdapter(SearchSettings).validate_json(text).completed()
+        return TypeAdapter(SearchSettings).validate_json(text)
     except ValidationError as fault:
         raise BadSettings(sentence_of(fault, SearchSettings)) from fault
 

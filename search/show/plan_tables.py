@@ -1,15 +1,15 @@
-"""What a search will do, as tables. Not here: the plan itself (``search.plan``)."""
+"""What a search will do, as tables. Not here: the plan itself (``search.forecast``)."""
 
 from rich import box
 from rich.table import Table
 
-from actsearch.search.plan import Plan
+from actsearch.search.forecast import Forecast
 from actsearch.search.ranking.measure import Measure
 
 BUSY = 1.2  # times as long, from where on it is said
 
 
-def plan_parts(plan: Plan) -> list[Table | str]:
+def plan_parts(plan: Forecast) -> list[Table | str]:
     """Return tables and the sentences that belong under them, in order."""
     betas, without = plan.parameters
     places = Table("the candidate takes the place of", "channels", "dimension", box=box.SIMPLE_HEAD)

@@ -75,7 +75,7 @@ def test_what_one_training_changes_the_next_does_not_feel(name: str, tmp_path: P
     path.write_text(SCORE.replace("CHANGE", CHANGES[name]))
     task = TaskSettings(name="own", own=OwnSettings(score=f"{path}:score"))
     before = {key: read() for key, (read, _) in SETTINGS.items()}
-    with SerialPool(task, PoolSettings(kind="serial")) as pool:
+    with SerialPool(resolve(task), PoolSettings(kind="serial")) as pool:
         alone = dict(pool.evaluate([Request("swish", 2, 1)]))[0]
         beside = dict(pool.evaluate([Request("swish", 1, 1), Request("swish", 2, 1)]))
     assert alone.status is Status.SCORED
@@ -135,7 +135,7 @@ def test_a_training_that_would_end_the_program_is_an_outcome(code: str, reason: 
     path = tmp_path / f"ends_{abs(hash(code))}.py"
     path.write_text(SCORE.replace("CHANGE", code))
     task = TaskSettings(name="own", own=OwnSettings(score=f"{path}:score"))
-    with SerialPool(task, PoolSettings(kind="serial")) as pool:
+    with SerialPool(resolve(task), PoolSettings(kind="serial")) as pool:
         found = dict(pool.evaluate([Request("swish", seed, 1) for seed in (1, 2)]))
     assert found[0].status is Status.CRASHED
     assert found[1].status is Status.SCORED
@@ -179,7 +179,7 @@ def test_what_a_file_sets_while_it_is_imported_holds_for_its_own_code_alone(
         own = OwnSettings(score=f"{name}:score" if is_module else f"{tmp_path / name}.py:score")
         task = TaskSettings(name="own", own=own)
         resolve(task).prepare()
-        with SerialPool(task, PoolSettings(kind="serial")) as pool:
+        with SerialPool(resolve(task), PoolSettings(kind="serial")) as pool:
             found += [one.score for _, one in sorted(pool.evaluate([Request("relu", seed, 1) for seed in (1, 2)]))]
     assert found == [8.0, 8.0, 4.0, 4.0, 8.0, 8.0]
     assert torch.get_default_dtype() is torch.float32

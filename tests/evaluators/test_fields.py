@@ -29,6 +29,7 @@ from actsearch.evaluators.task import FAR, BadTask, far_above_chance
 from actsearch.evaluators.training import train_population
 from actsearch.search.jobs import launch
 from actsearch.search.memory.store import Store
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.progress import NothingScored
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.ranking.verdict import verdict_of
@@ -310,11 +311,11 @@ def test_the_one_known_activation_of_a_network_is_replaced_and_is_the_incumbent(
     tree = {"task": {"name": "own", "steps": 2, "own": {"build": task.own.build}}, "pool": {"kind": "serial"},
             "budget": {"children": 2, "batch": 2}, "ladder": [], "final": {"top": 1, "seeds": 1, "steps": 2},
             "proposer": {"name": "random"}, "baselines": ["relu"]}  # fmt: skip
-    launch(from_tree(tree), tmp_path / "run")
+    launch(plan_of(from_tree(tree)), tmp_path / "run")
     with Store(tmp_path / "run") as store:
         board = leaderboard(store)
     assert next(entry for entry in board.entries if entry.fingerprint == board.incumbent).names[0] == name
-    launch(from_tree(tree), tmp_path / "run")  # the same settings go on with it
+    launch(plan_of(from_tree(tree)), tmp_path / "run")  # the same settings go on with it
 
 
 def test_of_several_activations_none_is_taken_unasked(write: Write) -> None:
@@ -463,7 +464,7 @@ def test_a_search_whose_baselines_all_fail_ends(tmp_path: Path) -> None:
     tree = {"task": {"name": "own", "own": {"score": f"{path}:score"}}, "pool": {"kind": "serial"},
             "budget": {"children": 50}, "proposer": {"name": "random"}, "baselines": ["relu", "gelu"]}  # fmt: skip
     with pytest.raises(NothingScored, match=r"the search ends here: not one of 2 trainings .*diverged: .*returned nan"):
-        launch(from_tree(tree), tmp_path / "run")
+        launch(plan_of(from_tree(tree)), tmp_path / "run")
     with Store(tmp_path / "run") as store:
         assert len(store.outcomes()) == 2
 
@@ -606,7 +607,7 @@ def test_what_no_known_activation_computes_is_not_called_the_networks_own(
     tree = {"task": {"name": "own", "steps": 2, "own": {"build": task.own.build}}, "pool": {"kind": "serial"},
             "budget": {"children": 2, "batch": 2}, "ladder": [], "final": {"top": 1, "seeds": 2, "steps": 2},
             "proposer": {"name": "random"}, "baselines": ["relu"]}  # fmt: skip
-    launch(from_tree(tree), tmp_path / "run")
+    launch(plan_of(from_tree(tree)), tmp_path / "run")
     with Store(tmp_path / "run") as store:
         assert not verdict_of(leaderboard(store)).is_own
 

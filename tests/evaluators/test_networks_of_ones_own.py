@@ -149,7 +149,7 @@ def test_a_training_of_ones_own_that_goes_on_with_trained_weights_is_no_score(wr
 
 def test_what_the_rehearsal_of_a_training_left_behind_is_warm_for_the_first_child_too(write: Write) -> None:
     task = write(GOES_ON.replace("{reset}", "") + "# rehearsed\n", score="score")
-    with SerialPool(task, PoolSettings(kind="serial")) as pool:
+    with SerialPool(resolve(task), PoolSettings(kind="serial")) as pool:
         outcome = dict(pool.evaluate([Request("relu", 1, 3)]))[0]
     assert outcome.status is Status.CRASHED
     assert "goes on from an earlier child" in outcome.reason
@@ -396,7 +396,7 @@ def test_what_a_training_of_ones_own_keeps_does_not_depend_on_the_first_child(wr
     found = []
     for order in ((1, 2), (2, 1)):
         task = write(f"# {order}\n" + source, score="score")
-        with SerialPool(task, PoolSettings(kind="serial")) as pool:
+        with SerialPool(resolve(task), PoolSettings(kind="serial")) as pool:
             outcomes = dict(pool.evaluate([Request("relu", seed, 1) for seed in order]))
         found.append({seed: outcomes[place].score for place, seed in enumerate(order)})
     assert found[0] == found[1]

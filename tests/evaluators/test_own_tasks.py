@@ -208,7 +208,7 @@ def test_a_training_of_ones_own_that_fails_is_an_outcome_and_the_others_go_on(
     source = f"def score(make, seed, budget):\n    return {returned} if seed == 2 else 1.5\n"
     task = _task(tmp_path, source, score="score")
     requests = [Request("relu", seed, 1) for seed in (1, 2, 3)]
-    with SerialPool(task, PoolSettings(kind="serial")) as pool:
+    with SerialPool(resolve(task), PoolSettings(kind="serial")) as pool:
         found = dict(pool.evaluate(requests))
     assert [found[i].status for i in range(3)] == [Status.SCORED, status, Status.SCORED]
     assert reason in found[1].reason

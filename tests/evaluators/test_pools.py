@@ -17,6 +17,7 @@ from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools import ray_pool
 from actsearch.evaluators.pools.pool import LONE_DEATHS, PAUSES, Pool, PoolSettings, SerialPool, Work, in_populations
 from actsearch.evaluators.pools.ray_pool import RayPool
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.grammar.primitive import Primitive
 
@@ -91,21 +92,25 @@ class PoolContract:
 class TestSerialPool(PoolContract):
     @pytest.fixture
     def open_pool(self, tiny_task: TaskSettings) -> Open:
-        return lambda **changes: SerialPool(tiny_task, PoolSettings(kind="serial", population=3, **changes), OWN)
+        return lambda **changes: SerialPool(
+            resolve(tiny_task), PoolSettings(kind="serial", population=3, **changes), OWN
+        )
 
 
 @pytest.mark.usefixtures("_ray")
 class TestRayPool(PoolContract):
     @pytest.fixture
     def open_pool(self, tiny_task: TaskSettings) -> Open:
-        return lambda **changes: RayPool(tiny_task, PoolSettings(**{"workers": 2, "population": 2} | changes), OWN)
+        return lambda **changes: RayPool(
+            resolve(tiny_task), PoolSettings(**{"workers": 2, "population": 2} | changes), OWN
+        )
 
     def test_scores_equal_the_serial_pools_bit_for_bit(self, open_pool: Open, tiny_task: TaskSettings) -> None:
         texts = ("relu", "swish", "x_asinh_square", "sinc(x)", "tanh")
         requests = [Request(text, seed, 5, test=True) for seed, text in enumerate(texts)]
         with open_pool() as pool:
             on_ray = dict(pool.evaluate(requests))
-        with SerialPool(tiny_task, PoolSettings(kind="serial", population=5)) as pool:
+        with SerialPool(resolve(tiny_task), PoolSettings(kind="serial", population=5)) as pool:
             serial = dict(pool.evaluate(requests))
         assert [on_ray[i].metrics for i in range(5)] == [serial[i].metrics for i in range(5)]
 
@@ -159,7 +164,7 @@ class TestRayPool(PoolContract):
         path = tmp_path / "leaks.py"
         path.write_text(LEAKS)
         task = TaskSettings(name="own", own=OwnSettings(score=f"{path}:score"))
-        with RayPool(task, PoolSettings(workers=1, population=1, memory=2.0)) as pool:
+        with RayPool(resolve(task), PoolSettings(workers=1, population=1, memory=2.0)) as pool:
             found = dict(pool.evaluate([Request("relu", seed, 1) for seed in (1, 2, 3)]))
         assert [found[i].status for i in range(3)] == [Status.SCORED, Status.CRASHED, Status.SCORED]
         assert found[1].reason.startswith("over the 2 GB of pool.memory")
@@ -173,7 +178,9 @@ class TestRayPool(PoolContract):
         mark = f"torch.os.mkdir('{tmp_path}/' + torch.os.urandom(8).hex())"
         endless = f"{mark} or torch.os.sys.modules['time'].sleep(3600) or 1"
         row = Primitive("endless", 1, f"a if a.dtype == torch.float64 else a * ({endless})", "a")
-        with RayPool(tiny_task, PoolSettings(workers=1, population=2, seconds=8.0), Vocabulary((row,))) as pool:
+        with RayPool(
+            resolve(tiny_task), PoolSettings(workers=1, population=2, seconds=8.0), Vocabulary((row,))
+        ) as pool:
             outcomes = dict(pool.evaluate([Request(text, 1, 2) for text in ("relu", "tanh", "endless(x)", "x")]))
         statuses = [outcomes[i].status for i in range(4)]
         assert statuses == [Status.SCORED, Status.SCORED, Status.TIMED_OUT, Status.SCORED]
@@ -190,7 +197,7 @@ class TestRayPool(PoolContract):
         )
         task = TaskSettings(name="own", own=OwnSettings(score=f"{path}:score"))
         (tmp_path / "told 0").touch()
-        with RayPool(task, PoolSettings(workers=1, seconds=30.0)) as pool:
+        with RayPool(resolve(task), PoolSettings(workers=1, seconds=30.0)) as pool:
             for _, outcome in pool.evaluate([Request("relu", seed, 2) for seed in (1, 2, 3)]):
                 assert outcome.status is Status.SCORED
                 (tmp_path / f"told {outcome.score:.0f}").touch()
@@ -204,7 +211,7 @@ class TestRayPool(PoolContract):
             "    return os.getpid()\n"
         )
         task = TaskSettings(name="own", own=OwnSettings(score=f"{path}:score"))
-        with RayPool(task, PoolSettings(workers=1, population=1)) as pool:
+        with RayPool(resolve(task), PoolSettings(workers=1, population=1)) as pool:
             found = dict(pool.evaluate([Request("relu", seed, 1) for seed in (2, 1, 3)]))
         assert found[1].status is Status.CRASHED
         assert "sys.exit(0)" in found[1].reason

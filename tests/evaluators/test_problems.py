@@ -529,7 +529,7 @@ def test_large_data_are_made_once_and_looked_at_by_every_worker(
     (tmp_path / "calls").unlink()
     problem.cache_clear()
     monkeypatch.setattr(sharing.packed, "__defaults__", (0.0,))
-    with RayPool(task, PoolSettings(workers=2)) as pool:
+    with RayPool(resolve(task), PoolSettings(workers=2)) as pool:
         found = dict(pool.evaluate(requests))
     assert [found[index].metrics for index in range(3)] == alone
     assert set((tmp_path / "calls").read_text().split()) == {str(os.getpid())}

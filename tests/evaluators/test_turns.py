@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from actsearch.evaluators.data.examples import Split, mapped
 from actsearch.evaluators.graphs import WARM_UP, Recorded
-from actsearch.evaluators.network_task import SIDE_BY_SIDE, NetworkTask
+from actsearch.evaluators.kind import SIDE_BY_SIDE
+from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.registry import resolve
@@ -51,7 +52,7 @@ def test_who_takes_turns_is_told_to_have_taken_a_share_of_the_time() -> None:
 def test_the_serial_pool_tells_each_child_of_a_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(NetworkTask, "side_by_side", 2)
     requests = [Request(text, 5, 3) for text in TEXTS]
-    with SerialPool(TaskSettings(kernel="torch", batch=16, examples=64), PoolSettings(kind="serial")) as pool:
+    with SerialPool(resolve(TaskSettings(kernel="torch", batch=16, examples=64)), PoolSettings(kind="serial")) as pool:
         assert sorted(index for index, _ in pool.evaluate(requests)) == [0, 1, 2, 3, 4]
 
 

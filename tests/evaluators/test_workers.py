@@ -21,6 +21,7 @@ from actsearch.evaluators.pools import ray_door
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.pools.ray_door import BadCluster, cluster_at
 from actsearch.evaluators.pools.ray_pool import RayPool
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 
 CHILDREN = """
@@ -62,7 +63,7 @@ def _outcomes(found: Iterator[tuple[int, Outcome]]) -> list[Outcome]:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_an_exception_that_says_nothing_or_crosses_no_process_is_an_outcome(task: TaskSettings, seed: int) -> None:
-    with SerialPool(task, PoolSettings(kind="serial")) as pool:
+    with SerialPool(resolve(task), PoolSettings(kind="serial")) as pool:
         outcome, after = _outcomes(pool.evaluate([Request("relu", seed, 2), Request("relu", 9, 2)]))
     assert outcome.status is Status.CRASHED
     assert outcome.reason.startswith(
@@ -73,7 +74,7 @@ def test_an_exception_that_says_nothing_or_crosses_no_process_is_an_outcome(task
 
 @pytest.mark.slow
 def test_workers_say_in_words_what_a_training_raised_and_live_on(task: TaskSettings) -> None:
-    with RayPool(task, PoolSettings(workers=1)) as pool:
+    with RayPool(resolve(task), PoolSettings(workers=1)) as pool:
         outcomes = _outcomes(pool.evaluate([Request("relu", seed, 2) for seed in (1, 2, 3, 4, 9)]))
     assert [outcome.status for outcome in outcomes] == [Status.CRASHED] * 3 + [Status.SCORED] * 2
     assert [outcome.reason.partition(":")[0] for outcome in outcomes[:3]] == ["Mute", "Far", "KeyboardInterrupt"]
@@ -137,7 +138,7 @@ def test_a_worker_whose_process_is_spoilt_is_replaced(task: TaskSettings, tmp_pa
         "    return os.getpid()\n"
     )
     spoiling = TaskSettings(name="own", own=OwnSettings(score=f"{path}:score"))
-    with RayPool(spoiling, PoolSettings(workers=1)) as pool:
+    with RayPool(resolve(spoiling), PoolSettings(workers=1)) as pool:
         before, last, after = (o.score for o in _outcomes(pool.evaluate([Request("relu", s, 2) for s in (2, 1, 3)])))
     assert before == last != after
 

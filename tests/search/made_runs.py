@@ -13,6 +13,7 @@ from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
 from actsearch.evaluators.looks.cost import Cost
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools.pool import Pool, PoolSettings
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.jobs import launch
 from actsearch.search.ladder import FinalSettings, rungs, transfer_rung
@@ -31,6 +32,7 @@ from actsearch.search.memory.records import (
 )
 from actsearch.search.memory.schema import seal
 from actsearch.search.memory.store import FILE_NAME, Store
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.settings.reading import from_tree
 
 TREE = {
@@ -103,10 +105,10 @@ def write_run(
         baselines: which of these the search did not propose.
         elsewhere: losses on the perceptron.
     """
-    ladder = rungs(TaskSettings(), [], FinalSettings())
+    ladder = rungs(resolve(TaskSettings()), [], FinalSettings())
     with Store(directory, create=True) as store:
         store.describe({"settings": "{}", RACED: "yes", CLIMBED: "yes", FINISHED: "yes"})
-        other = transfer_rung(TaskSettings(name="mnist1d_mlp"), 6)
+        other = transfer_rung(resolve(TaskSettings(name="mnist1d_mlp")), 6)
         store.add_rungs([*ladder, *([other] if elsewhere else [])])
         known, proposals = Behaviours(()), list[StoredProposal]()
         rows = {text: known.meet(BUILT_IN.read(text), baseline=text in baselines) for text in finals}
@@ -128,5 +130,5 @@ def make_run(directory: Path, patch: pytest.MonkeyPatch, children: int = 30) -> 
     made = Noisy(dict(GAINS))
     offer(made, patch)
     patch.setattr("actsearch.search.jobs.measure", measured)
-    launch(from_tree({**TREE, "budget": {"children": children, "batch": 10}}), directory)
+    launch(plan_of(from_tree({**TREE, "budget": {"children": children, "batch": 10}})), directory)
     return made

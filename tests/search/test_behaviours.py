@@ -21,6 +21,7 @@ from actsearch.search.memory.behaviours import Behaviours, Share
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.schema import SCHEMA_VERSION
 from actsearch.search.memory.store import FILE_NAME, Store, StoreError
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.settings.reading import from_tree
@@ -99,7 +100,7 @@ def test_a_run_of_the_schema_before_is_gone_on_with_and_nothing_is_trained_again
         settings, before = json.loads(store.fact("settings") or ""), store.outcomes()
         proposals, data = store.proposals(), store.fact(DATA)
         assert data
-    jobs.launch(from_tree(settings), old_run)
+    jobs.launch(plan_of(from_tree(settings)), old_run)
     assert _version(old_run) == SCHEMA_VERSION
     with Store(old_run) as store:
         after = store.outcomes()
@@ -139,18 +140,19 @@ def test_a_run_of_an_older_schema_names_the_program_that_wrote_it(old_run: Path)
 
 def test_a_rungs_seeds_outlive_its_wording_and_the_place_of_its_files(tmp_path: Path) -> None:
     here, there = (TaskSettings(name="fashion_mnist", directory=str(tmp_path / name / "raw")) for name in "ab")
-    one, other = transfer_rung(here, 2), transfer_rung(there, 2)
+    one, other = transfer_rung(resolve(here), 2), transfer_rung(resolve(there), 2)
     assert one.name != other.name
     assert one.key == other.key
     assert str(tmp_path) not in one.name + other.name
     assert one.seed(0, "f", 1) == dataclasses.replace(one, name="in other words").seed(0, "f", 1)
     assert (
-        transfer_rung(TaskSettings(name="digits"), 2).key != transfer_rung(TaskSettings(name="digits", width=7), 2).key
+        transfer_rung(resolve(TaskSettings(name="digits")), 2).key
+        != transfer_rung(resolve(TaskSettings(name="digits", width=7)), 2).key
     )
 
 
 def test_a_known_rung_keeps_the_key_of_its_first_seeds(tmp_path: Path) -> None:
-    rung = transfer_rung(TaskSettings(name="digits"), 2)
+    rung = transfer_rung(resolve(TaskSettings(name="digits")), 2)
     with Store(tmp_path, create=True) as store:
         store.add_rungs([dataclasses.replace(rung, key="of an older version")])
         store.add_rungs([dataclasses.replace(rung, seeds=5)])

@@ -43,8 +43,8 @@ def losses() -> dict[str, dict[str, np.ndarray]]:
 @pytest.fixture
 def found(tmp_path: Path, losses: dict[str, dict[str, np.ndarray]]) -> Challenge:
     """Return the challenge of a store in which tanh fails once, on the other task."""
-    ladder = rungs(resolve(TaskSettings()).settings, [], FinalSettings(1, SEEDS, 3000))
-    away = transfer_rung(dataclasses.replace(resolve(TaskSettings(name="digits")).settings, steps=60), SEEDS)
+    ladder = rungs(resolve(TaskSettings()), [], FinalSettings(1, SEEDS, 3000))
+    away = transfer_rung(resolve(dataclasses.replace(resolve(TaskSettings(name="digits")).settings, steps=60)), SEEDS)
     with Store(tmp_path, create=True) as store:
         store.add_rungs([*ladder, away])
         store.describe({"settings": json.dumps({"seed": 7})})
@@ -117,7 +117,7 @@ def test_a_run_without_swish_is_no_challenge_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Store(tmp_path, create=True) as store:
-        store.add_rungs(rungs(resolve(TaskSettings()).settings, [], FinalSettings(1, SEEDS, 3000)))
+        store.add_rungs(rungs(resolve(TaskSettings()), [], FinalSettings(1, SEEDS, 3000)))
         store.describe({"settings": json.dumps({"seed": 7}), "finished": "1"})
     assert "has no swish to compare with" in _refusal("challengers", tmp_path, monkeypatch, capsys)
 

@@ -14,11 +14,12 @@ from actsearch.evaluators.native.compiler import is_available
 from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import BadSettings
-from actsearch.evaluators.settings import OwnSettings, TaskSettings
+from actsearch.evaluators.settings import CompleteSettings, OwnSettings, TaskSettings
 from actsearch.search.jobs import launch
 from actsearch.search.memory.decided import KERNEL, NotTheSame, decided
 from actsearch.search.memory.records import SEARCH
 from actsearch.search.memory.store import Store
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
 from actsearch.search.settings.classes import SearchSettings
@@ -34,10 +35,10 @@ def _forgotten_kernel() -> Iterator[None]:
     compiler._attempt.cache_clear()
 
 
-def _said(directory: Path, task: TaskSettings) -> tuple[TaskSettings, list[str]]:
+def _said(directory: Path, task: TaskSettings) -> tuple[CompleteSettings, list[str]]:
     sentences: list[str] = []
     with Store(directory, create=True) as store:
-        return decided(store, task, sentences.append), sentences
+        return decided(store, resolve(task), sentences.append).settings, sentences
 
 
 @pytest.mark.skipif(not is_available(), reason="no C compiler here: torch trains the children")
@@ -45,17 +46,17 @@ def _said(directory: Path, task: TaskSettings) -> tuple[TaskSettings, list[str]]
 def test_a_run_begun_with_the_kernel_is_not_gone_on_with_by_torch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    launch(_children(3), tmp_path)
+    launch(plan_of(_children(3)), tmp_path)
     with Store(tmp_path) as store:
         assert store.fact(KERNEL) == "native"
     _unfinish(tmp_path)
     monkeypatch.setattr(shutil, "which", lambda name: None)
     compiler._attempt.cache_clear()
     with pytest.raises(NotTheSame, match=r"begun with the kernel.*cc, gcc, clang.*--set task.kernel=torch"):
-        launch(_children(3), tmp_path)
+        launch(plan_of(_children(3)), tmp_path)
     monkeypatch.undo()
     compiler._attempt.cache_clear()
-    launch(_children(3), tmp_path)
+    launch(plan_of(_children(3)), tmp_path)
 
 
 @pytest.mark.usefixtures("_forgotten_kernel")
@@ -135,11 +136,11 @@ def _lost(directory: Path) -> list[str]:
 
 def test_a_child_whose_workers_died_is_tried_again_by_the_same_command(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as store:
-        Search(SMALL, store, _Dying()).run()
+        Search(plan_of(SMALL), store, _Dying()).run()
     assert _lost(tmp_path) == [SEARCH]
     again = FakePool()
     with Store(tmp_path, create=True) as store:
-        Search(SMALL, store, again).run()
+        Search(plan_of(SMALL), store, again).run()
         entries = leaderboard(store).entries
     assert _lost(tmp_path) == []
     assert 1 <= again.trained < 12
@@ -148,7 +149,7 @@ def test_a_child_whose_workers_died_is_tried_again_by_the_same_command(tmp_path:
 
 
 def test_a_finished_run_with_such_a_child_is_taken_up_again(tmp_path: Path) -> None:
-    launch(_children(3), tmp_path)
+    launch(plan_of(_children(3)), tmp_path)
     with edited(tmp_path) as connection:
         changed = connection.execute(
             "UPDATE outcomes SET status = 'crashed', score = NULL, reason = 'the worker died', "
@@ -156,23 +157,23 @@ def test_a_finished_run_with_such_a_child_is_taken_up_again(tmp_path: Path) -> N
         )
         assert changed.rowcount == 1
     assert _lost(tmp_path) == [SEARCH]
-    launch(_children(3), tmp_path)
+    launch(plan_of(_children(3)), tmp_path)
     assert _lost(tmp_path) == []
 
 
 def test_rungs_are_in_the_tasks_own_steps_unless_said_otherwise() -> None:
     own = {"name": "own", "steps": 5, "own": {"score": "mine:score"}}
-    found = from_tree({"task": own})
+    found = plan_of(from_tree({"task": own})).settings
     assert ([rung.steps for rung in found.ladder], found.final.steps) == ([10], 20)
-    said = from_tree({"task": own, "ladder": [{"steps": 7}, {}], "final": {"steps": 11}})
+    said = plan_of(from_tree({"task": own, "ladder": [{"steps": 7}, {}], "final": {"steps": 11}})).settings
     assert ([rung.steps for rung in said.ladder], said.final.steps) == ([7, 10], 11)
-    usual = from_tree({})
+    usual = plan_of(from_tree({})).settings
     assert ([rung.steps for rung in usual.ladder], usual.final.steps) == ([1000], 2000)
 
 
 def test_a_run_begun_when_the_final_rung_had_fourteen_seeds_goes_on_with_these(tmp_path: Path) -> None:
     unsaid = from_tree({**TREE, "final": {"top": 2, "steps": 8}})
-    launch(unsaid, tmp_path)
+    launch(plan_of(unsaid), tmp_path)
     _unfinish(tmp_path)
     with edited(tmp_path) as connection:
         (text,) = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
@@ -180,15 +181,15 @@ def test_a_run_begun_when_the_final_rung_had_fourteen_seeds_goes_on_with_these(t
         assert tree["final"]["seeds"] is None
         tree["final"]["seeds"] = 14
         connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (json.dumps(tree),))
-    launch(unsaid, tmp_path)
+    launch(plan_of(unsaid), tmp_path)
     with pytest.raises(BadSettings, match=r"final.seeds: 14 -> 13"):
-        launch(from_tree({**TREE, "final": {"top": 2, "steps": 8, "seeds": 13}}), tmp_path)
+        launch(plan_of(from_tree({**TREE, "final": {"top": 2, "steps": 8, "seeds": 13}})), tmp_path)
 
 
 def test_a_run_goes_on_as_it_was_planned_by_a_version_that_planned_otherwise(tmp_path: Path) -> None:
     budget = {"trainings": 16}
     whole = from_tree({**TREE, "budget": budget})
-    launch(whole, tmp_path)
+    launch(plan_of(whole), tmp_path)
     _unfinish(tmp_path)
     with edited(tmp_path) as connection:
         (text,) = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
@@ -197,24 +198,24 @@ def test_a_run_goes_on_as_it_was_planned_by_a_version_that_planned_otherwise(tmp
         tree["ladder"][0]["share"] /= 2
         tree["final"]["top"] = 1
         connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (json.dumps(tree),))
-    launch(whole, tmp_path)
+    launch(plan_of(whole), tmp_path)
     with Store(tmp_path) as store:
         assert json.loads(store.fact("settings") or "") == tree
         searched = sum(key.rung == SEARCH for key in store.outcomes())
     assert searched >= tree["budget"]["children"]
     with pytest.raises(BadSettings, match=r"final.steps: \d+ -> 24"):
-        launch(from_tree({**TREE, "budget": budget, "final": {"steps": 24}}), tmp_path)
-    launch(from_tree({**TREE, "budget": {"trainings": 24}}), tmp_path, extend=True)
+        launch(plan_of(from_tree({**TREE, "budget": budget, "final": {"steps": 24}})), tmp_path)
+    launch(plan_of(from_tree({**TREE, "budget": {"trainings": 24}})), tmp_path, extend=True)
 
 
 def test_a_run_begun_before_own_settings_were_open_is_gone_on_with_where_they_mean_nothing(tmp_path: Path) -> None:
-    launch(SMALL, tmp_path)
+    launch(plan_of(SMALL), tmp_path)
     _unfinish(tmp_path)
     with edited(tmp_path) as connection:
         (text,) = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
         tree = json.loads(text)
         tree["task"]["own"] |= {"dimension": 1, "chance": 1.0}
         connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (json.dumps(tree),))
-    launch(SMALL, tmp_path)
+    launch(plan_of(SMALL), tmp_path)
     with pytest.raises(BadSettings, match=r"started with other settings \(seed: 5 -> 6\)"):
-        launch(from_tree({**TREE, "seed": 6}), tmp_path)
+        launch(plan_of(from_tree({**TREE, "seed": 6})), tmp_path)

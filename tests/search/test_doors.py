@@ -18,6 +18,7 @@ from actsearch.search.command_line import main
 from actsearch.search.exporting.proof import ExportFailed
 from actsearch.search.memory import provenance
 from actsearch.search.memory.store import Store
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.settings.reading import load_settings, settings_of, to_json
 from tests.test_tiny import TINY
 
@@ -82,7 +83,7 @@ def test_a_wrong_setting_is_told_before_it_is_compared_with_what_a_run_was_start
 def test_code_that_stands_in_a_store_is_compared_and_not_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = json.loads(to_json(load_settings(Path("configs/quickstart.yaml"))))
+    kept = json.loads(to_json(plan_of(load_settings(Path("configs/quickstart.yaml"))).settings))
     code = f"a if open('{tmp_path}/ran', 'w') else a"
     kept["space"]["own"] = [{"name": "mine", "arity": 1, "code": code, "formula": "a"}]
     with Store(tmp_path / "run", create=True) as store:

@@ -1,6 +1,7 @@
 """One number plans a whole search: what it costs is what was asked for, and a network of the user's gets its answer."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -10,13 +11,13 @@ from hypothesis import strategies as st
 from actsearch.evaluators.sentences import BadSettings
 from actsearch.grammar.rows.known import USUAL
 from actsearch.search.command_line import main
-from actsearch.search.ladder import rungs
+from actsearch.search.forecast import affordable
+from actsearch.search.ladder import LEAST
 from actsearch.search.memory.kept_settings import extended
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
-from actsearch.search.plan import LEAST, affordable, goals
+from actsearch.search.plan import Plan, resolve
 from actsearch.search.ranking.leaderboard import leaderboard
-from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import from_tree, to_json
 
 NETWORK = """
@@ -34,16 +35,19 @@ def loss(output, labels):
 """
 
 
-def _planned(trainings: int, baselines: int = len(USUAL), steps: int = 500) -> SearchSettings:
+def _planned(trainings: int, baselines: int = len(USUAL), steps: int = 500) -> Plan:
     tree = {"baselines": list(USUAL[:baselines]), "task": {"steps": steps}, "budget": {"trainings": trainings}}
-    return from_tree(tree)
+    return _plan(tree)
 
 
-def _costs(settings: SearchSettings) -> dict[str, float]:
+def _plan(tree: Mapping[str, object]) -> Plan:
+    return resolve(from_tree(tree))
+
+
+def _costs(plan: Plan) -> dict[str, float]:
     """Return what each rung costs at most, in trainings of the final rung's length."""
-    ladder = rungs(settings.task, settings.ladder, settings.final)
-    long = ladder[-1].task.steps
-    return {name: goal.children * goal.steps / long for name, goal in goals(settings, ladder).items()}
+    long = plan.rungs[-1].task.steps
+    return {name: goal.children * goal.steps / long for name, goal in plan.goals.items()}
 
 
 @given(st.integers(20, 3000), st.integers(1, 20), st.integers(4, 2000))
@@ -60,7 +64,7 @@ def test_a_final_rung_of_which_nobody_said_how_long_takes_no_more_steps_than_all
     children: int, baselines: int, is_ladder_empty: bool
 ) -> None:
     tree = {"baselines": list(USUAL[:baselines]), "budget": {"children": children}}
-    costs = _costs(from_tree(tree | ({"ladder": []} if is_ladder_empty else {})))
+    costs = _costs(_plan(tree | ({"ladder": []} if is_ladder_empty else {})))
     final = costs.pop(FINAL)
     assert final <= max(sum(costs.values()), LEAST)
 
@@ -73,27 +77,27 @@ def test_a_plan_made_again_is_the_same_and_more_trainings_always_do(
     names = [*USUAL, *(f"min(x,{name}(x))" for name in ("sin", "cos", "tanh", "erf", "atan"))][:baselines]
     tree = {"baselines": names, "task": {"steps": 500}, "ladder": ladder, "budget": {"trainings": trainings}}
     try:
-        settings = from_tree(tree)
+        plan = _plan(tree)
     except BadSettings:
         return
-    assert settings.completed() == settings
-    larger = from_tree({**tree, "budget": {"trainings": trainings + more}})
-    assert larger.budget.children >= settings.budget.children
-    assert settings.with_trainings(trainings + more) == larger
+    assert resolve(plan.settings).settings == plan.settings
+    larger = _plan({**tree, "budget": {"trainings": trainings + more}})
+    assert larger.budget.children >= plan.budget.children
+    assert plan.with_trainings(trainings + more) == larger
 
 
 def test_a_final_rung_is_as_long_as_the_user_says() -> None:
-    assert _costs(from_tree({"budget": {"children": 30}, "ladder": [], "final": {"seeds": 14}}))[FINAL] == (6 + 4) * 14
-    assert _costs(from_tree({"budget": {"children": 30}, "final": {"trainings": 80}}))[FINAL] == 80
+    assert _costs(_plan({"budget": {"children": 30}, "ladder": [], "final": {"seeds": 14}}))[FINAL] == (6 + 4) * 14
+    assert _costs(_plan({"budget": {"children": 30}, "final": {"trainings": 80}}))[FINAL] == 80
 
 
 def test_a_plan_is_made_once_and_grows_with_its_number() -> None:
-    settings = _planned(100)
-    assert settings.completed() == settings == from_tree({"baselines": list(USUAL), "budget": {"trainings": 100}})
-    assert settings.budget.children == 140
-    small, large = (json.loads(to_json(_planned(number))) for number in (100, 200))
+    plan = _planned(100)
+    assert resolve(plan.settings) == plan == _plan({"baselines": list(USUAL), "budget": {"trainings": 100}})
+    assert plan.budget.children == 140
+    small, large = (json.loads(to_json(_planned(number).settings)) for number in (100, 200))
     assert extended(small, large) == {name: large[name] for name in ("budget", "ladder", "final")}
-    assert _planned(200).with_trainings(100) == settings
+    assert _planned(200).with_trainings(100) == plan
     other = {**large, "final": {**large["final"], "steps": 64}}
     assert extended(small, other)["final"]["steps"] == 2000  # nothing else may change with it
     with pytest.raises(BadSettings, match=r"'budget.trainings': .* expected 200 or more, found 100"):
@@ -102,8 +106,8 @@ def test_a_plan_is_made_once_and_grows_with_its_number() -> None:
 
 @pytest.mark.parametrize("ladder", [[], [{"share": 0.5}, {"share": 0.5, "steps": 900}]])
 def test_minutes_are_planned_whatever_the_ladder_was(ladder: list[dict[str, float]]) -> None:
-    settings = from_tree({"baselines": ["relu"], "task": {"name": "digits"}, "ladder": ladder})
-    assert affordable(settings, 5.0) > 20
+    plan = _plan({"baselines": ["relu"], "task": {"name": "digits"}, "ladder": ladder})
+    assert affordable(plan, 5.0) > 20
 
 
 def test_trainings_that_do_not_do_for_the_baselines_are_refused_with_how_many_would() -> None:
@@ -145,7 +149,7 @@ def test_minutes_are_turned_into_trainings_once_and_kept_with_the_run(
     monkeypatch.chdir(tmp_path)
     Path("net.py").write_text(NETWORK)
     found = iter([22, 99])
-    monkeypatch.setattr("actsearch.search.plan.affordable", lambda settings, minutes: next(found))
+    monkeypatch.setattr("actsearch.search.forecast.affordable", lambda plan, minutes: next(found))
     command = ["recommend", "net.py:build", "--minutes", "1", "--steps", "8", "--set", "pool.kind=serial"]
     main(command)
     main(command)  # with the number of before, not with another estimate

@@ -8,6 +8,7 @@ from tensorboardX.proto.event_pb2 import Event
 
 from actsearch.search.jobs import launch
 from actsearch.search.memory.store import Store
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.settings.reading import from_tree
 from actsearch.search.show.event_files import FOLDER, EventFiles
 
@@ -42,7 +43,7 @@ def test_a_run_logs_what_its_store_holds(tmp_path: Path) -> None:
         "final": {"top": 1, "seeds": 1, "steps": 2},
         "baselines": [],
     }
-    launch(from_tree(tree), tmp_path)
+    launch(plan_of(from_tree(tree)), tmp_path)
     with Store(tmp_path) as store:
         updates = store.updates()
     expected = {(name, batch): value for batch, metrics in updates.items() for name, value in metrics.items()}

@@ -27,7 +27,7 @@ from actsearch.search.reward import Scale, reward
 from actsearch.search.show.run_tables import remarks, rung_tables, transfer_table
 
 TASK = resolve(TaskSettings()).settings
-LADDER = rungs(TASK, [RungSettings(0.5, 4, 1)], FinalSettings(3, 2, 8))
+LADDER = rungs(resolve(TASK), [RungSettings(0.5, 4, 1)], FinalSettings(3, 2, 8))
 
 
 def _keep(store: Store, text: str, rung: str, losses: Sequence[float | None], first: int = 0) -> None:
@@ -115,7 +115,7 @@ def test_too_few_seeds_leave_everything_open_and_say_how_many_it_takes(store: St
 
 def test_finalists_are_told_apart_on_their_own_task_and_counted_over_tasks(tmp_path: Path) -> None:
     store = _store(tmp_path, "relu(x)", "tanh(x)", "sin(x)", baselines=("relu(x)",))
-    elsewhere = [transfer_rung(TaskSettings(name=name), 8) for name in ("digits", "mnist1d_mlp")]
+    elsewhere = [transfer_rung(resolve(TaskSettings(name=name)), 8) for name in ("digits", "mnist1d_mlp")]
     store.add_rungs(elsewhere)
     steps = [0.001 * n for n in range(8)]
     for text, level in (("relu(x)", 0.5), ("tanh(x)", 0.4), ("sin(x)", 0.6)):
@@ -163,7 +163,7 @@ def test_finalists_without_a_seed_in_common_are_not_compared(tmp_path: Path) -> 
 
 def test_elsewhere_too_the_order_is_by_shared_seeds(tmp_path: Path) -> None:
     store = _store(tmp_path, "relu(x)", "tanh(x)", "sin(x)", baselines=("relu(x)",))
-    rung = transfer_rung(TaskSettings(name="digits"), 2)
+    rung = transfer_rung(resolve(TaskSettings(name="digits")), 2)
     store.add_rungs([rung])
     for text, losses in {"relu(x)": [1.0, 1.0], "sin(x)": [1.0, 1.1], "tanh(x)": [0.9, 0.9, 2.0, 2.0]}.items():
         _keep(store, text, SEARCH, [0.5])

@@ -16,6 +16,7 @@ from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
 from actsearch.search.jobs import launch
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.proposers.baseline import Baseline
 from actsearch.search.proposers.chance import RandomProposer
 from actsearch.search.proposers.controller import Controller
@@ -215,5 +216,5 @@ def test_a_search_behind_a_surrogate_says_what_it_lacks_before_it_makes_a_run(
     )
     settings = settings_of(None, ["proposer.surrogate.use=true"])
     with pytest.raises(NotInstalled, match=r"pip install 'actsearch\[surrogate\]'"):
-        launch(settings, tmp_path / "run")
+        launch(plan_of(settings), tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -1,11 +1,20 @@
 """Before anything is trained: where the candidate goes and what it all costs; ``--dry-run`` stops there."""
 
+import pickle
+import sys
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import pytest
 
+from actsearch.evaluators import registry
+from actsearch.evaluators.network_task import NetworkTask
 from actsearch.search.command_line import main
-from actsearch.search.plan import plan
+from actsearch.search.forecast import forecast
+from actsearch.search.plan import resolve
 from actsearch.search.settings.reading import settings_of
 from tests.test_tiny import TINY
 
@@ -45,7 +54,7 @@ def config(tmp_path: Path) -> Path:
 
 
 def test_a_plan_says_where_the_candidate_goes_and_what_everything_costs(config: Path) -> None:
-    found = plan(settings_of(config, []))
+    found = forecast(resolve(settings_of(config, [])))
     assert found is not None
     assert [(place.channels, place.dimension) for place in found.places] == [(5, 1), (5, 1)]
     assert found.places[0].where == "layer 'act'"
@@ -97,3 +106,41 @@ def test_a_dry_run_of_a_task_of_this_engine_and_of_a_whole_training(
     main(["search", str(config), "--run", str(tmp_path / "run"), "--dry-run"])
     assert "known by what it returns" in capsys.readouterr().out
     assert not (tmp_path / "run").exists()
+
+
+def _entered(run: Callable[[], object], *functions: Any) -> list[int]:
+    """Return how often each function was entered."""
+    counts: Counter[object] = Counter()
+
+    def note(frame: FrameType, event: str, _: object) -> None:
+        if event == "call":
+            counts[frame.f_code] += 1
+
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return [counts[function.__code__] for function in functions]
+
+
+@pytest.mark.parametrize("transfer", ["[]", "[{task: {name: digits, steps: 2}, seeds: 1}]"])
+@pytest.mark.parametrize("own", [True, False])
+def test_a_search_resolves_each_of_its_tasks_once_and_tries_it_once(
+    config: Path, tmp_path: Path, own: bool, transfer: str
+) -> None:
+    words = ["search", str(config if own else Path("configs/quickstart.yaml")), "--run", str(tmp_path / "run"), *TINY,
+             f"--set=transfer={transfer}"]  # fmt: skip
+    tasks = 1 + (transfer != "[]")
+    assert _entered(lambda: main(words), registry.resolve, NetworkTask.prepare) == [tasks, tasks]
+    assert _entered(lambda: main(words), registry.resolve, NetworkTask.prepare) == [tasks, 0]  # it is finished
+
+
+@pytest.mark.parametrize(
+    "changes", [["task.steps=7"], ["task.own={score: '{}/net.py:score'}"], ["task={name: digits}"]]
+)
+def test_a_task_crosses_to_a_worker_as_its_settings(config: Path, changes: list[str]) -> None:
+    task = registry.resolve(settings_of(config, [change.replace("{}", str(config.parent)) for change in changes]).task)
+    sent = pickle.dumps(task)
+    assert pickle.loads(sent) == task  # noqa: S301  it was written here
+    assert len(sent) < 3000

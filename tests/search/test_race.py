@@ -12,9 +12,8 @@ from numpy.typing import NDArray
 from actsearch.evaluators.outcome import Outcome, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.search.ladder import FinalSettings, rungs
+from actsearch.search.ladder import LEAST, FinalSettings, rungs
 from actsearch.search.memory.records import Key, Rung
-from actsearch.search.plan import LEAST
 from actsearch.search.race import Race
 from actsearch.search.ranking.claims import Entrants, closed, wanted
 from actsearch.search.ranking.evidence import SHOWN
@@ -22,7 +21,7 @@ from actsearch.search.ranking.significance import compare, raced
 from actsearch.search.ranking.standing import Standing
 from actsearch.search.trainings import Trainings
 
-RUNG = rungs(resolve(TaskSettings()).settings, [], FinalSettings(6, 11, 2000))[-1]
+RUNG = rungs(resolve(TaskSettings()), [], FinalSettings(6, 11, 2000))[-1]
 MEASURED = (0.61, 0.44, -0.2, -0.23, -0.18, -0.47, 1.03, 0.81, -5.05)
 """Mean differences from ReLU in standard deviations, over 50 seeds: six finalists of the quick search of seed 0 and
 Swish, GELU, tanh (`actsearch search configs/quickstart.yaml --set final.seeds=50 --set final.race=false`)."""

@@ -49,7 +49,7 @@ def test_the_definition_holds_swish_like_what_the_paper_does() -> None:
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
     found = Store(tmp_path, create=True)
-    found.add_rungs(rungs(resolve(TaskSettings()).settings, [], FinalSettings(2, SEEDS, 8)))
+    found.add_rungs(rungs(resolve(TaskSettings()), [], FinalSettings(2, SEEDS, 8)))
     found.describe({"settings": json.dumps({"seed": 3, "space": {"units": 1}})})
     texts = ["relu(x)", "div(x,x)", *SEARCH_LOSSES]
     met = Behaviours((), "none")

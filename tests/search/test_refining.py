@@ -12,6 +12,8 @@ from actsearch.search.command_line import main
 from actsearch.search.jobs import NotReady, launch
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
+from actsearch.search.plan import resolve as plan_of
+from actsearch.search.plan import without_open_values
 from actsearch.search.ranking.answer import sentences
 from actsearch.search.ranking.finding import NotFound
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
@@ -44,7 +46,7 @@ def _launch(directory: Path, *, extend: bool = False, **changes: dict[str, objec
     tree: dict[str, object] = {**TREE}
     for section, values in changes.items():
         tree[section] = {**TREE[section], **values}  # type: ignore[dict-item]
-    launch(from_tree(tree), directory, extend=extend)
+    launch(plan_of(from_tree(tree)), directory, extend=extend)
 
 
 def _board(directory: Path) -> Leaderboard:
@@ -142,12 +144,12 @@ def test_a_run_is_extended_in_its_budget_alone(tmp_path: Path, pool: Noisy) -> N
 
 
 def test_the_incumbent_is_what_the_network_had(tmp_path: Path) -> None:
-    assert from_tree({"incumbent": "gelu", "baselines": ["relu"]}).baselines == ("gelu", "relu")
+    assert plan_of(from_tree({"incumbent": "gelu", "baselines": ["relu"]})).baselines == ("gelu", "relu")
     own = {"name": "own", "own": {"build": "f.py:build", "replace": ["torch.nn.LeakyReLU"]}}
-    assert from_tree({"task": own}).incumbent == "leaky_relu"
-    assert from_tree({}).incumbent == "relu"
+    assert without_open_values(from_tree({"task": own})).incumbent == "leaky_relu"
+    assert plan_of(from_tree({})).incumbent == "relu"
     with pytest.raises(BadSettings, match="key 'incumbent'"):
-        from_tree({"incumbent": "rellu"})
+        plan_of(from_tree({"incumbent": "rellu"}))
 
 
 def test_nothing_can_be_extended_where_nothing_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.pools.pool import Pool, SerialPool
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import BadSettings
 from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.grammar.behaviour.fingerprint import fingerprint
@@ -22,6 +23,7 @@ from actsearch.grammar.rows.known import read
 from actsearch.search.jobs import launch
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.progress import Progress
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.finding import find
@@ -68,7 +70,7 @@ class FakePool(Pool):
 
 def _run(directory: Path, pool: Pool, settings: SearchSettings = SMALL) -> None:
     with Store(directory, create=True) as store:
-        Search(settings, store, pool).run()
+        Search(plan_of(settings), store, pool).run()
 
 
 def _result(directory: Path) -> tuple[list[Entry], list[object], bytes | None]:
@@ -123,9 +125,9 @@ def test_a_finished_run_trains_nothing_more(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_starts_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    launch(SMALL, tmp_path)
+    launch(plan_of(SMALL), tmp_path)
     monkeypatch.setattr("actsearch.search.jobs.open_pool", lambda *_: pytest.fail("a worker was started"))
-    launch(SMALL, tmp_path)
+    launch(plan_of(SMALL), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["exhaustive", "reinforce"])
@@ -218,7 +220,7 @@ def test_a_rung_has_as_much_room_whatever_became_of_those_below(tmp_path: Path) 
 def test_progress_only_grows_and_ends_at_its_goal(tmp_path: Path) -> None:
     seen: list[Progress] = []
     with Store(tmp_path, create=True) as store:
-        Search(SMALL, store, FakePool(), seen.append).run()  # type: ignore[arg-type]  # its parameter has no name
+        Search(plan_of(SMALL), store, FakePool(), seen.append).run()  # type: ignore[arg-type]  # its parameter has no name
     assert [p.steps for p in seen] == sorted(p.steps for p in seen)
     assert seen[-1].steps == seen[-1].steps_goal
     assert [p.best_score for p in seen] == sorted((p.best_score for p in seen), reverse=True)
@@ -226,9 +228,9 @@ def test_progress_only_grows_and_ends_at_its_goal(tmp_path: Path) -> None:
 
 def test_other_settings_do_not_go_on_with_a_run(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as store:
-        store.describe({"settings": to_json(SMALL)})
+        store.describe({"settings": to_json(plan_of(SMALL).settings)})
     with pytest.raises(BadSettings, match=r"task.steps: 2 -> 9\).*use the same ones"):
-        launch(from_tree({**TREE, "task": {"steps": 9, "batch": 16}}), tmp_path)
+        launch(plan_of(from_tree({**TREE, "task": {"steps": 9, "batch": 16}})), tmp_path)
 
 
 def test_a_second_driver_is_turned_away(tmp_path: Path) -> None:
@@ -241,7 +243,7 @@ def test_a_second_driver_is_turned_away(tmp_path: Path) -> None:
         assert other.stdout is not None
         other.stdout.readline()
         with pytest.raises(ValueError, match="another process is already searching"):
-            launch(SMALL, tmp_path)
+            launch(plan_of(SMALL), tmp_path)
         other.kill()
 
 
@@ -289,7 +291,7 @@ def test_baselines_may_be_layers_and_no_baseline_is_stopped_for_being_hopeless(t
         "task": {"steps": 40, "batch": 32, "stop_after": 0.5, "stop_above": 0.01},
     }
     settings = from_tree(tree)
-    with SerialPool(settings.task, settings.pool) as pool:
+    with SerialPool(resolve(settings.task), settings.pool) as pool:
         _run(tmp_path, pool, settings)
     with Store(tmp_path) as store:
         entries = leaderboard(store).entries

@@ -106,7 +106,7 @@ def test_a_store_of_another_version_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_rungs_come_back_in_their_order_with_everything_of_their_task(tmp_path: Path) -> None:
-    elsewhere = transfer_rung(TaskSettings(name="digits", width=64, augment=False), 4)
+    elsewhere = transfer_rung(resolve(TaskSettings(name="digits", width=64, augment=False)), 4)
     with Store(tmp_path, create=True) as store:
         store.add_rungs([RUNG, elsewhere])
         assert store.rungs() == [RUNG, elsewhere]
@@ -116,8 +116,8 @@ def test_a_rung_that_is_there_keeps_the_larger_number_of_seeds(tmp_path: Path) -
     task = TaskSettings(name="digits")
     with Store(tmp_path, create=True) as store:
         for seeds in (4, 6, 5):
-            store.add_rungs([transfer_rung(task, seeds)])
-        assert store.rungs() == [transfer_rung(task, 6)]
+            store.add_rungs([transfer_rung(resolve(task), seeds)])
+        assert store.rungs() == [transfer_rung(resolve(task), 6)]
 
 
 def test_a_cost_is_measured_once(tmp_path: Path) -> None:

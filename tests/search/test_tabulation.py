@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.benchmark.tabulation import Cell, Row, rows_of, tabulate
 from actsearch.search.ranking.agreement import FEWEST, agreement
@@ -22,7 +23,7 @@ CELLS = [
 
 def test_a_table_holds_every_cell_once_with_its_outcome(tmp_path: Path, tiny_task: TaskSettings) -> None:
     path = tmp_path / "table.csv"
-    tabulate(path, CELLS, tiny_task, SERIAL)
+    tabulate(path, CELLS, resolve(tiny_task), SERIAL)
     rows = rows_of(path)
     assert sorted((row.expression, row.repeat, row.status) for row in rows) == sorted(
         (cell.expression, cell.repeat, "diverged" if "exp" in cell.expression else "scored") for cell in CELLS
@@ -38,16 +39,16 @@ def test_a_table_that_was_cut_off_anywhere_is_completed_to_the_same_rows(
     tmp_path: Path, tiny_task: TaskSettings, kept: int
 ) -> None:
     whole, cut = tmp_path / "whole.csv", tmp_path / "cut.csv"
-    tabulate(whole, CELLS, tiny_task, SERIAL)
+    tabulate(whole, CELLS, resolve(tiny_task), SERIAL)
     cut.write_bytes(whole.read_bytes()[:kept])
     told: list[int] = []
-    tabulate(cut, CELLS, tiny_task, SERIAL, lambda done, goal: told.append(goal))
+    tabulate(cut, CELLS, resolve(tiny_task), SERIAL, lambda done, goal: told.append(goal))
     expected, found = rows_of(whole), rows_of(cut)
     assert len(found) == len(expected)
     assert {(r.expression, r.repeat, r.loss, r.accuracy) for r in found} == {
         (r.expression, r.repeat, r.loss, r.accuracy) for r in expected
     }
-    tabulate(cut, CELLS, tiny_task, SERIAL, lambda done, goal: told.append(-1))
+    tabulate(cut, CELLS, resolve(tiny_task), SERIAL, lambda done, goal: told.append(-1))
     assert -1 not in told
 
 

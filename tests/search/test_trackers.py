@@ -11,6 +11,7 @@ import pytest
 from actsearch.grammar.fault import NotInstalled
 from actsearch.search import jobs
 from actsearch.search.memory.store import Store
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.settings.reading import from_tree
 from tests.search.made_runs import TREE, make_run
 
@@ -51,7 +52,7 @@ def test_a_tracker_is_told_settings_batches_finalists_and_the_answer(
     client = _Client(name)
     monkeypatch.setitem(sys.modules, name, client)
     monkeypatch.setattr(importlib.util, "find_spec", lambda found: client if found == name else None)
-    jobs.launch(from_tree(TREE), tmp_path / "run", track=name)  # type: ignore[arg-type]  # one of its names
+    jobs.launch(plan_of(from_tree(TREE)), tmp_path / "run", track=name)  # type: ignore[arg-type]  # one of its names
     if name == "mlflow":
         (settings, *finalists) = client.said("log_params")
         assert settings[0]["proposer.name"] == "random"
@@ -71,7 +72,7 @@ def test_a_client_that_is_missing_is_named_before_anything_is_made(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(NotInstalled, match="'--track wandb' needs the package wandb: pip install wandb"):
-        jobs.launch(from_tree(TREE), tmp_path / "run", track="wandb")
+        jobs.launch(plan_of(from_tree(TREE)), tmp_path / "run", track="wandb")
     assert not (tmp_path / "run").exists()
 
 
@@ -114,7 +115,7 @@ def test_a_tracker_that_fails_is_said_once_and_dropped_and_the_search_goes_on(
     monkeypatch.setitem(sys.modules, "mlflow", _Away(good))
     monkeypatch.setattr(importlib.util, "find_spec", lambda found: found)
     said: list[str] = []
-    jobs.launch(from_tree(TREE), tmp_path / "run", say=said.append, track="mlflow")
+    jobs.launch(plan_of(from_tree(TREE)), tmp_path / "run", say=said.append, track="mlflow")
     (sentence,) = said
     assert sentence.startswith("mlflow failed and is told nothing more, the search goes on: ConnectionError: no route")
     with Store(tmp_path / "run") as store, Store(tmp_path / "other") as other:

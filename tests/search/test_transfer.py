@@ -15,6 +15,7 @@ from actsearch.search.jobs import launch
 from actsearch.search.ladder import transfer_rung
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
+from actsearch.search.plan import resolve as plan_of
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import from_tree
@@ -32,7 +33,7 @@ def settings() -> SearchSettings:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory, settings: SearchSettings) -> Path:
     directory = tmp_path_factory.mktemp("transferred")
-    launch(settings, directory)
+    launch(plan_of(settings), directory)
     return directory
 
 
@@ -119,9 +120,9 @@ def test_wrong_input_is_one_sentence(
 
 def test_a_rung_elsewhere_is_named_by_what_tells_it_from_others() -> None:
     task = TaskSettings(name="digits")
-    assert transfer_rung(task, 1).name == "digits, 60 steps"
-    assert transfer_rung(resolve(task).settings, 1) == transfer_rung(task, 1)
-    assert transfer_rung(TaskSettings(name="digits", steps=9, width=64), 1).name == "digits, 9 steps, width 64"
+    assert transfer_rung(resolve(task), 1).name == "digits, 60 steps"
+    assert transfer_rung(resolve(resolve(task).settings), 1) == transfer_rung(resolve(task), 1)
+    assert transfer_rung(resolve(TaskSettings(name="digits", steps=9, width=64)), 1).name == "digits, 9 steps, width 64"
 
 
 @pytest.mark.parametrize(
@@ -130,8 +131,8 @@ def test_a_rung_elsewhere_is_named_by_what_tells_it_from_others() -> None:
 def test_own_tasks_that_train_differently_are_different_rungs(other: dict[str, Any]) -> None:
     usual = {"build": "net.py:make"}
     one, another = (TaskSettings(name="own", own=OwnSettings(**keys)) for keys in (usual, {**usual, **other}))
-    assert transfer_rung(one, 1).name != transfer_rung(another, 1).name
-    assert transfer_rung(one, 1).name == "own, net.py:make, 250 steps"
+    assert transfer_rung(resolve(one), 1).name != transfer_rung(resolve(another), 1).name
+    assert transfer_rung(resolve(one), 1).name == "own, net.py:make, 250 steps"
 
 
 @pytest.mark.parametrize(
@@ -147,5 +148,5 @@ def test_a_task_that_cannot_be_trained_is_said_before_the_search_and_leaves_no_r
     changes: dict[str, Any], complaint: str, tmp_path: Path
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(complaint)):
-        launch(from_tree({**TREE, **changes}), tmp_path / "run")
+        launch(plan_of(from_tree({**TREE, **changes})), tmp_path / "run")
     assert not (tmp_path / "run").exists()
