@@ -19,6 +19,7 @@ from actsearch.evaluators.printable import printable
 from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import NotInstalled, UserFault
+from actsearch.search.core import Block, Core, train_all
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.kept_settings import as_kept, check_same, extended
@@ -27,14 +28,11 @@ from actsearch.search.memory.provenance import provenance
 from actsearch.search.memory.records import ASKED, CLIMBED, FINAL, FINISHED, LOCK_NAME, RACED
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.plan import Plan, Transfer
-from actsearch.search.progress import Goal, Listener, Log, Meter, silent
+from actsearch.search.progress import Goal, Listener, Meter, silent
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.run import Search
-from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import to_json
 from actsearch.search.trainings import Trainings
-
-OpenPool = Callable[[Task, PoolSettings, Vocabulary], Pool]
 
 if TYPE_CHECKING:
     from actsearch.search.show.event_files import EventFiles
@@ -75,13 +73,45 @@ def prepared(task: Task, say: Say = unsaid) -> Task:
     return settled(task)
 
 
+def begin(plan: Plan, store: Store, say: Say = unsaid, *, extend: bool = False, asked: str = "") -> tuple[Plan, bool]:
+    """Keep the settings of a run that is new, or see that those of a run that goes on are the same.
+
+    Args:
+        plan: plan of the search.
+        store: store of the run, which no other process writes to.
+        say: is told what the user should know.
+        extend: whether the settings may be a larger budget than that of the run.
+        asked: what the command was given, to be pasted behind it in a next step.
+
+    Returns:
+        The plan as the run has it, and whether something failed that may be tried again.
+
+    Raises:
+        BadSettings: the run has other settings.
+    """
+    kept = json.loads(store.fact("settings") or "{}")
+    plan = as_kept(plan, kept)
+    store.describe({"settings": to_json(plan.settings), **provenance()} | ({ASKED: printable(asked)} if asked else {}))
+    new = json.loads(to_json(plan.settings))
+    old = kept or new
+    changed = extended(old, new) if extend else {}
+    check_same(old | changed, new, store.path.parent)
+    if changed:
+        store.extend(to_json(plan.settings), [CLIMBED, FINISHED])
+        if "final" in changed and not plan.final.race:
+            store.describe({RACED: "yes"})
+            say("seeds were added after a look at the list: from now on its tests are those that allow for it")
+    ours = {rung.name for rung in (*plan.rungs, *(further.rung for further in plan.transfers))}
+    again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())
+    return plan, again
+
+
 def launch(
     plan: Plan,
     directory: Path,
     listener: Listener = silent,
     say: Say = unsaid,
-    begin: Callable[[], None] = lambda: None,
-    pool: "OpenPool | None" = None,
+    starts: Callable[[], None] = lambda: None,
     extend: bool = False,
     track: "Name | None" = None,
     asked: str = "",
@@ -93,15 +123,14 @@ def launch(
         directory: directory of the run.
         listener: is told after every outcome.
         say: is told, once each, what the user should know before anything is trained.
-        begin: is called when everything was checked and something is left to train.
-        pool: opens the workers; None opens those of the settings.
-        extend: whether the settings may be a larger budget than the run was started with.
+        starts: is called when everything was checked and something is left to train.
+        extend: whether the settings may be a larger budget than that of the run.
         track: who else is told, ``mlflow`` or ``wandb``, through their own clients.
         asked: what the command was given, to be pasted behind it in a next step.
 
     Raises:
         BadSettings: the directory's run has other settings, or it is a file.
-        NotInstalled: what the proposer or the tracker needs is not installed.
+        NotInstalled: what the tracker needs is not installed.
         NotTheSame: the run cannot be gone on with here.
         BadTask, BadData, BadOwnTask: a task, one that the finalists are transferred to included, cannot be trained.
         Busy: another process works on it.
@@ -110,10 +139,6 @@ def launch(
     say = functools.cache(say)
     if directory.exists() and not directory.is_dir():
         raise BadSettings(f"'{directory}' is a file; expected a directory for the run (--run)")
-    if plan.task.settings.own.loop and pool is None:
-        raise BadSettings(
-            "key 'task.own.loop': this is trained by a loop of your own: for trial in actsearch.Study(RUN).trials()"
-        )
     if track is not None and importlib.util.find_spec(track) is None:
         raise NotInstalled(f"'--track {track}' needs the package {track}: pip install {track}")
     has_begun = (directory / FILE_NAME).exists()
@@ -121,47 +146,35 @@ def launch(
         _prepare(plan, say)
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory), Store(directory, create=True, say=say) as store:
-        kept = json.loads(store.fact("settings") or "{}")
-        plan = as_kept(plan, kept)
-        settings = plan.settings
-        store.describe({"settings": to_json(settings), **provenance()} | ({ASKED: printable(asked)} if asked else {}))
-        new = json.loads(to_json(settings))
-        old = kept or new
-        changed = extended(old, new) if extend else {}
-        check_same(old | changed, new, directory)
-        if changed:
-            store.extend(to_json(settings), [CLIMBED, FINISHED])
-            if "final" in changed and not settings.final.race:
-                store.describe({RACED: "yes"})
-                say("seeds were added after a look at the list: from now on its tests are those that allow for it")
-        ours = {rung.name for rung in (*plan.rungs, *(further.rung for further in plan.transfers))}
-        again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())
+        plan, again = begin(plan, store, say, extend=extend, asked=asked)
         if store.fact(FINISHED) and not again:
             return  # nothing is left to train: no worker needs to start
-        begin()
+        starts()
         if has_begun:
             _prepare(plan, say)
         if again or not store.fact(CLIMBED):
-            task = decided(store, plan.task, say)
-            told = _tracker(track, directory, settings, say)
-            workers = (pool or open_pool)(task, plan.pool, plan.vocabulary)
-            with workers, closing(_events(directory, store)) as events:
-                logs: list[Log] = [events.add, *([told.add] if told else [])]
-
-                def log(batch: int, metrics: Mapping[str, float]) -> None:
-                    for one in logs:
-                        one(batch, metrics)
-
-                Search(plan, store, workers, listener, log, task.settings.stack or 1).run()
-                add_costs(store, plan.vocabulary)  # while no worker is busy
-                store.describe({CLIMBED: "yes"})
-                board = leaderboard(store)
-                events.add_finalists(board)
-            if told:
-                told.finish(board)
+            _search(plan, store, listener, say, track)
         for further in plan.transfers:
             _transfer(store, further, plan.pool, plan.vocabulary, listener, say)
         store.describe({FINISHED: "yes"})
+
+
+def _search(plan: Plan, store: Store, listener: Listener, say: Say, track: "Name | None") -> None:
+    """Search on the workers of a plan, and rank the finalists."""
+    task, told = decided(store, plan.task, say), _tracker(track, plan, store, say)
+    with open_pool(task, plan.pool, plan.vocabulary) as workers, closing(events_of(store)) as events:
+
+        def log(batch: int, metrics: Mapping[str, float]) -> None:
+            for one in (events, told) if told else (events,):
+                one.add(batch, metrics)
+
+        train_all(Search(plan, store, listener, log, task.settings.stack or 1).core(), workers)
+        add_costs(store, plan.vocabulary)  # while no worker is busy
+        store.describe({CLIMBED: "yes"})
+        board = leaderboard(store)
+        events.add_finalists(board)
+    if told:
+        told.finish(board)
 
 
 def _prepare(plan: Plan, say: Say) -> None:
@@ -216,9 +229,9 @@ def _transfer(
         store.add_rungs([rung])
         rung = next(known for known in store.rungs() if known.name == rung.name)  # with the key of its first seeds
         run_seed = json.loads(store.fact("settings") or "{}")["seed"]
-        Trainings(store, workers, run_seed, Behaviours(store.behaviours()), vocabulary, meter).train(
-            rung, [entry.fingerprint for entry in chosen]
-        )
+        trainings = Trainings(store, run_seed, Behaviours(store.behaviours()), vocabulary, meter)
+        missing = trainings.missing(rung, [entry.fingerprint for entry in chosen])
+        train_all(Core(trainings, iter([Block(missing)])), workers)
 
 
 def add_costs(store: Store, vocabulary: Vocabulary = BUILT_IN) -> None:
@@ -230,18 +243,19 @@ def add_costs(store: Store, vocabulary: Vocabulary = BUILT_IN) -> None:
     store.add_costs({name: found[text] for name, text in texts.items()})
 
 
-def _tracker(name: "Name | None", directory: Path, settings: SearchSettings, say: Say) -> "Tracker | None":
+def _tracker(name: "Name | None", plan: Plan, store: Store, say: Say) -> "Tracker | None":
     if name is None:
         return None
     from actsearch.search.show.trackers import tracker  # noqa: PLC0415  only who asks for it
 
-    return tracker(name, directory.name, json.loads(to_json(settings)), say)
+    return tracker(name, store.path.parent.name, json.loads(to_json(plan.settings)), say)
 
 
-def _events(directory: Path, store: Store) -> "EventFiles":
+def events_of(store: Store) -> "EventFiles":
+    """Return the files of a run that TensorBoard reads."""
     from actsearch.search.show.event_files import EventFiles  # noqa: PLC0415  half a second that reading a run saves
 
-    return EventFiles(directory, store.updates())
+    return EventFiles(store.path.parent, store.updates())
 
 
 @contextmanager

@@ -6,13 +6,14 @@ costly to decide; then it is the turn of the next one, which finds the incumbent
 would not do for both is spent on the one that promises more. The race ends when nobody is left or the budget is out.
 Each step depends on the losses before alone, so a race that was killed goes on as it would have. The idea is that of
 F-race (Birattari et al. 2002; Lopez-Ibanez et al. 2016, irace), with tests that stay valid when they are looked at
-after every seed. Not here: these tests (``ranking.standing``, ``ranking.claims``).
+after every seed. Not here: these tests (``ranking.standing``, ``ranking.claims``), and who trains (``core``).
 """
 
 import math
 import types
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 
+from actsearch.search.core import Block
 from actsearch.search.memory.records import ENTRANTS, RACED, Key, Rung
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.claims import Entrants
@@ -77,16 +78,16 @@ class Race:
         self.racing = everybody if racing is None else [name for name in everybody if name in racing]
         self.seeds = dict.fromkeys([incumbent, *self.racing], 0)  # of each, that count in this race
 
-    def run(self, budget: int) -> int:
+    def blocks(self, budget: int) -> Generator[Block, None, int]:
         """Race until nobody is left or so many trainings are spent, those of earlier sittings among them.
 
         Returns:
-            How many were spent.
+            Number of trainings that were spent.
         """
         spent, self.alone = 0, budget < FOR_TWO
         while seeds := self.next_seeds(budget - spent):
             spent += sum(more - self.seeds[name] for name, more in seeds.items())
-            self.train(seeds)
+            yield self.block(seeds)
             if not self.losses(self.incumbent):
                 break
             self.settle((budget - spent) // 2)
@@ -118,10 +119,10 @@ class Race:
             turn = turn[:-1]
         return {}
 
-    def train(self, seeds: Mapping[str, int]) -> None:
-        """Train each of these to so many seeds."""
-        self.trainings.train(self.rung, seeds)
+    def block(self, seeds: Mapping[str, int]) -> Block:
+        """Return what gives each of these so many seeds, which count from now on."""
         self.seeds |= seeds
+        return Block(self.trainings.missing(self.rung, seeds))
 
     def losses(self, name: str) -> Losses:
         """Return losses by repeat, of the seeds that count; none at all where one failed."""

@@ -7,18 +7,19 @@ race of the search itself (``race``) and more children for a finished search (``
 import functools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.pools.pool import PoolSettings
+from actsearch.search.core import Block, Core, train_all
 from actsearch.search.jobs import NotReady, add_costs, alone_in, open_pool
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, task_of, unsaid
-from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT
+from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT, Key
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Goal, Listener, Meter, silent
-from actsearch.search.race import Race, enter, look_of
+from actsearch.search.race import LOOK, Race, enter, look_of
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
@@ -27,6 +28,62 @@ from actsearch.search.trainings import Trainings
 
 MINUTES = 10.0
 FOR_EVER = 10**9  # trainings: time alone ends it
+
+
+class Refinement:
+    """More seeds for finalists of a run.
+
+    Args:
+        store: store of the run.
+        which: who gets them, as ``finding.find`` understands; nobody named, who may still be better than the incumbent.
+        vocabulary: primitives that expressions are read with.
+
+    Raises:
+        NotReady: the run has no finalists yet, or nothing is open.
+        NotFound: somebody named is not in it.
+    """
+
+    def __init__(self, store: Store, which: Sequence[str] = (), vocabulary: Vocabulary = BUILT_IN) -> None:
+        self.store, self.vocabulary, self.is_named = store, vocabulary, bool(which)
+        board, directory = leaderboard(store), store.path.parent
+        if not store.fact(CLIMBED) or not board.incumbent:
+            raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
+        chosen = [find(board.entries, text, vocabulary) for text in which] or _open(board, directory)
+        self.chosen = [*{one.fingerprint: one for one in chosen if one.fingerprint != board.incumbent}.values()]
+        """Who gets seeds."""
+        if not self.chosen:
+            raise NotReady(
+                "the incumbent gets its seeds with those it is compared with: name one of these (--which A,B)"
+            )
+        self.rung = next(rung for rung in board.rungs if rung.name == FINAL)
+        store.describe({INCUMBENT: board.incumbent})
+        finds, known = ([e.fingerprint for e in self.chosen if e.baseline is is_known] for is_known in (False, True))
+        self.entrants = enter(store, finds, known)
+
+    def core(
+        self, until: float, look: int = LOOK, listener: Listener = silent, elsewhere: Collection[Key] = ()
+    ) -> Core:
+        """Return the core of the further trainings.
+
+        Args:
+            until: time, as ``time.monotonic`` tells it, after which no further block begins.
+            look: number of seeds between two looks.
+            listener: is told after every outcome.
+            elsewhere: trainings that another process has.
+        """
+        store, board = self.store, leaderboard(self.store)
+        seeds = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
+        meter = Meter({FINAL: Goal(sum(seeds.values()), self.rung.task.steps)}, listener)
+        behaviours, run_seed = Behaviours(store.behaviours()), json.loads(store.fact("settings") or "{}")["seed"]
+        trainings = Trainings(store, run_seed, behaviours, self.vocabulary, meter)
+        names = [entry.fingerprint for entry in self.chosen]
+        others = [entry for entry in board.entries if entry.fingerprint not in {board.incumbent, *names}]
+        beside = {entry.fingerprint: losses for entry in others if (losses := entry.losses())}
+        race = Race(
+            trainings, self.rung, board.incumbent, self.entrants, names, beside, together=self.is_named, look=look
+        )
+        race.seeds |= {name: seeds[name] for name in race.seeds}
+        return Core(trainings, _blocks(race, meter, until, named=self.is_named), elsewhere=elsewhere)
 
 
 def refine(
@@ -41,11 +98,11 @@ def refine(
     """Train more seeds on the final rung until the question is decided or the time is out.
 
     Args:
-        directory: of the run.
-        which: who gets them, as ``finding.find`` understands; nobody named, who may still be better than the incumbent.
+        directory: directory of the run.
+        which: who gets them; see ``Refinement``.
         minutes: after which no further block begins.
         pool: who trains; None is Ray on every core.
-        vocabulary: what expressions are read with.
+        vocabulary: primitives that expressions are read with.
         listener: is told after every outcome.
         say: is told what the user should know.
 
@@ -54,61 +111,30 @@ def refine(
 
     Raises:
         StoreError: there is no run.
-        NotReady: it has no finalists yet, or nothing is open.
-        NotFound: somebody named is not in it.
+        NotReady, NotFound: see ``Refinement``.
         Busy: another process works on it.
     """
     say = functools.cache(say)
     Store(directory).close()
     with alone_in(directory), Store(directory, create=True, say=say) as store:
-        board = leaderboard(store)
-        if not store.fact(CLIMBED) or not board.incumbent:
-            raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
-        chosen = [find(board.entries, text, vocabulary) for text in which] or _open(board, directory)
-        chosen = [*{one.fingerprint: one for one in chosen if one.fingerprint != board.incumbent}.values()]
-        if not chosen:
-            raise NotReady(
-                "the incumbent gets its seeds with those it is compared with: name one of these (--which A,B)"
-            )
-        rung = next(rung for rung in board.rungs if rung.name == FINAL)
-        settings = json.loads(store.fact("settings") or "{}")
-        task = decided(store, task_of(rung.task), say)
+        found = Refinement(store, which, vocabulary)
+        task = decided(store, task_of(found.rung.task), say)
         for sentence in task.prepare():
             say(sentence)
         with open_pool(task, pool or PoolSettings(), vocabulary) as workers:
-            store.describe({INCUMBENT: board.incumbent})
-            known = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
-            meter = Meter({FINAL: Goal(sum(known.values()), rung.task.steps)}, listener)
-            trainings = Trainings(store, workers, settings["seed"], Behaviours(store.behaviours()), vocabulary, meter)
-            names = [entry.fingerprint for entry in chosen]
-            entrants = enter(
-                store, *([e.fingerprint for e in chosen if e.baseline is known] for known in (False, True))
-            )
-            others = [entry for entry in board.entries if entry.fingerprint not in {board.incumbent, *names}]
-            beside = {entry.fingerprint: losses for entry in others if (losses := entry.losses())}
-            race = Race(
-                trainings,
-                rung,
-                board.incumbent,
-                entrants,
-                names,
-                beside,
-                together=bool(which),
-                look=look_of(task.settings.stack or 1),
-            )
-            race.seeds |= {name: known[name] for name in race.seeds}
-            _go_on(race, meter, time.monotonic() + 60 * minutes, named=bool(which))
+            until = time.monotonic() + 60 * minutes
+            train_all(found.core(until, look_of(task.settings.stack or 1), listener), workers)
         add_costs(store, vocabulary)
-    return chosen
+    return found.chosen
 
 
-def _go_on(race: Race, meter: Meter, deadline: float, *, named: bool) -> None:
-    """Train seeds until nobody is left, or time is out; who was named by the user stays until it is decided."""
+def _blocks(race: Race, meter: Meter, deadline: float, *, named: bool) -> Iterator[Block]:
+    """Yield seeds until nobody is left, or time is out; who was named by the user stays until it is decided."""
     staying = ("racing", "costly", "behind") if named else ("racing",)  # costly: hundreds of seeds would hardly do
     while time.monotonic() < deadline and (seeds := race.next_seeds(FOR_EVER)):
         more = sum(wanted - race.seeds[name] for name, wanted in seeds.items())
         meter.expect(FINAL, meter.done[FINAL] + more)
-        race.train(seeds)
+        yield race.block(seeds)
         if not race.losses(race.incumbent):
             return
         race.settle(FOR_EVER, staying)

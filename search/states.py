@@ -13,7 +13,7 @@ from typing import Any
 
 from actsearch.evaluators.outcome import WORKER_DEATHS, Status
 from actsearch.grammar.fault import UserFault, fault_text
-from actsearch.search.memory.locks import is_held
+from actsearch.search.memory.locks import is_anybody_there, is_held
 from actsearch.search.memory.records import CLIMBED, FINISHED, LOCK_NAME, Record
 from actsearch.search.memory.store import FILE_NAME, Store, StoreError
 from actsearch.search.plan import goals_of
@@ -65,7 +65,7 @@ class RunState:
 
 def is_running(directory: Path) -> bool:
     """Return whether a process works on a run."""
-    return is_held(directory / LOCK_NAME)
+    return is_held(directory / LOCK_NAME) or is_anybody_there(directory)
 
 
 def state_of(directory: Path) -> RunState:

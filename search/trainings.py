@@ -1,15 +1,15 @@
-"""Everything that a run trained, in memory and in the store; what is missing is trained.
+"""Everything that a run trained, in memory and in the store, and what is missing.
 
-An outcome is in the store before anybody acts upon it. Not here: what is to be trained (``run``, ``transfer``) and by
-whom (``evaluators.pools.pool``).
+An outcome is in the store before anybody acts upon it. Not here: which trainings are wanted (``run``, ``race``), and
+who asks for them (``core``).
 """
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from actsearch.evaluators.activation import Vocabulary
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.pools.pool import Pool
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import SEARCH, Key, Record, Rung
 from actsearch.search.memory.store import Store
@@ -17,30 +17,40 @@ from actsearch.search.progress import Meter
 from actsearch.search.ranking.entry import judged, without_failures
 
 
+@dataclass(frozen=True)
+class Training:
+    """One child that is asked for.
+
+    Args:
+        key: function, rung and seed.
+        request: what a worker needs to know.
+    """
+
+    key: Key
+    request: Request
+
+
 class Trainings:
     """The children of one run.
 
     Args:
-        store: the run's memory; what it already holds is not trained again.
-        pool: who trains.
-        seed: of the run.
-        behaviours: what is known of who is trained.
-        vocabulary: what texts are read with.
-        meter: counts what is trained.
+        store: memory of the run; what it already holds is not asked for again.
+        seed: seed of the run.
+        behaviours: every function of the run, with what it is trained as.
+        vocabulary: primitives that texts are read with.
+        meter: counts the children.
     """
 
-    def __init__(
-        self, store: Store, pool: Pool, seed: int, behaviours: Behaviours, vocabulary: Vocabulary, meter: Meter
-    ) -> None:
-        self.store, self.pool, self.seed, self.meter = store, pool, seed, meter
+    def __init__(self, store: Store, seed: int, behaviours: Behaviours, vocabulary: Vocabulary, meter: Meter) -> None:
+        self.store, self.seed, self.meter = store, seed, meter
         self.behaviours, self.vocabulary = behaviours, vocabulary
         stored = {key: record.outcome for key, record in store.outcomes().items()}
         self.outcomes = {key: outcome for key, outcome in stored.items() if not outcome.may_be_tried_again}
         for key, outcome in self.outcomes.items():
             meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome, tell=False)
 
-    def train(self, rung: Rung, behaviours: Sequence[str] | Mapping[str, int]) -> None:
-        """Make sure that each of these behaviours has an outcome for its seeds of a rung.
+    def missing(self, rung: Rung, behaviours: Sequence[str] | Mapping[str, int]) -> list[Training]:
+        """Return the trainings without an outcome; whatever is refused untrained has one now.
 
         Args:
             rung: how they are trained.
@@ -53,28 +63,25 @@ class Trainings:
             for fingerprint, count in seeds.items()
             if repeat < count
         ]
-        requests: dict[Key, Request] = {}
-        for key in keys:
-            if key not in self.outcomes:
-                patient = rung.name != SEARCH or self.behaviours.is_baseline(key.fingerprint)
-                seed = rung.seed(self.seed, key.fingerprint, key.repeat)
-                text = self.behaviours.text(key.fingerprint)
-                requests[key] = Request(text, seed, rung.task.steps, test=rung.test, patient=patient)
-        refused = {
-            key: reason
-            for key, request in requests.items()
-            if (reason := self.vocabulary.read_kept(request.expression).refusal)
-        }
-        for key, reason in refused.items():
-            self._remember(key, requests.pop(key), Outcome(Status.REJECTED, reason=str(reason)))
-        keys = list(requests)
-        for index, outcome in self.pool.evaluate(list(requests.values())):
-            self._remember(keys[index], requests[keys[index]], outcome)
+        found: list[Training] = []
+        for key in dict.fromkeys(keys):
+            if key in self.outcomes:
+                continue
+            patient = rung.name != SEARCH or self.behaviours.is_baseline(key.fingerprint)
+            seed = rung.seed(self.seed, key.fingerprint, key.repeat)
+            text = self.behaviours.text(key.fingerprint)
+            training = Training(key, Request(text, seed, rung.task.steps, test=rung.test, patient=patient))
+            if (reason := self.vocabulary.read_kept(text).refusal) is None:
+                found.append(training)
+            else:
+                self.keep(training, Outcome(Status.REJECTED, reason=str(reason)))
+        return found
 
-    def _remember(self, key: Key, request: Request, outcome: Outcome) -> None:
-        self.store.add_outcome(Record(key, request, outcome))
-        self.outcomes[key] = outcome
-        self.meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome)
+    def keep(self, training: Training, outcome: Outcome) -> None:
+        """Store an outcome, and count it."""
+        self.store.add_outcome(Record(training.key, training.request, outcome))
+        self.outcomes[training.key] = outcome
+        self.meter.count(training.key.rung, training.request.expression, outcome)
 
     def losses(self, rung: Rung, fingerprint: str) -> dict[int, float]:
         """Return what a behaviour is judged by on a rung, by repeat; none at all where a seed failed."""

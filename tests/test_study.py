@@ -1,11 +1,9 @@
 """A search around a loop of one's own: trials are asked for and told, shared among processes, resumed, judged."""
 
 import itertools
-import multiprocessing
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +14,7 @@ from torch import nn
 from torch.optim import optimizer
 
 import actsearch
-from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.search.memory.board import Board, presence
+from actsearch.evaluators.outcome import Status
 from actsearch.search.memory.store import Store
 from actsearch.search.show.run_tables import remarks
 
@@ -334,9 +331,8 @@ def test_a_loop_that_is_left_gives_its_trial_back_and_leaves_nothing_behind(tmp_
     assert len(optimizer._global_optimizer_pre_hooks) == hooks
     assert not any(thread.name == "actsearch" for thread in threading.enumerate())
     assert list((tmp_path / "run" / "trials").iterdir()) == []
-    board = Board(tmp_path / "run")
-    assert board.take("another") is not None
-    board.close()
+    with Store(tmp_path / "run") as store:
+        assert store.taken() == {}
 
 
 def test_what_is_no_study_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,56 +408,3 @@ def test_what_a_killed_process_had_taken_is_trained_by_another(tmp_path: Path) -
     process.kill()
     process.communicate()
     assert listed(finish(tmp_path / "run")).equals(listed(finish(tmp_path / "alone")))
-
-
-def test_a_board_is_made_by_several_at_once(tmp_path: Path) -> None:
-    together = threading.Barrier(4)
-
-    def make(directory: Path) -> None:
-        together.wait()
-        Board(directory).close()  # each has a connection of its own, as each process has
-
-    with ThreadPoolExecutor(4) as pool:
-        for number in range(100):  # what was met came once in some forty times
-            (tmp_path / str(number)).mkdir()
-            list(pool.map(make, [tmp_path / str(number)] * 4))
-
-
-def test_a_board_gives_each_request_to_one_owner(tmp_path: Path) -> None:
-    board = Board(tmp_path)
-    requests = [Request("relu", seed, 5) for seed in range(3)]
-    board.offer(requests)
-    board.offer(requests)
-    taken = [board.take(owner) for owner in ("a", "b", "a", "b")]
-    assert taken == [*requests, None]
-    board.finish(requests[0], Outcome(Status.SCORED, 0.5, metrics={"recall": 1.0}))
-    assert board.finished(requests) == {0: Outcome(Status.SCORED, 0.5, metrics={"recall": 1.0})}
-    board.give_back("a")
-    assert board.take("c") == requests[2]
-    board.forget(requests)
-    assert board.take("c") is None
-    board.close()
-
-
-def _take(directory: Path, told: Any) -> None:
-    with presence(directory) as owner:
-        board = Board(directory)
-        told.put(board.take(owner))
-        told.get()  # never comes: the process is killed
-
-
-def test_a_request_of_a_dead_process_is_offered_again_and_one_of_a_living_one_is_not(tmp_path: Path) -> None:
-    board, context = Board(tmp_path), multiprocessing.get_context("spawn")
-    board.offer([Request("relu", 0, 5)])
-    with presence(tmp_path) as mine:
-        told = context.Queue()
-        process = context.Process(target=_take, args=(tmp_path, told))
-        process.start()
-        assert told.get(timeout=120) == Request("relu", 0, 5)
-        board.recall_the_dead(mine)
-        assert board.take(mine) is None
-        process.kill()
-        process.join()
-        board.recall_the_dead(mine)
-        assert board.take(mine) == Request("relu", 0, 5)
-    board.close()

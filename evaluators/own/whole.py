@@ -63,16 +63,7 @@ class WholeTraining(Task):
         return ""
 
     def prepare(self) -> list[str]:
-        """Find the function, and name settings that mean nothing to it."""
-        if not self.settings.own.loop:
-            own.find(self.settings.own.function)
-        changed = unusual(dataclasses.asdict(self.settings))
-        idle = [f"task.{name}" for name in changed if name in IDLE]
-        idle += [f"task.own.{name}" for name in changed.get("own", {}) if name not in MEANT]
-        return [f"{', '.join(idle)}: does nothing where the training is your own"] if idle else []
-
-    def warm_up(self) -> None:
-        """Call the function once, so that it starts alike in every worker.
+        """Find the function, and name settings that mean nothing to it.
 
         Raises:
             BadTask: the training is a loop of the user's, which no pool can run.
@@ -81,6 +72,14 @@ class WholeTraining(Task):
             raise BadTask(
                 "key 'task.own.loop': this is trained by a loop of your own: for trial in actsearch.Study(RUN).trials()"
             )
+        own.find(self.settings.own.function)
+        changed = unusual(dataclasses.asdict(self.settings))
+        idle = [f"task.{name}" for name in changed if name in IDLE]
+        idle += [f"task.own.{name}" for name in changed.get("own", {}) if name not in MEANT]
+        return [f"{', '.join(idle)}: does nothing where the training is your own"] if idle else []
+
+    def warm_up(self) -> None:
+        """Call the function once, so that it starts alike in every worker."""
         own.find(self.settings.own.function)
         own.rehearse(self.settings, BUILT_IN.read("swish"))
 

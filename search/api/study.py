@@ -1,6 +1,6 @@
 """A search around a training loop of your own: ask for trials, train each as you like, say what came of it.
 
-Not here: one of them (``trial``), and how they are asked for and shared among processes (``search.trials``).
+Not here: one of them (``trial``), and how they are asked for and shared among processes (``search.loop``).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from torch import nn
 
 from actsearch.grammar.fault import UserFault
 from actsearch.run import Run
-from actsearch.search.memory.board import presence
+from actsearch.search.loop import search_trainings
 from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.plan import resolve
@@ -25,7 +25,6 @@ from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
 from actsearch.search.settings.space import build_space, vocabulary_of
-from actsearch.search.trials import requests_of
 from actsearch.trial import Trial
 
 if TYPE_CHECKING:
@@ -108,15 +107,16 @@ class Study:
             self.run.mkdir(parents=True, exist_ok=True)
         except OSError as fault:
             raise UserFault(f"the run cannot be kept in '{self.run}': {fault.strerror}") from fault
-        with presence(self.run) as owner, closing(requests_of(plan, self.run, owner)) as requests:
-            for request, finish in requests:
-                trial = Trial(request, plan.vocabulary.read_kept(request.expression), plan.task.settings, finish)
+        with closing(search_trainings(plan, self.run)) as trainings:
+            for training, tell in trainings:
+                text = training.request.expression
+                trial = Trial(training.request, plan.vocabulary.read_kept(text), plan.task.settings, tell)
                 self.settings = settings  # with which the run was begun
                 with trial:
                     yield trial
                 if trial.outcome is None:
                     raise UserFault(
-                        f"the trial of '{request.expression}' ended without a word: call trial.done(validation=...), "
+                        f"the trial of '{text}' ended without a word: call trial.done(validation=...), "
                         "or trial.failed(reason)"
                     )
 

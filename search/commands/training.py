@@ -124,7 +124,7 @@ def train(
         print(f"nothing was trained; without --dry-run the run is kept in {directory}")
         return False
 
-    def begin() -> None:
+    def starts() -> None:
         display.print_line(f"searching in {directory}{workers}; Ctrl-C stops, the same command goes on")
         if slow := plan.task.slow_because:
             console.print(slow)
@@ -136,7 +136,7 @@ def train(
     if extend and not had_begun:
         raise click.UsageError(f"--extend goes on with a run, and {directory} holds none; leave it out, or use --set")
     line = display.ProgressLine(console, Measure(sign=plan.task.settings.sign))
-    jobs.launch(plan, directory, line, say, begin, extend=extend, track=track, asked=asked)
+    jobs.launch(plan, directory, line, say, starts, extend=extend, track=track, asked=asked)
     console.print()
     return True
 

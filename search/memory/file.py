@@ -17,13 +17,24 @@ from typing import Any
 
 from actsearch.evaluators.printable import printable
 from actsearch.grammar.fault import UserFault
-from actsearch.search.memory.schema import COLUMNS, LARGE, OLDEST, REALS, SCHEMA, SCHEMA_VERSION, digest_of, migrate
+from actsearch.search.memory.schema import (
+    COLUMNS,
+    LARGE,
+    OLDEST,
+    REALS,
+    SCHEMA,
+    SCHEMA_OF_7,
+    SCHEMA_VERSION,
+    digest_of,
+    migrate,
+)
 
 FILE_NAME, COPY_NAME, RESCUED_NAME = "run.sqlite", "run.copy.sqlite", "run.rescued.sqlite"
 WAIT = 30.0  # seconds that SQLite waits for a lock, before somebody is told
 PATIENCE = 20  # times so long, until the search ends
 COPIED_EVERY = 60.0  # seconds between two copies of a store that is written
 LARGEST_COPY = 200e6  # bytes; a larger one would take more time than it saves
+_EVENT = "INSERT INTO events (kind) VALUES (?)"
 Steps = Sequence[tuple[str, Sequence[Sequence[object]]]]
 
 
@@ -63,7 +74,9 @@ class StoreFile:
         mode = "rwc" if create else "ro" if self._may_change() else "ro&immutable=1"
         source = f"{self.path.absolute().as_uri()}?mode={mode}"
         with self.guarded("opened"), ExitStack() as stack:
-            connection = sqlite3.connect(source, uri=True, isolation_level=None, timeout=WAIT)
+            connection = sqlite3.connect(
+                source, uri=True, isolation_level=None, timeout=WAIT, check_same_thread=False
+            )  # a core lets one thread in at a time
             self._connection = stack.enter_context(closing(connection))
             if create:
                 self._create()
@@ -88,7 +101,8 @@ class StoreFile:
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA foreign_keys = ON")
         if not execute("SELECT name FROM sqlite_master").fetchall():
-            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            version = f"PRAGMA user_version = {SCHEMA_VERSION}"
+            self._connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} {SCHEMA_OF_7} {version}; COMMIT;")
 
     def _version(self) -> int:
         version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
@@ -191,8 +205,22 @@ class StoreFile:
             [[*row, digest_of(table, row)] for row in typed],
         )
 
-    def write(self, steps: Steps) -> None:
-        """Do some steps whole, or none of them.
+    def sequence(self) -> int:
+        """Return the number of the last event; 0 before the first one."""
+        with self.guarded():
+            return int(self._connection.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()[0])
+
+    def taken(self) -> list[tuple[Any, ...]]:
+        """Return fingerprint, rung, repeat and owner of every training that a loop of the user's has."""
+        with self.guarded():
+            return self._connection.execute("SELECT fingerprint, rung, repeat, owner FROM taken").fetchall()
+
+    def write(self, kind: str, steps: Steps) -> None:
+        """Do some steps whole, or none of them, as one event.
+
+        Args:
+            kind: what they write, in a word.
+            steps: statements, each with the rows that it is executed with.
 
         Raises:
             StoreError: the file was taken away, is damaged, full, or locked for too long.
@@ -201,7 +229,7 @@ class StoreFile:
         with self.guarded("written"):
             self._begin()
             try:
-                for statement, rows in steps:
+                for statement, rows in (*steps, (_EVENT, [(kind,)])):
                     self._connection.executemany(statement, rows)
                 self._connection.execute("COMMIT")
             except BaseException:

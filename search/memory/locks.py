@@ -2,13 +2,14 @@
 
 Locks of an open file, where the system has them: other handles of the same file, such as those of a backup that this
 process makes, let none of them go; they go when their process does, a child that was forked closes its handles first,
-and looking takes none. Elsewhere the process's record locks. Not here: what is locked (``search.jobs``, ``board``).
+and looking takes none. Elsewhere the process's record locks. Not here: what is locked (``jobs``, ``loop``).
 """
 
 import fcntl
 import os
 import struct
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ _SET = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
 _GET = getattr(fcntl, "F_OFD_GETLK", fcntl.F_GETLK)
 _OURS: dict[Path, int] = {}  # path -> handle
 _GUARD = threading.RLock()
+PRESENT = "trials"  # the folder of one lock a process
 
 
 def _let_the_parent_hold() -> None:
@@ -92,3 +94,38 @@ def _asked(handle: int) -> bool:
     found = struct.unpack(_FLOCK, fcntl.fcntl(handle, _GET, _wanted()))
     kind = found[0] if os.uname().sysname == "Linux" else found[-2]
     return bool(kind != fcntl.F_UNLCK)
+
+
+@contextmanager
+def presence(directory: Path) -> Iterator[str]:
+    """Hold a lock that says that this process is there, and yield its name; the lock goes when the process does.
+
+    Args:
+        directory: directory of the run.
+    """
+    name = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
+    path = _presence_of(directory, name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with held(path):
+            yield name
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def is_there(directory: Path, name: str) -> bool:
+    """Return whether a process that holds such a lock is still there; the file of one that is gone is removed."""
+    path = _presence_of(directory, name)
+    if is_held(path):
+        return True
+    path.unlink(missing_ok=True)
+    return False
+
+
+def is_anybody_there(directory: Path) -> bool:
+    """Return whether a process holds such a lock of a run."""
+    return any(is_held(path) for path in (directory / PRESENT).glob("*.lock"))
+
+
+def _presence_of(directory: Path, name: str) -> Path:
+    return directory / PRESENT / f"{name}.lock"

@@ -12,7 +12,7 @@ from typing import Any
 
 from actsearch.evaluators.settings import unusual
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 OLDEST = 3  # versions from here on are migrated
 
 SCHEMA = """
@@ -71,6 +71,19 @@ CREATE TABLE proposer (
     only INTEGER PRIMARY KEY CHECK (only = 0),
     state BLOB NOT NULL,                  -- after the last proposal or update
     digest TEXT NOT NULL
+) STRICT;
+"""
+SCHEMA_OF_7 = """
+CREATE TABLE events (
+    number INTEGER PRIMARY KEY,           -- of each transaction, in their order, from 1
+    kind TEXT NOT NULL                    -- what it wrote
+) STRICT;
+CREATE TABLE taken (                      -- trainings that a loop of the user's has and that have no outcome yet
+    fingerprint TEXT NOT NULL,
+    rung TEXT NOT NULL,
+    repeat INTEGER NOT NULL,
+    owner TEXT NOT NULL,                  -- the process
+    PRIMARY KEY (fingerprint, rung, repeat)
 ) STRICT;
 """
 
@@ -161,7 +174,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        for step in (_to_4, _to_5, _to_6)[version - OLDEST :]:
+        for step in (_to_4, _to_5, _to_6, _to_7)[version - OLDEST :]:
             step(connection)
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     except BaseException:
@@ -210,6 +223,12 @@ def _to_6(connection: sqlite3.Connection) -> None:
     for table in COLUMNS:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
     seal(connection)
+
+
+def _to_7(connection: sqlite3.Connection) -> None:
+    """Version 6 had no numbers of events, and kept trainings of a user's loop in a file of their own."""
+    for statement in filter(None, map(str.strip, SCHEMA_OF_7.split(";"))):
+        connection.execute(statement)
 
 
 def _settings(connection: sqlite3.Connection) -> dict[str, Any]:

@@ -26,6 +26,7 @@ _FORGET_PASSING = (
     "DELETE FROM outcomes WHERE fingerprint = ? AND rung = ? AND repeat = ? "
     f"AND json_extract(metrics, '$.{WORKER_DEATHS}') IS NOT NULL"
 )
+_BACK = "DELETE FROM taken WHERE fingerprint = ? AND rung = ? AND repeat = ?"
 IGNORE, REPLACE = "INSERT OR IGNORE", "INSERT OR REPLACE"
 
 
@@ -70,7 +71,7 @@ class Store:
 
     def describe(self, facts: dict[str, str]) -> None:
         """Keep facts of the run (settings, versions, commit); a fact once kept is never changed."""
-        self._file.write([self._file.insertion("run", list(facts.items()), IGNORE)])
+        self._file.write("facts", [self._file.insertion("run", list(facts.items()), IGNORE)])
 
     def extend(self, settings: str, forget: Sequence[str]) -> None:
         """Replace the settings of the run, which stay under ``settings before N``, and forget that parts are done."""
@@ -78,10 +79,11 @@ class Store:
         number = 1 + sum(key.startswith("settings before ") for key in facts)
         before = [(f"settings before {number}", facts["settings"])] if "settings" in facts else []
         self._file.write(
+            "extension",
             [
                 self._file.insertion("run", [*before, ("settings", settings)], REPLACE),
                 ("DELETE FROM run WHERE key = ?", [(key,) for key in forget]),
-            ]
+            ],
         )
 
     def facts(self) -> dict[str, str]:
@@ -94,7 +96,9 @@ class Store:
 
     def add_baselines(self, baselines: Iterable[Behaviour]) -> None:
         """Add what the run compares with."""
-        self._file.write([self._file.insertion("behaviours", [behaviour.row for behaviour in baselines], IGNORE)])
+        self._file.write(
+            "baselines", [self._file.insertion("behaviours", [behaviour.row for behaviour in baselines], IGNORE)]
+        )
 
     def add_rungs(self, rungs: Iterable[Rung]) -> None:
         """Add ways of training; of one that is there already, the larger number of seeds is kept."""
@@ -109,7 +113,7 @@ class Store:
         _, sealed = self._file.insertion("rungs", more)
         steps = [self._file.insertion("rungs", new)]
         steps += [("UPDATE rungs SET seeds = ?, digest = ? WHERE name = ?", [[r[2], r[-1], r[0]] for r in sealed])]
-        self._file.write(steps)
+        self._file.write("rungs", steps)
 
     def rungs(self) -> list[Rung]:
         """Return every way of training in the order of the ladder, other tasks behind it."""
@@ -120,7 +124,7 @@ class Store:
     def add_costs(self, costs: Mapping[str, Cost]) -> None:
         """Keep what functions cost, by fingerprint; what was measured once stays."""
         rows = [(fingerprint, *dataclasses.astuple(cost)) for fingerprint, cost in costs.items()]
-        self._file.write([self._file.insertion("costs", rows, IGNORE)])
+        self._file.write("costs", [self._file.insertion("costs", rows, IGNORE)])
 
     def costs(self) -> dict[str, Cost]:
         """Return what was measured, by fingerprint."""
@@ -130,11 +134,12 @@ class Store:
         """Keep a batch, the behaviours it brought (known ones stay as they are), and the proposer's state after it."""
         rows = [(p.batch, json.dumps(p.tokens), p.expression, p.fingerprint) for p in proposals]
         self._file.write(
+            "proposals",
             [
                 self._file.insertion("behaviours", [behaviour.row for behaviour in behaviours], IGNORE),
                 self._file.insertion("proposals", rows),
                 self._file.insertion("proposer", [(0, state)], REPLACE),
-            ]
+            ],
         )
 
     def add_outcome(self, record: Record) -> None:
@@ -145,16 +150,39 @@ class Store:
         found = (outcome.status.value, outcome.score, outcome.reason, outcome.seconds)
         details = (json.dumps(outcome.metrics), json.dumps(outcome.diagnostics))
         row = (*asked, *found, *details, finished, outcome.trained_by)
-        self._file.write([(_FORGET_PASSING, [asked[:3]]), self._file.insertion("outcomes", [row])])
+        self._file.write(
+            "outcome", [(_FORGET_PASSING, [asked[:3]]), self._file.insertion("outcomes", [row]), (_BACK, [asked[:3]])]
+        )
 
     def add_update(self, batch: int, metrics: dict[str, float], state: bytes) -> None:
         """Keep that the proposer has learned from a batch, together with its state after it."""
         self._file.write(
+            "update",
             [
                 self._file.insertion("updates", [(batch, json.dumps(metrics))]),
                 self._file.insertion("proposer", [(0, state)], REPLACE),
-            ]
+            ],
         )
+
+    @property
+    def sequence(self) -> int:
+        """Number of the last event; every transaction is one."""
+        return self._file.sequence()
+
+    def take(self, keys: Iterable[Key], owner: str) -> None:
+        """Keep which trainings a process has that trains in a loop of the user's."""
+        rows = [(*dataclasses.astuple(key), owner) for key in keys]
+        self._file.write("taken", [("INSERT OR REPLACE INTO taken VALUES (?, ?, ?, ?)", rows)])
+
+    def taken(self) -> dict[Key, str]:
+        """Return who has which training."""
+        return {
+            Key(printable(name), printable(rung), repeat): owner for name, rung, repeat, owner in self._file.taken()
+        }
+
+    def give_back(self, owner: str) -> None:
+        """Forget what a process has."""
+        self._file.write("given back", [("DELETE FROM taken WHERE owner = ?", [(owner,)])])
 
     def proposer_state(self) -> bytes | None:
         """Return the last kept state of the proposer."""

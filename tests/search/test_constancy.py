@@ -15,6 +15,7 @@ from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.settings import CompleteSettings, OwnSettings, TaskSettings
+from actsearch.search.core import train_all
 from actsearch.search.jobs import launch
 from actsearch.search.memory.decided import KERNEL, NotTheSame, decided
 from actsearch.search.memory.records import SEARCH
@@ -136,11 +137,11 @@ def _lost(directory: Path) -> list[str]:
 
 def test_a_child_whose_workers_died_is_tried_again_by_the_same_command(tmp_path: Path) -> None:
     with Store(tmp_path, create=True) as store:
-        Search(plan_of(SMALL), store, _Dying()).run()
+        train_all(Search(plan_of(SMALL), store).core(), _Dying())
     assert _lost(tmp_path) == [SEARCH]
     again = FakePool()
     with Store(tmp_path, create=True) as store:
-        Search(plan_of(SMALL), store, again).run()
+        train_all(Search(plan_of(SMALL), store).core(), again)
         entries = leaderboard(store).entries
     assert _lost(tmp_path) == []
     assert 1 <= again.trained < 12

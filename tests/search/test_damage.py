@@ -9,18 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
+import actsearch
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.command_line import main
-from actsearch.search.memory import board as boards
 from actsearch.search.memory import file as files
-from actsearch.search.memory.board import Board, BoardError
 from actsearch.search.memory.locks import Held, held, is_held
 from actsearch.search.memory.records import SEARCH, Key, Record, Rung
 from actsearch.search.memory.store import FILE_NAME, Store, StoreError
@@ -356,34 +355,18 @@ def test_a_copy_stays_where_the_file_is_no_longer_whole(
     assert whole or (tmp_path / files.COPY_NAME).is_file()
 
 
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[Board]:
-    opened = Board(tmp_path)
-    opened.offer([Request("relu", 1, 2)])
-    yield opened
-    opened.close()
-
-
-@pytest.mark.parametrize("damage", ["deleted", "replaced", "junk", "truncated"])
-def test_a_damaged_board_of_trials_is_one_sentence_in_the_users_program(
-    damage: str, board: Board, tmp_path: Path
-) -> None:
-    path = tmp_path / boards.FILE_NAME
-    if damage in {"deleted", "replaced"}:
+@pytest.mark.parametrize("damage", ["deleted", "replaced"])
+def test_a_store_that_goes_while_a_loop_of_the_users_trains_is_one_sentence_there(damage: str, tmp_path: Path) -> None:
+    small = ("ladder=[]", "proposer.name=random", "baselines=[relu]")
+    with torch.random.fork_rng(devices=[]):
+        trials = actsearch.Study(tmp_path / "run", children=3, changes=small).trials()
+        next(trials).done(validation=1.0)
+        path = tmp_path / "run" / FILE_NAME
         path.unlink()
-    if damage == "replaced":
-        Board(tmp_path).close()
-    if damage == "junk":
-        with sqlite3.connect(path) as connection:
-            connection.execute("UPDATE trials SET request = '{'")
-        connection.close()
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:5000])
-    with pytest.raises(BoardError, match=r"trials.sqlite', in which trials wait, cannot be used: .* delete it"):
-        board.take("somebody")
-    if damage in {"junk", "truncated"}:
-        with pytest.raises(BoardError):
-            Board(tmp_path).take("somebody else")
+        if damage == "replaced":
+            path.write_bytes(b"")
+        with pytest.raises(StoreError, match=f"'{path}' was {damage} .* all that it held is in"):
+            next(trials)
 
 
 def test_names_of_metrics_that_no_file_can_hold_are_kept_as_codes() -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from actsearch.evaluators.pools.pool import SerialPool
-from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.search.command_line import main
 from actsearch.search.memory.store import Store
@@ -132,7 +130,7 @@ def test_a_controller_is_warmed_up_only_where_something_can_be_read(
     settings = settings_of(None, ["pool.kind=serial", "task.steps=3", "proposer.reinforce.warm_up=16"])
     task = TaskSettings(name="own", batch=20, steps=3, own=OwnSettings(**_own(tmp_path, **own)))  # type: ignore[arg-type]
     (tmp_path / "store").mkdir()
-    with Store(tmp_path / "store", create=True) as store, SerialPool(resolve(task), settings.pool) as pool:
-        search = Search(plan_of(dataclasses.replace(settings, task=task)), store, pool)
+    with Store(tmp_path / "store", create=True) as store:
+        search = Search(plan_of(dataclasses.replace(settings, task=task)), store)
     assert isinstance(search.proposer, Reinforce)
     assert (search.proposer.settings.warm_up > 0) is warm

@@ -19,7 +19,7 @@ from actsearch.search.ranking.claims import Entrants, closed, wanted
 from actsearch.search.ranking.evidence import SHOWN
 from actsearch.search.ranking.significance import compare, raced
 from actsearch.search.ranking.standing import Standing
-from actsearch.search.trainings import Trainings
+from actsearch.search.trainings import Training, Trainings
 
 RUNG = rungs(resolve(TaskSettings()), [], FinalSettings(6, 11, 2000))[-1]
 MEASURED = (0.61, 0.44, -0.2, -0.23, -0.18, -0.47, 1.03, 0.81, -5.05)
@@ -33,7 +33,7 @@ class Drawn(Trainings):
     def __init__(self, losses: NDArray[np.float64]) -> None:
         self.drawn, self.trained, self.outcomes = losses, 0, {}
 
-    def train(self, rung: Rung, behaviours: Sequence[str] | Mapping[str, int]) -> None:
+    def missing(self, rung: Rung, behaviours: Sequence[str] | Mapping[str, int]) -> list[Training]:
         assert isinstance(behaviours, Mapping)
         for name, seeds in behaviours.items():
             for repeat in range(seeds):
@@ -43,6 +43,7 @@ class Drawn(Trainings):
                     loss = float(self.drawn[int(name), repeat])
                     failed = Outcome(Status.DIVERGED, reason="it left the finite numbers")
                     self.outcomes[key] = Outcome(Status.SCORED, loss) if np.isfinite(loss) else failed
+        return []
 
 
 def _drawn(effects: Sequence[float], seed: int, seeds: int = 400) -> NDArray[np.float64]:
@@ -61,7 +62,7 @@ def _race(trainings: Drawn, known: int = 0) -> Race:
 def _raced(losses: NDArray[np.float64], budget: int, known: int = 0) -> tuple[set[int], Race, Drawn]:
     trainings = Drawn(losses)
     race = _race(trainings, known)
-    race.run(budget)
+    list(race.blocks(budget))
     told = race.standing().verdicts
     return {int(name) for name, verdict in told.items() if verdict == "better"}, race, trainings
 
@@ -109,7 +110,7 @@ def test_a_race_that_was_left_goes_on_to_the_same_end_and_trains_nothing_twice()
         again = Drawn(table)
         again.outcomes = dict(list(trainings.outcomes.items())[:left])
         other = _race(again, 3)
-        other.run(140)
+        list(other.blocks(140))
         assert again.outcomes == trainings.outcomes
         assert again.trained == trainings.trained - left
         assert (other.seeds, other.racing) == (race.seeds, race.racing)
@@ -144,7 +145,7 @@ def test_a_budget_that_shows_one_alone_is_spent_on_the_one_that_promises_more(
 ) -> None:
     trainings = Drawn(_drawn([3.0, 0.1, 3.0, 0.2], 4))
     race = Race(trainings, RUNG, "0", Entrants(("1", "2"), ("3", "4")), below=below)
-    race.run(16)
+    list(race.blocks(16))
     assert race.standing().verdicts[first] == "better"
     assert not any(race.seeds[name] for name in {"1", "3"} - {first})
 
@@ -164,7 +165,7 @@ def test_the_shortest_race_shows_that_everybody_is_far_better(look: int) -> None
         trainings = Drawn(_drawn([10.0] * 9, seed))
         names = [str(number) for number in range(1, 10)]
         race = Race(trainings, RUNG, "0", Entrants(tuple(names[:6]), tuple(names[6:])), look=look)
-        race.run(LEAST)
+        list(race.blocks(LEAST))
         assert race.standing().verdicts["1"] == "better"
 
 

@@ -20,6 +20,7 @@ from actsearch.evaluators.sentences import BadSettings
 from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.rows.known import read
+from actsearch.search.core import train_all
 from actsearch.search.jobs import launch
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
@@ -70,7 +71,7 @@ class FakePool(Pool):
 
 def _run(directory: Path, pool: Pool, settings: SearchSettings = SMALL) -> None:
     with Store(directory, create=True) as store:
-        Search(plan_of(settings), store, pool).run()
+        train_all(Search(plan_of(settings), store).core(), pool)
 
 
 def _result(directory: Path) -> tuple[list[Entry], list[object], bytes | None]:
@@ -220,7 +221,7 @@ def test_a_rung_has_as_much_room_whatever_became_of_those_below(tmp_path: Path) 
 def test_progress_only_grows_and_ends_at_its_goal(tmp_path: Path) -> None:
     seen: list[Progress] = []
     with Store(tmp_path, create=True) as store:
-        Search(plan_of(SMALL), store, FakePool(), seen.append).run()  # type: ignore[arg-type]  # its parameter has no name
+        train_all(Search(plan_of(SMALL), store, seen.append).core(), FakePool())  # type: ignore[arg-type]  # its parameter has no name
     assert [p.steps for p in seen] == sorted(p.steps for p in seen)
     assert seen[-1].steps == seen[-1].steps_goal
     assert [p.best_score for p in seen] == sorted((p.best_score for p in seen), reverse=True)

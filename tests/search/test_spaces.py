@@ -8,6 +8,7 @@ import pytest
 from actsearch.evaluators.pools.pool import SerialPool
 from actsearch.evaluators.registry import resolve
 from actsearch.search.command_line import main
+from actsearch.search.core import train_all
 from actsearch.search.memory.records import SEARCH
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import resolve as plan_of
@@ -60,7 +61,7 @@ def test_twins_share_one_training_where_the_setting_says_so(tmp_path: Path) -> N
         settings = from_tree({**TREE, "space": space, "budget": {"children": 60, "batch": 40, "proposals": 400}})
         pool = FakePool()
         with Store(tmp_path / share, create=True) as store:
-            Search(plan_of(settings), store, pool).run()
+            train_all(Search(plan_of(settings), store).core(), pool)
             behaviours = {b.fingerprint: b.twin for b in store.behaviours()}
             trained = {key.fingerprint for key in store.outcomes() if key.rung == SEARCH}
             entries = leaderboard(store).entries
@@ -78,7 +79,7 @@ def test_a_search_over_a_template_with_constraints_keeps_them(tmp_path: Path) ->
     space = {"primitives": "aquasurf2023", "shape": "u(u(x))", "constraints": {"no_inverse_pair": True}}
     settings = from_tree({**TREE, "space": space})
     with Store(tmp_path, create=True) as store, SerialPool(resolve(settings.task), settings.pool) as pool:
-        Search(plan_of(settings), store, pool).run()
+        train_all(Search(plan_of(settings), store).core(), pool)
         texts = [proposal.expression for proposal in store.proposals()]
     assert texts
     assert not any("neg(neg" in text or "reciprocal(reciprocal" in text for text in texts)

@@ -1,0 +1,183 @@
+"""A run whose trainings are a loop of the user's: one training at a time, in any number of processes.
+
+Each process has the core of the run, asks it and tells it alone for a moment, and makes it anew where another process
+has written meanwhile. Who has which training is in the store, beside a lock that goes when its process does. Not here:
+what a user sees of a training (``actsearch.trial``), and a search on a pool (``jobs``).
+"""
+
+import functools
+import time
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+from actsearch.evaluators.activation import Vocabulary
+from actsearch.evaluators.outcome import Outcome
+from actsearch.search.core import Core
+from actsearch.search.jobs import Busy, add_costs, alone_in, begin, events_of
+from actsearch.search.memory.decided import Say, decided, unsaid
+from actsearch.search.memory.locks import is_there, presence
+from actsearch.search.memory.records import CLIMBED, FINISHED, Key
+from actsearch.search.memory.store import Store
+from actsearch.search.plan import Plan
+from actsearch.search.progress import Listener, silent
+from actsearch.search.ranking.leaderboard import leaderboard
+from actsearch.search.refining import Refinement
+from actsearch.search.run import Search
+from actsearch.search.trainings import Training
+
+PAUSE = 0.01  # seconds between two looks, while another process works on the run or has what must come first
+PATIENCE = 600.0  # seconds that another process may work on the run
+Asked = Generator[tuple[Training, Callable[[Outcome], None]], None, None]
+
+
+class Loop:
+    """One process's part in a run.
+
+    Args:
+        store: store of the run.
+        owner: name of this process, as ``presence`` gives it.
+        make: makes the core that goes on where the store ends, without trainings that other processes have.
+        end: is called once everything is trained.
+    """
+
+    def __init__(
+        self, store: Store, owner: str, make: Callable[[Collection[Key]], Core], end: Callable[[], None]
+    ) -> None:
+        self.store, self.owner, self.make, self.end = store, owner, make, end
+        self._core: Core | None = None
+        self._seen = 0  # sequence number of the store when the core was last right
+
+    def ask(self) -> tuple[Training | None, bool]:
+        """Return a training that nobody has, if there is one now, and whether the search is over."""
+        with self._alone():
+            core = self._up_to_date()
+            found = core.ask(1)
+            if found:
+                self.store.take([found[0].key], self.owner)
+            elif core.is_finished:
+                self.end()
+            else:
+                self._recall()
+            self._seen = self.store.sequence
+            return (found[0] if found else None), core.is_finished
+
+    def tell(self, training: Training, outcome: Outcome) -> None:
+        """Keep what came of a training."""
+        with self._alone():
+            self._up_to_date().tell(training, outcome)
+            self._seen = self.store.sequence
+
+    def trainings(self) -> Asked:
+        """Yield what is to be trained, with what is called when it is, until everything is trained."""
+        while True:
+            training, is_over = self.ask()
+            if training is not None:
+                yield training, functools.partial(self.tell, training)
+            elif is_over:
+                return
+            else:
+                time.sleep(PAUSE)
+
+    def _alone(self) -> ExitStack:
+        return alone_for_a_moment(self.store.path.parent)
+
+    def _up_to_date(self) -> Core:
+        if self._core is None or self.store.sequence != self._seen:
+            self._core = self.make(self.store.taken())
+        return self._core
+
+    def _recall(self) -> None:
+        """Give back what processes have that are gone."""
+        for owner in {*self.store.taken().values()} - {self.owner}:
+            if not is_there(self.store.path.parent, owner):
+                self.store.give_back(owner)
+                self._core = None
+
+
+def alone_for_a_moment(directory: Path) -> ExitStack:
+    """Return a context in which no other process writes to a run; waits for those that do.
+
+    Raises:
+        Busy: another process works on it for too long.
+    """
+    stack, until = ExitStack(), time.monotonic() + PATIENCE
+    while True:
+        try:
+            stack.enter_context(alone_in(directory))
+        except Busy:
+            if time.monotonic() > until:
+                raise
+            time.sleep(PAUSE)
+        else:
+            return stack
+
+
+@contextmanager
+def _opened(directory: Path, say: Say) -> Iterator[tuple[Store, str]]:
+    """Open the store of a run for one process of several, and yield it with the name of the process."""
+    with presence(directory) as owner, ExitStack() as stack:
+        with alone_for_a_moment(directory):
+            store = stack.enter_context(Store(directory, create=True, say=say))
+        try:
+            yield store, owner
+        finally:
+            with alone_for_a_moment(directory):
+                store.give_back(owner)
+
+
+def search_trainings(plan: Plan, directory: Path, listener: Listener = silent, say: Say = unsaid) -> Asked:
+    """Yield the trainings of a search, each with what is called when it has an outcome, until the search is over.
+
+    Args:
+        plan: plan of the search; a run that is there must have the same.
+        directory: directory of the run.
+        listener: is told after every outcome.
+        say: is told what the user should know.
+
+    Raises:
+        UserFault: the run has another plan, or it cannot be used.
+    """
+    with _opened(directory, say) as (store, owner):
+        with alone_for_a_moment(directory):
+            plan, _ = begin(plan, store, say)
+            decided(store, plan.task, say)
+            events = events_of(store)
+            search = Search(plan, store, listener, events.add)
+
+        def end() -> None:
+            if store.fact(FINISHED) is None:
+                add_costs(store, plan.vocabulary)
+                store.describe({CLIMBED: "yes", FINISHED: "yes"})
+                events.add_finalists(leaderboard(store))
+
+        with closing(events):
+            yield from Loop(store, owner, search.core, end).trainings()
+
+
+def refinement_trainings(
+    directory: Path, which: Sequence[str], minutes: float, vocabulary: Vocabulary, listener: Listener = silent
+) -> Asked:
+    """Yield further seeds of finalists, each with what is called when it has an outcome, until they decide.
+
+    Args:
+        directory: directory of the run.
+        which: who gets them; see ``Refinement``.
+        minutes: after which no further block begins.
+        vocabulary: primitives that expressions are read with.
+        listener: is told after every outcome.
+
+    Raises:
+        StoreError: there is no run.
+        NotReady, NotFound: see ``Refinement``.
+    """
+    Store(directory).close()
+    until = time.monotonic() + 60 * minutes
+    with _opened(directory, unsaid) as (store, owner):
+        with alone_for_a_moment(directory):
+            found = Refinement(store, which, vocabulary)
+
+        def make(elsewhere: Collection[Key]) -> Core:
+            return found.core(until, listener=listener, elsewhere=elsewhere)
+
+        yield from Loop(store, owner, make, lambda: add_costs(store, vocabulary)).trainings()
