@@ -126,7 +126,9 @@ def _opened(directory: Path, say: Say) -> Iterator[tuple[Store, str]]:
                 store.give_back(owner)
 
 
-def search_trainings(plan: Plan, directory: Path, listener: Listener = silent, say: Say = unsaid) -> Asked:
+def search_trainings(
+    plan: Plan, directory: Path, listener: Listener = silent, say: Say = unsaid, *, extend: bool = False
+) -> Asked:
     """Yield the trainings of a search, each with what is called when it has an outcome, until the search is over.
 
     Args:
@@ -134,13 +136,14 @@ def search_trainings(plan: Plan, directory: Path, listener: Listener = silent, s
         directory: directory of the run.
         listener: is told after every outcome.
         say: is told what the user should know.
+        extend: whether the plan may be a larger one than that of the run.
 
     Raises:
         UserFault: the run has another plan, or it cannot be used.
     """
     with _opened(directory, say) as (store, owner):
         with alone_for_a_moment(directory):
-            plan, _ = begin(plan, store, say)
+            plan, _ = begin(plan, store, say, extend=extend)
             decided(store, plan.task, say)
             events = events_of(store)
             search = Search(plan, store, listener, events.add)

@@ -367,6 +367,41 @@ def test_what_is_no_study_is_one_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "here" / "run.sqlite").exists()
 
 
+def test_a_finished_study_gets_more_seeds_and_more_children(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = finish(tmp_path / "run")
+    before, answer = found.top(), found.verdict
+    assert repr(found).startswith(f"Study('{tmp_path}/run'): ")
+    assert "7 behaviours trained, 2 baselines" in repr(found)  # the batch that reached 6 was finished
+    assert repr(found).endswith(", finished")
+    assert all("actsearch refine" not in sentence and "actsearch search" not in sentence for sentence in answer)
+    with torch.random.fork_rng(devices=[]):
+        for trial in found.refine(["found"], minutes=0.05):
+            assert (trial.steps, trial.test) == (20, True)
+            validation, test = train(trial)
+            trial.done(validation=validation, test=test)
+        best = before[~before.baseline].expression.iloc[0]
+        seeds = found.top().set_index("expression").seeds
+        assert seeds[best] > 3
+        assert seeds["relu(x)"] >= seeds[best]
+        for trial in found.trials(children=9):
+            validation, test = train(trial)
+            trial.done(validation=validation, **({"test": test} if trial.test else {}))
+    assert found.is_finished
+    assert found.leaderboard().counted.startswith("9 behaviours trained")
+    assert found.plot("best").svg.count("<svg") == 1
+    assert "final: " in capsys.readouterr().err
+    with pytest.raises(actsearch.UserFault, match="can be extended, not shortened"):
+        next(found.trials(children=4))
+
+
+def test_a_study_that_is_quiet_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(actsearch.UserFault, match="holds no run"):
+        next(study(tmp_path / "run").refine())
+    assert not (tmp_path / "run").exists()
+    finish(tmp_path / "run", quiet=True)
+    assert capsys.readouterr() == ("", "")
+
+
 # ---- several processes ----
 
 PROGRAM = """

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import numbers
 import weakref
-from collections.abc import Generator, MutableMapping, Sequence
+from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING, Literal
 from torch import nn
 
 from actsearch.grammar.fault import UserFault
-from actsearch.run import Run
-from actsearch.search.loop import search_trainings
+from actsearch.run import Figure, Run
+from actsearch.search.loop import Asked, refinement_trainings, search_trainings
 from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
-from actsearch.search.plan import resolve
+from actsearch.search.plan import Plan, resolve
+from actsearch.search.progress import Listener, silent
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.ranking.measure import Measure
+from actsearch.search.refining import MINUTES
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
 from actsearch.search.settings.space import build_space, vocabulary_of
@@ -50,6 +53,7 @@ class Study:
         chance: what a network that knows nothing gets, for positive losses; without it rewards are measured by the
             baselines.
         changes: further settings, ``section.key=value``, as behind ``--set``.
+        quiet: whether no progress is printed on the error stream.
 
     Raises:
         UserFault: a setting cannot be used.
@@ -59,13 +63,13 @@ class Study:
         self, run: str | Path, config: str | Path | None = None, *, space: str | None = None,
         proposer: str | None = None, seed: int | None = None, children: int | None = None, steps: int | None = None,
         direction: Literal["minimise", "maximise"] = "minimise", chance: float | None = None,
-        changes: Sequence[str] = (),
+        changes: Sequence[str] = (), quiet: bool = False,
     ) -> None:  # fmt: skip
         if not isinstance(run, (str, Path)) or not str(run):
             raise UserFault(f"Study: expected a directory for the run, found {run!r}")
         if not isinstance(config, (str, Path, type(None))):
             raise UserFault(f"Study: expected a YAML file as config, found {type(config).__name__}")
-        self.run = Path(run).absolute()  # wherever the loop goes
+        self.run, self.quiet = Path(run).absolute(), quiet  # wherever the loop goes
         wanted = {
             "space.primitives": space, "proposer.name": proposer, "seed": seed, "budget.children": children,
             "task.steps": steps, "task.own.chance": chance,
@@ -78,36 +82,68 @@ class Study:
             raise UserFault("key 'transfer': a loop of your own trains on what it likes; leave the section out")
         build_space(self.settings.space)
 
+    def __repr__(self) -> str:
+        """Say where the run is, and how far."""
+        if not (self.run / FILE_NAME).exists():
+            return f"Study('{self.run}'): nothing was trained yet"
+        with contextlib.suppress(NotBegun):
+            return f"Study('{self.run}'): {self.leaderboard().counted}{', finished' if self.is_finished else ''}"
+        return f"Study('{self.run}'): nothing was trained yet"
+
     def trials(self, children: int | None = None) -> Generator[Trial, None, None]:
         """Return what is to be trained: baselines, candidates, then the ladder up to the final rung.
 
-        A process has one loop around a run: asking anew ends the one before, which an exception may have left.
-
-        Each must be told ``trial.done(validation=...)`` or ``trial.failed(reason)`` before the next one; a loop that is
-        left early, or a process that dies, leaves its trial to the next one that asks.
+        Each trial needs ``trial.done(validation=...)`` or ``trial.failed(reason)`` before the next one. A loop that is
+        left early, or a process that dies, leaves its trial to the next one that asks. A process has one loop around a
+        run: asking anew ends the one before, which an exception may have left.
 
         Args:
-            children: behaviours to train in the search, instead of the study's own number.
+            children: behaviours to train in the search, instead of the study's own number; a larger one than that of
+                the run goes on with it.
 
         Raises:
-            UserFault: the run has other settings, or a trial was not told what came of it.
+            UserFault: the run has other settings, or a trial was left without a word.
         """
         settings = self.settings if children is None else _with_children(self.settings, children)
+
+        def asked(plan: Plan) -> Asked:
+            try:
+                self.run.mkdir(parents=True, exist_ok=True)
+            except OSError as fault:
+                raise UserFault(f"the run cannot be kept in '{self.run}': {fault.strerror}") from fault
+            return search_trainings(plan, self.run, self._progress(), extend=children is not None)
+
+        return self._begin(self._trials(settings, asked))
+
+    def refine(self, which: Sequence[str] = (), minutes: float = MINUTES) -> Generator[Trial, None, None]:
+        """Return further seeds of the finalists, until it is decided which are better than the incumbent.
+
+        Args:
+            which: functions that get them, as in ``module``; none stands for those that may still be better.
+            minutes: after which no further seeds begin.
+
+        Raises:
+            UserFault: there is no run yet, it has no finalists, or nothing is open.
+        """
+        named = [which] if isinstance(which, str) else list(which)
+
+        def asked(plan: Plan) -> Asked:
+            return refinement_trainings(self.run, named, minutes, plan.vocabulary, self._progress())
+
+        return self._begin(self._trials(self.settings, asked))
+
+    def _begin(self, trials: Generator[Trial, None, None]) -> Generator[Trial, None, None]:
         if self.run.exists() and not self.run.is_dir():
             raise UserFault(f"'{self.run}' is a file; expected a directory for the run")
         before = _LOOPS.pop(self.run.resolve(), None)
         if before is not None:
             before.close()
-        _LOOPS[self.run.resolve()] = found = self._trials(settings)
-        return found
+        _LOOPS[self.run.resolve()] = trials
+        return trials
 
-    def _trials(self, settings: SearchSettings) -> Generator[Trial, None, None]:
+    def _trials(self, settings: SearchSettings, asked: Callable[[Plan], Asked]) -> Generator[Trial, None, None]:
         plan = resolve(settings)
-        try:
-            self.run.mkdir(parents=True, exist_ok=True)
-        except OSError as fault:
-            raise UserFault(f"the run cannot be kept in '{self.run}': {fault.strerror}") from fault
-        with closing(search_trainings(plan, self.run)) as trainings:
+        with closing(asked(plan)) as trainings:
             for training, tell in trainings:
                 text = training.request.expression
                 trial = Trial(training.request, plan.vocabulary.read_kept(text), plan.task.settings, tell)
@@ -119,6 +155,30 @@ class Study:
                         f"the trial of '{text}' ended without a word: call trial.done(validation=...), "
                         "or trial.failed(reason)"
                     )
+
+    def _progress(self) -> Listener:
+        if self.quiet:
+            return silent
+        from actsearch.search.show.display import ProgressLine, console  # noqa: PLC0415  rich, for whoever looks on
+
+        return ProgressLine(console(stderr=True), Measure(sign=self.settings.task.sign))
+
+    @property
+    def verdict(self) -> list[str]:
+        """The answer in words: what is better than the incumbent, or what it would take to know.
+
+        Raises:
+            UserFault: nothing was trained yet.
+        """
+        return Run(self.run, self.leaderboard()).verdict
+
+    def plot(self, kind: str = "cost") -> Figure:
+        """Return a figure of the run; see ``Run.plot``.
+
+        Raises:
+            UserFault: nothing was trained yet, or there is no such figure.
+        """
+        return Run(self.run, self.leaderboard()).plot(kind)
 
     def leaderboard(self) -> Leaderboard:
         """Return the ranking, also while it is searched.

@@ -169,16 +169,22 @@ def _elsewhere(verdict: Verdict, board: Leaderboard) -> list[str]:
 
 
 def _next(verdict: Verdict, board: Leaderboard, run: str, program: str) -> list[str]:
+    refine = "loop over study.refine()" if board.is_loop else f"{program} refine {run}"
     if verdict.open:
         may = " may be better too;" if verdict.better else ":"
-        return [f"{_open(verdict)}{may} {_further(verdict)} would decide: {program} refine {run}"]
+        return [f"{_open(verdict)}{may} {_further(verdict)} would decide: {refine}"]
     if verdict.finds:
         return []
     if verdict.seeds == 1 and any(entry.found and board.reference in entry.against for entry in board.entries):
-        return [f"one seed shows nothing, whatever the difference; more of them: {program} refine {run} --which found"]
-    more = f"budget.{board.budget[0]}={2 * board.budget[1]}"
-    asked = board.asked if board.asked.startswith(("search ", "recommend ")) else f"search {board.asked}"
-    more = f": {program} {asked} --run {run} --extend {more}" if board.asked else f" ({more})"
+        which = refine.replace("()", "('found')") if board.is_loop else f"{refine} --which found"
+        return [f"one seed shows nothing, whatever the difference; more of them: {which}"]
+    key, number = board.budget
+    if board.is_loop:
+        more = f": loop over study.trials(children={2 * number})" if key == "children" else ""
+    else:
+        asked = board.asked if board.asked.startswith(("search ", "recommend ")) else f"search {board.asked}"
+        more = f"budget.{key}={2 * number}"
+        more = f": {program} {asked} --run {run} --extend {more}" if board.asked else f" ({more})"
     return [f"more seeds would hardly change it; more children might{more}"]
 
 

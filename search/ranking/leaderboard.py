@@ -91,6 +91,11 @@ class Leaderboard:
         return next((measure_of(one.task, self.unit) for one in self.rungs if one.name == rung), NATS)
 
     @property
+    def is_loop(self) -> bool:
+        """Whether the children are trained in a loop of the user's."""
+        return any(rung.task.own.loop for rung in self.rungs)
+
+    @property
     def counted(self) -> str:
         """Return how many there are, in words: what the search trained, what it is compared with, what was refused."""
         refused = sum(entry.is_refused and not entry.baseline for entry in self.entries)

@@ -26,10 +26,10 @@ _COMMAND = re.compile(r": ((?:'[^']*actsearch'|\S*actsearch) .+)$")
 LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal
 
 
-def console(width: int = PAGE_WIDTH) -> Console:
+def console(width: int = PAGE_WIDTH, *, stderr: bool = False) -> Console:
     """Return where things are printed: the terminal's width, or a page of another where the output is a file."""
-    found = Console(highlight=False, soft_wrap=False, markup=False)
-    return found if found.is_terminal else Console(highlight=False, width=width, markup=False)
+    found = Console(highlight=False, soft_wrap=False, markup=False, stderr=stderr)
+    return found if found.is_terminal else Console(highlight=False, width=width, markup=False, stderr=stderr)
 
 
 def slim(*heads: str) -> Table:
