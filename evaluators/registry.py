@@ -23,6 +23,7 @@ from actsearch.evaluators.own.problem import load
 from actsearch.evaluators.own.whole import WholeTraining
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import BadTask, Task
+from actsearch.grammar.plugins import BadPlugin, installed, loaded
 
 
 def _shape(data: DataSet[Any]) -> tuple[int, ...]:
@@ -103,23 +104,35 @@ def resolve(settings: TaskSettings) -> Task:
 
     Raises:
         BadTask: unknown task, or one that lacks what it needs.
+        BadPlugin: a package that adds the task is broken.
     """
+    if settings.name in installed("tasks"):
+        return _added(settings)
     if settings.name not in TASKS:
-        near = difflib.get_close_matches(settings.name, TASKS, n=1, cutoff=0.4)
-        hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(TASKS)}"
+        known = [*TASKS, *installed("tasks")]
+        near = difflib.get_close_matches(settings.name, known, n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(known)}"
         raise BadTask(f"key 'task.name': unknown task '{settings.name}'; {hint}")
     theirs = settings.own.function or ("a loop of yours" if settings.own.loop else "")
-    if settings.is_own and not theirs:
+    if settings.name == "own" and not theirs:
         raise BadTask(
             "key 'task.own': the task 'own' is a function of yours: name it, task.own.build or task.own.score"
         )
-    if not settings.is_own and theirs:
+    if settings.name != "own" and theirs:
         raise BadTask(
             f"key 'task.name': '{settings.name}' contradicts '{theirs}' of task.own: the name own goes with it"
         )
     kind = TASKS[settings.name]
     complete = kind.complete(settings)
     return WholeTraining(complete, kind) if settings.own.score or settings.own.loop else NetworkTask(complete, kind)
+
+
+def _added(settings: TaskSettings) -> Task:
+    """Return the task that a package adds: what it names is called with the settings."""
+    found = loaded("tasks", settings.name)(settings)
+    if not isinstance(found, Task):
+        raise BadPlugin(f"the task '{settings.name}': expected an actsearch.Task, found {type(found).__name__}")
+    return found
 
 
 def _sent(task: NetworkTask | WholeTraining) -> tuple[object, ...]:

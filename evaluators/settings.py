@@ -13,6 +13,11 @@ from pydantic.dataclasses import dataclass
 
 from actsearch.evaluators.sentences import spoken
 
+NAMES = (
+    "mnist1d", "mnist1d_mlp", "mnist1d_transformer", "digits", "fashion_mnist", "cifar10", "cifar10_fast", "cifar100",
+    "text",
+)  # fmt: skip
+"""Tasks of this engine."""
 Steps = Annotated[int, Field(ge=1)]
 Batch = Annotated[int, Field(ge=1)]
 LearningRate = Annotated[float, Field(gt=0)]
@@ -160,8 +165,8 @@ class TaskSettings:
 
     @property
     def is_own(self) -> bool:
-        """Whether the task is the user's."""
-        return self.name == "own"
+        """Whether the task is somebody else's: the user's, or one that a package adds."""
+        return self.name not in NAMES
 
     @property
     def sign(self) -> int:

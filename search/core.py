@@ -1,7 +1,7 @@
 """The core of a search: it is asked for trainings, and told what came of each.
 
 ``while trainings := core.ask(8): ...`` and ``core.tell(training, outcome)`` are all that a driver needs: a pool of
-workers (``train_all``), a loop of the user's (``search.loop``), threads. Which trainings are wanted comes in blocks
+workers (see below), a loop of the user's (``search.loop``), or threads. Which trainings are wanted comes in blocks
 (``search.run``, ``search.race``); every outcome is in the store before anybody learns from it. Not here: training.
 """
 

@@ -30,6 +30,7 @@ from actsearch.search.ladder import (
 from actsearch.search.memory.behaviours import Share
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
 from actsearch.search.progress import Goal
+from actsearch.search.proposers.proposer import Proposer
 from actsearch.search.proposers.registry import ProposerSettings
 from actsearch.search.proposers.surrogate import check_installed
 from actsearch.search.settings.classes import BudgetSettings, SearchSettings
@@ -63,6 +64,7 @@ class Plan:
         space: expressions that may be proposed.
         rungs: from the search to the final rung.
         transfers: further tasks, in their order.
+        given: a proposer of the user's, instead of that of the settings.
     """
 
     settings: SearchSettings
@@ -71,6 +73,7 @@ class Plan:
     space: Space
     rungs: tuple[Rung, ...]
     transfers: tuple[Transfer, ...]
+    given: Proposer | None = None
 
     @property
     def seed(self) -> int:
@@ -159,8 +162,13 @@ class Plan:
         return [*dict.fromkeys(sentence for task in tasks for sentence in task.prepare())]
 
 
-def resolve(settings: SearchSettings) -> Plan:
+def resolve(settings: SearchSettings, *, task: Task | None = None, proposer: Proposer | None = None) -> Plan:
     """Return the plan of settings. A network of the user's is built, to see what it has now.
+
+    Args:
+        settings: settings of the search, which may leave values open.
+        task: a task of the user's, instead of that of the settings.
+        proposer: a proposer of the user's, instead of that of the settings.
 
     Raises:
         BadSettings: a baseline is neither a known name nor an expression, or the trainings do not do.
@@ -168,14 +176,17 @@ def resolve(settings: SearchSettings) -> Plan:
         UnknownPrimitive, BadPrimitive, BadShape, EmptySpace: the space cannot be built.
         NotInstalled: a package is missing that the proposer needs.
     """
-    task = registry.resolve(settings.task)
+    task = registry.resolve(settings.task) if task is None else task
+    if proposer is not None:
+        name = f"{type(proposer).__module__}:{type(proposer).__qualname__}"
+        settings = dataclasses.replace(settings, proposer=dataclasses.replace(settings.proposer, name=name))
     transfers = [(one, registry.resolve(one.task)) for one in settings.transfer]
     vocabulary = _vocabulary(settings)
     check_installed(settings.proposer.surrogate)
     space = build_space(settings.space)
     whole = _with_incumbent(_completed(settings, task), vocabulary, task.replaced)
     further = [Transfer(where, transfer_rung(where, one.seeds), one.top) for one, where in transfers]
-    return Plan(whole, task, vocabulary, space, (), tuple(further)).revised(whole)
+    return Plan(whole, task, vocabulary, space, (), tuple(further), proposer).revised(whole)
 
 
 def without_open_values(settings: SearchSettings) -> SearchSettings:

@@ -52,7 +52,7 @@ class Search:
         if proposer.name == "reinforce" and proposer.reinforce.warm_up and not is_readable(plan.task, plan.seed):
             unwarmed = dataclasses.replace(proposer.reinforce, warm_up=0)  # zeros alone would teach it something
             proposer = dataclasses.replace(proposer, reinforce=unwarmed)
-        self.proposer = build_proposer(proposer, plan.space, plan.seed, describe)
+        self.proposer = build_proposer(proposer, plan.space, plan.seed, describe, plan.given)
 
     def core(self, elsewhere: Collection[Key] = ()) -> Core:
         """Return the core that goes on where the store ends.

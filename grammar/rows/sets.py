@@ -5,12 +5,15 @@ exported file. Not here: the rows (``swish2017``, ``aquasurf2023``).
 """
 
 import difflib
+import functools
+import itertools
 from collections.abc import Sequence
 
 import torch
 
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.formula import BadFormula, check_formula
+from actsearch.grammar.plugins import BadPlugin, installed, loaded
 from actsearch.grammar.primitive import OPERANDS, BadPrimitive, Primitive
 from actsearch.grammar.rows import aquasurf2023, swish2017
 from actsearch.grammar.symbolic import evaluate_formula
@@ -57,6 +60,25 @@ class UnknownPrimitive(UserFault):
     """No set and no row of that name; the message has the nearest."""
 
 
+@functools.cache
+def added() -> dict[str, tuple[Primitive, ...]]:
+    """Return the sets of rows that installed packages add, by name.
+
+    Raises:
+        BadPlugin: a package is broken, or names something else than a tuple of rows.
+        BadPrimitive: a row does not stand the check.
+    """
+    found: dict[str, tuple[Primitive, ...]] = {
+        name: loaded("primitives", name, tuple) for name in installed("primitives")
+    }
+    for name, rows in found.items():
+        if not all(isinstance(row, Primitive) for row in rows):
+            raise BadPlugin(f"the primitives '{name}': expected a tuple of actsearch.Primitive, found {rows!r}")
+        for row in rows:
+            check_own(row)
+    return found
+
+
 def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[Primitive, ...]:
     """Return the rows of a set, or of a list of names of sets and rows, followed by the user's own.
 
@@ -65,15 +87,16 @@ def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[P
         BadPrimitive: an own row does not stand the check.
     """
     rows: dict[str, Primitive] = {}
-    known = {row.name: row for row in (*VOCABULARY, *own)}
+    sets = SETS | added()
+    known = {row.name: row for row in (*VOCABULARY, *itertools.chain(*added().values()), *own)}
     for name in (names,) if isinstance(names, str) else names:
-        if name in SETS:
-            rows |= {row.name: row for row in SETS[name]}
+        if name in sets:
+            rows |= {row.name: row for row in sets[name]}
         elif name in known:
             rows[name] = known[name]
         else:
-            near = difflib.get_close_matches(name, [*SETS, *known], n=1, cutoff=0.5)
-            hint = f", did you mean '{near[0]}'?" if near else f"; sets: {', '.join(SETS)}"
+            near = difflib.get_close_matches(name, [*sets, *known], n=1, cutoff=0.5)
+            hint = f", did you mean '{near[0]}'?" if near else f"; sets: {', '.join(sets)}"
             raise UnknownPrimitive(f"unknown set or primitive '{name}'{hint}")
     for row in own:
         check_own(row)

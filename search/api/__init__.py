@@ -10,14 +10,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from actsearch.evaluators.activation import Activation, Vocabulary
+    from actsearch.evaluators.outcome import Outcome, Request, Status
     from actsearch.evaluators.own.replacement import Replacement
     from actsearch.evaluators.own.swap import replace_activations
-    from actsearch.evaluators.settings import OwnSettings, TaskSettings
+    from actsearch.evaluators.settings import CompleteSettings, OwnSettings, TaskSettings
+    from actsearch.evaluators.task import Task
     from actsearch.grammar.expression import Expression
     from actsearch.grammar.fault import Failed, UserFault
     from actsearch.grammar.primitive import Primitive
+    from actsearch.grammar.space import Space
     from actsearch.jobs import describe, evaluate, export, launch, load, read, read_function
     from actsearch.run import Figure, Run, open_run
+    from actsearch.search.proposers.proposer import Proposal, Proposer
     from actsearch.search.ranking.entry import Entry
     from actsearch.search.ranking.leaderboard import Leaderboard
     from actsearch.search.settings.classes import SearchSettings
@@ -28,17 +32,25 @@ __version__ = metadata.version("actsearch")
 
 _HOMES = {
     "Activation": "evaluators.activation",
+    "CompleteSettings": "evaluators.settings",
     "Entry": "search.ranking.entry",
     "Expression": "grammar.expression",
     "Failed": "grammar.fault",
     "Figure": "run",
     "Leaderboard": "search.ranking.leaderboard",
+    "Outcome": "evaluators.outcome",
     "OwnSettings": "evaluators.settings",
     "Primitive": "grammar.primitive",
+    "Proposal": "search.proposers.proposer",
+    "Proposer": "search.proposers.proposer",
     "Replacement": "evaluators.own.replacement",
+    "Request": "evaluators.outcome",
     "Run": "run",
     "SearchSettings": "search.settings.classes",
+    "Space": "grammar.space",
+    "Status": "evaluators.outcome",
     "Study": "study",
+    "Task": "evaluators.task",
     "TaskSettings": "evaluators.settings",
     "Trial": "trial",
     "UserFault": "grammar.fault",
@@ -56,17 +68,25 @@ _HOMES = {
 
 __all__ = [
     "Activation",
+    "CompleteSettings",
     "Entry",
     "Expression",
     "Failed",
     "Figure",
     "Leaderboard",
+    "Outcome",
     "OwnSettings",
     "Primitive",
+    "Proposal",
+    "Proposer",
     "Replacement",
+    "Request",
     "Run",
     "SearchSettings",
+    "Space",
+    "Status",
     "Study",
+    "Task",
     "TaskSettings",
     "Trial",
     "UserFault",

@@ -10,6 +10,7 @@ from typing import Any
 
 from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
 from actsearch.evaluators.settings import TaskSettings
+from actsearch.evaluators.task import Task
 from actsearch.grammar import description
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.formats.data_files import read_file
@@ -20,6 +21,7 @@ from actsearch.search.evaluating import Evaluation
 from actsearch.search.exporting.known_of import discovery
 from actsearch.search.exporting.shipping import files_of, name_of, ship
 from actsearch.search.plan import resolve
+from actsearch.search.proposers.proposer import Proposer
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.reading import settings_of
 
@@ -62,12 +64,16 @@ def load(config: str | Path | None = None, *changes: str) -> SearchSettings:
     return settings_of(None if config is None else Path(config), changes)
 
 
-def launch(settings: SearchSettings, run: str | Path) -> Run:
+def launch(
+    settings: SearchSettings, run: str | Path, *, task: Task | None = None, proposer: Proposer | None = None
+) -> Run:
     """Search in a directory, or go on with the run that is there; what was trained is not trained again.
 
     Args:
-        settings: of the search; a run that is gone on with must have the same.
+        settings: settings of the search; a run that goes on must have the same.
         run: the directory.
+        task: a task of yours, instead of that of the settings; see ``actsearch.testing.TaskContract``.
+        proposer: a proposer of yours, instead of that of the settings; see ``actsearch.testing.ProposerContract``.
 
     Returns:
         The run, once everything is trained.
@@ -76,7 +82,7 @@ def launch(settings: SearchSettings, run: str | Path) -> Run:
         UserFault: something cannot be used; nothing was trained.
         Failed: it was tried and did not succeed; whatever was trained is kept.
     """
-    jobs.launch(resolve(settings), Path(run))
+    jobs.launch(resolve(settings, task=task, proposer=proposer), Path(run))
     return open_run(run)
 
 

@@ -22,6 +22,7 @@ from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.plan import Plan, resolve
 from actsearch.search.progress import Listener, silent
+from actsearch.search.proposers.proposer import Proposer
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.ranking.measure import Measure
 from actsearch.search.refining import MINUTES
@@ -45,7 +46,7 @@ class Study:
         run: the directory.
         config: a YAML file with further settings: space, proposer, budget, ladder, final, baselines.
         space: a set of primitives (``space.primitives``).
-        proposer: who proposes (``proposer.name``).
+        proposer: who proposes: a name or path (``proposer.name``), or an object with ask, tell, state and restore.
         seed: of every draw.
         children: behaviours to train in the search (``budget.children``).
         steps: what ``trial.steps`` is in the search; rungs above want more.
@@ -61,7 +62,8 @@ class Study:
 
     def __init__(
         self, run: str | Path, config: str | Path | None = None, *, space: str | None = None,
-        proposer: str | None = None, seed: int | None = None, children: int | None = None, steps: int | None = None,
+        proposer: str | Proposer | None = None, seed: int | None = None, children: int | None = None,
+        steps: int | None = None,
         direction: Literal["minimise", "maximise"] = "minimise", chance: float | None = None,
         changes: Sequence[str] = (), quiet: bool = False,
     ) -> None:  # fmt: skip
@@ -70,8 +72,10 @@ class Study:
         if not isinstance(config, (str, Path, type(None))):
             raise UserFault(f"Study: expected a YAML file as config, found {type(config).__name__}")
         self.run, self.quiet = Path(run).absolute(), quiet  # wherever the loop goes
+        self._proposer = None if isinstance(proposer, str) else proposer
         wanted = {
-            "space.primitives": space, "proposer.name": proposer, "seed": seed, "budget.children": children,
+            "space.primitives": space, "proposer.name": proposer if isinstance(proposer, str) else None,
+            "seed": seed, "budget.children": children,
             "task.steps": steps, "task.own.chance": chance,
         }  # fmt: skip
         told = [f"{key}={_written(value)}" for key, value in wanted.items() if value is not None]
@@ -142,7 +146,7 @@ class Study:
         return trials
 
     def _trials(self, settings: SearchSettings, asked: Callable[[Plan], Asked]) -> Generator[Trial, None, None]:
-        plan = resolve(settings)
+        plan = resolve(settings, proposer=self._proposer)
         with closing(asked(plan)) as trainings:
             for training, tell in trainings:
                 text = training.request.expression

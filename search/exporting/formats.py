@@ -12,6 +12,7 @@ from actsearch.grammar.formats.data_files import json_source, latex_source, symp
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.formats.triton_file import triton_source
+from actsearch.grammar.plugins import installed, loaded
 from actsearch.search.exporting import provers
 from actsearch.search.exporting.proof import Prove
 
@@ -61,4 +62,5 @@ FORMATS = {
     "sympy": Format("_sympy.py", "formula and slope for SymPy", provers.of_sympy, sympy_source),
     "json": Format(".json", "data, which this project reads back", provers.of_json, json_source),
 }  # fmt: skip
-"""Name -> format."""
+FORMATS |= {name: loaded("formats", name, Format) for name in installed("formats") if name not in FORMATS}
+"""Name -> format; those that packages add come last."""

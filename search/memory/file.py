@@ -11,12 +11,12 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from actsearch.evaluators.printable import printable
 from actsearch.grammar.fault import UserFault
+from actsearch.search.memory.copies import is_no_less, said_of, write_copy
 from actsearch.search.memory.schema import (
     COLUMNS,
     LARGE,
@@ -154,12 +154,7 @@ class StoreFile:
             raise StoreError(f"'{self.path}' is damaged: {said}{self._kept()}") from fault
 
     def _kept(self) -> str:
-        """Return what to do, with the copy where there is one."""
-        copy = self.path.with_name(COPY_NAME)
-        if not copy.is_file():
-            return ""
-        when = datetime.fromtimestamp(copy.stat().st_mtime).isoformat(" ", "seconds")
-        return f"; '{copy}' is a copy of {when}: in its place (without {FILE_NAME}-wal) the same command goes on"
+        return said_of(self.path.with_name(COPY_NAME), FILE_NAME)
 
     def rows(self, table: str, *, order: str = "rowid", large: bool = True) -> list[tuple[Any, ...]]:
         """Return every row of a table, its columns in the order of ``schema.COLUMNS``.
@@ -267,7 +262,7 @@ class StoreFile:
         rescued = self.path.with_name(RESCUED_NAME)
         with self.guarded("rescued"):
             rescued.parent.mkdir(parents=True, exist_ok=True)
-            self._write_to(rescued)
+            write_copy(self._connection, rescued)
         raise StoreError(
             f"'{self.path}' was {gone} while the search wrote it; all that it held is in '{rescued}': move that in its "
             "place, and the same command goes on"
@@ -278,17 +273,8 @@ class StoreFile:
         if time.monotonic() - self._copied < COPIED_EVERY or self.path.stat().st_size > LARGEST_COPY:
             return
         with contextlib.suppress(sqlite3.Error, OSError):  # a copy that cannot be made stops no search
-            self._write_to(self.path.with_name(COPY_NAME))
+            write_copy(self._connection, self.path.with_name(COPY_NAME))
         self._copied = time.monotonic()
-
-    def _write_to(self, path: Path) -> None:
-        """Write all that the file holds to another one, whole or not at all."""
-        part = path.with_suffix(".part")
-        part.unlink(missing_ok=True)
-        with closing(sqlite3.connect(part)) as other:
-            self._connection.backup(other)
-            other.execute("PRAGMA journal_mode = DELETE")
-        os.replace(part, path)
 
     def close(self) -> None:
         """Close the file; whoever wrote leaves nothing beside it, but a copy where the file is no longer whole."""
@@ -299,20 +285,7 @@ class StoreFile:
                 self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
         if ours and self.path.with_name(COPY_NAME).exists():
-            if self._whole and self._is_whole():
+            if self._whole and is_no_less(self.path, self.path.with_name(COPY_NAME)):
                 self.path.with_name(COPY_NAME).unlink(missing_ok=True)
             elif self._whole:
                 self.say(f"'{self.path}' was damaged by another program{self._kept()}")
-
-    def _is_whole(self) -> bool:
-        """Whether the closed file can be read, page by page, and holds no less than its copy."""
-        counts = []
-        for path in (self.path, self.path.with_name(COPY_NAME)):
-            try:
-                with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as again:
-                    if again.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
-                        return False
-                    counts.append([again.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in COLUMNS])
-            except sqlite3.DatabaseError:  # a table is not there, too
-                return False
-        return all(mine >= copied for mine, copied in zip(*counts, strict=True))

@@ -1,20 +1,35 @@
 """The proposers by name, and the settings that choose one."""
 
+import difflib
+from collections.abc import Callable
 from dataclasses import field
-from typing import Literal
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
+from actsearch.evaluators.own.functions import BadOwnTask, find
+from actsearch.grammar.fault import fault_text
+from actsearch.grammar.plugins import installed, loaded
 from actsearch.grammar.space import Space
 from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
 from actsearch.search.proposers.drawing import DrawingProposer
 from actsearch.search.proposers.evolution import Evolution, EvolutionSettings
+from actsearch.search.proposers.foreign import BadProposer, ForeignProposer
 from actsearch.search.proposers.ppo import PPO, PPOSettings
 from actsearch.search.proposers.proposer import Describe, Proposer
 from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
 from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
 from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
+
+PROPOSERS: dict[str, Callable[[Space, int, "ProposerSettings", Describe], DrawingProposer]] = {
+    "reinforce": lambda space, seed, settings, describe: Reinforce(space, seed, settings.reinforce, describe),
+    "ppo": lambda space, seed, settings, describe: PPO(space, seed, settings.ppo),
+    "risk_seeking": lambda space, seed, settings, describe: RiskSeeking(space, seed, settings.risk_seeking),
+    "evolution": lambda space, seed, settings, describe: Evolution(space, seed, settings.evolution),
+    "random": lambda space, seed, settings, describe: RandomProposer(space, seed),
+    "exhaustive": lambda space, seed, settings, describe: ExhaustiveProposer(space, seed),
+}
+"""Name -> proposer of this project."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
@@ -22,43 +37,66 @@ class ProposerSettings:
     """Who proposes.
 
     Args:
-        name: which of them; ``random`` is the yardstick.
+        name: reinforce, ppo, risk_seeking, evolution, random (the yardstick) or exhaustive; one that an installed
+            package adds; or a class of yours, ``module:Class`` or ``file.py:Class``, called with (space, seed).
         reinforce, ppo, risk_seeking, evolution: how each of them learns.
         surrogate: whether a model chooses among what is proposed, and how.
     """
 
-    name: Literal["reinforce", "ppo", "risk_seeking", "evolution", "random", "exhaustive"] = "reinforce"
+    name: str = "reinforce"
     reinforce: ReinforceSettings = field(default_factory=ReinforceSettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     risk_seeking: RiskSeekingSettings = field(default_factory=RiskSeekingSettings)
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
     surrogate: SurrogateSettings = field(default_factory=SurrogateSettings)
 
+    def __post_init__(self) -> None:
+        """The name is known, or a path to a class."""
+        known = [*PROPOSERS, *installed("proposers")]
+        if self.name.count(":") == 1 or self.name in known:
+            return
+        near = difflib.get_close_matches(self.name, known, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ValueError(
+            f"key 'proposer.name': expected one of {', '.join(known)}, or module:Class, found '{self.name}'{hint}"
+        )
 
-def build_proposer(settings: ProposerSettings, space: Space, seed: int, describe: Describe) -> Proposer:
+
+def build_proposer(
+    settings: ProposerSettings, space: Space, seed: int, describe: Describe, given: Proposer | None = None
+) -> Proposer:
     """Return the proposer that the settings name, behind the surrogate where they ask for one.
 
     Args:
         settings: which, and how it learns.
-        space: what may be proposed.
-        seed: of every draw.
+        space: expressions that may be proposed.
+        seed: seed of every draw.
         describe: what is known of a function without training it, for the warm-up and the surrogate.
+        given: a proposer of the user's, instead of that of the settings.
+
+    Raises:
+        BadProposer: a proposer of somebody else's cannot be found, or cannot stand behind the surrogate.
+        BadPlugin: a package that adds it is broken.
     """
-    inner = _named(settings, space, seed, describe)
-    return Surrogate(inner, settings.surrogate, describe) if settings.surrogate.use else inner
+    own = PROPOSERS.get(settings.name) if given is None else None
+    if own is not None:
+        inner = own(space, seed, settings, describe)
+        return Surrogate(inner, settings.surrogate, describe) if settings.surrogate.use else inner
+    if settings.surrogate.use:
+        raise BadProposer("key 'proposer.surrogate.use': the surrogate stands before proposers of this project alone")
+    if given is None:
+        made = (
+            loaded("proposers", settings.name) if settings.name in installed("proposers") else _of_user(settings.name)
+        )
+        try:
+            given = made(space, seed)
+        except Exception as fault:  # whatever a class of somebody else's raises
+            raise BadProposer(f"'{settings.name}': called with (space, seed) it raises {fault_text(fault)}") from fault
+    return ForeignProposer(given, space)
 
 
-def _named(settings: ProposerSettings, space: Space, seed: int, describe: Describe) -> DrawingProposer:
-    match settings.name:
-        case "reinforce":
-            return Reinforce(space, seed, settings.reinforce, describe)
-        case "ppo":
-            return PPO(space, seed, settings.ppo)
-        case "risk_seeking":
-            return RiskSeeking(space, seed, settings.risk_seeking)
-        case "evolution":
-            return Evolution(space, seed, settings.evolution)
-        case "random":
-            return RandomProposer(space, seed)
-        case "exhaustive":
-            return ExhaustiveProposer(space, seed)
+def _of_user(path: str) -> Callable[[Space, int], Proposer]:
+    try:
+        return find(path)
+    except BadOwnTask as fault:
+        raise BadProposer(f"key 'proposer.name': {fault}") from fault

@@ -4,6 +4,7 @@ Not here: what a space is (``grammar.space``).
 """
 
 import functools
+import itertools
 from dataclasses import field
 from typing import Annotated, Literal
 
@@ -20,7 +21,7 @@ from actsearch.grammar.constraint import (
     NoNestedPeriodic,
 )
 from actsearch.grammar.primitive import Primitive
-from actsearch.grammar.rows.sets import check_own, choose
+from actsearch.grammar.rows.sets import added, check_own, choose
 from actsearch.grammar.shape import Shape, core_units, template
 from actsearch.grammar.space import Space
 
@@ -104,7 +105,7 @@ class SpaceSettings:
 
 
 def vocabulary_of(settings: SpaceSettings) -> Vocabulary:
-    """Return what expressions are read with: the built-in rows and the user's.
+    """Return what expressions are read with: the built-in rows, the user's, and those that packages add.
 
     Raises:
         BadPrimitive: a row does not hold what it promises.
@@ -114,10 +115,14 @@ def vocabulary_of(settings: SpaceSettings) -> Vocabulary:
 
 @functools.cache
 def _with(own: tuple[OwnPrimitive, ...]) -> Vocabulary:
-    rows = tuple(Primitive(row.name, row.arity, row.code, row.formula) for row in own)
+    rows = _rows(own)
     for row in rows:
         check_own(row)
-    return Vocabulary(rows)
+    return Vocabulary((*itertools.chain(*added().values()), *rows))
+
+
+def _rows(own: tuple[OwnPrimitive, ...]) -> tuple[Primitive, ...]:
+    return tuple(Primitive(row.name, row.arity, row.code, row.formula) for row in own)
 
 
 @functools.cache
@@ -127,7 +132,7 @@ def build_space(settings: SpaceSettings) -> Space:
     Raises:
         UnknownPrimitive, BadPrimitive, BadShape, EmptySpace: each with one sentence.
     """
-    rows = choose(settings.primitives, vocabulary_of(settings).own)
+    rows = choose(settings.primitives, _rows(settings.own))
     shape: Shape = core_units(settings.units) if settings.shape is None else template(settings.shape)
     unary, binary = (tuple(row for row in rows if (row.arity == 2) == is_binary) for is_binary in (False, True))
     return Space(shape, unary, binary, settings.constraints.constraints())

@@ -101,7 +101,7 @@ def test_an_interrupted_search_says_how_to_go_on(
     def interrupt(_: Search) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Search, "run", interrupt)
+    monkeypatch.setattr(Search, "core", interrupt)
     with pytest.raises(SystemExit) as exit_:
         main(["search", "configs/quickstart.yaml", "--run", str(tmp_path), *RUN])
     assert exit_.value.code == 130
@@ -120,7 +120,7 @@ def test_a_first_ctrl_c_may_be_swallowed_and_one_more_at_the_end_disturbs_nothin
             raise ConnectionError("the workers are gone") from interrupted
 
     before = signal.getsignal(signal.SIGINT)
-    monkeypatch.setattr(Search, "run", swallow)
+    monkeypatch.setattr(Search, "core", swallow)
     try:
         with pytest.raises(SystemExit) as exit_:
             main(["search", "configs/quickstart.yaml", "--run", str(tmp_path), *RUN])
