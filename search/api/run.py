@@ -16,7 +16,7 @@ from actsearch.evaluators.layers import ActivationLayer
 from actsearch.grammar.fault import UserFault
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.answer import sentences
-from actsearch.search.ranking.columns import formula
+from actsearch.search.ranking.columns import formula, shown_in
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
@@ -25,8 +25,6 @@ from actsearch.search.report.overview import overview
 from actsearch.search.report.page import HERE
 from actsearch.search.show import frames, listing
 from actsearch.search.show.frames import DataFrame
-
-SHOWN = ("position", "standing", "formula", "known_as", "score", "difference", "p", "cost", "seeds")  # in a notebook
 
 
 @dataclass(frozen=True, repr=False)
@@ -174,7 +172,8 @@ class Run:
         rows = self.top(10)
         if not len(rows):
             return said
-        rows = rows.assign(formula=[formula(text) for text in rows.expression])[[*SHOWN]]
+        rows = rows.assign(formula=[formula(text) for text in rows.expression])
+        rows = rows[[column.name for column in shown_in("notebook")]]
         return said + str(rows.to_html(index=False, escape=True, float_format="{:.4g}".format, na_rep=""))
 
 

@@ -8,7 +8,7 @@ stands beside it. Not here: which columns and rows a list has (``show.listing``)
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from actsearch.grammar.notation import Written, written
 from actsearch.search.memory.records import SEARCH
@@ -20,7 +20,13 @@ from actsearch.search.ranking.verdict import title_of
 
 MARK = " *"  # behind the formula of a mirror image of what was trained
 KEPT = {"validation_loss", "test_loss"}  # metrics that have a column already
+FORMULA = "formula"  # the column that takes time, and is written for the rows that are shown alone
 Row = Mapping[str, Any]
+View = Literal["list", "page", "notebook", "tracker", "tensorboard"]
+"""Terminal and Markdown; the page of a run; a notebook's table; MLflow and Weights & Biases; TensorBoard."""
+EVERY: frozenset[View] = frozenset(get_args(View))
+DATA: frozenset[View] = frozenset({"tracker", "tensorboard"})
+PEOPLE: frozenset[View] = frozenset({"list", "page", "notebook"})
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,11 @@ class Column:
         title: above a list; empty is the name.
         direction: 1 where a lower number is better, -1 where a higher one is, 0 where neither is; ``score`` where the
             user says so.
+        unit: unit of the number; ``score`` is that of the run's scores; empty where it has none.
+        alias: another word for the name, where a user names a column.
+        views: where the column is shown without being asked for; files and data frames have every column.
+        stays: of a list that is too wide, columns of lower numbers go first; None always stays.
+        is_text: whether it is words, which stand at the left.
     """
 
     name: str
@@ -43,6 +54,11 @@ class Column:
     text: Callable[[Row], str] | None = None
     title: str = ""
     direction: int | str = 0
+    unit: str = ""
+    alias: str = ""
+    views: frozenset[View] = frozenset()
+    stays: int | None = None
+    is_text: bool = False
 
 
 def is_missing(value: object) -> bool:
@@ -122,50 +138,69 @@ def _reason(entry: Entry, _: Leaderboard) -> str:
 
 
 COLUMNS = (
-    Column("position", "in the list, from 1", lambda e, _: e.position, title="#"),
+    Column("position", "in the list, from 1", lambda e, _: e.position, title="#", views=PEOPLE | {"tracker"}),
     Column("standing", "of a finalist, beside the incumbent: better, worse, open, dropped, incumbent, failed",
-           lambda e, _: e.standing, _standing),
-    Column("id", "the fingerprint", lambda e, _: e.fingerprint, lambda row: row["id"][:8]),
-    Column("expression", "the text that was trained", lambda e, _: e.expression),
+           lambda e, _: e.standing, _standing, views=EVERY, stays=9, is_text=True),
+    Column(FORMULA, "as people write it", lambda e, _: formula(e.expression), views=PEOPLE, is_text=True),
+    Column("expression", "the text that was trained", lambda e, _: e.expression, views=DATA, is_text=True),
     Column("known_as", "names of known functions that behave so", lambda e, _: ", ".join(e.names), _known_as,
-           "known as"),
-    Column("baseline", "whether the run added it for comparison", lambda e, _: e.baseline),
-    Column("found", "whether the search proposed it, and it is no baseline", lambda e, _: e.found),
-    Column("rung", "the furthest rung of the ladder that it was trained on", lambda e, _: e.furthest),
-    Column("seeds", "on that rung", lambda e, _: len(e.records[e.furthest])),
+           "known as", alias="name", views=EVERY, stays=7, is_text=True),
+    Column("score", "mean loss over these seeds, in your numbers; none where a seed failed",
+           lambda e, b: _in_users_numbers(e.mean(e.furthest), b), _score, direction="score", unit="score",
+           alias="loss", views=EVERY),
+    Column("interval_low", "95 % of that mean, from", _end(0), title="interval low", direction="score", unit="score",
+           views=DATA),
+    Column("interval_high", "95 % of that mean, to", _end(1), title="interval high", direction="score", unit="score",
+           views=DATA),
+    Column("difference", "from the incumbent, over the seeds that both have",
+           _of_difference(lambda one, b: b.measure().shown(one.difference)), _difference, direction="score",
+           unit="score", views=EVERY, stays=8),
+    Column("difference_low", "95 % of that difference, from",
+           _of_difference(lambda one, b: _end_of(one, b, 0)), direction="score", unit="score"),
+    Column("difference_high", "95 % of that difference, to",
+           _of_difference(lambda one, b: _end_of(one, b, 1)), direction="score", unit="score"),
+    Column("p", "of the difference, corrected for the other functions", _of_difference(lambda one, _: one.corrected),
+           _formatted("p", ".2g"), direction=1, views=EVERY, stays=5),
+    Column("cost", "of value and gradient, times ReLU's",
+           lambda e, _: None if e.cost is None else e.cost.against_relu, _formatted("cost", ".1f"), direction=1,
+           unit="times ReLU's", views=EVERY, stays=6),
+    Column("size", "nodes of the expression", lambda e, _: e.size, _formatted("size", ".0f"), direction=1,
+           views=EVERY - {"notebook"}, stays=4),
+    Column("seeds", "on the furthest rung", lambda e, _: len(e.records[e.furthest]), views=EVERY, stays=3),
     Column("fewer_seeds", "whether these are fewer than the incumbent's on the final rung", lambda e, _: e.fewer,
            title="fewer seeds"),
     Column("failed_seeds", "of these, that gave no score", lambda e, _: e.failures(e.furthest), title="failed seeds"),
-    Column("score", "mean loss over these seeds, in your numbers; none where a seed failed",
-           lambda e, b: _in_users_numbers(e.mean(e.furthest), b), _score, direction="score"),
-    Column("interval_low", "95 % of that mean, from", _end(0), title="interval low", direction="score"),
-    Column("interval_high", "95 % of that mean, to", _end(1), title="interval high", direction="score"),
-    Column("difference", "from the incumbent, over the seeds that both have",
-           _of_difference(lambda one, b: b.measure().shown(one.difference)), _difference, direction="score"),
-    Column("difference_low", "95 % of that difference, from",
-           _of_difference(lambda one, b: _end_of(one, b, 0)), direction="score"),
-    Column("difference_high", "95 % of that difference, to",
-           _of_difference(lambda one, b: _end_of(one, b, 1)), direction="score"),
-    Column("p", "of the difference, corrected for the other functions", _of_difference(lambda one, _: one.corrected),
-           _formatted("p", ".2g"), direction=1),
+    Column("accuracy", "share of right answers", _accuracy, _formatted("accuracy", ".1%"), direction=-1,
+           views=frozenset({"list"}), stays=2),
     Column("search_score", "in the search, one seed", lambda e, b: _in_users_numbers(e.mean(SEARCH), b),
-           direction="score"),
-    Column("size", "nodes of the expression", lambda e, _: e.size, _formatted("size", ".0f"), direction=1),
-    Column("cost", "of value and gradient, times ReLU's",
-           lambda e, _: None if e.cost is None else e.cost.against_relu, _formatted("cost", ".1f"), direction=1),
-    Column("reason", "why a seed gave no score", _reason),
-    Column("accuracy", "share of right answers", _accuracy, _formatted("accuracy", ".1%"), direction=-1),
+           direction="score", unit="score", alias="search_loss", views=frozenset({"list"}), stays=1),
+    Column("id", "the fingerprint", lambda e, _: e.fingerprint, lambda row: row["id"][:8], views=frozenset({"list"}),
+           stays=0, is_text=True),
+    Column("baseline", "whether the run added it for comparison", lambda e, _: e.baseline),
+    Column("found", "whether the search proposed it, and it is no baseline", lambda e, _: e.found,
+           views=frozenset({"tracker"})),
+    Column("rung", "the furthest rung of the ladder that it was trained on", lambda e, _: e.furthest, is_text=True),
+    Column("reason", "why a seed gave no score", _reason, is_text=True),
 )  # fmt: skip
-BY_NAME = {column.name: column for column in COLUMNS}
+
+
+def column_of(name: str) -> Column | None:
+    """Return the column of a name or an alias; None where there is none."""
+    return next((column for column in COLUMNS if name in {column.name, column.alias} - {""}), None)
+
+
+def shown_in(view: View) -> list[Column]:
+    """Return the columns that are shown somewhere without being asked for, in their order."""
+    return [column for column in COLUMNS if view in column.views]
 
 
 def row(board: Leaderboard, entry: Entry) -> dict[str, Any]:
-    """Return everything that is told of an entry, by the name of the column; scores are the user's own numbers.
+    """Return everything that is told of an entry but its formula, by the name of the column, in the user's numbers.
 
     Behind the columns come metrics by name (``metric_...`` where a column is called so), and ``against_NAME`` with
     ``against_NAME_p`` for every reference.
     """
-    found: dict[str, Any] = {column.name: column.value(entry, board) for column in COLUMNS}
+    found: dict[str, Any] = {column.name: column.value(entry, board) for column in COLUMNS if column.name != FORMULA}
     metrics = {name for record in entry.records[entry.furthest] for name in record.outcome.metrics} - KEPT
     for name in sorted(metrics):
         key = f"metric_{name}" if name in found or name.startswith("against_") else name
@@ -177,7 +212,7 @@ def row(board: Leaderboard, entry: Entry) -> dict[str, Any]:
 
 def text_of(name: str, values: Row) -> str:
     """Return what a list prints of a row in a column."""
-    column = BY_NAME.get(name)
+    column = column_of(name)
     return plain(values[name]) if column is None or column.text is None else column.text(values)
 
 
@@ -187,6 +222,16 @@ def titles(board: Leaderboard) -> dict[str, str]:
     return {column.name: column.title or column.name for column in COLUMNS} | {
         "score": noun, "search_score": f"search {noun}", "difference": f"against {title_of(board.reference)}",
     }  # fmt: skip
+
+
+def glossary() -> str:
+    """Return what every column means, as rows of a table of Markdown."""
+    names = [f"`{column.name}`" + f", `{column.alias}`" * bool(column.alias) for column in COLUMNS]
+    units = {"score": ", in the unit of the loss", "": ""}
+    return "\n".join(
+        f"| {name} | {column.meaning}{units.get(column.unit, '')} |"
+        for name, column in zip(names, COLUMNS, strict=True)
+    )
 
 
 def formula(text: str) -> str:

@@ -20,7 +20,7 @@ from actsearch.evaluators.printable import printable
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.answer import sentences
-from actsearch.search.ranking.columns import titles
+from actsearch.search.ranking.columns import shown_in, titles
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.report.overview import overview
@@ -31,11 +31,8 @@ from actsearch.search.show.plain import plain
 from actsearch.search.show.run_tables import remarks
 
 HERE = Path(__file__).parent
-COLUMNS = (
-    "position", "standing", "picture", "formula", "known_as", "score", "interval", "difference", "p", "cost", "size",
-    "seeds",
-)  # fmt: skip
-DRAWN = {"picture": "f, f′", "formula": "function", "interval": "95 %"}  # columns that are a page's alone: their titles
+DRAWN = {"formula": "picture", "difference": "interval"}  # column -> the drawing that stands before it
+TITLES = {"picture": "f, f′", "formula": "function", "interval": "95 %"}  # of drawings, and a page's own
 _PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
@@ -55,6 +52,11 @@ class Shown:
     name: str
     board: Leaderboard
     context: dict[str, Any]
+
+
+def _columns() -> list[str]:
+    """Return the columns of the table, drawings among them."""
+    return [name for column in shown_in("page") for name in (DRAWN.get(column.name), column.name) if name]
 
 
 def run_of(directory: Path, command: str = "actsearch") -> Shown:
@@ -79,7 +81,7 @@ def run_of(directory: Path, command: str = "actsearch") -> Shown:
     context = {
         "name": name, "path": path, "sentences": sentences(verdict, board, path, command), "state": verdict.state,
         "counted": board.counted, "measure": measure.sentence, "remarks": remarks(board),
-        "titles": titles(board) | DRAWN,
+        "titles": titles(board) | TITLES,
         "rows": rows(board), "total": len(board.entries), "figures": list(figures.values()),
         "refused": refused(board),
         "settings": json.dumps(settings, indent=1, sort_keys=True), "versions": versions, "about": about,
@@ -112,6 +114,6 @@ def render(runs: Sequence[Shown], *, live: bool = False) -> str:
     """
     style, program = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return _PAGES.get_template("page.html").render(
-        runs=[run.context for run in runs], style=style, program=program, live=live, columns=COLUMNS,
+        runs=[run.context for run in runs], style=style, program=program, live=live, columns=_columns(),
         title=", ".join(run.name for run in runs),
     )  # fmt: skip

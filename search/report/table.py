@@ -55,7 +55,7 @@ def rows(board: Leaderboard) -> list[Row]:
 
 def _row(board: Leaderboard, entry: Entry, number: int, ends: tuple[float, float]) -> Row:
     values, mean, interval = columns.row(board, entry), entry.mean(), entry.interval()
-    cells = {name: columns.text_of(name, values) for name in columns.BY_NAME}
+    cells = {name: columns.text_of(name, values) for name in values if columns.column_of(name)}
     span = "" if interval is None or mean is None else bar(interval[0], mean, interval[1], ends)
     formula, picture, told, mathml = entry.expression, "", {"reason": _reason(entry)}, ""
     expression = built_in_expression(entry.expression)

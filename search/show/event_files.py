@@ -12,11 +12,10 @@ from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
 from actsearch.search.memory.records import FINAL
-from actsearch.search.ranking.columns import row
+from actsearch.search.ranking.columns import row, shown_in
 from actsearch.search.ranking.leaderboard import Leaderboard
 
 FOLDER = "tensorboard"  # in the run's directory
-NUMBERS = ("score", "difference", "cost")  # of a finalist
 
 
 class EventFiles:
@@ -47,8 +46,9 @@ class EventFiles:
                 continue
             folder = Path(self._writer.logdir) / "finalists" / f"{entry.position:02d} {entry.fingerprint[:8]}"
             with SummaryWriter(str(folder)) as writer:
-                told = {name: values[name] or "" for name in ("expression", "known_as", "standing", "size", "seeds")}
-                found = {f"final/{name}": values[name] for name in NUMBERS if values[name] is not None}
+                kept = {column.name: values[column.name] for column in shown_in("tensorboard")}
+                found = {f"final/{name}": value for name, value in kept.items() if isinstance(value, float)}
+                told = {name: value for name, value in kept.items() if isinstance(value, (str, int))}
                 for summary in hparams(told, found):  # its own add_hparams would write a second file of the same name
                     writer.file_writer.add_summary(summary)
                 for name, value in found.items():

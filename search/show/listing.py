@@ -14,21 +14,20 @@ from rich.cells import cell_len
 from rich.table import Table
 
 from actsearch.grammar.fault import UserFault
-from actsearch.search.ranking.columns import BY_NAME, formula, latex_formula, text_of, titles
+from actsearch.search.ranking.columns import (
+    COLUMNS,
+    FORMULA,
+    column_of,
+    formula,
+    latex_formula,
+    shown_in,
+    text_of,
+    titles,
+)
 from actsearch.search.ranking.leaderboard import Leaderboard
 
-SHOWN = (
-    "position", "standing", "formula", "known_as", "score", "difference", "p", "cost", "size", "seeds", "accuracy",
-    "search_score", "id",
-)  # fmt: skip
-"""Columns of the list, where there is room for all of them."""
-DROPPED = ("id", "search_score", "accuracy", "seeds", "size", "p", "cost", "known_as", "difference", "standing")
-"""Which go first where there is not."""
-FORMULA = "formula"  # the column that is written for the listed rows alone, since it takes time
 LEAST_FORMULA, USUAL_FORMULA = 16, 30  # letters of a formula that stay whatever the room, and while columns can go
-LAST = ("difference", "standing")  # columns that go only after the formula was shortened to the least
-ALIASES = {"loss": "score", "search_loss": "search_score", "name": "known_as"}
-"""Words of the list, and of the search beside the user's."""
+LAST = 8  # columns that stay so long go only after the formula was shortened to the least
 _ALLOWED = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.Compare, ast.Lt, ast.LtE, ast.Gt,
     ast.GtE, ast.Eq, ast.NotEq, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.Add, ast.Sub, ast.Mult, ast.Div,
@@ -78,7 +77,8 @@ def chosen(frame: DataFrame, choice: Choice) -> DataFrame:
 
 def _columns(frame: DataFrame, choice: Choice) -> tuple[str, ...]:
     """Return the columns that are listed."""
-    return tuple(_known(frame, name, FORMULA) for name in choice.columns) or SHOWN
+    named = tuple(_known(frame, name, FORMULA) for name in choice.columns)
+    return named or tuple(column.name for column in shown_in("list"))
 
 
 def _known(frame: DataFrame, name: str, *further: str) -> str:
@@ -89,13 +89,14 @@ def _known(frame: DataFrame, name: str, *further: str) -> str:
     """
     import difflib  # noqa: PLC0415  only what is wrong needs it
 
-    name = ALIASES.get(name.strip(), name.strip())
+    column = column_of(name.strip())
+    name = name.strip() if column is None else column.name
     known = [*further, *frame.columns]
     if name in known:
         return name
     if name == FORMULA:
         raise BadChoice("'formula' is written for the listed rows alone: choose and sort by another column")
-    near = difflib.get_close_matches(name, [*ALIASES, *known], n=1)
+    near = difflib.get_close_matches(name, [*(one.alias for one in COLUMNS if one.alias), *known], n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"known columns: {', '.join(known)}"
     raise BadChoice(f"unknown column '{name}'; {hint}")
 
@@ -168,10 +169,10 @@ def _is_best(frame: DataFrame, names: Sequence[str], sign: int) -> "pandas.Serie
 
 def _direction(name: str, sign: int) -> int:
     """Return -1 where a higher number of a column is better."""
-    if name not in BY_NAME:
+    column = column_of(name)
+    if column is None:
         return -1 if "accuracy" in name else sign if name.startswith("against_") and not name.endswith("_p") else 1
-    told = BY_NAME[name].direction
-    return sign if told == "score" else -1 if told == -1 else 1
+    return sign if column.direction == "score" else -1 if column.direction == -1 else 1
 
 
 def cells(rows: DataFrame, board: Leaderboard) -> dict[str, list[str]]:
@@ -213,7 +214,7 @@ def table(frame: DataFrame, choice: Choice, board: Leaderboard, width: int | Non
 
 
 def fitted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str], width: int | None) -> list[str]:
-    """Return which columns have room, those of ``DROPPED`` going first.
+    """Return which columns have room; those go first that stay least.
 
     Args:
         columns: of ``cells``.
@@ -222,9 +223,8 @@ def fitted(columns: Mapping[str, Sequence[str]], wanted: Sequence[str], width: i
     """
     is_empty = not any(len(rows) > 1 for rows in columns.values())
     kept = [name for name in wanted if name in columns and (any(columns[name][1:]) or is_empty)]
-    for name in DROPPED:
-        shortened = LEAST_FORMULA if name in LAST else USUAL_FORMULA
-        if width is None or _width(columns, kept, shortened) <= width:
+    for stays, name in sorted((one.stays, one.name) for one in COLUMNS if one.stays is not None):
+        if width is None or _width(columns, kept, LEAST_FORMULA if stays >= LAST else USUAL_FORMULA) <= width:
             break
         kept = [one for one in kept if one != name]
     return kept
@@ -247,8 +247,8 @@ def table_of(columns: Mapping[str, Sequence[str]], names: Sequence[str], width: 
     gap = 1 if style else 2  # a box has a blank of its own between columns
     table = Table(box=style, pad_edge=False, padding=(0, gap, 0, 0), show_edge=False)
     for name in names:
-        is_text = name in {FORMULA, "standing", "known_as", "expression", "reason", "id", "rung"}
-        table.add_column(columns[name][0], justify="left" if is_text else "right", no_wrap=True,
+        column = column_of(name)
+        table.add_column(columns[name][0], justify="left" if column and column.is_text else "right", no_wrap=True,
                          max_width=room if name == FORMULA else None, overflow="ellipsis")  # fmt: skip
     for row in zip(*(columns[name][1:] for name in names), strict=True):
         table.add_row(*row)

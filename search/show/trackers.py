@@ -13,7 +13,7 @@ from typing import Any, Literal, Protocol
 from actsearch.grammar.fault import fault_text
 from actsearch.search.memory.records import FINAL
 from actsearch.search.ranking.answer import sentences
-from actsearch.search.ranking.columns import row
+from actsearch.search.ranking.columns import row, shown_in
 from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.verdict import verdict_of
 
@@ -90,16 +90,9 @@ def _flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
     return found
 
 
-TOLD = (
-    "position", "standing", "expression", "known_as", "found", "score", "interval_low", "interval_high", "difference",
-    "p", "cost", "size", "seeds",
-)  # fmt: skip
-"""Columns of a finalist that a tracker keeps."""
-
-
 def _finalists(board: Leaderboard) -> list[dict[str, Any]]:
     rows = (row(board, entry) for entry in board.entries if FINAL in entry.records)
-    return [{name: values[name] for name in TOLD} for values in rows]
+    return [{column.name: values[column.name] for column in shown_in("tracker")} for values in rows]
 
 
 class MLflow:

@@ -16,18 +16,20 @@ from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.grammar.notation import written
 from actsearch.grammar.render import compile_expression
 from actsearch.grammar.rows.known import read
+from actsearch.run import open_run
 from actsearch.search.command_line import main
 from actsearch.search.memory.records import FINAL, Key, Record
 from actsearch.search.memory.store import Store
+from actsearch.search.ranking import columns
 from actsearch.search.ranking.answer import sentences
-from actsearch.search.ranking.columns import COLUMNS, row, text_of
+from actsearch.search.ranking.columns import COLUMNS, EVERY, FORMULA, Column, row, shown_in, text_of
 from actsearch.search.ranking.curve import curve
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.ranking.measure import number
 from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.report import page
-from actsearch.search.show import trackers
+from actsearch.search.show import listing, trackers
 from actsearch.search.show.event_files import EventFiles
 from tests.search.made_runs import write_run
 
@@ -90,7 +92,7 @@ def test_everybody_says_the_same_numbers(
     shown = page.render([page.run_of(run)])
     for answer, line, entry in zip(answers, rows, board.entries, strict=True):
         values = row(board, entry)
-        names = [column.name for column in COLUMNS]
+        names = [column.name for column in COLUMNS if column.name != FORMULA]
         assert [answer[name] for name in names] == [values[name] for name in names]
         numbers = ("score", "interval_low", "interval_high", "difference", "p", "cost")
         assert [float(line[n]) if line[n] else None for n in numbers] == [values[n] for n in numbers]
@@ -101,7 +103,7 @@ def test_everybody_says_the_same_numbers(
         cell = re.search(rf'data-id="{entry.fingerprint}".*?<td class="score">([^<]*)<', shown, re.S)
         assert cell is not None
         assert cell[1] == texts[entry.expression]
-        told[entry.expression] = {name: values[name] for name in trackers.TOLD}
+        told[entry.expression] = {column.name: values[column.name] for column in shown_in("tracker")}
     capsys.readouterr()
     main(["top", str(run)])
     listed = capsys.readouterr().out
@@ -250,3 +252,38 @@ def test_one_seed_shows_nothing_and_the_next_step_says_so(tmp_path: Path) -> Non
     *_, last = _said(tmp_path / "run")
     assert last.startswith("one seed shows nothing")
     assert last.endswith("refine RUN --which found")
+
+
+def test_a_column_is_added_in_one_place(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mine = Column("luck", "of the seeds", lambda entry, _: 0.125 + entry.position, views=EVERY, stays=20, alias="fate")
+    monkeypatch.setattr(columns, "COLUMNS", (*COLUMNS, mine))
+    monkeypatch.setattr(listing, "COLUMNS", columns.COLUMNS)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def printed(*words: str) -> str:
+        main(["top", str(run), *words])
+        return capsys.readouterr().out
+
+    assert " luck" in printed()
+    assert "1.125" in printed("--sort", "-fate")
+    assert json.loads(printed("--json"))["entries"][0]["luck"] == 1.125
+    assert printed("--csv").splitlines()[1].count(",1.125") == 1
+    assert "| luck |" in printed("--markdown")
+    shown = page.render([page.run_of(run)])
+    assert 'data-column="luck"' in shown
+    assert '<td class="luck">1.1250</td>' in shown
+    assert "luck" in open_run(run)._repr_html_()
+    assert {one["luck"] for one in trackers._finalists(_board(run))} >= {1.125}
+    noted: list[str] = []
+    monkeypatch.setattr("tensorboardX.SummaryWriter.add_scalar", lambda _, name, *__: noted.append(name))
+    events = EventFiles(tmp_path / "events", {})
+    events.add_finalists(_board(run))
+    events.close()
+    assert "final/luck" in noted
+    assert "| `luck`, `fate` | of the seeds |" in columns.glossary()
+
+
+def test_the_glossary_of_the_manual_has_every_column() -> None:
+    assert columns.glossary() in Path("search/README.md").read_text(encoding="utf-8")
