@@ -135,7 +135,7 @@ SETTINGS: dict[str, Setting] = {
 _SPOILT: list[str] = []  # of these, what could not be put back
 SETTINGS["functions of torch and Python"] = (patches.Functions, patches.set_functions)
 SETTINGS["limits of the process"] = (_limits, _set_limits)
-SETTINGS["hooks of every layer"] = (patches.hooks, patches.set_hooks)
+SETTINGS["hooks"] = (patches.hooks, patches.set_hooks)
 if sys.platform == "linux":
     SETTINGS["cores"] = (lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value))
 
@@ -221,6 +221,33 @@ def contained(seed: int, file: str = "") -> Iterator[None]:
         raise Exited(f"the code raised {fault_text(fault)}") from fault
     finally:
         _restore(before)
+
+
+OURS: dict[str, Any] = {
+    "default type": torch.float32, "gradients": True,
+    "autocast": (False, False), "anomalies": False, "threads": 1, "determinism": (False, False),
+    "hooks": [{} for _ in patches.hooks()],
+}  # fmt: skip
+"""Settings that a program begins with, one thread apart: a controller's last bits depend on their number."""
+
+
+@contextlib.contextmanager
+def uncontained() -> Iterator[None]:
+    """Run code of this project within a program of the user's: with its own settings of torch, put back afterwards.
+
+    A loop of the user's may call it without gradients, in inference mode, or with another default type. No generator of
+    theirs moves on.
+    """
+    names = (*OURS, "generators")
+    before = {name: SETTINGS[name][0]() for name in names}
+    with torch.inference_mode(False), torch.device("cpu"):
+        try:
+            for name, value in OURS.items():
+                if not _same(before[name], value):
+                    SETTINGS[name][1](value)
+            yield
+        finally:
+            _restore(before)
 
 
 @contextlib.contextmanager

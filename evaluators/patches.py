@@ -85,17 +85,18 @@ def _in_library(file: str) -> bool:
     return file.startswith(_LIBRARY) or bool({"site-packages", "dist-packages"} & set(Path(file).parts))
 
 
-_HOOKS = [value for name, value in vars(torch.nn.modules.module).items()
+_HOOKS = [value for module in ("torch.nn.modules.module", "torch.optim.optimizer")
+          for name, value in vars(sys.modules[module]).items()
           if name.startswith("_global") and isinstance(value, dict)]  # fmt: skip
 
 
 def hooks() -> list[dict[Any, Any]]:
-    """Return copies of the hooks of every layer."""
+    """Return copies of the hooks of every layer and every optimiser."""
     return [dict(hooks) for hooks in _HOOKS]
 
 
 def set_hooks(value: list[dict[Any, Any]]) -> None:
-    """Put hooks of every layer back."""
+    """Put hooks of every layer and every optimiser back."""
     for hooks, kept in zip(_HOOKS, value, strict=True):
         hooks.clear()
         hooks.update(kept)

@@ -12,6 +12,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from actsearch.evaluators.activation import Vocabulary
+from actsearch.evaluators.contained import uncontained
 from actsearch.evaluators.outcome import Outcome
 from actsearch.search.core import Core
 from actsearch.search.jobs import Busy, add_costs, alone_in, begin, events_of
@@ -50,7 +51,7 @@ class Loop:
 
     def ask(self) -> tuple[Training | None, bool]:
         """Return a training that nobody has, if there is one now, and whether the search is over."""
-        with self._alone():
+        with alone_for_a_moment(self.store.path.parent):
             core = self._up_to_date()
             found = core.ask(1)
             if found:
@@ -64,7 +65,7 @@ class Loop:
 
     def tell(self, training: Training, outcome: Outcome) -> None:
         """Keep what came of a training."""
-        with self._alone():
+        with alone_for_a_moment(self.store.path.parent):
             self._up_to_date().tell(training, outcome)
             self._seen = self.store.sequence
 
@@ -79,9 +80,6 @@ class Loop:
             else:
                 time.sleep(PAUSE)
 
-    def _alone(self) -> ExitStack:
-        return alone_for_a_moment(self.store.path.parent)
-
     def _up_to_date(self) -> Core:
         if self._core is None or self.store.sequence != self._seen:
             self._core = self.make(self.store.taken())
@@ -95,22 +93,26 @@ class Loop:
                 self._core = None
 
 
-def alone_for_a_moment(directory: Path) -> ExitStack:
-    """Return a context in which no other process writes to a run; waits for those that do.
+@contextmanager
+def alone_for_a_moment(directory: Path) -> Iterator[None]:
+    """Work on a run while no other process writes to it, with torch as this project sets it; waits for who does.
 
     Raises:
         Busy: another process works on it for too long.
     """
-    stack, until = ExitStack(), time.monotonic() + PATIENCE
-    while True:
-        try:
-            stack.enter_context(alone_in(directory))
-        except Busy:
-            if time.monotonic() > until:
-                raise
-            time.sleep(PAUSE)
-        else:
-            return stack
+    until = time.monotonic() + PATIENCE
+    with ExitStack() as stack:
+        while True:
+            try:
+                stack.enter_context(alone_in(directory))
+            except Busy:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(PAUSE)
+            else:
+                break
+        stack.enter_context(uncontained())
+        yield
 
 
 @contextmanager

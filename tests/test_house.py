@@ -126,7 +126,7 @@ def test_modules_stay_small() -> None:
 def test_the_top_level_is_what_was_agreed() -> None:
     listed = subprocess.run(["git", "ls-files"], capture_output=True, text=True, check=True).stdout.split()
     assert {name.split("/")[0] for name in listed} <= {
-        *ROOMS, "configs", "tests", "README.md", "pyproject.toml", "Makefile", "constraints.txt", "LICENSE",
+        *ROOMS, "configs", "docs", "tests", "README.md", "pyproject.toml", "Makefile", "constraints.txt", "LICENSE",
         ".gitignore", ".ci", ".github",
     }  # fmt: skip
 

@@ -1,5 +1,6 @@
 """What the READMEs say is executed, and what they say came out is what the rows of the studies say."""
 
+import inspect
 import json
 import re
 import runpy
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from actsearch.search.command_line import main
+from actsearch.search.core import train_all
 from actsearch.search.memory.store import Store
 from actsearch.search.settings.reading import load_settings
 from actsearch.search.settings.space import build_space
@@ -129,8 +131,15 @@ def test_a_study_of_the_readme_is_what_its_runs_say(study: str) -> None:
 
 
 def test_the_front_door_is_short() -> None:
-    assert len(MANUALS["README.md"].encode()) <= 10_000
+    assert len(MANUALS["README.md"].encode()) <= 6_000
     assert set(MANUALS) == {"README.md", *map(str, Path().glob("[a-z]*/**/README.md"))}
+
+
+def test_the_loop_of_the_manual_is_the_driver() -> None:
+    (loop,) = re.findall(r"```python\n(.*?)```", Path("docs/how_it_works.md").read_text(), re.DOTALL)
+    lines = [line.partition("  #")[0].strip() for line in loop.splitlines()]
+    source = [line.strip() for line in inspect.getsource(train_all).splitlines()]
+    assert [line for line in source if line in lines] == lines
 
 
 def test_every_file_that_is_named_is_there() -> None:
@@ -148,9 +157,9 @@ def test_every_file_that_is_named_is_there() -> None:
     assert {Path(name).name for name in named} <= {path.name for path in rooms}
 
 
-@pytest.mark.parametrize("manual", MANUALS)
+@pytest.mark.parametrize("manual", [*MANUALS, "docs/how_it_works.md", ".github/CONTRIBUTING.md"])
 def test_every_link_leads_somewhere(manual: str) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", MANUALS[manual]):
+    for target in re.findall(r"\]\(([^)]+)\)", Path(manual).read_text()):
         file, _, heading = target.partition("#")
         if not target.startswith("https://"):
             path = Path(manual).parent / file if file else Path(manual)

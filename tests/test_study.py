@@ -1,9 +1,12 @@
 """A search around a loop of one's own: trials are asked for and told, shared among processes, resumed, judged."""
 
+import contextlib
+import io
 import itertools
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -392,6 +395,49 @@ def test_a_finished_study_gets_more_seeds_and_more_children(tmp_path: Path, caps
     assert "final: " in capsys.readouterr().err
     with pytest.raises(actsearch.UserFault, match="can be extended, not shortened"):
         next(found.trials(children=4))
+
+
+@contextlib.contextmanager
+def _in_double() -> Iterator[None]:
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("context", [
+    torch.no_grad, torch.inference_mode, _in_double, lambda: torch.device("meta"),
+    lambda: torch.autocast("cpu", torch.bfloat16), contextlib.nullcontext,
+])  # fmt: skip
+def test_a_controller_learns_whatever_the_loop_has_switched_off(
+    context: Callable[[], contextlib.AbstractContextManager[object]], tmp_path: Path
+) -> None:
+    changes = [change for change in SMALL if "proposer" not in change]
+    with torch.random.fork_rng(devices=[]):
+        trials = actsearch.Study(tmp_path / "run", children=8, steps=5, changes=changes).trials()
+        while True:
+            with context():
+                trial = next(trials, None)
+                if trial is None:
+                    break
+                before = torch.get_rng_state()
+                trial.done(validation=(sum(map(ord, repr(trial.activation))) % 97) / 97 + trial.seed % 7 / 100)
+                assert torch.equal(before, torch.get_rng_state())
+    with Store(tmp_path / "run") as store:
+        assert store.updates()
+        state = from_state(store.proposer_state())
+    expected = LEARNED.setdefault("state", state)
+    assert state == expected
+
+
+LEARNED: dict[str, str] = {}
+
+
+def from_state(state: bytes | None) -> str:
+    """Return a state as text: its bytes have the names of files in them."""
+    assert state is not None
+    return repr(torch.load(io.BytesIO(state), weights_only=True))
 
 
 def test_a_study_that_is_quiet_prints_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,7 +58,11 @@ address_option = click.option(
 def called() -> str:
     """Return how to call this program again: by name where it is on the path, else as it was called."""
     called = Path(sys.argv[0])
-    return "actsearch" if shutil.which("actsearch") or called.name != "actsearch" else shlex.quote(str(called))
+    if shutil.which("actsearch"):
+        return "actsearch"
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m actsearch"
+    return "actsearch" if called.name != "actsearch" else shlex.quote(str(called))
 
 
 def check_scored(outcomes: "Iterable[Outcome]") -> None:

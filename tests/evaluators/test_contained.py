@@ -40,7 +40,7 @@ CHANGES = {
     "autocast": "torch.set_autocast_enabled('cpu', True)",
     "cudnn": "torch.backends.cudnn.benchmark = True",
     "fast path of attention": "torch.backends.mha.set_fastpath_enabled(False)",
-    "hooks of every layer": "torch.nn.modules.module.register_module_forward_hook(lambda m, i, o: o * 2)",
+    "hooks": "torch.nn.modules.module.register_module_forward_hook(lambda m, i, o: o * 2)",
     "generators": "random.random(); np.random.rand(); torch.rand(1)",
     "functions of torch and Python": "torch.nn.functional.relu = torch.relu = math.exp = lambda *_, **__: 0",
     "limits of the process": "n = resource.RLIMIT_CORE; resource.setrlimit(n, (0, resource.getrlimit(n)[1]))",
