@@ -8,7 +8,7 @@ RUN ?= runs/quickstart
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search rediscover test slow nightly lint api bench clean
+.PHONY: help setup search rediscover test slow nightly lint docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,11 +41,12 @@ slow: $(READY)  ## run the others: every format where it is used, Ray and its de
 
 nightly: $(READY)  ## the longest tests, every command of every README, the lowest versions of other libraries: half an hour
 	$(BIN)/pytest -m nightly
+	$(BIN)/python -m scripts.render_site --gallery
 	$(PYTHON) -m scripts.run_readme
 	$(PYTHON) -m scripts.run_lowest
 
-api: $(READY)  ## the public API as HTML, in build/api
-	$(BIN)/python -m scripts.render_api
+docs: $(READY)  ## the site of manuals, examples and the public names, in build/site; each example is run
+	$(BIN)/python -m scripts.render_site --gallery
 
 lint: $(READY)  ## ruff and mypy
 	$(BIN)/ruff check .

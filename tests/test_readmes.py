@@ -1,5 +1,6 @@
 """What the READMEs say is executed, and what they say came out is what the rows of the studies say."""
 
+import ast
 import inspect
 import json
 import re
@@ -155,6 +156,22 @@ def test_every_file_that_is_named_is_there() -> None:
         name for name in named if Path("scripts", name).exists()
     }
     assert {Path(name).name for name in named} <= {path.name for path in rooms}
+
+
+GALLERY = sorted(Path("docs/gallery").glob("*.py"))
+
+
+@pytest.mark.parametrize("script", GALLERY, ids=lambda path: path.stem)
+def test_an_example_of_the_gallery_is_short_and_begins_with_what_it_is(script: Path) -> None:
+    """`make docs` runs each; `make nightly` does."""
+    text = script.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 60
+    assert ast.get_docstring(ast.parse(text))
+    assert f"{script.stem}.svg" in text
+
+
+def test_the_gallery_is_numbered() -> None:
+    assert [script.name[:2] for script in GALLERY] == [f"{number:02d}" for number in range(1, 9)]
 
 
 @pytest.mark.parametrize("manual", [*MANUALS, "docs/how_it_works.md", ".github/CONTRIBUTING.md"])
