@@ -37,7 +37,7 @@ test: $(READY)  ## run the quick tests, two or more at a time
 	$(BIN)/pytest -m 'not slow and not nightly' --numprocesses auto --maxprocesses 4 --dist worksteal
 
 slow: $(READY)  ## run the others: every format where it is used, Ray and its deaths, a browser
-	$(BIN)/pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
+	$(BIN)/pytest -m 'slow and not nightly' --numprocesses auto --maxprocesses 4 --dist worksteal
 
 nightly: $(READY)  ## the longest tests, every command of every README, the lowest versions of other libraries: half an hour
 	$(BIN)/pytest -m nightly

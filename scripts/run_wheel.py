@@ -30,7 +30,6 @@ python -c "from swish import Activation; import torch; print(Activation(channels
 grep "pip install 'actsearch" sentence.txt
 ! actsearch evaluate relu --task digits 2> sentence.txt
 grep "pip install 'actsearch" sentence.txt
-python -c "from actsearch.search.benchmark.replay import file_of, load_table; print(len(load_table(file_of('mnist1d')).means))"
 """  # noqa: E501  as somebody types it
 
 

@@ -89,11 +89,6 @@ def test_every_package_is_installed() -> None:
     assert listed == {"actsearch", *(".".join(("actsearch", *path.parts)) for path in packages)}
 
 
-def test_no_run_needs_a_study() -> None:
-    inside = [path for path in MODULES if path.parts[0] != "scripts" and not {"benchmark", "report"} & {*path.parts}]
-    assert not [str(path) for path in inside if "search.benchmark" in path.read_text()]
-
-
 @pytest.mark.parametrize("thing", DOORS)
 def test_each_foreign_thing_has_one_door(thing: str) -> None:
     assert {str(path) for path in MODULES if thing in _imports(path)} <= DOORS[thing]

@@ -101,7 +101,7 @@ def test_the_readme_names_every_logged_number(as_a_newcomer: Path) -> None:
     assert all(f"`{name}`" in READMES for name in logged), logged
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_readmes_study_is_what_its_rows_say() -> None:
     script = [sys.executable, "-m", "scripts.studies.proxy", "report"]
     printed = subprocess.run(script, capture_output=True, text=True, check=True).stdout
@@ -110,6 +110,7 @@ def test_the_readmes_study_is_what_its_rows_say() -> None:
     assert table in STUDIES
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("task", ["mnist1d", "mnist1d_mlp"])
 def test_the_readmes_reliability_of_a_table_is_what_its_rows_say(task: str) -> None:
     script = [sys.executable, "-m", "scripts.studies.table", "report", "--task", task]
@@ -120,6 +121,7 @@ def test_the_readmes_reliability_of_a_table_is_what_its_rows_say(task: str) -> N
     assert all(f"| {task} {row}" in STUDIES for row in rows)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("study", ["rediscovery", "challengers"])
 def test_a_study_of_the_readme_is_what_its_runs_say(study: str) -> None:
     script = [sys.executable, "-m", f"scripts.studies.{study}", "report"]

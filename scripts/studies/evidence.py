@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from actsearch.search.benchmark.replay import file_of, load_table
 from actsearch.search.ranking.evidence import CAPITAL, FIRST, LEVEL, SHOWN, STAKES
+from scripts.replays.replay import file_of, load_table
 
 Array = NDArray[np.float64]
 SEEDS, OLD_STAKES, EFFECTS = 30, (0.25, 0.5, 1.0, 2.0, 4.0), (1.0, 2.0, 3.0)

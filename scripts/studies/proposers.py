@@ -17,7 +17,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 
-from actsearch.search.benchmark.comparison import (
+from scripts.replays.comparison import (
     BUDGETS,
     best_so_far,
     finding,
@@ -25,8 +25,8 @@ from actsearch.search.benchmark.comparison import (
     trainings_to,
     worse_than_random,
 )
-from actsearch.search.benchmark.contest import CONTESTANTS, RANDOM, SHORT, looks_for, search, seconds, table_for
-from actsearch.search.benchmark.replay import Trained
+from scripts.replays.contest import CONTESTANTS, RANDOM, SHORT, looks_for, search, seconds, table_for
+from scripts.replays.replay import Trained
 
 RESULTS = Path("scripts/studies/results")
 WORKERS = (2, 64, 1024)

@@ -22,9 +22,9 @@ from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.grammar.behaviour.screening import refusal
 from actsearch.grammar.rows.known import KNOWN, read
-from actsearch.search.benchmark.tabulation import Cell, Row, rows_of, tabulate
 from actsearch.search.ranking.agreement import Agreement, agreement
 from actsearch.search.settings.space import SpaceSettings, build_space
+from scripts.replays.tabulation import Cell, Row, rows_of, tabulate
 
 WORST = 1e9  # the loss of a child without one: behind all others, tied with its like
 

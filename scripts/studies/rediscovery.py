@@ -17,11 +17,11 @@ from typing import Any
 import joblib
 from pydantic import RootModel
 
-from actsearch.search.benchmark.contest import CONTESTANTS, looks_for, table_for
-from actsearch.search.benchmark.contest import search as search_table
 from actsearch.search.memory.store import StoreError
 from actsearch.search.ranking.evidence import LEVEL
 from actsearch.search.ranking.significance import compare, mean_interval
+from scripts.replays.contest import CONTESTANTS, looks_for, table_for
+from scripts.replays.contest import search as search_table
 from scripts.studies.finished import finished_run
 from scripts.studies.rediscovery_searches import (
     PAPER,

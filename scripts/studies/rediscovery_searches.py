@@ -18,13 +18,13 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.behaviour.fingerprint import beta_role, fingerprint
 from actsearch.grammar.behaviour.properties import Properties, properties
 from actsearch.grammar.rows.known import read
-from actsearch.search.benchmark.replay import Table
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.claims import Entrants
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
 from actsearch.search.ranking.significance import FIXED, raced, rank
+from scripts.replays.replay import Table
 
 TOP = 10
 PAPER = {

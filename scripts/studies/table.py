@@ -22,11 +22,11 @@ from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import CompleteSettings, TaskSettings
 from actsearch.grammar.behaviour.census import distinct_expressions
-from actsearch.search.benchmark.replay import file_of
-from actsearch.search.benchmark.tabulation import Cell, Row, rows_of, tabulate
 from actsearch.search.memory.provenance import provenance
 from actsearch.search.ranking.agreement import Interval, agreement
 from actsearch.search.settings.space import SpaceSettings, build_space
+from scripts.replays.replay import file_of
+from scripts.replays.tabulation import Cell, Row, rows_of, tabulate
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("job", choices=["run", "report"])
     parser.add_argument("--task", default="mnist1d", help="what children are trained on")
     parser.add_argument("--steps", type=int, help="optimiser steps of a child [default: the task's own]")
-    parser.add_argument("--results", type=Path, help="the CSV file [default: search/benchmark/, by task]")
+    parser.add_argument("--results", type=Path, help="the CSV file [default: scripts/replays/, by task]")
     parser.add_argument("--workers", type=int, help="one core each [default: every core]")
     words = parser.parse_args()
     path = words.results or file_of(words.task)

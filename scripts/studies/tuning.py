@@ -18,11 +18,11 @@ from ray import tune
 from ray.tune.search import BasicVariantGenerator
 
 from actsearch.grammar.expression import Expression
-from actsearch.search.benchmark.comparison import targets_of, trainings_to
-from actsearch.search.benchmark.replay import Table, file_of, load_table, replay
 from actsearch.search.proposers.policy import ControllerSettings
 from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
 from actsearch.search.settings.space import SpaceSettings, build_space
+from scripts.replays.comparison import targets_of, trainings_to
+from scripts.replays.replay import Table, file_of, load_table, replay
 
 RESULTS = Path("scripts/studies/results/tuning.csv")
 SEEDS, BLOCK = 72, 8  # searches of the longest trials, and between two reports

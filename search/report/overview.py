@@ -3,12 +3,8 @@
 Not here: those of one finalist (``finalist``).
 """
 
-import json
 import math
-from collections.abc import Sequence
 
-from actsearch.search.benchmark.replay import file_of
-from actsearch.search.benchmark.tabulation import rows_of
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.leaderboard import Leaderboard
@@ -56,32 +52,7 @@ def _best_so_far(board: Leaderboard, store: Store) -> str:
     for number, loss in enumerate(scored, start=1):
         best = min(best, loss if loss is not None else math.inf)
         points.append((float(number), measure.shown(best)))
-    task = next((rung.task for rung in board.rungs if rung.name == SEARCH), None)
-    series = [Series("this search", points)]
-    path = None if task is None else file_of(task.name)
-    if path is not None and path.is_file() and points and task is not None and task.steps == 500:
-        chance = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["chance"]
-        losses_of = [row.loss for row in rows_of(path) if row.repeat == 0]
-        table = sorted(chance if loss is None else min(loss, chance) for loss in losses_of)
-        series.insert(0, Series("random search, expected", _expected(table, len(points)), role="muted"))
-    return chart(f"Best search {measure.noun} so far", series, "trainings", measure.noun)
-
-
-def _expected(ordered: Sequence[float], trainings: int) -> list[tuple[float, float]]:
-    """Return the expected least of n drawn without replacement, of a whole table in order; exact."""
-    count, found = len(ordered), []
-    for number in range(1, min(trainings, count) + 1):
-        left, expected = 1.0, 0.0  # the chance that all drawn ones lie behind those passed
-        for index, loss in enumerate(ordered):
-            share = number / (count - index)
-            if not math.isfinite(loss):
-                break
-            expected += left * min(1.0, share) * loss
-            left *= max(0.0, 1 - share)
-            if left < 1e-9:
-                break
-        found.append((float(number), expected))
-    return found
+    return chart(f"Best search {measure.noun} so far", [Series("", points)], "trainings", measure.noun)
 
 
 def _slopes(board: Leaderboard) -> str:

@@ -16,13 +16,15 @@ from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.rows.known import read
-from actsearch.search.benchmark.replay import file_of, load_table
 from actsearch.search.ladder import FinalSettings, rungs, transfer_rung
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import FINAL, Key, Record
 from actsearch.search.memory.store import Store
 from actsearch.search.settings.reading import load_settings
+from scripts.replays.replay import file_of, load_table
 from scripts.studies.challengers import Challenge, challenge_of
+
+pytestmark = pytest.mark.nightly  # a study's
 
 SEEDS = 12
 HOME, AWAY = "mnist1d, 3000 steps", "digits, 60 steps"

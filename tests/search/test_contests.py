@@ -10,9 +10,11 @@ from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.grammar.rows.swish2017 import SWISH2017
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
-from actsearch.search.benchmark import contest
-from actsearch.search.benchmark.contest import CONTESTANTS, Looks
-from actsearch.search.benchmark.replay import Table
+from scripts.replays import contest
+from scripts.replays.contest import CONTESTANTS, Looks
+from scripts.replays.replay import Table
+
+pytestmark = pytest.mark.nightly  # a study's
 
 ROWS = {row.name: row for row in SWISH2017}
 SMALL = Space(core_units(1), tuple(ROWS[n] for n in ("identity", "relu", "sin", "tanh")), (ROWS["add"], ROWS["mul"]))

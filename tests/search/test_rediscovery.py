@@ -16,11 +16,11 @@ from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.rows.known import read
-from actsearch.search.benchmark.replay import Table
 from actsearch.search.ladder import FinalSettings, rungs
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import FINAL, SEARCH, Key, Record, StoredProposal
 from actsearch.search.memory.store import Store
+from scripts.replays.replay import Table
 from scripts.studies.rediscovery_searches import (
     PAPER,
     Finalist,
@@ -34,6 +34,8 @@ from scripts.studies.rediscovery_searches import (
     pooled,
     search_of,
 )
+
+pytestmark = pytest.mark.nightly  # a study's
 
 SEEDS = 8
 SEARCH_LOSSES = {  # in the order of asking

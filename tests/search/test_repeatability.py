@@ -6,6 +6,8 @@ import pytest
 from scripts.studies.rediscovery_searches import Finalist, Search
 from scripts.studies.repeatability import Spread, expected_overlap, spread
 
+pytestmark = pytest.mark.nightly  # a study's
+
 
 def _search(seed: int, truth: np.ndarray, noise: float, seeds: int = 14) -> Search:
     """Return a search all of whose functions are finalists; the first three are known."""

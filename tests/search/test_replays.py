@@ -12,7 +12,8 @@ from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.rows.swish2017 import SWISH2017
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
-from actsearch.search.benchmark.comparison import (
+from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
+from scripts.replays.comparison import (
     best_so_far,
     finding,
     seconds_to,
@@ -20,10 +21,11 @@ from actsearch.search.benchmark.comparison import (
     trainings_to,
     worse_than_random,
 )
-from actsearch.search.benchmark.replay import Table, Trained, replay, replay_asynchronously, table_of
-from actsearch.search.benchmark.tabulation import Row
-from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
+from scripts.replays.replay import Table, Trained, replay, replay_asynchronously, table_of
+from scripts.replays.tabulation import Row
 from scripts.studies.table import reliability
+
+pytestmark = pytest.mark.nightly  # a study's
 
 ROWS = {row.name: row for row in SWISH2017}
 SMALL = Space(core_units(1), tuple(ROWS[n] for n in ("identity", "relu", "sin", "tanh")), (ROWS["add"], ROWS["mul"]))

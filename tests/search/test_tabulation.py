@@ -11,9 +11,11 @@ from scipy.stats import kendalltau
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.search.benchmark.tabulation import Cell, Row, rows_of, tabulate
 from actsearch.search.ranking.agreement import FEWEST, agreement
+from scripts.replays.tabulation import Cell, Row, rows_of, tabulate
 from scripts.studies.proxy import WORST, mean_by_function, stop_rules
+
+pytestmark = pytest.mark.nightly  # a study's
 
 SERIAL = PoolSettings(kind="serial")
 CELLS = [

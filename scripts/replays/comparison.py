@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import mannwhitneyu
 
-from actsearch.search.benchmark.replay import Table, Trained
 from actsearch.search.ranking.significance import holm
+from scripts.replays.replay import Table, Trained
 
 TARGETS = {"top_1_percent": 0.01, "top10": 10, "best": 1}
 """Sets of truly best behaviours: a share below 1, else a number."""

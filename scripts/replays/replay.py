@@ -18,9 +18,9 @@ from pathlib import Path
 from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.behaviour.screening import refusal
 from actsearch.grammar.rows.known import read
-from actsearch.search.benchmark.tabulation import Row, rows_of
 from actsearch.search.proposers.proposer import Proposal, Proposer
 from actsearch.search.reward import Scale, reward_of_loss
+from scripts.replays.tabulation import Row, rows_of
 
 
 @dataclass(frozen=True)

@@ -21,14 +21,14 @@ from actsearch.grammar.behaviour import profile
 from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.rows.known import read
-from actsearch.search.benchmark.comparison import seconds_to, targets_of
-from actsearch.search.benchmark.replay import Table, Trained, file_of, load_table, replay, replay_asynchronously
 from actsearch.search.proposers.knowledge import knowledge_of
 from actsearch.search.proposers.proposer import Proposer
 from actsearch.search.proposers.registry import ProposerSettings, build_proposer
 from actsearch.search.proposers.reinforce import ReinforceSettings
 from actsearch.search.proposers.surrogate import SurrogateSettings
 from actsearch.search.settings.space import SpaceSettings, build_space
+from scripts.replays.comparison import seconds_to, targets_of
+from scripts.replays.replay import Table, Trained, file_of, load_table, replay, replay_asynchronously
 
 RANDOM = "random"
 LOOKS = 8  # draws of untrained networks that the surrogate's searches share
