@@ -1,7 +1,6 @@
 """How each language writes the operations of a graph.
 
-Where a language lacks one, a helper writes it from what it has. Not here: Triton (``triton_language``) and the files
-around (one module a stack).
+Where a language lacks one, a helper writes it from what it has. Not here: the files around (one module a stack).
 """
 
 import dataclasses

@@ -1,18 +1,16 @@
 """A discovery -> the text of a Python file that imports torch alone and holds a function and an ``nn.Module``.
 
 The function's body is what was trained (``torch_body``); half precision is computed in single precision and rounded
-once, as torch does in its own; what ONNX exporters lack is written in other words for them alone. On request only the
-input is kept for the backward pass. Not here: writing the file and proving it (``search.exporting``).
+once, as torch does in its own; what ONNX exporters lack is written in other words for them alone. Not here: writing the
+file and proving it (``search.exporting``).
 """
 
 from collections.abc import Callable
 
-from actsearch.grammar.expression import X as INPUT_NODE
 from actsearch.grammar.formats.discovery import Discovery
-from actsearch.grammar.formats.languages import ONNX_EXACT, ONNX_LACKS, TORCH, TORCH_FOR_ONNX
+from actsearch.grammar.formats.languages import ONNX_EXACT, ONNX_LACKS, TORCH_FOR_ONNX
 from actsearch.grammar.formats.torch_body import EXPORTED, ROUNDED_ONCE, function_lines, lines_for_a_compiler, native
-from actsearch.grammar.program.derivative import derivative
-from actsearch.grammar.program.node import BETA, SLOPE, Node, X, parts
+from actsearch.grammar.program.node import Node, parts
 from actsearch.grammar.program.reading import NoCounterpart
 from actsearch.grammar.program.writing import NotInLanguage, write
 
@@ -91,76 +89,12 @@ _COMPILING = """\
         if torch.compiler.is_compiling():  # the same, where a compiler would keep a mask and be slow with it
 {lines}
 """
-_LEAN = '''\
-class _Lean(torch.autograd.Function):
-    """Keeps its input alone for the backward pass, and computes the rest again."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward({arguments}):
-        return _plain({arguments})
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        ctx.save_for_backward(*inputs)
-        ctx.save_for_forward(*inputs)
-
-    @staticmethod
-    def backward(ctx, slope):
-{backward}
-
-    @staticmethod
-    def jvp(ctx, {tangents}):
-{jvp}
 
 
-def {function}({parameters}) -> torch.Tensor:
-    """Return {formula}, elementwise; only the input is kept for the backward pass."""
-    if not torch.jit.is_scripting():
-        if not torch.compiler.is_compiling() and not torch.onnx.is_in_onnx_export():
-            if not torch._C._are_functorch_transforms_active():  # whose second forward mode would be 0
-                return _Lean.apply({arguments})
-    return _plain({arguments})  # a compiler keeps the input alone by itself
-'''
-_TWO = (
-    """\
-        x, beta = ctx.saved_tensors
-        to_x, to_beta = _slopes(x, beta, slope)
-        return to_x.sum_to_size(x.shape).to(x.dtype), to_beta.sum_to_size(beta.shape).to(beta.dtype)""",
-    """\
-        x, beta = ctx.saved_tensors
-        shape = torch.broadcast_shapes(x.shape, beta.shape)
-        found = x.new_zeros(shape)
-        if of_x is not None:
-            found = found + _slopes(x, beta, of_x.expand(shape))[0]
-        if of_beta is not None:
-            found = found + _slopes(x, beta, of_beta.expand(shape))[1]
-        return found.to(x.dtype) if x.dtype == torch.float16 or x.dtype == torch.bfloat16 else found""",
-)
-_ONE = (
-    """\
-        (x,) = ctx.saved_tensors
-        return _slopes(x, slope).to(x.dtype)""",
-    """\
-        (x,) = ctx.saved_tensors
-        return _slopes(x, of_x).to(x.dtype)""",
-)
-
-
-def torch_source(discovery: Discovery, *, lean: bool = False) -> str:
-    """Return the whole file.
-
-    Args:
-        discovery: the function.
-        lean: whether its function keeps only its input for the backward pass.
-
-    Raises:
-        NoCounterpart: lean, and a row of the user's own calls what no slope is known of.
-    """
-    blocks = [f'"""{discovery.head}\n\nNeeds torch alone.\n"""\n\nfrom typing import Optional\n\nimport torch\n']
-    lean = lean and discovery.expression != INPUT_NODE  # x itself keeps nothing
-    return "\n\n".join([*blocks, *_functions(discovery, lean=lean), class_source(discovery)])
+def torch_source(discovery: Discovery) -> str:
+    """Return the whole file."""
+    head = f'"""{discovery.head}\n\nNeeds torch alone.\n"""\n\nfrom typing import Optional\n\nimport torch\n'
+    return "\n\n".join([head, *_functions(discovery), class_source(discovery)])
 
 
 def class_source(discovery: Discovery) -> str:
@@ -181,18 +115,13 @@ def class_source(discovery: Discovery) -> str:
     return head + (_WITH_BETA if has_beta else _PLAIN).format(function=discovery.function, plain=plain)
 
 
-def lean_parts(discovery: Discovery) -> list[str]:
-    """Return the definitions of ``_plain`` and ``_slopes``."""
-    return _functions(discovery, lean=True)[:-1]
-
-
 def _sentence(discovery: Discovery) -> str:
     name, call = native(discovery.expression)
     formula = discovery.written.plain
     return f"{formula}: torch's own {name}, equal up to rounding." if call else formula
 
 
-def _functions(discovery: Discovery, *, lean: bool) -> list[str]:
+def _functions(discovery: Discovery) -> list[str]:
     """Return the definitions in front of the class."""
     expression, has_beta = discovery.expression, discovery.has_beta
     name, call = native(expression)
@@ -204,7 +133,7 @@ def _functions(discovery: Discovery, *, lean: bool) -> list[str]:
     blocks, onnx = list[str](), ""
     if name not in EXPORTED and (text := _for_onnx(discovery, parameters)):
         blocks, onnx = [text], _EXPORTING.format(wide="x.to(wide), beta.to(wide)" if has_beta else "x.to(wide)")
-    public = "_plain" if lean else discovery.function
+    public = discovery.function
     if name in ROUNDED_ONCE:
         blocks.append(f'def {public}({parameters}) -> torch.Tensor:\n    """Return {formula}"""\n{onnx}{lines}\n')
     else:
@@ -213,7 +142,7 @@ def _functions(discovery: Discovery, *, lean: bool) -> list[str]:
         said = f'    """Return {formula}, elementwise."""\n' if not call else f'    """Return {formula}"""\n'
         once = _ONCE.format(wide=wide, arguments=arguments)
         blocks.append(f"def {public}({parameters}) -> torch.Tensor:\n{said}{onnx}{once}")
-    return [*blocks, *(_lean(discovery, parameters, arguments) if lean else [])]
+    return blocks
 
 
 def _for_onnx(discovery: Discovery, parameters: str) -> str:
@@ -250,22 +179,3 @@ def _degree(node: Node) -> int | None:
         "add": lambda: max(known), "sub": lambda: max(known), "mul": lambda: sum(known),
     }  # fmt: skip
     return rules[node.name]() if node.name in rules else None
-
-
-def _lean(discovery: Discovery, parameters: str, arguments: str) -> list[str]:
-    leaves = (X, BETA) if discovery.has_beta else (X,)
-    text = write([derivative(discovery.graph, leaf, SLOPE) for leaf in leaves], TORCH)
-    results = ["torch.zeros_like(slope)" if found == "0" else found for found in text.results]
-    body = "\n".join(f"    {line}" for line in [*text.lines, f"return {', '.join(results)}"])
-    backward, jvp = _TWO if discovery.has_beta else _ONE
-    wide = "\n".join(f"        {name} = {name}.float()" for name in [*arguments.split(", "), "slope"])
-    slopes = (
-        f"def _slopes({arguments}, slope):\n"
-        '    """Return the slope behind times df/dx, and times df/dbeta where there is one."""\n'
-        f"    if x.dtype == torch.float16 or x.dtype == torch.bfloat16:\n{wide}\n{body}\n"
-    )
-    made = _LEAN.format(
-        arguments=arguments, backward=backward, jvp=jvp, function=discovery.function, parameters=parameters,
-        formula=_sentence(discovery), tangents="of_x, of_beta" if discovery.has_beta else "of_x",
-    )  # fmt: skip
-    return [*("\n".join([helper, ""]) for helper in text.helpers), slopes, made]

@@ -118,20 +118,19 @@ RULES: Mapping[str, Rule] = {
 """Operation -> its rule: the first and the last torch's own at kinks (relu 0 at 0, abs 0 at 0, of equals the first)."""
 
 
-def derivative(root: Node, by: Node, slope: Node = ONE) -> Node:
+def derivative(root: Node, by: Node) -> Node:
     """Return the slope of a graph.
 
     Args:
         root: the graph.
         by: the leaf it is derived by.
-        slope: of what comes behind; 1 gives df/dx itself.
     """
     order = [*parts(root)]
     moving = {by}  # whose value depends on the leaf at all
     for node in order:
         if any(argument in moving for argument in node.arguments):
             moving.add(node)
-    slopes = {root: slope}
+    slopes = {root: ONE}
     for node in reversed(order):
         if node not in slopes or node not in moving or node.name not in RULES:
             continue

@@ -27,8 +27,8 @@ slope; not a number if one is none.
 ``signed(a, b)``: abs(a) with the sign of b, -0 being negative. ``less(a, b)``: a < b. ``most(a, b)``: a <= b.
 ``select(c, a, b)``: a where c holds, else b. ``stop(a)``: a, without a slope.
 """
-LEAVES = ("x", "beta", "slope")
-"""The input, the trainable scalar, and the gradient of what comes behind."""
+LEAVES = ("x", "beta")
+"""The input and the trainable scalar."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +72,7 @@ def number(value: float) -> Node:
     return _one("number", (), float(value))
 
 
-X, BETA, SLOPE = (_one(name, ()) for name in LEAVES)
+X, BETA = (_one(name, ()) for name in LEAVES)
 ZERO, ONE = number(0), number(1)
 
 

@@ -181,7 +181,7 @@ def _read(node: ast.expr, names: dict[str, Node]) -> Node:  # noqa: PLR0911  one
                 return op(_METHODS[name], _read(owner, names))
     raise NoCounterpart(
         f"'{ast.unparse(node)}' cannot be written for other stacks; expected arithmetic and torch's "
-        f"{', '.join(CALLS)}: write the primitive with these, or export to torch, lean, torchscript, export or onnx"
+        f"{', '.join(CALLS)}: write the primitive with these, or export to torch, torchscript, export or onnx"
     )
 
 

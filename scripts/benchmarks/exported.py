@@ -20,7 +20,6 @@ from torch import nn
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_file import torch_source
-from actsearch.grammar.formats.triton_file import triton_source
 from actsearch.grammar.rows.known import read
 from actsearch.search.memory.provenance import processor
 
@@ -35,12 +34,12 @@ ONE_UNIT = (
 CHANNELS = 64
 
 
-def exported(text: str, kind: str) -> Any:
-    """Return the module of an exported file: ``torch``, ``lean`` or ``triton``."""
+def exported(text: str) -> Any:
+    """Return the module of an exported file."""
     discovery = Discovery(read(text))
     with tempfile.NamedTemporaryFile("w", suffix=".py", delete=False) as file:
-        file.write(triton_source(discovery) if kind == "triton" else torch_source(discovery, lean=kind == "lean"))
-    spec = spec_from_file_location("exported", file.name)  # Triton reads the file again
+        file.write(torch_source(discovery))
+    spec = spec_from_file_location("exported", file.name)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
@@ -124,14 +123,14 @@ def measure(device: str, rounds: int) -> list[str]:
         x.requires_grad_()
         name = str(dtype).removeprefix("torch.")
         for text, make in NATIVE.items():
-            ours, theirs = exported(text, "torch").to(device, dtype), make().to(device, dtype)
+            ours, theirs = exported(text).to(device, dtype), make().to(device, dtype)
             found = ratio(ours, theirs, x, slope, rounds)
             most = f"{peak(ours, x, slope):.1f}, nn.{type(theirs).__name__} {peak(theirs, x, slope):.1f}"
-            lines.append(f"| `{text}` | {name} | {found:.2f} of nn.{type(theirs).__name__} | | | | {most} |")
+            lines.append(f"| `{text}` | {name} | {found:.2f} of nn.{type(theirs).__name__} | | | {most} |")
             print(lines[-1], flush=True)
         silu: Any = torch.compile(nn.SiLU())
         for text in ONE_UNIT:
-            plain, lean = (exported(text, kind).to(device, dtype) for kind in ("torch", "lean"))
+            plain = exported(text).to(device, dtype)
             usual: Any = Naive(text).to(device, dtype)
             compiled: Any = torch.compile(plain)
             naively: Any = torch.compile(usual)
@@ -139,14 +138,10 @@ def measure(device: str, rounds: int) -> list[str]:
                 f"{ratio(plain, usual, x, slope, rounds):.2f} of the search's own",
                 f"{ratio(compiled, silu, x, slope, rounds):.2f} of nn.SiLU, "
                 f"{ratio(compiled, naively, x, slope, rounds):.2f} of the search's own",
-                f"{ratio(lean, plain, x, slope, rounds):.2f} of plain",
-                f"{kept(plain, x):.1f} plain, {kept(lean, x):.2f} lean",
-                f"{peak(plain, x, slope):.1f} plain, {peak(lean, x, slope):.1f} lean, "
+                f"{kept(plain, x):.1f}",
+                f"{peak(plain, x, slope):.1f} plain, "
                 f"{peak(compiled, x, slope):.1f} compiled, {peak(usual, x, slope):.1f} the search's own",
             ]
-            if device == "cuda":
-                kernels = exported(text, "triton").to(device, dtype)
-                row[2] += f"; kernels {ratio(kernels, compiled, x, slope, rounds):.2f} of compiled"
             lines.append(f"| `{text}` | {name} | {' | '.join(row)} |")
             print(lines[-1], flush=True)
             torch.compiler.reset()
@@ -164,8 +159,8 @@ def main() -> None:
     torch.set_num_threads(1)
     machine = torch.cuda.get_device_name() if options.device == "cuda" else f"{processor()}, one core"
     head = (
-        f"| {machine}, torch {torch.__version__} | precision | eager | compiled | lean | kept, by the input's bytes "
-        "| most at once |\n|---|---|---|---|---|---|---|\n"
+        f"| {machine}, torch {torch.__version__} | precision | eager | compiled | kept, by the input's bytes "
+        "| most at once |\n|---|---|---|---|---|---|\n"
     )
     print(head, end="")
     lines = measure(options.device, options.rounds)

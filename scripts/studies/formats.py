@@ -32,7 +32,7 @@ from actsearch.search.settings.space import build_space
 MANUAL = Path("search/exporting/README.md")
 SPACES = (("space.units=1",), ("space.units=2",), ("space.primitives=aquasurf2023", "space.shape=b(u(x),u(u(x)))"))
 WITH = {
-    "torch": ("torch",), "lean": ("torch",), "triton": ("torch", "triton"), "torchscript": ("torch",),
+    "torch": ("torch",), "torchscript": ("torch",),
     "export": ("torch",), "onnx": ("torch", "onnx", "onnxscript", "onnxruntime"), "safetensors": ("safetensors",),
     "jax": ("jax",), "flax": ("flax", "jax"), "keras": ("keras", "torch"), "numpy": ("numpy",), "c": (), "latex": (),
     "sympy": ("sympy",), "json": (),

@@ -119,7 +119,7 @@ def export(
     Args:
         activation: or its text, or the name of a JSON file that was exported, ``found.json``, with all that it tells.
         target: of one format the file; of several what their names begin with. By default the name's, here.
-        to: formats, one or several: ``torch``, ``lean``, ``triton``, ``torchscript``, ``export``, ``onnx``,
+        to: formats, one or several: ``torch``, ``torchscript``, ``export``, ``onnx``,
             ``safetensors``, ``jax``, ``flax``, ``keras``, ``numpy``, ``c``, ``latex``, ``sympy``, ``json``.
         name: of the class; the function has it in small letters. That of the JSON file, of a header of C that of
             ``target``, else ``Activation``.

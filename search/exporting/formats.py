@@ -11,7 +11,6 @@ from actsearch.grammar.formats.c_file import c_source
 from actsearch.grammar.formats.data_files import json_source, latex_source, sympy_source
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_file import torch_source
-from actsearch.grammar.formats.triton_file import triton_source
 from actsearch.grammar.plugins import installed, loaded
 from actsearch.search.exporting import provers
 from actsearch.search.exporting.proof import Prove
@@ -38,11 +37,6 @@ class Format:
 
 FORMATS = {
     "torch": Format(".py", "a function and an nn.Module that need torch alone", provers.of_torch, torch_source),
-    "lean": Format(
-        "_lean.py", "the same, keeping only its input for the backward pass", provers.of_torch,
-        lambda discovery: torch_source(discovery, lean=True),
-    ),
-    "triton": Format("_triton.py", "the same as kernels for a GPU; torch elsewhere", provers.of_triton, triton_source),
     "torchscript": Format(".pt", "TorchScript, to be loaded from C++ too", provers.of_binary("torchscript")),
     "export": Format(".pt2", "a program of torch.export, any shape of two dimensions", provers.of_binary("export")),
     "onnx": Format(

@@ -17,7 +17,6 @@ from actsearch.grammar.render import compile_expression, values_and_slopes
 from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.exporting.proof import (
     FRESH,
-    NARROW,
     ExportFailed,
     Job,
     NotProven,
@@ -42,17 +41,6 @@ def of_torch(job: Job) -> Proof:
         if complaint.startswith("shapes"):
             raise ExportFailed(f"the exported {job.file.name} is wrong in its {complaint}; nothing was written")
     return Proof(gaps, (*DTYPES, *said["checked"]), tuple(said["complaints"]))
-
-
-def of_triton(job: Job) -> Proof:
-    """Prove kernels, and what stands for them where there is no GPU."""
-    plain = of_torch(job)
-    need("triton")
-    found = job.run("of_triton.py", job.file, job.discovery.name, job.points(), "ANSWER")
-    kinds = tuple(kind for kind in NARROW if f"value_{kind}" in found)
-    where = "kernels on a GPU" if "bfloat16" in kinds else "kernels in Triton's interpreter"
-    gaps = plain.gaps | job.compared(found, kinds)
-    return Proof(gaps, (*plain.checked, f"{where}: {', '.join(kinds)}"), plain.complaints)
 
 
 def of_numpy(job: Job) -> Proof:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import warnings
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -183,49 +182,6 @@ def test_betas_are_trained_per_channel_and_their_dimension_is_never_a_guess(tmp_
     assert not frozen.beta.requires_grad
     assert make(channels=True).state_dict()["beta"].shape == (1,)  # where torch's own take inplace
     assert repr(make(channels=4)) == "Activation(x·σ(βx), channels=4, dimension=1)"
-
-
-def test_the_lean_variant_keeps_its_input_alone(tmp_path: Path) -> None:
-    saved: dict[bool, list[torch.Tensor]] = {}
-    for lean in (False, True):
-        scope: dict[str, type[torch.nn.Module]] = {}
-        exec(torch_source(Discovery(read("mul(sin(x),cosh(sigmoid(scale(x))))")), lean=lean), scope)
-        kept = saved[lean] = []
-        module, x = scope["Activation"](), torch.randn(1000, generator=torch.Generator().manual_seed(0))
-        x.requires_grad_()
-        with torch.autograd.graph.saved_tensors_hooks(lambda t, kept=kept: kept.append(t) or t, lambda t: t):  # type: ignore[misc]
-            module(x)
-    sizes = {
-        lean: sum(tensor.numel() for tensor in {t.data_ptr(): t for t in kept}.values()) for lean, kept in saved.items()
-    }
-    assert sizes[True] == 1000 + 1  # x and beta
-    assert sizes[False] >= 4000
-
-
-def test_forward_mode_twice_is_that_of_the_function_also_where_the_input_alone_is_kept() -> None:
-    scope: dict[str, type[torch.nn.Module]] = {}
-    exec(torch_source(Discovery(read("mul(x,sin(x))")), lean=True), scope)
-    module, x, one = scope["Activation"](), torch.tensor(0.7), torch.ones(())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch's own, of TorchScript, when forward mode is first used
-        found = torch.func.jvp(lambda a: torch.func.jvp(module, (a,), (one,))[1], (x,), (one,))[1]
-    torch.testing.assert_close(found, 2 * x.cos() - x * x.sin())
-
-
-def test_betas_may_be_broadcast_where_the_input_alone_is_kept() -> None:
-    scopes: list[dict[str, Any]] = [{}, {}]
-    for scope, lean in zip(scopes, (False, True), strict=True):
-        exec(torch_source(Discovery(read("swish")), lean=lean), scope)
-    x, beta = torch.linspace(-2, 2, 4, requires_grad=True), torch.tensor([[0.5], [1.0], [2.0]], requires_grad=True)
-    for kind in ("slopes", "tangents"):
-        found = []
-        for scope in scopes:
-            if kind == "slopes":
-                found.append(torch.autograd.grad(scope["activation"](x, beta).square().sum(), (x, beta)))
-            else:
-                tangents = (torch.ones(4), torch.full((3, 1), 0.3))
-                found.append(torch.func.jvp(scope["activation"], (x.detach(), beta.detach()), tangents))
-        torch.testing.assert_close(found[0], found[1])
 
 
 def test_two_headers_of_one_name_are_not_taken_for_one() -> None:

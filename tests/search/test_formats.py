@@ -34,7 +34,7 @@ from scripts.studies.formats import HEAD, MANUAL, WITH, row
 from tests.search.made_runs import make_run
 from tests.test_tiny import TINY
 
-PROVED_ELSEWHERE = ("triton", "export", "keras", "onnx")
+PROVED_ELSEWHERE = ("export", "keras", "onnx")
 """Formats whose proof starts another compiler or library, for many seconds."""
 NEEDS = {asked: (*WITH[asked], *FORMATS[asked].needs) for asked in FORMATS}
 
@@ -66,7 +66,6 @@ def test_a_format_is_checked_as_the_manuals_table_says(asked: str, tmp_path: Pat
         ("numpy", "import numpy as np\ndef activation(x, beta):\n    return np.asarray(x) * 2.0\n"),
         ("c", "static inline double activation(double x, double b) { return x * b; }\n"),
         ("sympy", "import sympy\nx, beta = sympy.symbols('x beta')\nf, slope = x, x\n"),
-        ("triton", "raise SystemExit"),
     ],
 )
 def test_a_file_that_is_wrong_is_left_nowhere(
@@ -90,7 +89,7 @@ def test_where_a_run_was_is_told_without_breaking_the_file(tmp_path: Path) -> No
 
 
 def test_what_a_format_lacks_is_said_in_a_sentence(tmp_path: Path) -> None:
-    lacking = {"c": "i0e(x)", "keras": "i1e(x)", "triton": "i0e(x)", "onnx": "i0e(x)", "numpy": "zero(x)"}
+    lacking = {"c": "i0e(x)", "keras": "i1e(x)", "onnx": "i0e(x)", "numpy": "zero(x)"}
     for asked, text in lacking.items():
         with pytest.raises(UserFault, match=r"has no 'i[01]e'|does not depend on x"):
             ship(Discovery(read(text)), {asked: tmp_path / "f"}, whole=False)
@@ -200,20 +199,18 @@ def test_a_module_goes_to_another_process(tmp_path: Path, monkeypatch: pytest.Mo
 def test_inductor_compiles_one_graph_of_any_size(tmp_path: Path) -> None:
     if shutil.which("g++") is None:
         pytest.skip("there is no C++ compiler")
-    for name, lean in (("plain", False), ("lean", True)):
-        source = torch_source(Discovery(read("mul(x,sigmoid(sinh(scale(x))))")), lean=lean)
-        (tmp_path / f"{name}.py").write_text(source)
+    (tmp_path / "plain.py").write_text(torch_source(Discovery(read("mul(x,sigmoid(sinh(scale(x))))"))))
     program = (
-        "import torch, plain, lean\n"
-        "for module in (plain.Activation(), lean.Activation()):\n"
-        "    made = torch.compile(module, fullgraph=True, dynamic=True)\n"
-        "    for size in (7, 1000):\n"
-        "        slopes = []\n"
-        "        for f in (module, made):\n"
-        "            x = torch.linspace(-4, 4, size, requires_grad=True)\n"
-        "            f(x).sum().backward()\n"
-        "            slopes.append(x.grad)\n"
-        "        torch.testing.assert_close(*slopes)\n"
+        "import torch, plain\n"
+        "module = plain.Activation()\n"
+        "made = torch.compile(module, fullgraph=True, dynamic=True)\n"
+        "for size in (7, 1000):\n"
+        "    slopes = []\n"
+        "    for f in (module, made):\n"
+        "        x = torch.linspace(-4, 4, size, requires_grad=True)\n"
+        "        f(x).sum().backward()\n"
+        "        slopes.append(x.grad)\n"
+        "    torch.testing.assert_close(*slopes)\n"
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], cwd=tmp_path, check=True)
 

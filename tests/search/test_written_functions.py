@@ -25,7 +25,6 @@ from actsearch.grammar.formats.data_files import json_source, read_json, sympy_s
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_body import lines_for_a_compiler, native
 from actsearch.grammar.formats.torch_file import torch_source
-from actsearch.grammar.formats.triton_file import triton_source
 from actsearch.grammar.program.writing import NotInLanguage
 from actsearch.grammar.rows.known import KNOWN, read
 from actsearch.grammar.rows.sets import VOCABULARY
@@ -67,10 +66,9 @@ def _assert_equal(expression: Expression, numbers: Numbers, kinds: tuple[str, ..
 def test_a_file_of_torchs_has_the_value_and_slopes_that_were_trained_in_every_precision(part: int) -> None:
     for expression in _part(part):
         discovery, exact = Discovery(expression), not native(expression)[0]
-        for lean in (False, True):
-            make = _scope(torch_source(discovery, lean=lean))["Activation"]
-            found = of_torch.numbers(make, points(), _betas(expression))
-            _assert_equal(expression, found, (*DTYPES,), exact=exact and not lean)
+        make = _scope(torch_source(discovery))["Activation"]
+        found = of_torch.numbers(make, points(), _betas(expression))
+        _assert_equal(expression, found, (*DTYPES,), exact=exact)
 
 
 def test_what_a_compiler_is_given_instead_has_the_same_value_and_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,14 +160,6 @@ def test_the_data_formats_give_back_the_function() -> None:
         again = read_json(json_source(discovery))
         assert again.expression == expression
         compile(sympy_source(discovery), "sympy", "exec")
-
-
-def test_a_kernel_is_written_for_every_function_but_bessels() -> None:
-    for expression in drawn():
-        try:
-            compile(triton_source(Discovery(expression)), "triton", "exec")
-        except NotInLanguage as refused:
-            assert "i0e" in str(expression) or "i1e" in str(expression), refused  # noqa: PT017
 
 
 def _few(every: int) -> tuple[Expression, ...]:
