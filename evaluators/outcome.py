@@ -1,4 +1,4 @@
-"""The two small frozen values that cross the process boundary: what to train, and what became of it."""
+"""The small frozen values that cross the process boundary: what to train, what became of it, and what it costs."""
 
 import hashlib
 import math
@@ -25,6 +25,21 @@ WORKER_DEATHS = "worker_deaths"
 
 NO_PART = "candidate_had_no_part"
 """The metric of a training of the user's own that never asked for the candidate, or made nothing of its values."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Nanoseconds an element on one core, medians over rounds.
+
+    Args:
+        forward: of the value, while torch notes what the gradient needs.
+        backward: of the gradient with respect to input and beta.
+        against_relu: forward and backward together, as a multiple of ReLU's in the same rounds; lower is better.
+    """
+
+    forward: float
+    backward: float
+    against_relu: float
 
 
 @dataclass(frozen=True)

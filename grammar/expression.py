@@ -7,11 +7,11 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from actsearch.grammar.primitive import OPERANDS, Primitive
+from actsearch.grammar.primitive import OPERANDS, Primitive, built_in
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
-INPUT = Primitive("x", 0, "0.0", "x", note="the layer's pre-activation; its code is a placeholder, render writes x")
+INPUT = built_in("x", 0, "0.0", "x", note="the layer's pre-activation; its code is a placeholder, render writes x")
 LONGEST_FORMULA = 10_000  # letters; nobody reads more, and SymPy would not end
 IDENTITY = "identity"
 """The unary row that is written as its own argument."""

@@ -7,12 +7,14 @@ neighbours) and how rows are combined (``expression``).
 import ast
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import CodeType
-
-import torch
+from typing import TYPE_CHECKING
 
 from actsearch.grammar.fault import UserFault, fault_text
+
+if TYPE_CHECKING:
+    import torch
 
 OPERANDS = ("a", "b")
 """The names that a row's code and formula use for its first and second argument."""
@@ -66,6 +68,11 @@ class Primitive:
             raise BadPrimitive(f"primitive '{self.name}': arity must be 0, 1 or 2, found {self.arity}")
         for code in filter(None, (self.code, self.held)):
             self._check_names(code)
+        self._check_values()
+
+    def _check_values(self) -> None:
+        import torch  # noqa: PLC0415  a second, which reading a run saves
+
         value = self._value_on_ordinary_inputs(self.code)
         if self.held and not torch.allclose(self._value_on_ordinary_inputs(self.held), value, rtol=1e-12, atol=0):
             raise BadPrimitive(f"primitive '{self.name}': its held code differs from its code on ordinary inputs")
@@ -80,11 +87,13 @@ class Primitive:
         renamed = _Rename(dict(zip(OPERANDS, arguments, strict=False)))
         return ast.unparse(renamed.visit(_parsed(code or self.code, self.name)))
 
-    def __call__(self, *arguments: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+    def __call__(self, *arguments: "torch.Tensor", beta: "torch.Tensor") -> "torch.Tensor":
         """Evaluate the row itself (tests and checks; training renders whole expressions instead)."""
         return self._evaluate(self.code, arguments, beta)
 
-    def _evaluate(self, code: str, arguments: tuple[torch.Tensor, ...], beta: torch.Tensor) -> torch.Tensor:
+    def _evaluate(self, code: str, arguments: "tuple[torch.Tensor, ...]", beta: "torch.Tensor") -> "torch.Tensor":
+        import torch  # noqa: PLC0415  as above
+
         scope = {"torch": torch, "beta": beta, **dict(zip(OPERANDS, arguments, strict=False))}
         return torch.as_tensor(eval(_compiled(code, self.name), scope))
 
@@ -99,7 +108,9 @@ class Primitive:
                 f"{list(OPERANDS[: self.arity])} beside beta and torch, found {sorted(used)}"
             )
 
-    def _value_on_ordinary_inputs(self, code: str) -> torch.Tensor:
+    def _value_on_ordinary_inputs(self, code: str) -> "torch.Tensor":
+        import torch  # noqa: PLC0415  as above
+
         grid = torch.tensor(_ORDINARY, dtype=torch.float64)
         a, b = torch.meshgrid(grid, grid, indexing="ij")
         try:
@@ -114,6 +125,16 @@ class Primitive:
         if not bool(torch.isfinite(value).all()):
             raise BadPrimitive(f"primitive '{self.name}': not finite on ordinary inputs between -3 and 3")
         return value
+
+
+def built_in(
+    name: str, arity: int, code: str, formula: str, domain: str = "True", note: str = "", held: str = ""
+) -> Primitive:
+    """Return a row of this project. A test checks it, so that whoever reads a run needs no torch for it."""
+    row = object.__new__(Primitive)
+    for field, value in zip(fields(Primitive), (name, arity, code, formula, domain, note, held), strict=True):
+        object.__setattr__(row, field.name, value)  # frozen for everybody else
+    return row
 
 
 class _Rename(ast.NodeTransformer):

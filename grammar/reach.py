@@ -9,10 +9,12 @@ where the truth does. Nor is a function that is only looked at, in double precis
 
 import functools
 import math
-
-import torch
+from typing import TYPE_CHECKING
 
 from actsearch.grammar.primitive import Primitive
+
+if TYPE_CHECKING:
+    import torch
 
 MOST = 1e30
 """Largest size of a value inside of a function: single precision ends at 3.4e38; the rest is room for
@@ -33,6 +35,8 @@ def reach(row: Primitive, arguments: tuple[float, ...]) -> float:
 
 @functools.lru_cache(maxsize=2**14)
 def _reach(row: Primitive, arguments: tuple[float, ...]) -> float:
+    import torch  # noqa: PLC0415  a second, which reading a run saves
+
     grids = [_grid(argument) for argument in arguments]
     points = torch.meshgrid(*grids, indexing="ij") if grids else []
     found = 0.0
@@ -42,7 +46,9 @@ def _reach(row: Primitive, arguments: tuple[float, ...]) -> float:
     return found
 
 
-def _grid(largest: float) -> torch.Tensor:
+def _grid(largest: float) -> "torch.Tensor":
+    import torch  # noqa: PLC0415  as above
+
     sizes = torch.logspace(math.log10(SMALLEST), math.log10(max(largest, SMALLEST)), POINTS, dtype=torch.float64)
     return torch.cat([-sizes.flip(0), torch.zeros(1, dtype=torch.float64), sizes])
 

@@ -5,13 +5,15 @@ its row's held form. Not here: the code of a primitive, which is its row's, and 
 """
 
 from collections.abc import Callable
-
-import torch
+from typing import TYPE_CHECKING
 
 from actsearch.grammar.expression import INPUT, Expression
 from actsearch.grammar.reach import MOST, held_code, reach
 
-Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+if TYPE_CHECKING:
+    import torch
+
+Function = Callable[["torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 """``f(x, beta)``: x of any shape, beta broadcastable to it; returns the shape of x."""
 
 
@@ -69,6 +71,8 @@ def compile_expression(expression: Expression, *, held: bool = True) -> Function
         held: as it is trained and exported, finite inside in single precision; else as it is written, for looking at it
             in double precision.
     """
+    import torch  # noqa: PLC0415  a second, which reading a run saves
+
     scope: dict[str, object] = {"torch": torch}
     source = function_source(expression, held=held)
     exec(compile(source, f"<{expression}>", "exec"), scope)  # noqa: S102  the source is made of trusted rows
@@ -76,8 +80,12 @@ def compile_expression(expression: Expression, *, held: bool = True) -> Function
     return function
 
 
-def values_and_slopes(function: Function, x: torch.Tensor, beta: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def values_and_slopes(
+    function: Function, x: "torch.Tensor", beta: "torch.Tensor"
+) -> "tuple[torch.Tensor, torch.Tensor]":
     """Return f and df/dx at every point of x, both of x's shape and without history; the slope of a constant is 0."""
+    import torch  # noqa: PLC0415  as above
+
     points = x.detach().clone().requires_grad_()
     values = function(points, beta)
     slopes = torch.zeros_like(points)

@@ -23,9 +23,9 @@ from actsearch.search.core import Block, Core, train_all
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decided import Say, decided, settled, unsaid
 from actsearch.search.memory.kept_settings import as_kept, check_same, extended
-from actsearch.search.memory.locks import Held, held
+from actsearch.search.memory.locks import LOCK_NAME, Held, held
 from actsearch.search.memory.provenance import provenance
-from actsearch.search.memory.records import ASKED, CLIMBED, FINAL, FINISHED, LOCK_NAME, RACED
+from actsearch.search.memory.records import ASKED, CLIMBED, FINAL, FINISHED, RACED
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.plan import Plan, Transfer
 from actsearch.search.progress import Goal, Listener, Meter, silent

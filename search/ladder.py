@@ -11,14 +11,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
 from actsearch.evaluators.settings import CompleteSettings, OwnSettings, Steps, TaskSettings, unusual
-from actsearch.evaluators.task import Task
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
+from actsearch.search.progress import Goal
+
+if TYPE_CHECKING:
+    from actsearch.evaluators.task import Task
 
 RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
 FINAL_SEEDS = 14  # at most, where nothing else is said
@@ -94,7 +97,7 @@ def _steps(rung: RungSettings | FinalSettings, task: CompleteSettings) -> int:
     return times * task.steps if rung.steps is None else rung.steps
 
 
-def rungs(task: Task, ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:
+def rungs(task: "Task", ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:
     """Return the rungs of a run from the search to the final one."""
     whole = task.settings
     between = [
@@ -125,7 +128,7 @@ def of_a_race(final: FinalSettings, everybody: int, below: int) -> int:
     return min(everybody, max(below, LEAST))
 
 
-def transfer_rung(task: Task, seeds: int) -> Rung:
+def transfer_rung(task: "Task", seeds: int) -> Rung:
     """Return the rung of another task, named by what tells it from others: ``digits, 60 steps, width 64``."""
     whole, usual = task.settings, task.usual
     names = [whole.name, whole.own.function]
@@ -181,3 +184,31 @@ def known_on(final: FinalSettings, baselines: int, *, last: bool) -> int:
         last: whether it is the final one; twice as many are trained on those between.
     """
     return baselines if final.known is None else min(baselines, final.known * (1 if last else 2))
+
+
+def goals_of(
+    children: int, baselines: int, ladder: Sequence[RungSettings], final: FinalSettings, steps: Sequence[int]
+) -> dict[str, Goal]:
+    """Return the number and length of the children of each rung, if every child of the search gets a score.
+
+    Args:
+        children: candidates of the search.
+        baselines: number of known functions.
+        ladder: rungs between.
+        final: final rung.
+        steps: steps of a child, by rung, the search first.
+    """
+    found, going = {SEARCH: Goal(children + baselines, steps[0], baselines)}, children
+    names = [*(f"rung {number}" for number in range(1, len(steps) - 1)), FINAL]
+    for height, name in enumerate(names, start=1):
+        is_last = name == FINAL
+        going = climbing(ladder, final, height, going)
+        most = baselines if final.known is None else 1 + known_on(final, baselines - 1, last=is_last)
+        seeds = seeds_of(final) if is_last else ladder[height - 1].seeds
+        everybody = (going + most) * seeds
+        if is_last and final.race:
+            below = sum(goal.children * goal.steps for goal in found.values()) // steps[height]
+            found[name] = Goal(of_a_race(final, everybody, below), steps[height])  # whose seeds these are is not known
+        else:
+            found[name] = Goal(everybody, steps[height], most * seeds)
+    return found

@@ -18,17 +18,14 @@ from actsearch.grammar.rows.known import known_layers
 from actsearch.grammar.space import Space
 from actsearch.search.ladder import (
     FinalSettings,
-    RungSettings,
     climbing,
     completed,
-    known_on,
-    of_a_race,
+    goals_of,
     rungs,
-    seeds_of,
     transfer_rung,
 )
 from actsearch.search.memory.behaviours import Share
-from actsearch.search.memory.records import FINAL, SEARCH, Rung
+from actsearch.search.memory.records import Rung
 from actsearch.search.progress import Goal
 from actsearch.search.proposers.proposer import Proposer
 from actsearch.search.proposers.registry import ProposerSettings
@@ -231,31 +228,3 @@ def _with_incumbent(settings: SearchSettings, vocabulary: Vocabulary, replaced: 
     known = {vocabulary.read(text).identity for text in settings.baselines}
     missing = () if vocabulary.read(incumbent).identity in known else (incumbent,)
     return planned(dataclasses.replace(settings, incumbent=incumbent, baselines=(*missing, *settings.baselines)))
-
-
-def goals_of(
-    children: int, baselines: int, ladder: Sequence[RungSettings], final: FinalSettings, steps: Sequence[int]
-) -> dict[str, Goal]:
-    """Return the number and length of the children of each rung, if every child of the search gets a score.
-
-    Args:
-        children: candidates of the search.
-        baselines: number of known functions.
-        ladder: rungs between.
-        final: final rung.
-        steps: steps of a child, by rung, the search first.
-    """
-    found, going = {SEARCH: Goal(children + baselines, steps[0], baselines)}, children
-    names = [*(f"rung {number}" for number in range(1, len(steps) - 1)), FINAL]
-    for height, name in enumerate(names, start=1):
-        is_last = name == FINAL
-        going = climbing(ladder, final, height, going)
-        most = baselines if final.known is None else 1 + known_on(final, baselines - 1, last=is_last)
-        seeds = seeds_of(final) if is_last else ladder[height - 1].seeds
-        everybody = (going + most) * seeds
-        if is_last and final.race:
-            below = sum(goal.children * goal.steps for goal in found.values()) // steps[height]
-            found[name] = Goal(of_a_race(final, everybody, below), steps[height])  # whose seeds these are is not known
-        else:
-            found[name] = Goal(everybody, steps[height], most * seeds)
-    return found

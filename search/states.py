@@ -13,10 +13,10 @@ from typing import Any
 
 from actsearch.evaluators.outcome import WORKER_DEATHS, Status
 from actsearch.grammar.fault import UserFault, fault_text
-from actsearch.search.memory.locks import is_anybody_there, is_held
-from actsearch.search.memory.records import CLIMBED, FINISHED, LOCK_NAME, Record
+from actsearch.search.ladder import goals_of
+from actsearch.search.memory.locks import is_running
+from actsearch.search.memory.records import CLIMBED, FINISHED, Record
 from actsearch.search.memory.store import FILE_NAME, Store, StoreError
-from actsearch.search.plan import goals_of
 from actsearch.search.settings.reading import from_tree
 
 RECENT = timedelta(minutes=10)  # in which the rate is counted
@@ -61,11 +61,6 @@ class RunState:
         """Minutes that what is wanted will take at this rate, at most; None where nothing is known."""
         missing = sum(max(0, count - self.trained.get(rung, 0)) for rung, count in self.wanted.items())
         return None if not self.rate or not self.wanted or self.state == "finished" else missing / self.rate
-
-
-def is_running(directory: Path) -> bool:
-    """Return whether a process works on a run."""
-    return is_held(directory / LOCK_NAME) or is_anybody_there(directory)
 
 
 def state_of(directory: Path) -> RunState:

@@ -7,32 +7,17 @@ what a child costs, most of which is spent elsewhere.
 import statistics
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.allocator import keep_freed_memory
+from actsearch.evaluators.outcome import Cost
 
 SHAPE = (128, 16, 40)  # examples, channels, positions: a layer of the default child, at a usual batch
 ROUNDS = 15
 REFERENCE = BUILT_IN.read("relu(x)")
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Nanoseconds an element on one core, medians over rounds.
-
-    Args:
-        forward: of the value, while torch notes what the gradient needs.
-        backward: of the gradient with respect to input and beta.
-        against_relu: forward and backward together, as a multiple of ReLU's in the same rounds; lower is better.
-    """
-
-    forward: float
-    backward: float
-    against_relu: float
 
 
 def measure(activations: Sequence[Activation], rounds: int = ROUNDS) -> dict[str, Cost]:

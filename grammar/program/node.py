@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from weakref import WeakValueDictionary
 
-import torch
+from scipy import special
 
 OPERATIONS = {
     "add": 2, "sub": 2, "mul": 2, "div": 2, "neg": 1, "pow": 2, "abs": 1, "sign": 1, "exp": 1, "expm1": 1, "log": 1,
@@ -106,7 +106,7 @@ _OF_NUMBERS: Mapping[str, Callable[..., float]] = {
 
 
 def _bessel(name: str, a: float) -> float:
-    return float(getattr(torch.special, name)(torch.tensor(a, dtype=torch.float64)))
+    return float(getattr(special, name)(a))
 
 
 def plus(a: Node, b: Node) -> Node:

@@ -132,14 +132,18 @@ _ORDERS = {ast.Gt: ("less", True), ast.Lt: ("less", False), ast.GtE: ("most", Tr
 
 
 @functools.lru_cache(maxsize=1024)
-def graph_of(expression: Expression) -> Node:
+def graph_of(expression: Expression, *, held: bool = True) -> Node:
     """Return the graph of what was trained.
+
+    Args:
+        expression: the function.
+        held: whether values inside that could overflow are held, as in what is trained.
 
     Raises:
         NoCounterpart: a row of the user's own does what other stacks cannot be told.
     """
     names, values = {"x": X, "beta": BETA}, {INPUT_NODE: X}
-    for name, node, code in steps(expression):
+    for name, node, code in steps(expression, held=held):
         if node.primitive.name in ROWS:
             found = ROWS[node.primitive.name](*(values[argument] for argument in node.arguments))
         else:

@@ -4,15 +4,15 @@ Rows that 2017 has too are its rows; the others stand here. Reciprocal, division
 rows of 2017 are.
 """
 
-from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.primitive import built_in
 from actsearch.grammar.rows.swish2017 import HELD_EXPONENT, HOLD, SWISH2017
 
 _SHARED = {row.name: row for row in SWISH2017}
 
 NEW = (
-    Primitive("zero", 1, "torch.zeros_like(a)", "0"),
-    Primitive("one", 1, "torch.ones_like(a)", "1"),
-    Primitive(
+    built_in("zero", 1, "torch.zeros_like(a)", "0"),
+    built_in("one", 1, "torch.ones_like(a)", "1"),
+    built_in(
         "reciprocal",
         1,
         f"1 / torch.copysign({HOLD.format(name='a', least='1e-7')}, a)",
@@ -20,29 +20,29 @@ NEW = (
         domain="Abs(a) > 1e-7",
         note="held at least 1e-7 away from the pole, on its own side",
     ),
-    Primitive("erfc", 1, "torch.erfc(a)", "erfc(a)"),
-    Primitive("expm1", 1, "torch.expm1(a)", "exp(a) - 1", held=f"torch.expm1({HELD_EXPONENT.format(name='a')})"),
-    Primitive("logsigmoid", 1, "torch.nn.functional.logsigmoid(a)", "-log(1 + exp(-a))"),
-    Primitive("i0e", 1, "torch.special.i0e(a)", "exp(-Abs(a))*besseli(0, a)"),
-    Primitive("i1e", 1, "torch.special.i1e(a)", "exp(-Abs(a))*besseli(1, a)"),
-    Primitive("elu", 1, "torch.nn.functional.elu(a)", "Max(a, 0) + exp(Min(a, 0)) - 1"),
-    Primitive(
+    built_in("erfc", 1, "torch.erfc(a)", "erfc(a)"),
+    built_in("expm1", 1, "torch.expm1(a)", "exp(a) - 1", held=f"torch.expm1({HELD_EXPONENT.format(name='a')})"),
+    built_in("logsigmoid", 1, "torch.nn.functional.logsigmoid(a)", "-log(1 + exp(-a))"),
+    built_in("i0e", 1, "torch.special.i0e(a)", "exp(-Abs(a))*besseli(0, a)"),
+    built_in("i1e", 1, "torch.special.i1e(a)", "exp(-Abs(a))*besseli(1, a)"),
+    built_in("elu", 1, "torch.nn.functional.elu(a)", "Max(a, 0) + exp(Min(a, 0)) - 1"),
+    built_in(
         "selu",
         1,
         "torch.nn.functional.selu(a)",
         "1.0507009873554805*(Max(a, 0) + 1.6732632423543772*(exp(Min(a, 0)) - 1))",
         note="constants of Klambauer et al. 2017, section 2",
     ),
-    Primitive("silu", 1, "torch.nn.functional.silu(a)", "a/(1 + exp(-a))"),
-    Primitive("softsign", 1, "a / (1 + torch.abs(a))", "a/(1 + Abs(a))"),
-    Primitive(
+    built_in("silu", 1, "torch.nn.functional.silu(a)", "a/(1 + exp(-a))"),
+    built_in("softsign", 1, "a / (1 + torch.abs(a))", "a/(1 + Abs(a))"),
+    built_in(
         "hardsigmoid",
         1,
         "torch.nn.functional.hardtanh(a / 6 + 0.5, 0.0, 1.0)",
         "Max(0, Min(1, a/6 + 1/2))",
         note="the slope of torch's own hardsigmoid is 1/6 in single precision only",
     ),
-    Primitive(
+    built_in(
         "pow",
         2,
         f"torch.pow({HOLD.format(name='a', least='1e-7')}, b)",

@@ -6,11 +6,11 @@ They are baselines beside the candidates and answers to "is it reachable?"; a na
 import functools
 from collections.abc import Iterable, Iterator, Sequence
 
-from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.infix import is_infix, rewritten
 from actsearch.grammar.parse import parse
 from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.rows.fingerprints import FINGERPRINTS
 from actsearch.grammar.rows.sets import VOCABULARY
 
 DISCOVERIES = {
@@ -92,8 +92,7 @@ AS_CORE_UNITS = (
 def names_by_fingerprint() -> dict[str, tuple[str, ...]]:
     """Return fingerprint -> the known names of that behaviour."""
     names: dict[str, tuple[str, ...]] = {}
-    for name, text in KNOWN.items():
-        key = fingerprint(parse(text, VOCABULARY))
+    for name, key in FINGERPRINTS.items():
         names[key] = (*names.get(key, ()), name)
     return names
 

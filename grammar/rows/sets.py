@@ -8,43 +8,45 @@ import difflib
 import functools
 import itertools
 from collections.abc import Sequence
-
-import torch
+from typing import TYPE_CHECKING
 
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.formula import BadFormula, check_formula
 from actsearch.grammar.plugins import BadPlugin, installed, loaded
-from actsearch.grammar.primitive import OPERANDS, BadPrimitive, Primitive
+from actsearch.grammar.primitive import OPERANDS, BadPrimitive, Primitive, built_in
 from actsearch.grammar.rows import aquasurf2023, swish2017
 from actsearch.grammar.symbolic import evaluate_formula
 
+if TYPE_CHECKING:
+    import torch
+
 FURTHER = (
-    Primitive("gelu", 1, "torch.nn.functional.gelu(a)", "a*(1 + erf(a/sqrt(2)))/2"),
-    Primitive("mish", 1, "torch.nn.functional.mish(a)", "a*tanh(log(1 + exp(a)))"),
-    Primitive("leaky_relu", 1, "torch.nn.functional.leaky_relu(a, 0.01)", "Max(a, 0) + Min(a, 0)/100"),
-    Primitive("leaky_relu_02", 1, "torch.nn.functional.leaky_relu(a, 0.2)", "Max(a, 0) + Min(a, 0)/5"),
-    Primitive(
+    built_in("gelu", 1, "torch.nn.functional.gelu(a)", "a*(1 + erf(a/sqrt(2)))/2"),
+    built_in("mish", 1, "torch.nn.functional.mish(a)", "a*tanh(log(1 + exp(a)))"),
+    built_in("leaky_relu", 1, "torch.nn.functional.leaky_relu(a, 0.01)", "Max(a, 0) + Min(a, 0)/100"),
+    built_in("leaky_relu_02", 1, "torch.nn.functional.leaky_relu(a, 0.2)", "Max(a, 0) + Min(a, 0)/5"),
+    built_in(
         "rrelu_mean",
         1,
         "torch.nn.functional.leaky_relu(a, 11 / 48)",
         "Max(a, 0) + 11*Min(a, 0)/48",
         note="RReLU as torch evaluates it: the mean of the slopes 1/8 and 1/3; its randomness is a task's business",
     ),
-    Primitive(
+    built_in(
         "prelu",
         1,
         "torch.relu(a) - beta / 4 * torch.relu(-a)",
         "Max(a, 0) + beta*Min(a, 0)/4",
         note="beta starts at 1, and PReLU's slope at 0.25 (He et al. 2015, section 2.1)",
     ),
-    Primitive(
+    built_in(
         "leaky_backward_relu",
         1,
         "(m := torch.nn.functional.leaky_relu(a, 0.01)) + (torch.relu(a) - m).detach()",
         "Max(a, 0)",
         note="the value of a rectifier with the slope of a leaky one: it cannot die",
     ),
-    Primitive("hardswish", 1, "torch.nn.functional.hardswish(a)", "a*Max(0, Min(6, a + 3))/6"),
+    built_in("hardswish", 1, "torch.nn.functional.hardswish(a)", "a*Max(0, Min(6, a + 3))/6"),
 )
 """Rows of no set: what every user knows and no set can write in one row."""
 
@@ -125,6 +127,8 @@ def check(row: Primitive) -> None:
     Raises:
         BadPrimitive: with the point and the two values.
     """
+    import torch  # noqa: PLC0415  a second, which reading a run saves
+
     a = torch.tensor([1.7, -2.3, 0.4, -0.6, 0.9, -1.1], dtype=torch.float64)
     b = a.flip(0) * 0.7 + 0.15
     beta = torch.tensor(0.8, dtype=torch.float64)
@@ -149,7 +153,11 @@ def check(row: Primitive) -> None:
     _check_gradient(row, arguments, beta, found)
 
 
-def _check_gradient(row: Primitive, arguments: list[torch.Tensor], beta: torch.Tensor, found: torch.Tensor) -> None:
+def _check_gradient(
+    row: Primitive, arguments: "list[torch.Tensor]", beta: "torch.Tensor", found: "torch.Tensor"
+) -> None:
+    import torch  # noqa: PLC0415  as above
+
     complaint = f"primitive '{row.name}': its gradient is not that of its value (gradcheck)"
     if found.requires_grad:
         try:

@@ -5,7 +5,7 @@ Where the paper is silent (sqrt of a negative number, the size of epsilon) the c
 rest of a child; what stands in their place is equal, and measured in the benchmark.
 """
 
-from actsearch.grammar.primitive import Primitive
+from actsearch.grammar.primitive import built_in
 
 HOLD = "torch.nn.functional.threshold(torch.abs({name}), {least}, {least})"  # |name|, but never under least
 _ASINH = f"a * torch.log1p((m := {HOLD.format(name='a', least='1e-12')}) + m * (m / (1 + torch.sqrt(1 + m * m)))) / m"
@@ -19,12 +19,12 @@ HELD_EXPONENT = "torch.nn.functional.hardtanh({name}, -1e30, 69.0)"  # exp(69) i
 _SINC = f"torch.sin(m := {HOLD.format(name='a', least='3e-4')}) / m"
 
 UNARY = (
-    Primitive("identity", 1, "a", "a", note="written as its argument: identity(x) is x"),
-    Primitive("neg", 1, "-a", "-a"),
-    Primitive("abs", 1, "torch.abs(a)", "Abs(a)"),
-    Primitive("square", 1, "a * a", "a**2", held=f"(m := {HELD.format(name='a', most='999999999999999.5')}) * m"),
-    Primitive("cube", 1, "a * a * a", "a**3", held=f"(m := {HELD.format(name='a', most='9999999999.5')}) * m * m"),
-    Primitive(
+    built_in("identity", 1, "a", "a", note="written as its argument: identity(x) is x"),
+    built_in("neg", 1, "-a", "-a"),
+    built_in("abs", 1, "torch.abs(a)", "Abs(a)"),
+    built_in("square", 1, "a * a", "a**2", held=f"(m := {HELD.format(name='a', most='999999999999999.5')}) * m"),
+    built_in("cube", 1, "a * a * a", "a**3", held=f"(m := {HELD.format(name='a', most='9999999999.5')}) * m * m"),
+    built_in(
         "sqrt",
         1,
         f"torch.sqrt({HOLD.format(name='a', least='1e-7')})",
@@ -34,18 +34,18 @@ UNARY = (
         "programming (gplearn, functions.py), as the paper itself does for log; below 1e-7 the value is held so that "
         "the slope stays finite",
     ),
-    Primitive("scale", 1, "beta * a", "beta*a"),
-    Primitive("shift", 1, "a + beta", "a + beta"),
-    Primitive("logabs", 1, "torch.log(torch.abs(a) + 1e-6)", "log(Abs(a) + 1e-6)"),
-    Primitive("exp", 1, "torch.exp(a)", "exp(a)", held=f"torch.exp({HELD_EXPONENT.format(name='a')})"),
-    Primitive("sin", 1, "torch.sin(a)", "sin(a)"),
-    Primitive("cos", 1, "torch.cos(a)", "cos(a)"),
-    Primitive("sinh", 1, "torch.sinh(a)", "sinh(a)", held=f"torch.sinh({HELD.format(name='a', most='69.0')})"),
-    Primitive("cosh", 1, "torch.cosh(a)", "cosh(a)", held=f"torch.cosh({HELD.format(name='a', most='69.0')})"),
-    Primitive("tanh", 1, "torch.tanh(a)", "tanh(a)"),
-    Primitive("asinh", 1, _ASINH, "asinh(a)", note="torch.asinh written out with log1p: equal, a third faster"),
-    Primitive("atan", 1, "torch.atan(a)", "atan(a)"),
-    Primitive(
+    built_in("scale", 1, "beta * a", "beta*a"),
+    built_in("shift", 1, "a + beta", "a + beta"),
+    built_in("logabs", 1, "torch.log(torch.abs(a) + 1e-6)", "log(Abs(a) + 1e-6)"),
+    built_in("exp", 1, "torch.exp(a)", "exp(a)", held=f"torch.exp({HELD_EXPONENT.format(name='a')})"),
+    built_in("sin", 1, "torch.sin(a)", "sin(a)"),
+    built_in("cos", 1, "torch.cos(a)", "cos(a)"),
+    built_in("sinh", 1, "torch.sinh(a)", "sinh(a)", held=f"torch.sinh({HELD.format(name='a', most='69.0')})"),
+    built_in("cosh", 1, "torch.cosh(a)", "cosh(a)", held=f"torch.cosh({HELD.format(name='a', most='69.0')})"),
+    built_in("tanh", 1, "torch.tanh(a)", "tanh(a)"),
+    built_in("asinh", 1, _ASINH, "asinh(a)", note="torch.asinh written out with log1p: equal, a third faster"),
+    built_in("atan", 1, "torch.atan(a)", "atan(a)"),
+    built_in(
         "sinc",
         1,
         _SINC,
@@ -54,26 +54,26 @@ UNARY = (
         note="within 3e-4 of 0 it is held at sinc(3e-4): 2e-8 from the truth in value, 1e-4 in slope, where sin(a)/a "
         "would cancel; seven times faster than torch.sinc or a case distinction",
     ),
-    Primitive("relu", 1, "torch.relu(a)", "Max(a, 0)"),
-    Primitive("minzero", 1, "-torch.relu(-a)", "Min(a, 0)"),
-    Primitive("sigmoid", 1, "torch.sigmoid(a)", "1/(1 + exp(-a))"),
-    Primitive(
+    built_in("relu", 1, "torch.relu(a)", "Max(a, 0)"),
+    built_in("minzero", 1, "-torch.relu(-a)", "Min(a, 0)"),
+    built_in("sigmoid", 1, "torch.sigmoid(a)", "1/(1 + exp(-a))"),
+    built_in(
         "softplus",
         1,
         "torch.nn.functional.softplus(a, 1, 40)",
         "log(1 + exp(a))",
         note="torch switches to a at 20, which double precision can see",
     ),
-    Primitive("gauss", 1, "torch.exp(-a * a)", "exp(-a**2)"),
-    Primitive("erf", 1, "torch.erf(a)", "erf(a)"),
-    Primitive("beta", 0, "beta", "beta", note="the trainable scalar alone, one per channel"),
+    built_in("gauss", 1, "torch.exp(-a * a)", "exp(-a**2)"),
+    built_in("erf", 1, "torch.erf(a)", "erf(a)"),
+    built_in("beta", 0, "beta", "beta", note="the trainable scalar alone, one per channel"),
 )
 
 BINARY = (
-    Primitive("add", 2, "a + b", "a + b"),
-    Primitive("mul", 2, "a * b", "a*b"),
-    Primitive("sub", 2, "a - b", "a - b"),
-    Primitive(
+    built_in("add", 2, "a + b", "a + b"),
+    built_in("mul", 2, "a * b", "a*b"),
+    built_in("sub", 2, "a - b", "a - b"),
+    built_in(
         "div",
         2,
         f"a / torch.copysign({HOLD.format(name='b', least='1e-7')}, b)",
@@ -84,24 +84,24 @@ BINARY = (
         "that has overflowed is not a number",
         held=HELD.format(name=f"a * (1 / torch.copysign({HOLD.format(name='b', least='1e-7')}, b))", most="1e30"),
     ),
-    Primitive("max", 2, "torch.lerp(a, b, (b > a).to(a.dtype))", "Max(a, b)", note=_CHOICE),
-    Primitive("min", 2, "torch.lerp(a, b, (b < a).to(a.dtype))", "Min(a, b)", note=_CHOICE),
-    Primitive("gate", 2, "torch.sigmoid(a) * b", "b/(1 + exp(-a))"),
-    Primitive(
+    built_in("max", 2, "torch.lerp(a, b, (b > a).to(a.dtype))", "Max(a, b)", note=_CHOICE),
+    built_in("min", 2, "torch.lerp(a, b, (b < a).to(a.dtype))", "Min(a, b)", note=_CHOICE),
+    built_in("gate", 2, "torch.sigmoid(a) * b", "b/(1 + exp(-a))"),
+    built_in(
         "gaussgap",
         2,
         "torch.exp(-beta * (a - b) * (a - b))",
         "exp(-beta*(a - b)**2)",
         held=f"torch.exp({HELD_EXPONENT.format(name='-beta * (a - b) * (a - b)')})",
     ),
-    Primitive(
+    built_in(
         "laplacegap",
         2,
         "torch.exp(-beta * torch.abs(a - b))",
         "exp(-beta*Abs(a - b))",
         held=f"torch.exp({HELD_EXPONENT.format(name='-beta * torch.abs(a - b)')})",
     ),
-    Primitive("mix", 2, "beta * a + (1 - beta) * b", "beta*a + (1 - beta)*b"),
+    built_in("mix", 2, "beta * a + (1 - beta) * b", "beta*a + (1 - beta)*b"),
 )
 
 SWISH2017 = UNARY + BINARY

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from actsearch.search.commands.of_run import run_argument
-from actsearch.search.commands.shared import PATH, Command, called, json_option, print_json
+from actsearch.search.commands.shared import PATH, called, json_option, print_json
 
 
-@click.command(cls=Command)
+@click.command()
 @click.argument("directory", metavar="[DIR]", type=PATH, default="runs")
 @json_option
 def runs(directory: Path, as_json: bool) -> None:
@@ -29,7 +29,7 @@ def runs(directory: Path, as_json: bool) -> None:
         print(f"one of them: {called()} status {found[0].directory}")
 
 
-@click.command(cls=Command)
+@click.command()
 @run_argument
 @json_option
 def status(run: Path, as_json: bool) -> None:

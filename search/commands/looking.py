@@ -20,7 +20,6 @@ from actsearch.search.commands.of_run import (
 )
 from actsearch.search.commands.shared import (
     PATH,
-    Command,
     called,
     config_option,
     json_option,
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from actsearch.search.ranking.entry import Entry
 
 
-@click.command(cls=Command)
+@click.command()
 @run_argument
 @click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @click.option("--all", "everything", is_flag=True, help="Everything that was tried, also what failed, and why.")
@@ -72,7 +71,7 @@ def top(
         print_ranking(board, frame, choice)
 
 
-@click.command(cls=Command)
+@click.command()
 @run_argument
 @which_argument
 @click.option("--seeds", "each", is_flag=True, help="What every seed gave, a line each.")
@@ -113,7 +112,7 @@ def show(run: Path, which: str, each: bool, config: Path | None, as_json: bool) 
         display.print_line(f'more of its shape: {called()} describe "{entry.expression}"')
 
 
-@click.command(cls=Command)
+@click.command()
 @run_argument
 @json_option
 def rungs(run: Path, as_json: bool) -> None:
@@ -130,7 +129,7 @@ def rungs(run: Path, as_json: bool) -> None:
             display.console().print(table)
 
 
-@click.command(cls=Command)
+@click.command()
 @run_argument
 @click.argument("which", metavar="WHICH...", nargs=-1, required=True)
 @click.option(

@@ -32,9 +32,9 @@ def board_of(run: Path, *, diagnostics: bool = True) -> "Leaderboard":
 
 def state_of_run(run: Path) -> str:
     """Return what must be said of a run that is not finished."""
+    from actsearch.search.memory.locks import is_running
     from actsearch.search.memory.records import CLIMBED
     from actsearch.search.memory.store import Store
-    from actsearch.search.states import is_running
 
     with Store(run) as store:
         if store.fact(CLIMBED):

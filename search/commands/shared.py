@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Command(click.Command):
-    """A command that loads what it needs when it runs: ``--help`` answers at once."""
+    """A command that may train or compute with torch. One that only reads is click's own, and needs no torch."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run it with one thread: the cores are the workers', and a controller's last bits depend on their number."""

@@ -19,6 +19,7 @@ _SET = getattr(fcntl, "F_OFD_SETLK", fcntl.F_SETLK)
 _GET = getattr(fcntl, "F_OFD_GETLK", fcntl.F_GETLK)
 _OURS: dict[Path, int] = {}  # path -> handle
 _GUARD = threading.RLock()
+LOCK_NAME = "lock"  # the file that the driver of a run holds
 PRESENT = "trials"  # the folder of one lock a process
 
 
@@ -122,9 +123,9 @@ def is_there(directory: Path, name: str) -> bool:
     return False
 
 
-def is_anybody_there(directory: Path) -> bool:
-    """Return whether a process holds such a lock of a run."""
-    return any(is_held(path) for path in (directory / PRESENT).glob("*.lock"))
+def is_running(directory: Path) -> bool:
+    """Return whether a process works on a run: a search, or a loop of the user's."""
+    return is_held(directory / LOCK_NAME) or any(is_held(path) for path in (directory / PRESENT).glob("*.lock"))
 
 
 def _presence_of(directory: Path, name: str) -> Path:

@@ -8,7 +8,6 @@ from actsearch.evaluators.settings import CompleteSettings
 
 SEARCH, FINAL = "search", "final"
 """The first rung and the last of the ladder; those between are ``rung 1`` and on, later ones are other tasks."""
-LOCK_NAME = "lock"  # the file that the driver of a run holds
 ASKED = "asked"  # the fact of a run: what the search command was given
 UNIT = "unit"  # the fact of a run: what the scores of an own network are in
 REPLACED = "replaced"  # the fact of a run: what the candidate takes the place of in a network of the user's

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from actsearch.evaluators.looks.cost import Cost
-from actsearch.evaluators.outcome import WORKER_DEATHS, Outcome, Request, Status
+from actsearch.evaluators.outcome import WORKER_DEATHS, Cost, Outcome, Request, Status
 from actsearch.evaluators.printable import printable
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.search.memory.file import FILE_NAME, StoreError, StoreFile

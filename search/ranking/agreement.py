@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau
 
 RESAMPLES = 500
 FEWEST = 5
@@ -55,6 +54,8 @@ def _tau(
 ) -> tuple[float, Interval]:
     if len(texts) < FEWEST:
         return math.nan, (math.nan, math.nan)
+    from scipy.stats import kendalltau  # noqa: PLC0415  half a second, for tables of rungs alone
+
     pairs = np.array([(found[text], reference[text]) for text in texts])
     random = np.random.default_rng(0)
     drawn = [pairs[random.integers(0, len(pairs), len(pairs))] for _ in range(resamples)]

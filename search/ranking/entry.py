@@ -3,16 +3,16 @@
 Not here: how entries are ranked (``leaderboard``).
 """
 
+import functools
 import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from actsearch.evaluators.activation import BUILT_IN
-from actsearch.evaluators.looks.cost import Cost
-from actsearch.evaluators.outcome import Outcome, Status
+from actsearch.evaluators.outcome import Cost, Outcome, Status
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.rows.known import read_rows
 from actsearch.search.memory.records import FINAL, Record
 from actsearch.search.ranking.significance import Comparison, Tally, mean_interval
 
@@ -30,13 +30,14 @@ def without_failures(found: Mapping[K, float | None]) -> dict[K, float]:
     return known if len(known) == len(found) else {}
 
 
+@functools.lru_cache(maxsize=4096)
 def built_in_expression(text: str) -> Expression | None:
     """Return the expression of a text from a store; None of a layer, or with a primitive of the user's own.
 
     Code of theirs is never taken from a store.
     """
     try:
-        return BUILT_IN.read_kept(text).expression
+        return read_rows(text)
     except BadExpression:
         return None
 

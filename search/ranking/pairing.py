@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
 
 from actsearch.search.memory.records import FINAL
 from actsearch.search.ranking.entry import Entry, judged, without_failures
@@ -76,6 +75,8 @@ def _compared(first: str, second: str, mine: Mapping[int, float], other: Mapping
         ends = (-float("inf"), float("inf"))
         means = [float(np.mean(row)) if len(row) else float("nan") for row in (one, two)]
         return Pair(first, second, (len(one), len(two)), means[0] - means[1], ends, 1.0, paired=False)
+    from scipy import stats  # noqa: PLC0415  half a second, for pairs of two runs alone
+
     test = stats.ttest_ind(one, two, equal_var=False)
     low, high = test.confidence_interval(1 - LEVEL)
     difference = float(one.mean() - two.mean())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from actsearch.search.ranking.claims import Entrants, Tested, tested
 from actsearch.search.ranking.evidence import LEVEL, Interval, anytime_interval, anytime_p, pairs_needed
@@ -61,13 +61,18 @@ class Comparison:
         return "better" if self.difference < 0 else "worse"
 
 
+def standard_error(numbers: Sequence[float]) -> float:
+    """Return the standard error of a mean of two numbers or more."""
+    return float(np.std(numbers, ddof=1) / np.sqrt(len(numbers)))
+
+
 def mean_interval(numbers: Sequence[float]) -> Interval:
     """Return the 95 % interval of a mean (Student's t); infinite with fewer than two numbers."""
     if len(numbers) < 2:
         return -math.inf, math.inf
     mean, half = (
         statistics.fmean(numbers),
-        float(stats.t.ppf(1 - LEVEL / 2, len(numbers) - 1)) * float(stats.sem(numbers)),
+        float(special.stdtrit(len(numbers) - 1, 1 - LEVEL / 2)) * standard_error(numbers),
     )
     return mean - half, mean + half
 
@@ -82,8 +87,12 @@ def signed_rank(differences: Sequence[float]) -> float:
     if not sizes.any():
         return 1.0
     if len(set(sizes.tolist())) == len(sizes) and sizes.all():
+        from scipy import stats  # noqa: PLC0415  half a second, which the list of a race saves
+
         least = 2.0 ** (1 - len(sizes))  # of any outcome; SciPy's sum of so many patterns rounds it to 0
         return max(least, float(stats.wilcoxon(differences, method="exact").pvalue))
+    from scipy import stats  # noqa: PLC0415  as above
+
     test = stats.permutation_test(
         (_signed_ranks(differences),), np.sum, permutation_type="samples", vectorized=True, n_resamples=EXACT_FLIPS,
         rng=np.random.default_rng(0),
@@ -92,6 +101,8 @@ def signed_rank(differences: Sequence[float]) -> float:
 
 
 def _signed_ranks(differences: Sequence[float]) -> np.ndarray:
+    from scipy import stats  # noqa: PLC0415  as above
+
     return np.asarray(np.sign(differences) * stats.rankdata(np.abs(differences)))
 
 
@@ -262,7 +273,7 @@ def tally(comparisons: Sequence[Comparison]) -> Tally:
     """Count verdicts, one a task, and test them."""
     verdicts = [one.verdict for one in comparisons]
     wins, losses = verdicts.count("better"), verdicts.count("worse")
-    p_value = float(stats.binomtest(wins, wins + losses, alternative="greater").pvalue) if wins + losses else 1.0
+    p_value = float(special.bdtrc(wins - 1, wins + losses, 0.5)) if wins else 1.0
     return Tally(wins, verdicts.count("tied"), losses, p_value)
 
 

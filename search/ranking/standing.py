@@ -9,11 +9,11 @@ import functools
 import statistics
 from collections.abc import Mapping, Sequence
 
-from scipy import stats
+from scipy import special
 
 from actsearch.search.ranking.claims import Entrants, evidence_of, tested, wanted
 from actsearch.search.ranking.evidence import FIRST, LEVEL, pairs_to_decide
-from actsearch.search.ranking.significance import Losses, differences_by_seed
+from actsearch.search.ranking.significance import Losses, differences_by_seed, standard_error
 
 HOPE = 0.1
 """A function leaves when even the 90 % limit of its mean difference is no better than the incumbent (one-sided, by
@@ -79,8 +79,8 @@ class Standing:
 
 def _limit(found: Sequence[float], level: float) -> float:
     """Return the optimistic limit of the mean difference."""
-    error = float(stats.sem(found)) if len(found) > 1 else float("inf")
-    return statistics.fmean(found) - float(stats.t.ppf(1 - level, max(1, len(found) - 1))) * error
+    error = standard_error(found) if len(found) > 1 else float("inf")
+    return statistics.fmean(found) - float(special.stdtrit(max(1, len(found) - 1), 1 - level)) * error
 
 
 def is_behind(found: Sequence[float]) -> bool:

@@ -3,18 +3,19 @@
 Not here: the tests (``significance``), the answer in words (``answer``) and the tables (``search.show``).
 """
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from scipy import stats
+from scipy import special
 
 from actsearch.grammar.notation import written
 from actsearch.grammar.rows.known import known_layers
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.evidence import pairs_to_decide
-from actsearch.search.ranking.significance import differences_by_seed
+from actsearch.search.ranking.significance import differences_by_seed, standard_error
 from actsearch.search.ranking.standing import Standing, may_be_better
 
 if TYPE_CHECKING:
@@ -176,7 +177,8 @@ def _likely(
         if len(pairs) < FEWEST or not may_be_better(pairs):
             continue
         spread = max(map(abs, pairs)) > 0 and len(set(pairs)) > 1
-        p = float(stats.ttest_1samp(pairs, 0.0, alternative="less").pvalue) if spread else 0.5 ** len(pairs)
+        size = statistics.fmean(pairs) / standard_error(pairs) if spread else 0.0
+        p = float(special.stdtr(len(pairs) - 1, size)) if spread else 0.5 ** len(pairs)  # of a paired t-test
         p = min(1.0, p * compared)
         found.append(
             Likely(

@@ -7,17 +7,19 @@ import re
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from actsearch.grammar.behaviour.census import Census
-from actsearch.search.evaluating import Evaluation
 from actsearch.search.progress import Progress
 from actsearch.search.ranking.measure import NATS, Measure
+
+if TYPE_CHECKING:
+    from actsearch.grammar.behaviour.census import Census
+    from actsearch.search.evaluating import Evaluation
 
 PAGE_WIDTH = 170
 PIPE_WIDTH = 2000  # letters that a list may take where nobody's terminal ends
@@ -112,7 +114,7 @@ class ProgressLine:
         return f"{progress.stage}: {progress.children}/{goal} trained · {left} · {best}"
 
 
-def evaluation_facts(evaluation: Evaluation) -> dict[str, Any]:
+def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
     """Return an evaluation as plain values; a mean is there only when every seed has a score."""
     scores = [outcome.score for outcome in evaluation.outcomes]
     good = [score for score in scores if score is not None]
@@ -131,7 +133,7 @@ def evaluation_facts(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def evaluation_table(evaluations: Sequence[Evaluation], measure: Measure = NATS) -> Table:
+def evaluation_table(evaluations: "Sequence[Evaluation]", measure: Measure = NATS) -> Table:
     """Return evaluations, best first; failed ones last with their reason."""
     table = Table(
         "expression",
@@ -163,7 +165,7 @@ def plain_table(rows: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-def census_tables(census: Census) -> list[Table]:
+def census_tables(census: "Census") -> list[Table]:
     """Return a space in numbers, and which known activations lie in it."""
     numbers = Table("", "count", "between (95 %)", box=box.SIMPLE_HEAD, title=f"listed whole: {census.exact}")
     for name in ("strings", "legal", "finite", "distinct", "distinct_up_to_symmetry"):

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from actsearch.grammar.behaviour.fingerprint import behaviour, fingerprint, twin_key
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.infix import is_infix, rewritten
-from actsearch.grammar.notation import image_of, written
+from actsearch.grammar.notation import image_of, numbers_of, written
 from actsearch.grammar.parse import BadExpression
+from actsearch.grammar.rows.fingerprints import FINGERPRINTS
 from actsearch.grammar.rows.known import KNOWN, read
 from actsearch.search.proposers.chance import uniform
 from actsearch.search.settings.space import SpaceSettings, build_space
@@ -82,6 +83,16 @@ def test_of_the_space_hardly_anything_cannot_be_read_back() -> None:
     assert failed <= 8
 
 
+def test_the_numbers_that_choose_the_image_are_those_of_the_function() -> None:
+    same = []
+    for number in range(300):
+        expression = _drawn(number, 1 + number % 2)
+        expected = behaviour(expression)[0, 0].nan_to_num(0.0, 1e12, -1e12)
+        found = torch.from_numpy(numbers_of(expression).copy()).nan_to_num(0.0, 1e12, -1e12)
+        same.append(torch.allclose(found, expected, rtol=1e-6, atol=1e-9))
+    assert sum(same) >= 297  # of what is divided by a guarded 0 the sign of that 0 decides
+
+
 @pytest.mark.parametrize(
     "text", ["relu(x)", "gate(sinh(x),neg(x))", "sub(cos(x),x)", "minzero(x)", "neg(exp(x))", "tanh(x)"]
 )
@@ -136,3 +147,7 @@ def test_every_known_activation_is_written_and_read_back() -> None:
         assert twin_key(behaviour(read(written(expression).plain)), constants=False) == twin_key(
             behaviour(expression), constants=False
         ), name
+
+
+def test_the_fingerprints_that_name_known_activations_are_theirs() -> None:
+    assert {name: fingerprint(read(text)) for name, text in KNOWN.items()} == FINGERPRINTS

@@ -193,6 +193,11 @@ def test_a_row_that_breaks_its_promise_is_refused(arguments: tuple[str, int, str
     assert complaint in str(found.value)
 
 
+@pytest.mark.parametrize("row", VOCABULARY, ids=lambda row: row.name)
+def test_a_built_in_row_keeps_every_promise_that_one_of_the_users_must(row: Primitive) -> None:
+    assert Primitive(row.name, row.arity, row.code, row.formula, row.domain, row.note, row.held) == row
+
+
 def test_sinc_is_continued_within_two_parts_in_a_hundred_million() -> None:
     a = torch.linspace(-4e-4, 4e-4, 401, dtype=torch.float64)
     sinc = next(row for row in UNARY if row.name == "sinc")

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 
 from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
-from actsearch.evaluators.looks.cost import Cost
-from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.outcome import Cost, Outcome, Request, Status
 from actsearch.evaluators.pools.pool import Pool, PoolSettings
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings

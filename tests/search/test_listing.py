@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -171,3 +173,12 @@ def test_a_list_without_rows_is_a_list(run: Path, capsys: pytest.CaptureFixture[
     for form in ("--markdown", "--latex", "--csv"):
         main(["top", str(run), "--where", "loss < 0", form])
         assert capsys.readouterr().out.strip()
+
+
+def test_a_list_needs_no_torch(run: Path) -> None:
+    program = (
+        "import sys\nfrom actsearch.search.command_line import main\n"
+        "main(['top', sys.argv[1]])\nprint({'torch', 'scipy.stats', 'ray', 'sympy'} & {*sys.modules})"
+    )
+    told = subprocess.run([sys.executable, "-c", program, str(run)], capture_output=True, text=True, check=True)
+    assert told.stdout.rstrip().endswith("set()")

@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from actsearch.evaluators.looks.cost import Cost
-from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.outcome import Cost, Outcome, Request, Status
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.ladder import transfer_rung

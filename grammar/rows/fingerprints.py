@@ -1,0 +1,33 @@
+"""Fingerprints of the known activations, computed once: naming them takes no torch. A test computes them again."""
+
+FINGERPRINTS = {
+    "relu": "4ad50e1460dbf132",
+    "silu": "558d4598953d9abc",
+    "gelu": "aa39e6bfb29d21b0",
+    "mish": "b5ee7569e367b1ed",
+    "tanh": "cb4d685af972e29c",
+    "sigmoid": "d78111942a18d298",
+    "softplus": "84dde1db27f8e83e",
+    "elu": "b4af70532c4055de",
+    "leaky_relu": "a3a0e4c524566f6b",
+    "leaky_relu_02": "725cae97a4782393",
+    "rrelu_mean": "e921044bd3723bd6",
+    "prelu": "95101aed7219bf7a",
+    "leaky_backward_relu": "b53aeac79d3452c3",
+    "selu": "3d7d8d62c4a75378",
+    "hardswish": "410f78db4a18d2a7",
+    "squared_relu": "b7cddbfa2faba005",
+    "softsign": "c8634b8a6017cc52",
+    "abs": "d8979f6522500322",
+    "gauss": "861113d0504747f7",
+    "linear": "89d4598276dcb5cf",
+    "swish": "0e1858a91dbd301b",
+    "max_sigmoid": "6d186cfdb7a49ccc",
+    "cos_minus_x": "a156898b719c1536",
+    "min_sin": "7e98a7490dc64294",
+    "atan_square_minus_x": "d8f7b09eb60591b1",
+    "max_tanh": "7bf9875148cf4ed8",
+    "sinc_plus_x": "4ed94b36adfdf9cb",
+    "x_asinh_square": "ba3d9949c77f9e87",
+}
+"""Name -> fingerprint, in the order of ``known.KNOWN``."""
