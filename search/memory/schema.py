@@ -106,21 +106,24 @@ LARGE = "diagnostics"  # which is not always read, and has a digest of its own b
 def digest_of(table: str, values: Sequence[Any]) -> str:
     """Return the digest of a row, by which a bit that flipped is told.
 
+    A number is hashed as SQLite gives it back: without the sign of a zero, and NULL for what is no number.
+
     Args:
         table: of the row.
         values: in the order of ``COLUMNS``.
     """
-    names = COLUMNS[table]
-    values = [_as_kept(value) for value in values]
-    digest = _hashed([value for name, value in zip(names, values, strict=True) if name != LARGE])
-    return digest + (_hashed([values[names.index(LARGE)]]) if LARGE in names else "")
+    kept = [_as_kept(value) if isinstance(value, float) else value for value in values]
+    place = _LARGE_AT.get(table)
+    if place is None:
+        return _hashed(kept)
+    return _hashed(kept[:place] + kept[place + 1 :]) + _hashed(kept[place : place + 1])
 
 
-def _as_kept(value: Any) -> Any:
-    """Return a value as SQLite gives it back: without the sign of a zero, and NULL for what is no number."""
-    if not isinstance(value, float):
-        return value
+def _as_kept(value: float) -> float | None:
     return None if math.isnan(value) else value + 0.0
+
+
+_LARGE_AT = {table: names.index(LARGE) for table, names in COLUMNS.items() if LARGE in names}
 
 
 def _hashed(values: Sequence[Any]) -> str:
