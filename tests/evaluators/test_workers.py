@@ -155,6 +155,7 @@ LISTENING = """
     from actsearch.evaluators.outcome import Request
     from actsearch.evaluators.pools.pool import PoolSettings
     from actsearch.evaluators.pools.ray_pool import RayPool
+    from actsearch.evaluators.registry import resolve
     from actsearch.evaluators.settings import TaskSettings
 
     def of_this_program():
@@ -186,7 +187,7 @@ LISTENING = """
         return {key: value for key, value in os.environ.items() if key.startswith("RAY_") and key != "RAY_CLIENT_MODE"}
 
     before = settings_of_ray()
-    with RayPool(TaskSettings(steps=2, batch=32), PoolSettings(workers=1)) as pool:
+    with RayPool(resolve(TaskSettings(steps=2, batch=32)), PoolSettings(workers=1)) as pool:
         list(pool.evaluate([Request("relu", 1, 2)]))
         listening = addresses(of_this_program())
         import ray
