@@ -23,6 +23,7 @@ from actsearch.search.memory.records import SEARCH
 from actsearch.search.plan import Plan
 from actsearch.search.progress import Goal
 
+BUSY = 1.2  # times as long, from where on it is said
 MOST = 10**6  # trainings that anybody plans
 WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a beta, and one without
 
@@ -160,9 +161,10 @@ def affordable(plan: Plan, minutes: float) -> int:
 
     least = next((n for n in range(1, MOST) if _fits(plan, n)), MOST)
     if takes(least) > seconds:
+        busy = f"; this machine is busy, alone it would take {takes(least):.0f} seconds" if tried.busy > BUSY else ""
         raise BadSettings(
             f"{minutes:g} minutes do not do for {len(plan.baselines)} baselines and a search: expected about "
-            f"{math.ceil(takes(least) * tried.busy / 60)} or more, fewer steps (task.steps), or fewer baselines"
+            f"{math.ceil(takes(least) * tried.busy / 60)} or more, fewer steps, or fewer baselines{busy}"
         )
     return least - 1 + bisect_right(range(least, MOST), seconds, key=takes)
 

@@ -17,6 +17,7 @@ from actsearch.search.ladder import goals_of
 from actsearch.search.memory.locks import is_running
 from actsearch.search.memory.records import CLIMBED, FINISHED, Record
 from actsearch.search.memory.store import FILE_NAME, Store, StoreError
+from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.settings.reading import from_tree
 
 RECENT = timedelta(minutes=10)  # in which the rate is counted
@@ -95,7 +96,7 @@ def _state_of(path: Path, store: Store) -> RunState:
         times[-1] if times else None, _rate(times), dict(refused),
         dict(Counter(r.outcome.status.value for r in bad)),
         f"{bad[-1].request.expression}: {bad[-1].outcome.status.value}: {bad[-1].outcome.reason}" if bad else "",
-        int(sum(r.outcome.metrics.get(WORKER_DEATHS, 0) for r in records)), _best(records),
+        int(sum(r.outcome.metrics.get(WORKER_DEATHS, 0) for r in records)), _best(store),
         sum(part.stat().st_size for part in path.rglob("*") if part.is_file()),
         "this process alone" if pool.get("kind") == "serial" else str(pool.get("workers") or "one a core"),
     )  # fmt: skip
@@ -112,14 +113,9 @@ def _rate(times: Sequence[datetime]) -> float:
     return 60 * (len(recent) - 1) / (recent[-1] - recent[0]).total_seconds()
 
 
-def _best(records: Sequence[Record]) -> str:
-    scored = [r for r in records if r.outcome.score is not None]
-    rung = next((r.key.rung for r in reversed(scored)), "")
-    return (
-        min((r for r in scored if r.key.rung == rung), key=lambda r: r.outcome.score or 0.0).request.expression
-        if rung
-        else ""
-    )
+def _best(store: Store) -> str:
+    """Return the first of the ranking, as every list has it."""
+    return next((entry.expression for entry in leaderboard(store, diagnostics=False).entries), "")
 
 
 def _wanted(tree: dict[str, Any]) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from actsearch.search.commands.of_run import board_of, check_run, print_verdict
-from actsearch.search.commands.shared import PATH, Command, address_option, called, set_option
+from actsearch.search.commands.shared import PATH, Command, address_option, called, free_name, set_option
 from actsearch.search.commands.training import called_with, every_change, planned_for, train
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def recommend(
     if picture := picture_of(directory):
         print(f"the picture:  {picture}")
     print(f"the list:     {called()} top {where}")
-    print(f"as a module:  {called()} export {where} 1 -o activation.py")
+    print(f"as a module:  {called()} export {where} 1 -o {free_name()}")
 
 
 def settings_for(network: str, steps: int, changes: list[str]) -> "SearchSettings":

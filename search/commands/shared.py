@@ -1,6 +1,7 @@
 """What the commands share: options, their own rows, printing JSON, and how the program is called again."""
 
 import contextlib
+import itertools
 import json
 import os
 import shlex
@@ -63,6 +64,12 @@ def called() -> str:
     if called.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m actsearch"
     return "actsearch" if called.name != "actsearch" else shlex.quote(str(called))
+
+
+def free_name() -> str:
+    """Return a name for a module that no file has yet, here."""
+    return next(name for name in itertools.chain(["activation.py"], (f"activation_{n}.py" for n in itertools.count(2)))
+                if not Path(name).exists())  # fmt: skip
 
 
 def check_scored(outcomes: "Iterable[Outcome]") -> None:

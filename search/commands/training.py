@@ -15,6 +15,7 @@ from actsearch.search.commands.shared import (
     called,
     check_scored,
     config_option,
+    free_name,
     say,
     set_option,
     vocabulary_with,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from actsearch.search.plan import Plan
+
+
+ELSEWHERE = ("mnist1d_mlp", "mnist1d_transformer")  # tasks on which the finalists may be tried next
 
 
 @click.command(cls=Command)
@@ -161,10 +165,11 @@ def print_whole(directory: Path, is_own: bool) -> None:
     run_name = shlex.quote(str(directory))
     print(f"\nlook further:  {program} top {run_name} -n 50")
     print(f"one candidate: {program} show {run_name} 1")
-    if not is_own:
-        print(f"elsewhere:     {program} transfer {run_name} --task mnist1d_mlp")
+    tasks = {rung.task.name for rung in board.rungs}
+    if not is_own and (task := next((name for name in ELSEWHERE if name not in tasks), None)):
+        print(f"elsewhere:     {program} transfer {run_name} --task {task}")
     if any(entry.found for entry in board.entries):
-        print(f"the best find: {program} export {run_name} found -o activation.py")
+        print(f"the best find: {program} export {run_name} found -o {free_name()}")
 
 
 def cluster_of(address: str) -> str:

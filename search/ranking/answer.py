@@ -94,8 +94,11 @@ def _nearest(verdict: Verdict, board: Leaderboard, entries: Sequence[Entry], of:
     """Return which of functions that are not shown to be better came nearest."""
     judged = [entry for entry in entries if board.reference in entry.against]
     if not judged:
-        return []
-    lead = f"{of} none is shown to be better than {verdict.title}; nearest " if of else "not shown to be better: "
+        return [f"{of} none was trained at full length"] if of and entries else []
+    count = f" ({len(judged)} {'was' if len(judged) == 1 else 'were'} trained at full length)"
+    lead = (
+        f"{of} none is shown to be better than {verdict.title}{count}; nearest " if of else "not shown to be better: "
+    )
     return [lead + _difference(judged[0], board)]
 
 

@@ -3,10 +3,8 @@
 from rich import box
 from rich.table import Table
 
-from actsearch.search.forecast import Forecast
+from actsearch.search.forecast import BUSY, Forecast
 from actsearch.search.ranking.measure import Measure
-
-BUSY = 1.2  # times as long, from where on it is said
 
 
 def plan_parts(plan: Forecast) -> list[Table | str]:

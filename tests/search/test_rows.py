@@ -1,6 +1,7 @@
 """One number everywhere: a printed loss is a mean of measured losses, and no place says another of one function."""
 
 import csv
+import dataclasses
 import io
 import json
 import re
@@ -18,7 +19,7 @@ from actsearch.grammar.render import compile_expression
 from actsearch.grammar.rows.known import read
 from actsearch.run import open_run
 from actsearch.search.command_line import main
-from actsearch.search.memory.records import FINAL, Key, Record
+from actsearch.search.memory.records import FINAL, SEARCH, Key, Record
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking import columns
 from actsearch.search.ranking.answer import sentences
@@ -152,7 +153,8 @@ def test_where_known_functions_lead_the_answer_says_so_and_what_the_finds_are_wo
     assert (verdict.state, verdict.finds) == ("known", ())
     assert re.fullmatch(r"use Swish, a known function: 0.0110 nats better than ReLU \(\d+ seeds\).*", first)
     assert re.fullmatch(
-        r"of \d functions? that the search tried none is shown to be better than ReLU; nearest "
+        r"of \d functions? that the search tried none is shown to be better than ReLU "
+        r"\(\d w\w+ trained at full length\); nearest "
         r"softplus\(x\) \+ max\(x, 0\), \+0.0011 nats \(dropped after 4 seeds\)",
         second,
     )
@@ -287,3 +289,16 @@ def test_a_column_is_added_in_one_place(
 
 def test_the_glossary_of_the_manual_has_every_column() -> None:
     assert columns.glossary() in Path("search/README.md").read_text(encoding="utf-8")
+
+
+def test_an_answer_without_a_judged_find_says_so(tmp_path: Path) -> None:
+    finals = {"relu(x)": [0.5, 0.51, 0.52, 0.5, 0.49, 0.5], "gelu(x)": [0.49, 0.52, 0.5, 0.51, 0.5, 0.5]}
+    write_run(tmp_path, finals, baselines=("relu(x)", "gelu(x)"))
+    board = _board(tmp_path)
+    found = dataclasses.replace(
+        board.entries[0], fingerprint="f" * 16, expression="sin(x)", names=(), baseline=False, proposed=True,
+        records={SEARCH: next(iter(board.entries[0].records.values()))}, against={}, standing="",
+    )  # fmt: skip
+    board = dataclasses.replace(board, entries=[*board.entries, found])
+    said = sentences(verdict_of(board), board, "RUN")
+    assert "of 1 function that the search tried none was trained at full length" in said
