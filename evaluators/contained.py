@@ -158,7 +158,6 @@ def _restore(before: dict[str, Any]) -> None:
                 write(value)
             except (OSError, ValueError):  # a hard limit cannot be raised again, nor a lost core taken back
                 _SPOILT.append(name)
-    torch.set_flush_denormal(False)  # it cannot be read
 
 
 def spoilt() -> str:
@@ -221,6 +220,7 @@ def contained(seed: int, file: str = "") -> Iterator[None]:
         raise Exited(f"the code raised {fault_text(fault)}") from fault
     finally:
         _restore(before)
+        torch.set_flush_denormal(False)  # it cannot be read
 
 
 OURS: dict[str, Any] = {

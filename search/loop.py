@@ -6,6 +6,7 @@ what a user sees of a training (``actsearch.trial``), and a search on a pool (``
 """
 
 import functools
+import os
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -121,11 +122,13 @@ def _opened(directory: Path, say: Say) -> Iterator[tuple[Store, str]]:
     with presence(directory) as owner, ExitStack() as stack:
         with alone_for_a_moment(directory):
             store = stack.enter_context(Store(directory, create=True, say=say))
+        mine = os.getpid()
         try:
             yield store, owner
         finally:
-            with alone_for_a_moment(directory):
-                store.give_back(owner)
+            if os.getpid() == mine:  # a forked child gives nothing of its parent's back
+                with alone_for_a_moment(directory):
+                    store.give_back(owner)
 
 
 def search_trainings(
@@ -143,6 +146,7 @@ def search_trainings(
     Raises:
         UserFault: the run has another plan, or it cannot be used.
     """
+    plan.check_proposer()
     with _opened(directory, say) as (store, owner):
         with alone_for_a_moment(directory):
             plan, _ = begin(plan, store, say, extend=extend)

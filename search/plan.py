@@ -28,7 +28,7 @@ from actsearch.search.memory.behaviours import Share
 from actsearch.search.memory.records import Rung
 from actsearch.search.progress import Goal
 from actsearch.search.proposers.proposer import Proposer
-from actsearch.search.proposers.registry import ProposerSettings
+from actsearch.search.proposers.registry import PROPOSERS, ProposerSettings, build_proposer
 from actsearch.search.proposers.surrogate import check_installed
 from actsearch.search.settings.classes import BudgetSettings, SearchSettings
 from actsearch.search.settings.effort import planned
@@ -146,6 +146,15 @@ class Plan:
         budget = dataclasses.replace(self.budget, trainings=trainings)
         return self.revised(planned(dataclasses.replace(self.settings, budget=budget)))
 
+    def check_proposer(self) -> None:
+        """Make a proposer of somebody else's, so that what is wrong is said before a run is kept.
+
+        Raises:
+            BadProposer, BadPlugin: it cannot be used.
+        """
+        if self.proposer.name not in PROPOSERS or self.given is not None:
+            build_proposer(self.proposer, self.space, self.seed, lambda expression: (), self.given)
+
     def prepare(self) -> list[str]:
         """Try what can be tried of every task before anything is trained.
 
@@ -155,6 +164,7 @@ class Plan:
         Raises:
             BadTask, BadData, BadOwnTask: a task cannot be trained.
         """
+        self.check_proposer()
         tasks = [self.task, *(transfer.task for transfer in self.transfers)]
         return [*dict.fromkeys(sentence for task in tasks for sentence in task.prepare())]
 

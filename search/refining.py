@@ -59,6 +59,8 @@ class Refinement:
         store.describe({INCUMBENT: board.incumbent})
         finds, known = ([e.fingerprint for e in self.chosen if e.baseline is is_known] for is_known in (False, True))
         self.entrants = enter(store, finds, known)
+        self.began = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
+        """Seeds of each function when the refinement began: a core that is made again goes on from there."""
 
     def core(
         self, until: float, look: int = LOOK, listener: Listener = silent, elsewhere: Collection[Key] = ()
@@ -82,7 +84,7 @@ class Refinement:
         race = Race(
             trainings, self.rung, board.incumbent, self.entrants, names, beside, together=self.is_named, look=look
         )
-        race.seeds |= {name: seeds[name] for name in race.seeds}
+        race.seeds |= {name: self.began[name] for name in race.seeds}
         return Core(trainings, _blocks(race, meter, until, named=self.is_named), elsewhere=elsewhere)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -206,6 +207,9 @@ X = SPACE.decode(SPACE.draw(torch.Generator().manual_seed(0)))
         ({"answer": _raise}, r"Wrong.ask raises ZeroDivisionError: by nobody"),
         ({"tells": "much"}, r"Wrong.tell: expected numbers by name, or nothing, found 'much'"),
         ({"keeps": {"me": object()}}, r"Wrong.state: expected a dictionary of tensors, numbers"),
+        ({"keeps": [1]}, r"Wrong.state: expected a dictionary of tensors, .*; found \[1\]"),
+        ({"answer": lambda count: [Proposal(("a",), X)]}, r"Wrong.ask: tokens are whole numbers, found \('a',\)"),  # type: ignore[arg-type]  # it is wrong
+        ({"answer": lambda count: [Proposal(SPACE.string(7), "x")]}, r"Wrong.ask: expected an Expression, found 'x'"),  # type: ignore[arg-type]  # it is wrong
     ],
 )
 def test_a_proposer_of_the_users_that_does_something_else_is_one_sentence(
@@ -217,6 +221,29 @@ def test_a_proposer_of_the_users_that_does_something_else_is_one_sentence(
     changes = [word.removeprefix("--set=") for word in TINY]
     with pytest.raises(actsearch.UserFault, match=sentence):
         actsearch.launch(actsearch.load(None, *changes), tmp_path / "run", proposer=proposer)
+
+
+class Drawn(RandomProposer):
+    def ask(self, count: int) -> list[Proposal]:
+        return [Proposal(tuple(np.array(one.tokens)), one.expression) for one in super().ask(count)]
+
+
+def test_tokens_that_numpy_drew_are_taken(tmp_path: Path) -> None:
+    changes = [word.removeprefix("--set=") for word in TINY]
+    run = actsearch.launch(actsearch.load(None, *changes), tmp_path / "run", proposer=Drawn(SPACE, 0))
+    assert sum(entry.found for entry in run.entries) >= 3
+
+
+@pytest.mark.parametrize("name", ["nowhere:Mine", "mine.py:Gone", "mine.py:bowl"])
+def test_a_proposer_that_cannot_be_used_leaves_no_run_behind(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.py").write_text(MINE)
+    settings = actsearch.load(None, *(word.removeprefix("--set=") for word in TINY), f"proposer.name={name}")
+    with pytest.raises(actsearch.UserFault):
+        actsearch.launch(settings, "run")
+    assert not Path("run").exists()
 
 
 def test_an_object_without_a_method_is_no_proposer(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import itertools
+import os
 import subprocess
 import sys
 import threading
@@ -449,6 +450,53 @@ def test_a_study_that_is_quiet_prints_nothing(tmp_path: Path, capsys: pytest.Cap
 
 
 # ---- several processes ----
+
+
+def test_a_forked_child_leaves_the_loop_of_its_parent_alone(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        trials = study(tmp_path / "run").trials()
+        first = next(trials)
+        if not (child := os.fork()):
+            try:
+                trials.close()
+                next(study(tmp_path / "run").trials())
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)
+        with Store(tmp_path / "run") as store:
+            assert len(store.taken()) >= 1
+        assert len([*(tmp_path / "run" / "trials").glob("*.lock")]) >= 1
+        first.done(validation=0.5)
+        assert next(trials).seed != first.seed
+        trials.close()
+
+
+REFINING = """
+import sys
+import torch
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from tests.test_study import study
+
+for trial in study(Path(sys.argv[1])).refine(minutes=0.5):
+    draw = torch.Generator().manual_seed(trial.seed % 10**6)
+    noise = float(torch.randn(1, generator=draw)) / 5
+    loss = 2 + noise - ("relu" not in repr(trial.activation))
+    trial.done(validation=loss, test=loss + float(torch.randn(1, generator=draw)) / 10)
+    print(trial.seed, flush=True)
+"""
+
+
+def test_two_processes_that_refine_end_when_it_is_decided(tmp_path: Path) -> None:
+    with torch.random.fork_rng(devices=[]):
+        for trial in study(tmp_path / "run").trials():
+            trial.done(validation=trial.seed % 97 / 97, test=trial.seed % 97 / 97)
+    program = REFINING.format(root=str(Path.cwd()))
+    command = [sys.executable, "-c", program, str(tmp_path / "run")]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    trained = sum(len(process.communicate(timeout=120)[0].splitlines()) for process in processes)
+    assert trained < 120  # one alone takes some twenty; it went on until the time was out
+
 
 PROGRAM = """
 import sys

@@ -6,6 +6,7 @@ Not here: one of them (``trial``), and how they are asked for and shared among p
 import contextlib
 import dataclasses
 import numbers
+import os
 import weakref
 from collections.abc import Callable, Generator, MutableMapping, Sequence
 from contextlib import closing
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from actsearch.search.show.frames import DataFrame
 
 _LOOPS: MutableMapping[Path, Generator["Trial", None, None]] = weakref.WeakValueDictionary()  # of this process
+
+os.register_at_fork(after_in_child=_LOOPS.clear)  # the parent's loops are its own
 
 
 class Study:
@@ -111,10 +114,7 @@ class Study:
         settings = self.settings if children is None else _with_children(self.settings, children)
 
         def asked(plan: Plan) -> Asked:
-            try:
-                self.run.mkdir(parents=True, exist_ok=True)
-            except OSError as fault:
-                raise UserFault(f"the run cannot be kept in '{self.run}': {fault.strerror}") from fault
+            self.run.mkdir(parents=True, exist_ok=True)
             return search_trainings(plan, self.run, self._progress(), extend=children is not None)
 
         return self._begin(self._trials(settings, asked))
@@ -147,6 +147,14 @@ class Study:
 
     def _trials(self, settings: SearchSettings, asked: Callable[[Plan], Asked]) -> Generator[Trial, None, None]:
         plan = resolve(settings, proposer=self._proposer)
+        try:
+            yield from self._given(plan, settings, asked)
+        except OSError as fault:
+            raise UserFault(f"the run cannot be kept in '{self.run}': {fault.strerror}") from fault
+
+    def _given(
+        self, plan: Plan, settings: SearchSettings, asked: Callable[[Plan], Asked]
+    ) -> Generator[Trial, None, None]:
         with closing(asked(plan)) as trainings:
             for training, tell in trainings:
                 text = training.request.expression

@@ -107,11 +107,13 @@ def presence(directory: Path) -> Iterator[str]:
     name = f"{os.getpid()}-{uuid.uuid4().hex[:12]}"
     path = _presence_of(directory, name)
     path.parent.mkdir(parents=True, exist_ok=True)
+    mine = os.getpid()
     try:
         with held(path):
             yield name
     finally:
-        path.unlink(missing_ok=True)
+        if os.getpid() == mine:  # a forked child lets its parent be there
+            path.unlink(missing_ok=True)
 
 
 def is_there(directory: Path, name: str) -> bool:

@@ -4,11 +4,13 @@ Not here: the promise (``proposer``), and proposers of this project.
 """
 
 import io
+import operator
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from actsearch.grammar.expression import Expression
 from actsearch.grammar.fault import UserFault, fault_text
 from actsearch.grammar.space import Space
 from actsearch.search.proposers.proposer import Metrics, Proposal, Proposer
@@ -51,15 +53,24 @@ class ForeignProposer:
             raise BadProposer(f"{self.name}.ask: expected a list of actsearch.Proposal, found {_shown(found)}")
         if len(found) > count:
             raise BadProposer(f"{self.name}.ask({count}): expected {count} proposals at most, found {len(found)}")
-        for one in found:
-            if not isinstance(one.tokens, tuple) or not self.space.is_legal(one.tokens):
-                raise BadProposer(f"{self.name}.ask: {one.tokens} is no legal string of the space")
-            if self.space.decode(one.tokens) != one.expression:
-                raise BadProposer(
-                    f"{self.name}.ask: the string {one.tokens} stands for {self.space.decode(one.tokens)}, found "
-                    f"{one.expression}; space.decode(tokens) gives the expression"
-                )
-        return list(found)
+        return [self._checked(one) for one in found]
+
+    def _checked(self, one: Proposal) -> Proposal:
+        """Return a proposal whose tokens are plain whole numbers, as NumPy's and torch's are not."""
+        try:
+            tokens = tuple(operator.index(token) for token in one.tokens)
+        except TypeError as fault:
+            raise BadProposer(f"{self.name}.ask: tokens are whole numbers, found {_shown(one.tokens)}") from fault
+        if not self.space.is_legal(tokens):
+            raise BadProposer(f"{self.name}.ask: {tokens} is no legal string of the space")
+        if not isinstance(one.expression, Expression):
+            raise BadProposer(f"{self.name}.ask: expected an Expression, found {_shown(one.expression)}")
+        if self.space.decode(tokens) != one.expression:
+            raise BadProposer(
+                f"{self.name}.ask: the string {tokens} stands for {self.space.decode(tokens)}, found "
+                f"{one.expression}; space.decode(tokens) gives the expression"
+            )
+        return Proposal(tokens, one.expression)
 
     def tell(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
         """Tell it rewards; return its numbers for the log.
@@ -81,16 +92,13 @@ class ForeignProposer:
         Raises:
             BadProposer: it is no dictionary of tensors and plain values, which alone can be read back.
         """
-        found, buffer = self._called("state"), io.BytesIO()
-        try:
-            torch.save(found, buffer)
-            torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
-        except Exception as fault:  # whatever its values raise while they are written
+        found = self._called("state")
+        if not isinstance(found, dict) or not _is_readable(found):
             raise BadProposer(
-                f"{self.name}.state: expected a dictionary of tensors, numbers, texts, lists and dictionaries, found "
-                f"{_shown(found)} ({fault_text(fault)})"
-            ) from fault
-        return dict(found)
+                f"{self.name}.state: expected a dictionary of tensors, numbers, texts, lists and dictionaries, which "
+                f"alone are read back; found {_shown(found)}"
+            )
+        return found
 
     def restore(self, state: dict[str, Any]) -> None:
         """Give it a state.
@@ -105,6 +113,16 @@ class ForeignProposer:
             return getattr(self.inner, method)(*arguments)
         except Exception as fault:  # whatever a proposer of the user's raises
             raise BadProposer(f"{self.name}.{method} raises {fault_text(fault)}") from fault
+
+
+def _is_readable(state: dict[str, Any]) -> bool:
+    buffer = io.BytesIO()
+    try:
+        torch.save(state, buffer)
+        torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
+    except Exception:  # whatever its values raise while they are written
+        return False
+    return True
 
 
 def _shown(value: object) -> str:

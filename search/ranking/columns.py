@@ -203,7 +203,7 @@ def row(board: Leaderboard, entry: Entry) -> dict[str, Any]:
     found: dict[str, Any] = {column.name: column.value(entry, board) for column in COLUMNS if column.name != FORMULA}
     metrics = {name for record in entry.records[entry.furthest] for name in record.outcome.metrics} - KEPT
     for name in sorted(metrics):
-        key = f"metric_{name}" if name in found or name.startswith("against_") else name
+        key = f"metric_{name}" if name in {*found, FORMULA} or name.startswith("against_") else name
         found[key] = entry.mean(entry.furthest, name)
     for name, one in entry.against.items():
         found |= {f"against_{name}": board.measure().shown(one.difference), f"against_{name}_p": one.corrected}
