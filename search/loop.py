@@ -6,6 +6,7 @@ what a user sees of a training (``actsearch.trial``), and a search on a pool (``
 """
 
 import functools
+import json
 import os
 import time
 from collections.abc import Callable, Collection, Generator, Iterator, Sequence
@@ -26,6 +27,7 @@ from actsearch.search.progress import Listener, silent
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.refining import Refinement
 from actsearch.search.run import Search
+from actsearch.search.settings.reading import to_json
 from actsearch.search.trainings import Training
 
 PAUSE = 0.01  # seconds between two looks, while another process works on the run or has what must come first
@@ -155,7 +157,9 @@ def search_trainings(
             search = Search(plan, store, listener, events.add)
 
         def end() -> None:
-            if store.fact(FINISHED) is None:
+            kept = json.loads(store.fact("settings") or "{}")
+            is_extended = kept.get("budget") != json.loads(to_json(plan.settings))["budget"]
+            if store.fact(FINISHED) is None and not is_extended:  # else another process goes on with it
                 add_costs(store, plan.vocabulary)
                 store.describe({CLIMBED: "yes", FINISHED: "yes"})
                 events.add_finalists(leaderboard(store))

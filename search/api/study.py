@@ -141,7 +141,13 @@ class Study:
             raise UserFault(f"'{self.run}' is a file; expected a directory for the run")
         before = _LOOPS.pop(self.run.resolve(), None)
         if before is not None:
-            before.close()
+            try:
+                before.close()
+            except ValueError as fault:
+                raise UserFault(
+                    "another thread of this process is in a loop around this run: one process has one loop; tell its "
+                    "trials from as many threads as you like"
+                ) from fault
         _LOOPS[self.run.resolve()] = trials
         return trials
 
