@@ -62,14 +62,23 @@ def open_pool(task: Task, settings: PoolSettings, vocabulary: Vocabulary = BUILT
     return RayPool(task, settings, vocabulary)
 
 
+def prepare(what: Plan | Task, say: Say) -> None:
+    """Try a plan or a task before anything is trained, and say what the user should know.
+
+    Raises:
+        BadTask, BadData, BadOwnTask: it cannot be trained.
+    """
+    for sentence in what.prepare():
+        say(sentence)
+
+
 def prepared(task: Task, say: Say = unsaid) -> Task:
     """Return a task that outside of a run may be trained: tried, and settled how.
 
     Raises:
         BadTask, BadData, BadOwnTask: it cannot be trained.
     """
-    for sentence in task.prepare():
-        say(sentence)
+    prepare(task, say)
     return settled(task)
 
 
@@ -143,7 +152,7 @@ def launch(
         raise NotInstalled(f"'--track {track}' needs the package {track}: pip install {track}")
     has_begun = (directory / FILE_NAME).exists()
     if not has_begun:  # what is wrong is said before a run, and its settings, are kept
-        _prepare(plan, say)
+        prepare(plan, say)
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory), Store(directory, create=True, say=say) as store:
         plan, again = begin(plan, store, say, extend=extend, asked=asked)
@@ -151,7 +160,7 @@ def launch(
             return  # nothing is left to train: no worker needs to start
         starts()
         if has_begun:
-            _prepare(plan, say)
+            prepare(plan, say)
         if again or not store.fact(CLIMBED):
             _search(plan, store, listener, say, track)
         for further in plan.transfers:
@@ -177,11 +186,6 @@ def _search(plan: Plan, store: Store, listener: Listener, say: Say, track: "Name
         told.finish(board)
 
 
-def _prepare(plan: Plan, say: Say) -> None:
-    for sentence in plan.prepare():
-        say(sentence)
-
-
 def transfer(
     directory: Path,
     further: Transfer,
@@ -202,8 +206,7 @@ def transfer(
         if not store.fact(CLIMBED):
             raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
         say = functools.cache(say)
-        for sentence in further.task.prepare():
-            say(sentence)
+        prepare(further.task, say)
         _transfer(store, further, pool, vocabulary, listener, say)
 
 

@@ -10,12 +10,13 @@ import time
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from actsearch.evaluators import registry
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.search.core import Block, Core, train_all
-from actsearch.search.jobs import NotReady, add_costs, alone_in, open_pool
+from actsearch.search.jobs import NotReady, add_costs, alone_in, open_pool, prepare
 from actsearch.search.memory.behaviours import Behaviours
-from actsearch.search.memory.decided import Say, decided, task_of, unsaid
+from actsearch.search.memory.decided import Say, decided, unsaid
 from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT, Key
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Goal, Listener, Meter, silent
@@ -120,9 +121,8 @@ def refine(
     Store(directory).close()
     with alone_in(directory), Store(directory, create=True, say=say) as store:
         found = Refinement(store, which, vocabulary)
-        task = decided(store, task_of(found.rung.task), say)
-        for sentence in task.prepare():
-            say(sentence)
+        task = decided(store, registry.resolve(found.rung.task), say)
+        prepare(task, say)
         with open_pool(task, pool or PoolSettings(), vocabulary) as workers:
             until = time.monotonic() + 60 * minutes
             train_all(found.core(until, look_of(task.settings.stack or 1), listener), workers)

@@ -121,8 +121,7 @@ def train(
 
     console = display.console()
     if dry_run:
-        for sentence in plan.prepare():
-            say(sentence)
+        jobs.prepare(plan, say)
         if not print_forecast(plan, console):
             print("a training of your own is known by what it returns: its cost is told while it runs")
         print(f"nothing was trained; without --dry-run the run is kept in {directory}")

@@ -11,8 +11,6 @@ from importlib import metadata
 
 from actsearch.evaluators.native.compiler import is_available, kernel_key
 from actsearch.evaluators.network_task import NetworkTask
-from actsearch.evaluators.registry import resolve
-from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.stacks.trial import decided_size
 from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import UserFault
@@ -48,15 +46,6 @@ def settled(task: Task) -> Task:
     if task.is_own:
         return task.with_stack(decided_size(task)[0])
     return task.with_kernel("torch") if task.takes_kernel and not is_available() else task
-
-
-def task_of(settings: TaskSettings) -> Task:
-    """Return the task of a rung of a run, as its store keeps it.
-
-    Raises:
-        BadTask: this version has no such task.
-    """
-    return resolve(settings)
 
 
 def decided(store: Store, task: Task, say: Say) -> Task:
