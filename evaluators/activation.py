@@ -11,14 +11,14 @@ from pathlib import Path
 
 from torch import nn
 
-from actsearch.evaluators.layers import BETA_START, LAYERS, ActivationLayer
+from actsearch.evaluators.layers import LAYERS, ActivationLayer
 from actsearch.grammar.behaviour.fingerprint import behaviour, fingerprint, twin_key
 from actsearch.grammar.behaviour.screening import Refusal, refusal
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.formats import data_files
+from actsearch.grammar.function import Function, function_of
 from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.primitive import Primitive
-from actsearch.grammar.render import Function, compile_expression
 from actsearch.grammar.rows import known
 
 REMEMBERED = 4096  # texts that a vocabulary read: each is parsed and compiled once
@@ -26,9 +26,6 @@ REMEMBERED = 4096  # texts that a vocabulary read: each is parsed and compiled o
 
 class Activation(ABC):
     """What takes the place of a network's activation: trained, ranked and shown under its text."""
-
-    start: float = BETA_START
-    """Of the betas of its layers; a search's start at 1."""
 
     @property
     @abstractmethod
@@ -63,7 +60,7 @@ class Activation(ABC):
     @property
     @abstractmethod
     def function(self) -> Function | None:
-        """``f(x, beta)``, compiled; None for a layer."""
+        """What it computes, with the starts of its parameters; None for a layer."""
 
     @abstractmethod
     def make(self, channels: int, dimension: int | None = None) -> nn.Module:
@@ -95,12 +92,12 @@ class Elementwise(Activation):
     """An activation that an expression describes.
 
     Args:
-        written: of x and beta.
-        start: of every beta.
+        written: the expression.
+        starts: where its parameters start, in their order; empty for where they start in a search.
     """
 
     written: Expression
-    start: float = BETA_START
+    starts: tuple[float, ...] = ()
 
     @property
     def expression(self) -> Expression:
@@ -135,11 +132,12 @@ class Elementwise(Activation):
     @cached_property
     def function(self) -> Function:
         """Compiled once."""
-        return compile_expression(self.written)
+        function = function_of(self.written)
+        return function.starting_at(self.starts) if self.starts else function
 
     def make(self, channels: int, dimension: int | None = None) -> nn.Module:
-        """Return a layer with a beta of its own."""
-        return ActivationLayer(self.written, self.function, channels, dimension, self.start)
+        """Return a layer with parameters of its own."""
+        return ActivationLayer(self.function, channels, dimension)
 
     def twin(self, *, constants: bool) -> str:
         """Return the key of its behaviour."""
@@ -224,13 +222,13 @@ class Vocabulary:
         return self.read(text)
 
     def read_file(self, path: Path) -> Activation:
-        """Return what a JSON file holds that ``export`` wrote, its betas starting as there.
+        """Return what a JSON file holds that ``export`` wrote, its parameters starting as there.
 
         Raises:
             BadFile: it cannot be read, or is none of these.
         """
         found = data_files.read_file(path, self.own)
-        return Elementwise(found.expression, found.beta if found.has_beta else BETA_START)
+        return Elementwise(found.expression, found.starts)
 
 
 BUILT_IN = Vocabulary()

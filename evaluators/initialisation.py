@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.utils import parametrize
 
-from actsearch.grammar.render import Function
+from actsearch.grammar.function import Compute
 
 Scheme = Literal["he", "glorot", "lecun", "matched", "network"]
 """``he`` 2 / inputs (He et al. 2015, section 2.2), ``glorot`` 2 / (inputs + outputs) (Glorot & Bengio 2010, section
@@ -25,12 +25,16 @@ MOST_GAIN = 10.0
 """A function that is nearly 0 everywhere would ask for boundless weights; so would one that overflows for none."""
 
 
-def matched_gain(function: Function) -> float:
-    """Return 1 / sqrt(E[f(z)^2]), z ~ N(0, 1), at beta = 1: the gain that keeps the second moment; within [0.1, 10]."""
+def matched_gain(function: Compute) -> float:
+    """Return 1 / sqrt(E[f(z)^2]), z ~ N(0, 1), the gain that keeps the second moment; within [0.1, 10].
+
+    Args:
+        function: of z alone, its parameters at their start.
+    """
     z = torch.linspace(-8, 8, QUADRATURE, dtype=torch.float64)
     density = torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
     with torch.no_grad():
-        moment = float(torch.trapezoid(function(z, torch.ones((), dtype=torch.float64)) ** 2 * density, z))
+        moment = float(torch.trapezoid(function(z) ** 2 * density, z))
     if math.isnan(moment):
         return 1.0
     least = 1 / MOST_GAIN**2  # the moment is at least 0: a square is integrated
@@ -61,7 +65,7 @@ def deviation(weight: torch.Tensor, scheme: Scheme, gain: float, stride: int = 1
 
 
 def initialise(
-    network: nn.Module, scheme: Scheme, function: Function | None, generator: torch.Generator,
+    network: nn.Module, scheme: Scheme, function: Compute | None, generator: torch.Generator,
     last: nn.Module | None = None,
 ) -> tuple[str, ...]:  # fmt: skip
     """Start every convolution, linear layer and embedding of a network, in place; biases at 0.

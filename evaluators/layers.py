@@ -1,23 +1,22 @@
 """Activation layers: what a network calls where others call ``torch.nn.ReLU``.
 
-A candidate becomes a layer with one trainable beta a channel. Besides, there are a few that every user knows and that
-are no elementwise function of (x, beta). Not here: what a text stands for (``activation``) and the networks that hold
-the layers (``evaluators.networks``).
+A candidate becomes a layer with its trainable parameters. Besides, there are a few layers that every user knows and
+that are no elementwise function. Not here: what a text stands for (``activation``) and the networks that hold the
+layers (``evaluators.networks``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.layout import layout_of
-from actsearch.grammar.expression import Expression
-from actsearch.grammar.render import Function, compile_expression
+from actsearch.grammar.fault import UserFault
+from actsearch.grammar.function import Compute, Function
 
 HALF = (torch.float16, torch.bfloat16)  # guards such as 1e-7 vanish in them, and sinh overflows from 11.8 on
-BETA_START = 1.0  # Swish-1 is x*sigmoid(x): the paper does not give its start
 
 
 class MakeActivation(Protocol):
@@ -32,43 +31,53 @@ class WrongChannels(ValueError):
 
 
 class ActivationLayer(nn.Module):
-    """A candidate as a layer: ``f(x, beta)``, beta trainable and one a channel; no parameter where f reads no beta.
+    """A candidate as a layer: each parameter trainable, one a channel or one a layer, where the function has any.
 
     Half precision is computed in single precision and rounded once, as torch's own activations do.
 
     Args:
-        expression: the candidate.
-        function: the same, compiled.
-        channels: of the input; 1 makes one beta for the whole layer.
-        dimension: where the channels are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``. None is 1, and an input whose
+        function: the candidate, with its parameters' starts.
+        channels: number of the input's channels; 1 makes one value of each parameter for the whole layer.
+        dimension: dimension of the channels: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``. None is 1, and an input whose
             channels might as well be in its last dimension is refused.
-        start: of every beta.
+
+    Raises:
+        UserFault: a parameter is one of the whole network, which no layer can hold.
     """
 
-    beta: nn.Parameter | None
-
-    def __init__(
-        self, expression: Expression, function: Function, channels: int, dimension: int | None = None,
-        start: float = BETA_START,
-    ) -> None:  # fmt: skip
+    def __init__(self, function: Function, channels: int, dimension: int | None = None) -> None:
         super().__init__()
-        self.expression, self.function = expression, function
+        self.written, self.function = function, cast(Compute, function)
         self.channels, self.is_named = channels, dimension is not None
         self.dimension = 1 if dimension is None else dimension
-        beta = nn.Parameter(torch.full((channels,), start)) if expression.uses_beta else None
-        self.register_parameter("beta", beta)
+        for parameter in function.parameters:
+            if parameter.place == "network":
+                raise UserFault(
+                    f"'{parameter.name}' is one of the whole network: expected a parameter of a channel or a layer"
+                )
+            count = channels if parameter.place == "channel" else 1
+            self.register_parameter(parameter.name, nn.Parameter(torch.full((count,), parameter.start)))
+
+    @property
+    def scalars(self) -> dict[str, nn.Parameter]:
+        """The parameters of the function, by name and in its order."""
+        return {one.name: getattr(self, one.name) for one in self.written.parameters}
+
+    def summary(self) -> list[float]:
+        """Return the least, the mean and the largest value of every parameter, in the function's order."""
+        values = (one.detach() for one in self.scalars.values())
+        return [float(number) for value in values for number in (value.min(), value.mean(), value.max())]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Cross to another process without what was compiled."""
-        return {key: value for key, value in self.__dict__.items() if key != "function"}
+        """Cross to another process with the function that the layer was made with."""
+        return self.__dict__ | {"function": self.written}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Compile it again."""
-        super().__setstate__(state)  # type: ignore[no-untyped-call]  # torch's has no types
-        self.function = compile_expression(self.expression)
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  a network may call it by torch's own name for it
+    def forward(self, input: Tensor, *others: Tensor) -> Tensor:  # noqa: A002  a network may call it by torch's name
         """Apply it; the shape stays.
+
+        Args:
+            input: the first input.
+            others: further inputs of the same shape, where the function has them.
 
         Raises:
             WrongChannels: the input has other channels.
@@ -77,10 +86,13 @@ class ActivationLayer(nn.Module):
         if self.channels != 1:
             self._check(input)
             shape[self.dimension] = -1
-        beta = input.new_ones(()) if self.beta is None else self.beta.view(shape)
+        values = (input, *others, *(one.view(shape if len(one) > 1 else [1] * input.ndim) for one in self._given()))
         if input.dtype in HALF:
-            return self.function(input.float(), beta.float()).to(input.dtype)
-        return self.function(input, beta)
+            return self.function(*(value.float() for value in values)).to(input.dtype)
+        return self.function(*values)
+
+    def _given(self) -> Iterable[nn.Parameter]:
+        return (getattr(self, one.name) for one in self.written.parameters)
 
     def _check(self, x: Tensor) -> None:
         made, here = f"an activation was made for {self.channels} channels", f"the input is {tuple(x.shape)}"

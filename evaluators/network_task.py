@@ -150,7 +150,8 @@ class NetworkTask(Task):
 
         generator = torch.Generator().manual_seed(seed)
         network = self.kind.network(self.settings, self.data, make)
-        initialise(network, self.settings.init, activation.function, generator)
+        function = activation.function
+        initialise(network, self.settings.init, None if function is None else function.at_start, generator)
         if self.settings.precision == "float64":
             network.double()
         network = network.to(self.data.train.device)

@@ -23,6 +23,8 @@ WORKER_DEATHS = "worker_deaths"
 """The metric of a child that was given up because its workers died: perhaps not by its own doing."""
 
 
+LEARNED = "betas"
+"""Diagnostic: what layers learned, a layer after the other, the least, mean and largest value of each parameter."""
 NO_PART = "candidate_had_no_part"
 """The metric of a training of the user's own that never asked for the candidate, or made nothing of its values."""
 
@@ -33,7 +35,7 @@ class Cost:
 
     Args:
         forward: of the value, while torch notes what the gradient needs.
-        backward: of the gradient with respect to input and beta.
+        backward: of the gradient with respect to input and parameters.
         against_relu: forward and backward together, as a multiple of ReLU's in the same rounds; lower is better.
     """
 

@@ -99,7 +99,7 @@ class NoNestedPeriodic(Constraint):
 
 @dataclass(frozen=True)
 class AtMostBetas(Constraint):
-    """The trainable scalar is read at most so often."""
+    """Trainable scalars are read at most so often."""
 
     limit: int
     name = "most_betas"
@@ -109,8 +109,8 @@ class AtMostBetas(Constraint):
         return 0
 
     def of_node(self, row: Primitive, parts: tuple[Hashable, ...]) -> Hashable | None:
-        """Sum up by the number of rows that read beta."""
-        count = _sum(parts) + row.uses_beta
+        """Sum up by the number of rows that read one."""
+        count = _sum(parts) + bool(row.reads)
         return count if count <= self.limit else None
 
 

@@ -7,10 +7,11 @@ import dataclasses
 from typing import Any
 
 from actsearch.grammar import symbolic
-from actsearch.grammar.behaviour.fingerprint import beta_role, fingerprint
+from actsearch.grammar.behaviour.fingerprint import fingerprint, role_of
 from actsearch.grammar.behaviour.properties import properties
 from actsearch.grammar.behaviour.screening import refusal
 from actsearch.grammar.expression import Expression
+from actsearch.grammar.parameter import BETA
 from actsearch.grammar.rows.known import names_by_fingerprint
 
 SYMBOLIC, NUMERIC = "symbolic", "numeric"
@@ -20,7 +21,7 @@ def describe(expression: Expression, seconds: float | None = None) -> dict[str, 
     """Return the facts by name.
 
     Args:
-        expression: what is described; properties are those at beta = 1.
+        expression: what is described; properties are those at the start of its parameters.
         seconds: limit of each of SymPy's calls, by default ``symbolic.SECONDS``; what is late is None (forms) or
             numeric (ends).
     """
@@ -29,11 +30,11 @@ def describe(expression: Expression, seconds: float | None = None) -> dict[str, 
     numbers = {
         fact: {"value": value, "how": NUMERIC} for fact, value in dataclasses.asdict(properties(expression)).items()
     }
-    for fact, text in symbolic.limits(formula, seconds).items():
+    for fact, text in symbolic.limits(formula, seconds, expression.parameters).items():
         exact = _number(text)
         if exact is not None:
             numbers[fact] = {"value": exact, "how": SYMBOLIC}
-    for fact, proven in symbolic.symmetries(formula, seconds).items():
+    for fact, proven in symbolic.symmetries(formula, seconds, expression.parameters).items():
         if proven:
             numbers[fact] = {"value": True, "how": SYMBOLIC}
     refused = refusal(expression)
@@ -42,8 +43,8 @@ def describe(expression: Expression, seconds: float | None = None) -> dict[str, 
         "id": name,
         "names": list(names_by_fingerprint().get(name, ())),
         "formula": formula,
-        **symbolic.forms(formula, seconds),
-        "beta": beta_role(expression),
+        **symbolic.forms(formula, seconds, expression.parameters),
+        **{parameter.name: role_of(expression, n) for n, parameter in enumerate(expression.parameters or (BETA,))},
         "refused": str(refused) if refused else None,
         "properties": numbers,
     }

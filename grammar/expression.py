@@ -1,17 +1,21 @@
 """A candidate as a frozen tree of primitives over ``x``; prints as ``mul(x,sigmoid(x))``.
 
-Not here: reading text (``parse``), torch source (``render``), and which trees may be written (``space``).
+Not here: reading text (``parse``), what it computes (``function``), and which trees may be written (``space``).
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
+from actsearch.grammar.parameter import Parameter
 from actsearch.grammar.primitive import OPERANDS, Primitive, built_in
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 
-INPUT = built_in("x", 0, "0.0", "x", note="the layer's pre-activation; its code is a placeholder, render writes x")
+INPUT = built_in("x", 0, "", "x", note="the layer's pre-activation")
+GATE = built_in("gate", 0, "", "gate", note="the first input of a gated layer")
+UP = built_in("up", 0, "", "up", note="the second input of a gated layer")
 LONGEST_FORMULA = 10_000  # letters; nobody reads more, and SymPy would not end
 IDENTITY = "identity"
 """The unary row that is written as its own argument."""
@@ -49,10 +53,6 @@ class Expression:
         """Return that text, and what it is."""
         return f"Expression('{self}')"
 
-    def __reduce__(self) -> "tuple[Callable[..., Expression], tuple[object, ...]]":
-        """Cross a process boundary, or be copied, with x still the one that is told by identity."""
-        return (_input, ()) if self.primitive is INPUT else (Expression, (self.primitive, self.arguments))
-
     def to_json(self) -> "str | list[object]":
         """Return nested lists that ``parse.from_json`` reads back: ``["mul", "x", ["sigmoid", "x"]]``."""
         if not self.arguments:
@@ -78,7 +78,7 @@ class Expression:
 
     def of(self, argument: "Expression") -> "Expression":
         """Return f(argument): the same tree with another expression in place of x."""
-        if self.primitive is INPUT:
+        if self.primitive == INPUT:
             return argument
         return Expression(self.primitive, tuple(part.of(argument) for part in self.arguments))
 
@@ -87,23 +87,19 @@ class Expression:
         """Number of nodes, leaves included."""
         return sum(1 for _ in self.walk())
 
-    @property
-    def uses_beta(self) -> bool:
-        """Whether the function has the trainable scalar."""
-        return any(node.primitive.uses_beta for node in self.walk())
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The trainable scalars that it reads, in the order of their first occurrence."""
+        return tuple(dict.fromkeys(parameter for node in self.walk() for parameter in node.primitive.reads))
 
-    @property
-    def contains_input(self) -> bool:
-        """Whether x occurs at all."""
-        return any(node.primitive is INPUT for node in self.walk())
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the inputs that occur: x alone, or gate before up; none in a constant."""
+        occur = {node.primitive.name for node in self.walk() if node.primitive.is_input}
+        return tuple(name for name in (INPUT.name, GATE.name, UP.name) if name in occur)
 
 
 X = Expression(INPUT)
-
-
-def _input() -> Expression:
-    """Return x."""
-    return X
 
 
 def apply(primitive: Primitive, *arguments: Expression) -> Expression:

@@ -6,7 +6,6 @@ SymPy orders, folds constants and prints (in a process of its own, ``symbolic``)
 """
 
 import functools
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,20 +14,12 @@ from numpy.typing import NDArray
 
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.formats.languages import NUMPY
-from actsearch.grammar.program.reading import NoCounterpart, graph_of
+from actsearch.grammar.function import function_of
+from actsearch.grammar.primitive import OPERANDS
+from actsearch.grammar.program.operations import NoCounterpart
 from actsearch.grammar.program.writing import NotInLanguage, write
 from actsearch.grammar.symbolic import printed
 
-TEMPLATES: Mapping[str, str] = {
-    "x": "x", "beta": "beta", "neg": "(-{a})", "abs": "Abs({a})", "square": "({a})**2", "cube": "({a})**3",
-    "sqrt": "sqrt(Abs({a}))", "scale": "beta*({a})", "shift": "({a}) + beta", "relu": "Max({a}, 0)",
-    "minzero": "Min({a}, 0)", "sigmoid": "sigma({a})", "gauss": "exp(-({a})**2)", "gelu": "({a})*Phi({a})",
-    "mish": "({a})*tanh(softplus({a}))", "add": "({a}) + ({b})", "mul": "({a})*({b})", "sub": "({a}) - ({b})",
-    "div": "({a})/({b})", "max": "Max({a}, {b})", "min": "Min({a}, {b})", "gate": "sigma({a})*({b})",
-    "mix": "beta*({a}) + (1 - beta)*({b})", "laplacegap": "exp(-beta*Abs(({a}) - ({b})))",
-    "gaussgap": "exp(-beta*(({a}) - ({b}))**2)",
-}  # fmt: skip
-"""Row -> how it is written; every other row is written as a call of its name."""
 FAR = 6.0  # where it is seen whether a function rises
 REMEMBERED = 4096
 
@@ -62,11 +53,12 @@ class Written:
 def source(expression: Expression) -> str:
     """Return an expression as ``printed`` reads it."""
     arguments = [source(argument) for argument in expression.arguments]
-    name = expression.primitive.name
-    template = TEMPLATES.get(name)
-    if template is None:
-        return f"{name}({', '.join(arguments)})"
-    return f"({template.format(**dict(zip('ab', arguments, strict=False)))})"
+    row = expression.primitive
+    if row.is_input:
+        return row.name
+    if not row.shown:
+        return f"{row.name}({', '.join(arguments)})"
+    return f"({row.shown.format(**dict(zip(OPERANDS, arguments, strict=False)))})"
 
 
 def image_of(expression: Expression) -> str:
@@ -85,19 +77,21 @@ def image_of(expression: Expression) -> str:
 
 
 def numbers_of(expression: Expression) -> NDArray[np.float64]:
-    """Return the function at the 64 points of a fingerprint, with a beta of 1, in double precision.
+    """Return the function at the 64 points of a fingerprint, its parameters at their start, in double precision.
 
     NumPy computes it: torch would take a second to load. It does so where a row calls what only torch has.
     """
     try:
-        text = write([graph_of(expression, held=False)], NUMPY)
+        function = function_of(expression, held=False)
+        text = write([function.plain_graph], NUMPY)
     except (NoCounterpart, NotInLanguage):
         from actsearch.grammar.behaviour.fingerprint import behaviour  # noqa: PLC0415  as above
 
         return np.asarray(behaviour(expression)[0, 0].numpy())
     steps = np.arange(32.0)  # the points of a fingerprint (``behaviour.fingerprint.probe_points``)
     positive = 0.0101 + 0.0731 * steps + 0.00471 * steps * steps + 0.0137 * np.sin(17 * steps)
-    scope: dict[str, Any] = {"np": np, "x": np.concatenate([-positive[::-1], positive]), "beta": np.float64(1)}
+    scope: dict[str, Any] = {"np": np, "x": np.concatenate([-positive[::-1], positive])}
+    scope |= {parameter.name: np.float64(parameter.start) for parameter in function.parameters}
     with np.errstate(all="ignore"):
         exec("\n".join([*text.helpers, *text.lines, f"value = {text.results[0]}"]), scope)  # noqa: S102  of trusted rows
     return np.broadcast_to(np.asarray(scope["value"], dtype=np.float64), (64,))
@@ -112,8 +106,9 @@ def written(expression: Expression, *, upright: bool = True) -> Written:
         upright: whether the mirror image that rises to the right is written.
     """
     image = image_of(expression) if upright else "f(x)"
-    names = sorted({part.primitive.name for part in expression.walk()} - set(TEMPLATES))
-    found: dict[str, Any] | None = printed(source(expression), image, names)
+    rows = {part.primitive for part in expression.walk()}
+    names = sorted(row.name for row in rows if not row.shown and not row.is_input)
+    found: dict[str, Any] | None = printed(source(expression), image, names, expression.parameters)
     if found is None:
         return Written(str(expression), rf"\mathtt{{{expression}}}".replace("_", r"\_"), f"<mtext>{expression}</mtext>")
     return Written(found["plain"], found["latex"], found["mathml"], image)

@@ -7,7 +7,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 
-from actsearch.grammar.expression import IDENTITY, Expression, X, apply
+from actsearch.grammar.expression import IDENTITY, INPUT, Expression, apply
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.primitive import Primitive, call
 
@@ -20,27 +20,31 @@ class BadExpression(UserFault):
     """The text is not an expression over the given primitives; the message says what, where and the nearest name."""
 
 
-def parse(text: str, primitives: Sequence[Primitive], known: Mapping[str, str] | None = None) -> Expression:
+def parse(
+    text: str, primitives: Sequence[Primitive], known: Mapping[str, str] | None = None,
+    inputs: Sequence[Primitive] = (INPUT,),
+) -> Expression:  # fmt: skip
     """Read ``mul(x,sigmoid(x))``.
 
     Args:
         text: what is read.
         primitives: the rows it may be made of.
         known: further functions of one argument by name, in lower case, each written in the rows.
+        inputs: of the function; where they stand alone, their names mean them, not a row.
 
     Raises:
         BadExpression: unknown name, wrong number of arguments, unbalanced or trailing text.
     """
-    return _Reader(text, {row.name: row for row in primitives}, known or {}).read()
+    return _Reader(text, {row.name: row for row in primitives}, known or {}, {row.name: row for row in inputs}).read()
 
 
-def from_json(value: object, primitives: Sequence[Primitive]) -> Expression:
+def from_json(value: object, primitives: Sequence[Primitive], inputs: Sequence[Primitive] = (INPUT,)) -> Expression:
     """Read what ``Expression.to_json`` wrote, such as ``["mul", "x", ["sigmoid", "x"]]``.
 
     Raises:
         BadExpression: the value is no such tree, or not over these primitives.
     """
-    return parse(_as_text(value), primitives)
+    return parse(_as_text(value), primitives, inputs=inputs)
 
 
 def _as_text(value: object) -> str:
@@ -53,8 +57,11 @@ def _as_text(value: object) -> str:
 
 
 class _Reader:
-    def __init__(self, text: str, rows: dict[str, Primitive], known: Mapping[str, str]) -> None:
-        self.text, self.rows, self.known, self.position, self.depth = text, rows, known, 0, 0
+    def __init__(
+        self, text: str, rows: dict[str, Primitive], known: Mapping[str, str], inputs: Mapping[str, Primitive]
+    ) -> None:
+        self.text, self.rows, self.known, self.inputs = text, rows, known, inputs
+        self.position, self.depth = 0, 0
 
     def read(self) -> Expression:
         if len(self.text) > LONGEST:
@@ -80,12 +87,12 @@ class _Reader:
         start, name = self._skip_blanks(), self._next()
         if name is None or name in "(),":
             raise self._fault("expected a name", name, start)
-        if name == "x":
-            return X
+        if name in self.inputs and (name not in self.rows or self._peek() != "("):
+            return Expression(self.inputs[name])
         if name not in self.rows and name.lower() in self.known:
             arguments = self._arguments() if self._peek() == "(" else ()
             self._check_count(name, 1, len(arguments), start)
-            return _Reader(self.known[name.lower()], self.rows, {}).read().of(arguments[0])
+            return _Reader(self.known[name.lower()], self.rows, {}, {INPUT.name: INPUT}).read().of(arguments[0])
         if name not in self.rows:
             raise self._fault(f"unknown name '{name}'{self._nearest(name)}", None, start, found=False)
         row = self.rows[name]
@@ -110,8 +117,8 @@ class _Reader:
         return tuple(arguments)
 
     def _nearest(self, name: str) -> str:
-        near = difflib.get_close_matches(name, ["x", *self.rows, *self.known], n=1, cutoff=0.5)
-        return f", did you mean '{near[0]}'?" if near else f"; known names: x {' '.join(self.rows)}"
+        near = difflib.get_close_matches(name, [*self.inputs, *self.rows, *self.known], n=1, cutoff=0.5)
+        return f", did you mean '{near[0]}'?" if near else f"; known names: {' '.join([*self.inputs, *self.rows])}"
 
     def _skip_blanks(self) -> int:
         while self.position < len(self.text) and self.text[self.position].isspace():

@@ -8,10 +8,12 @@ import ast
 import functools
 import re
 from dataclasses import dataclass, fields
+from functools import cached_property
 from types import CodeType
 from typing import TYPE_CHECKING
 
 from actsearch.grammar.fault import UserFault, fault_text
+from actsearch.grammar.parameter import BETA, Parameter
 
 if TYPE_CHECKING:
     import torch
@@ -23,7 +25,7 @@ _ORDINARY = (-3.0, -1.7, -1.0, -0.3, 0.0, 0.2, 1.0, 1.9, 2.6)
 
 
 def call(name: str, arity: int) -> str:
-    """Return how a row of that name is written, over x alone: ``gate(x,x)``; ``beta`` takes nothing."""
+    """Return how a row of that name is written, over x alone: ``gate(x,x)``; a parameter takes nothing."""
     return f"{name}({','.join('x' * arity)})" if arity else name
 
 
@@ -37,15 +39,17 @@ class Primitive:
 
     Args:
         name: how the primitive is written in an expression, a Python identifier.
-        arity: number of arguments: 0 for a constant or ``beta``, 1 for unary, 2 for binary.
-        code: one Python expression over ``a``, ``b``, ``beta`` and ``torch``; elementwise, keeps the shape. It may name
-            an intermediate value, ``(m := torch.abs(a))``.
-        formula: the same function as mathematics (SymPy's notation over ``a``, ``b``, ``beta``).
+        arity: number of arguments: 0 for a constant or a parameter, 1 for unary, 2 for binary.
+        code: one Python expression over ``a``, ``b``, the parameters and ``torch``; elementwise, keeps the shape. It
+            may name an intermediate value, ``(m := torch.abs(a))``. Of an input it is empty.
+        formula: the same function as mathematics (SymPy's notation over ``a``, ``b`` and the parameters).
         domain: where ``code`` equals ``formula``, as a SymPy condition; elsewhere the code is a safe continuation.
         note: the reason for anything that a reader would not expect, with its source.
         held: the code where the value is used by another row and could overflow: equal to ``code`` as long as the value
             stays under ``reach.MOST``, and finite in value and slopes for every finite argument; empty if cutting off
             the value is enough.
+        shown: the formula as people write it, where that is not a call of the row's name.
+        parameters: the trainable scalars that the code may read.
 
     Raises:
         BadPrimitive: the code does not parse, uses other names, has another arity, changes the shape, is not finite on
@@ -59,6 +63,8 @@ class Primitive:
     domain: str = "True"
     note: str = ""
     held: str = ""
+    shown: str = ""
+    parameters: tuple[Parameter, ...] = (BETA,)
 
     def __post_init__(self) -> None:
         """Check the row: names, arity, shape and finiteness on ordinary inputs."""
@@ -66,7 +72,7 @@ class Primitive:
             raise BadPrimitive(f"primitive '{self.name}': a name must be a Python identifier")
         if self.arity not in (0, 1, 2):
             raise BadPrimitive(f"primitive '{self.name}': arity must be 0, 1 or 2, found {self.arity}")
-        for code in filter(None, (self.code, self.held)):
+        for code in (self.code, *filter(None, [self.held])):
             self._check_names(code)
         self._check_values()
 
@@ -78,34 +84,38 @@ class Primitive:
             raise BadPrimitive(f"primitive '{self.name}': its held code differs from its code on ordinary inputs")
 
     @property
-    def uses_beta(self) -> bool:
-        """Whether the row reads the trainable scalar."""
-        return "beta" in _names_in(self.code, self.name)
+    def is_input(self) -> bool:
+        """Whether it is an input of the function."""
+        return not self.code
 
-    def written_with(self, arguments: tuple[str, ...], code: str = "") -> str:
-        """Return the row's code, or the given form of it, with its operands replaced by the given names."""
-        renamed = _Rename(dict(zip(OPERANDS, arguments, strict=False)))
-        return ast.unparse(renamed.visit(_parsed(code or self.code, self.name)))
+    @cached_property
+    def reads(self) -> tuple[Parameter, ...]:
+        """The trainable scalars that the code reads."""
+        names = _names_in(self.code, self.name) if self.code else frozenset()
+        return tuple(parameter for parameter in self.parameters if parameter.name in names)
 
-    def __call__(self, *arguments: "torch.Tensor", beta: "torch.Tensor") -> "torch.Tensor":
-        """Evaluate the row itself (tests and checks; training renders whole expressions instead)."""
-        return self._evaluate(self.code, arguments, beta)
+    def __call__(self, *arguments: "torch.Tensor", **parameters: "torch.Tensor") -> "torch.Tensor":
+        """Evaluate the row itself (tests and checks; training evaluates whole functions instead)."""
+        return self._evaluate(self.code, arguments, parameters)
 
-    def _evaluate(self, code: str, arguments: "tuple[torch.Tensor, ...]", beta: "torch.Tensor") -> "torch.Tensor":
+    def _evaluate(
+        self, code: str, arguments: "tuple[torch.Tensor, ...]", parameters: "dict[str, torch.Tensor]"
+    ) -> "torch.Tensor":
         import torch  # noqa: PLC0415  as above
 
-        scope = {"torch": torch, "beta": beta, **dict(zip(OPERANDS, arguments, strict=False))}
+        scope = {"torch": torch, **parameters, **dict(zip(OPERANDS, arguments, strict=False))}
         return torch.as_tensor(eval(_compiled(code, self.name), scope))
 
     def _check_names(self, code: str) -> None:
+        beside = {parameter.name for parameter in self.parameters} | {"torch"}
         for name in sorted(_walrus_names(code, self.name)):
-            if name in {"x", "a", "b", "beta", "torch"} or re.fullmatch(r"t\d+", name):
+            if name in {"x", *OPERANDS} | beside or re.fullmatch(r"t\d+", name):
                 raise BadPrimitive(f"primitive '{self.name}': an intermediate value must not be named '{name}'")
-        used = _names_in(code, self.name) - {"torch", "beta"}
+        used = _names_in(code, self.name) - beside
         if used != set(OPERANDS[: self.arity]):
             raise BadPrimitive(
                 f"primitive '{self.name}': with arity {self.arity} its code must use exactly "
-                f"{list(OPERANDS[: self.arity])} beside beta and torch, found {sorted(used)}"
+                f"{list(OPERANDS[: self.arity])} beside {' and '.join(sorted(beside))}, found {sorted(used)}"
             )
 
     def _value_on_ordinary_inputs(self, code: str) -> "torch.Tensor":
@@ -114,7 +124,8 @@ class Primitive:
         grid = torch.tensor(_ORDINARY, dtype=torch.float64)
         a, b = torch.meshgrid(grid, grid, indexing="ij")
         try:
-            value = self._evaluate(code, (a, b)[: self.arity], torch.ones((), dtype=torch.float64))
+            starts = {one.name: torch.full((), one.start, dtype=torch.float64) for one in self.parameters}
+            value = self._evaluate(code, (a, b)[: self.arity], starts)
         except Exception as fault:
             raise BadPrimitive(f"primitive '{self.name}': its code raised {fault_text(fault)}") from fault
         if self.arity and value.shape != a.shape:
@@ -128,21 +139,15 @@ class Primitive:
 
 
 def built_in(
-    name: str, arity: int, code: str, formula: str, domain: str = "True", note: str = "", held: str = ""
-) -> Primitive:
+    name: str, arity: int, code: str, formula: str, domain: str = "True", note: str = "", held: str = "",
+    shown: str = "",
+) -> Primitive:  # fmt: skip
     """Return a row of this project. A test checks it, so that whoever reads a run needs no torch for it."""
     row = object.__new__(Primitive)
-    for field, value in zip(fields(Primitive), (name, arity, code, formula, domain, note, held), strict=True):
+    values = (name, arity, code, formula, domain, note, held, shown, (BETA,))
+    for field, value in zip(fields(Primitive), values, strict=True):
         object.__setattr__(row, field.name, value)  # frozen for everybody else
     return row
-
-
-class _Rename(ast.NodeTransformer):
-    def __init__(self, names: dict[str, str]) -> None:
-        self.names = names
-
-    def visit_Name(self, node: ast.Name) -> ast.Name:
-        return ast.Name(self.names.get(node.id, node.id), node.ctx)
 
 
 def _parsed(code: str, name: str) -> ast.Expression:

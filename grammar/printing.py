@@ -1,6 +1,7 @@
 # ruff: noqa: N802  SymPy finds its printers' methods by the names of its classes
 """SymPy's printers with the words of this field; imported by SymPy's own process alone. See ``symbolic``."""
 
+import re
 from typing import Any
 
 import sympy
@@ -8,9 +9,10 @@ from sympy.printing.latex import LatexPrinter
 from sympy.printing.mathml import MathMLPresentationPrinter
 from sympy.printing.str import StrPrinter
 
+from actsearch.grammar.parameter import GREEK
+
 OPAQUE = ("sigma", "Phi", "softplus", "sinc", "sqrt")
 """Names that SymPy gives to other functions than the rows, or with identities that hold for positive numbers only."""
-GREEK = {"beta": "β", "sigma": "σ", "Phi": "Φ"}
 POWERS = {"2": "²", "3": "³"}
 
 
@@ -45,7 +47,8 @@ def plain(expression: Any) -> str:
         for end in ("", ")", "*", " ", "/", ","):
             text = text.replace(f"**{power}{end}" if end else f"**{power}\0", sign + end)
         text = text.removesuffix(f"**{power}") + (sign if text.endswith(f"**{power}") else "")
-    return str(text).replace("**", "^").replace("*", "·").replace("β·x", "βx").replace(" - ", " − ")
+    text = str(text).replace("**", "^").replace("*", "·").replace(" - ", " − ")
+    return re.sub(rf"([{''.join(GREEK.values())}])·x\b", r"\1x", text)
 
 
 class Latex(LatexPrinter):  # type: ignore[misc]  # SymPy has no types

@@ -4,7 +4,7 @@ A value that overflows inside of a function spoils what is computed from it: the
 is 0 times infinity, not a number. So where a value inside could pass ``MOST``, the row is written in its held form
 (``Primitive.held``), which stops there with slope 0. What a function returns itself is never held: it may overflow
 where the truth does. Nor is a function that is only looked at, in double precision. Not here: the source lines
-(``render``).
+(``function``).
 """
 
 import functools
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 MOST = 1e30
 """Largest size of a value inside of a function: single precision ends at 3.4e38; the rest is room for
-slopes and beta."""
+slopes and parameters."""
 POINTS = 41  # sizes that are looked at between the smallest number and the largest, each with both signs
 SMALLEST = 1e-45  # the smallest number of single precision
 
 
 def reach(row: Primitive, arguments: tuple[float, ...]) -> float:
-    """Return the largest size of a row's value in double precision, or infinity; at betas of 1, 0 and -1.
+    """Return the largest size of a row's value in double precision, or infinity; at parameters of 1, 0 and -1.
 
     Args:
         row: of any arity.
@@ -40,9 +40,10 @@ def _reach(row: Primitive, arguments: tuple[float, ...]) -> float:
     grids = [_grid(argument) for argument in arguments]
     points = torch.meshgrid(*grids, indexing="ij") if grids else []
     found = 0.0
-    for beta in (1.0, 0.0, -1.0):
-        value = row(*points, beta=torch.tensor(beta, dtype=torch.float64))
-        found = max(found, float(value.abs().nan_to_num(nan=torch.inf, posinf=torch.inf).max()))
+    for value in (1.0, 0.0, -1.0) if row.reads else (1.0,):
+        parameters = {one.name: torch.tensor(value, dtype=torch.float64) for one in row.parameters}
+        result = row(*points, **parameters)
+        found = max(found, float(result.abs().nan_to_num(nan=torch.inf, posinf=torch.inf).max()))
     return found
 
 

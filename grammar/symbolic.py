@@ -15,12 +15,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from actsearch.grammar.fault import Failed
 from actsearch.grammar.formula import CONSTANTS, FUNCTIONS, Reader
+from actsearch.grammar.parameter import BETA, Parameter
 
-VARIABLES = ("x", "beta", "a", "b")
+VARIABLES = ("x", "gate", "up", "a", "b")
 MEMORY = 4 * 2**30  # bytes; some formulas would take all there is
 MOST_LETTERS = 2_000  # of a formula; a longer one would take every limit there is, nine times
 SECONDS = 5.0  # of one call, where nothing else is said; SymPy's own import is not counted
@@ -97,38 +99,49 @@ atexit.register(_PROCESS.end)
 
 def evaluate_formula(formula: str, inputs: dict[str, float], seconds: float | None = None) -> float | None:
     """Return the real value of a formula, or None where there is none or it took too long."""
-    answer = _PROCESS.ask({"do": "evaluate", "formula": formula, "inputs": inputs}, seconds)
+    question = {"do": "evaluate", "formula": formula, "inputs": inputs, "parameters": inputs}
+    answer = _PROCESS.ask(question, seconds)
     return None if answer is None else answer["value"]
 
 
-def forms(formula: str, seconds: float | None = None) -> dict[str, str | None]:
-    """Return ``latex``, ``derivative``, ``simplified`` of a formula over x and beta; None for what took too long."""
-    return {
-        do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds)) for do in ("latex", "derivative", "simplified")
-    }
+def forms(
+    formula: str, seconds: float | None = None, parameters: Sequence[Parameter] = (BETA,)
+) -> dict[str, str | None]:
+    """Return ``latex``, ``derivative``, ``simplified`` of a formula over x and parameters; None for what is late."""
+    return _texts(("latex", "derivative", "simplified"), formula, seconds, parameters)
 
 
-def limits(formula: str, seconds: float | None = None) -> dict[str, str | None]:
-    """Return the limits of value and slope at both ends for beta = 1, as SymPy text; None for what it cannot tell."""
-    return {
-        do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds))
-        for do in ("limit_left", "limit_right", "slope_left", "slope_right")
-    }
+def limits(
+    formula: str, seconds: float | None = None, parameters: Sequence[Parameter] = (BETA,)
+) -> dict[str, str | None]:
+    """Return the limits of value and slope at both ends, parameters at their start; None for what SymPy cannot tell."""
+    return _texts(("limit_left", "limit_right", "slope_left", "slope_right"), formula, seconds, parameters)
 
 
-def symmetries(formula: str, seconds: float | None = None) -> dict[str, bool]:
-    """Return whether SymPy can prove that the formula is ``odd`` or ``even`` in x at beta = 1; False is no proof."""
-    return {do: _text(_PROCESS.ask({"do": do, "formula": formula}, seconds)) == "0" for do in ("odd", "even")}
+def symmetries(
+    formula: str, seconds: float | None = None, parameters: Sequence[Parameter] = (BETA,)
+) -> dict[str, bool]:
+    """Return whether SymPy can prove the formula ``odd`` or ``even`` in x, parameters at their start."""
+    return {do: text == "0" for do, text in _texts(("odd", "even"), formula, seconds, parameters).items()}
 
 
-def printed(formula: str, image: str, calls: list[str]) -> dict[str, str] | None:
+def printed(formula: str, image: str, calls: list[str], parameters: Sequence[Parameter]) -> dict[str, str] | None:
     """Return ``plain``, ``latex`` and ``mathml`` of a formula; see ``printing.printed``. None if it took too long."""
-    answer = _PROCESS.ask({"do": "printed", "formula": formula, "image": image, "calls": calls}, None)
+    question = {"do": "printed", "formula": formula, "image": image, "calls": calls}
+    answer = _PROCESS.ask(question | {"parameters": _starts(parameters)}, None)
     return None if answer is None or "plain" not in answer else answer
 
 
-def _text(answer: Any) -> str | None:
-    return None if answer is None else answer["text"]
+def _texts(
+    names: Sequence[str], formula: str, seconds: float | None, parameters: Sequence[Parameter]
+) -> dict[str, str | None]:
+    question = {"formula": formula, "parameters": _starts(parameters)}
+    answers = {do: _PROCESS.ask({"do": do} | question, seconds) for do in names}
+    return {do: None if answer is None else answer["text"] for do, answer in answers.items()}
+
+
+def _starts(parameters: Sequence[Parameter]) -> dict[str, float]:
+    return {parameter.name: parameter.start for parameter in parameters}
 
 
 def _end_with(parent: int) -> None:
@@ -146,27 +159,33 @@ def _serve() -> None:
 
     from actsearch.grammar import printing  # noqa: PLC0415
 
-    local = {name: sympy.Symbol(name, real=True) for name in VARIABLES}
-    x, beta = local["x"], local["beta"]
     functions = {name: getattr(sympy, name) for name in FUNCTIONS}
-    reader = Reader(local | {name: getattr(sympy, name) for name in CONSTANTS}, functions, sympy.Number)
-
-    def limit(expression: Any, end: Any) -> str | None:
-        found = sympy.limit(expression.subs(beta, 1), x, end)
-        return str(found.evalf(17)) if found.is_extended_real else None
-
-    def read_with(text: str, further: dict[str, Any]) -> Any:
-        return Reader(reader.names, functions | further, sympy.Number).read(text)
+    constants = {name: getattr(sympy, name) for name in CONSTANTS}
 
     def work(question: dict[str, Any]) -> dict[str, Any]:
+        local = {name: sympy.Symbol(name, real=True) for name in (*VARIABLES, *question["parameters"])}
         if question["do"] == "printed":
-            text, image, calls = (question[name] for name in ("formula", "image", "calls"))
-            return printing.printed(text, image, calls, read_with, x)
-        return computed(question)
 
-    def computed(question: dict[str, Any]) -> dict[str, Any]:
+            def read_with(text: str, further: dict[str, Any]) -> Any:
+                return Reader(local | constants, functions | further, sympy.Number).read(text)
+
+            text, image, calls = (question[name] for name in ("formula", "image", "calls"))
+            return printing.printed(text, image, calls, read_with, local["x"])
+        return computed(question, local)
+
+    def computed(question: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
+        x, reader = local["x"], Reader(local | constants, functions, sympy.Number)
         expression = sympy.sympify(reader.read(question["formula"]))  # of what is no text: nothing is executed
         slope = sympy.diff(expression, x)
+
+        def at_start(whole: Any) -> Any:
+            starts = question["parameters"].items()
+            return whole.subs({local[name]: sympy.nsimplify(start) for name, start in starts})
+
+        def limit(whole: Any, end: Any) -> str | None:
+            result = sympy.limit(at_start(whole), x, end)
+            return str(result.evalf(17)) if result.is_extended_real else None
+
         match question["do"]:
             case "evaluate":
                 value = expression.subs({local[k]: sympy.Float(v, 30) for k, v in question["inputs"].items()}).evalf(20)
@@ -178,7 +197,7 @@ def _serve() -> None:
             case "simplified":
                 return {"text": str(sympy.simplify(expression))}
             case "odd" | "even" as parity:
-                plain = expression.subs(beta, 1)
+                plain = at_start(expression)
                 mirrored = plain.subs(x, -x)
                 return {"text": str(sympy.simplify(plain + mirrored if parity == "odd" else plain - mirrored))}
         end = -sympy.oo if question["do"].endswith("left") else sympy.oo

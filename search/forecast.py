@@ -25,7 +25,7 @@ from actsearch.search.progress import Goal
 
 BUSY = 1.2  # times as long, from where on it is said
 MOST = 10**6  # trainings that anybody plans
-WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a beta, and one without
+WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a parameter, and one without
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Place:
 
     Args:
         where: the layer's path, or the line of a call.
-        channels: that it sees; 1 where its uses differ, or where there is a single beta.
+        channels: that it sees; 1 where its uses differ, or where there is a single value of a parameter.
         dimension: where they are, 1 or -1.
     """
 

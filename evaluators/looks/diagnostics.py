@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.objective import Objective
+from actsearch.evaluators.outcome import LEARNED
 
 EXAMPLES = 64  # enough for shares of a percent over a layer, cheap against the training
 ZERO, FLAT = 1e-6, 1e-2
@@ -91,10 +92,9 @@ def _facts_of(layer: nn.Module, inputs: Tensor) -> Facts:
         "largest_output": outputs.abs().max(),
         "not_finite_share": 1 - torch.isfinite(outputs).float().mean(),
     }
-    beta = layer.beta.detach() if isinstance(layer, ActivationLayer) and layer.beta is not None else None
-    betas = [] if beta is None else [float(value) for value in (beta.min(), beta.mean(), beta.max())]
+    learned = layer.summary() if isinstance(layer, ActivationLayer) else []
     shown = {name: [_short(float(value))] for name, value in facts.items()}
-    return shown | {"histogram": [_short(v) for v in counts.tolist()], "betas": [_short(v) for v in betas]}
+    return shown | {"histogram": [_short(v) for v in counts.tolist()], LEARNED: [_short(v) for v in learned]}
 
 
 def _short(value: float) -> float:

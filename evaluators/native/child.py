@@ -17,11 +17,11 @@ from actsearch.evaluators.native.tape import tape_of
 from actsearch.evaluators.networks.resnet1d import ResNet1d
 from actsearch.evaluators.schedule import course
 from actsearch.evaluators.settings import CompleteSettings
-from actsearch.grammar.render import Function
+from actsearch.grammar.function import Function
 
 ALIGNMENT = 16
 """Every parameter starts at a multiple of 16 floats, a cache line and a vector."""
-PARAMETERS = 32  # that resnet1d.c lays out, a beta of every activation layer among them
+PARAMETERS = 32  # that resnet1d.c lays out, one of every activation layer among them
 
 
 class NativeChild:
@@ -115,10 +115,10 @@ class NativeChild:
 
 
 def _parameters(network: nn.Module) -> Iterator[nn.Parameter]:
-    """Yield the parameters in their order, with a beta that nobody reads where the candidate has none."""
+    """Yield the parameters in their order, with one that nothing reads where the candidate has none."""
     for module in network.modules():
         yield from module.parameters(recurse=False)
-        if isinstance(module, ActivationLayer) and module.beta is None:
+        if isinstance(module, ActivationLayer) and not module.scalars:
             yield nn.Parameter(torch.ones(module.channels))
 
 

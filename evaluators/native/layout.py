@@ -7,14 +7,14 @@ signal. Not here: what the functions compute (``tape.c``, ``resnet1d.c``, ``trai
 import ctypes
 from typing import Any
 
-BLOCK, REGISTERS = 256, 64  # elements worked on at a time; values of a tape, x and beta among them
+BLOCK, REGISTERS = 256, 64  # elements worked on at a time; values of a tape, x and the parameter among them
 STAGES = 3
 WIDEST, WIDE = 128, 32  # channels of a layer at most; examples of a tile
 MOST_BATCH = 1024  # examples a step
 OPERATIONS = (
     "CONSTANT", "COPY", "ADD", "SUB", "MUL", "DIV", "NEG", "ABS", "SQRT", "EXP", "LOG",
     "LOG1P", "EXPM1", "SIN", "COS", "SINH", "COSH", "TANH", "ATAN", "ERF", "ERFC", "SIGMOID",
-    "SOFTPLUS", "RELU", "THRESHOLD", "SLOPED", "ELU", "CLIP", "COPYSIGN", "GREATER", "LESS", "LERP", "POW",
+    "SOFTPLUS", "RELU", "THRESHOLD", "SLOPED", "ELU", "CLIP", "COPYSIGN", "LESS", "LERP", "POW",
 )  # fmt: skip
 """Of the kernel, in the order of their numbers."""
 

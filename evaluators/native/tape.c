@@ -65,7 +65,6 @@ static void evaluate_step(const Instruction *step, Register *r, float *v) {
     case ELU: EACH(a[i] > 0 ? k * a[i] : l * expm1f(a[i] > 0 ? 0 : a[i]));
     case CLIP: EACH(a[i] < k ? k : a[i] > l ? l : a[i]);
     case COPYSIGN: EACH(copysignf(a[i], b[i]));
-    case GREATER: EACH(a[i] > b[i] ? 1.0f : 0.0f);
     case LESS: EACH(a[i] < b[i] ? 1.0f : 0.0f);
     case LERP: EACH(c[i] < 0.5f ? a[i] + c[i] * (b[i] - a[i]) : b[i] - (b[i] - a[i]) * (1 - c[i]));
     case POW: EACH(powf(a[i], b[i]));

@@ -9,7 +9,7 @@
 #define OPERATIONS(X) \
     X(CONSTANT) X(COPY) X(ADD) X(SUB) X(MUL) X(DIV) X(NEG) X(ABS) X(SQRT) X(EXP) X(LOG) X(LOG1P) X(EXPM1) \
     X(SIN) X(COS) X(SINH) X(COSH) X(TANH) X(ATAN) X(ERF) X(ERFC) X(SIGMOID) X(SOFTPLUS) X(RELU) X(THRESHOLD) \
-    X(SLOPED) X(ELU) X(CLIP) X(COPYSIGN) X(GREATER) X(LESS) X(LERP) X(POW)
+    X(SLOPED) X(ELU) X(CLIP) X(COPYSIGN) X(LESS) X(LERP) X(POW)
 
 typedef struct {
     int op, a, b, c;  /* what, and the registers of its arguments */

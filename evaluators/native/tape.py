@@ -1,34 +1,39 @@
-"""An activation as a tape for the kernel: its torch function is traced, and each torch operation has an instruction.
+"""An activation as a tape for the kernel: its operations, each as an instruction or made of others that are.
 
-So the one description of an activation stays its row. A function with an operation that no rule knows is not native;
-torch trains it. Not here: what the instructions compute (``tape.c``, held to torch by the tests).
+A function with an operation that the kernel lacks is not native; torch trains it. Not here: what an operation is
+(``grammar.program.operations``) and what the instructions compute (``tape.c``, held to torch by the tests).
 """
 
-import math
-import operator
-from collections.abc import Callable
-from typing import Any
-
-import torch
-from torch.fx import Node, symbolic_trace
-from torch.nn import functional
-
 from actsearch.evaluators.native.compiler import NotNativeError
-from actsearch.evaluators.native.layout import OPERATIONS, REGISTERS, Instruction, Tape
-from actsearch.grammar.render import Function
+from actsearch.evaluators.native.layout import OPERATIONS as INSTRUCTIONS
+from actsearch.evaluators.native.layout import REGISTERS, Instruction, Tape
+from actsearch.grammar.function import Function
+from actsearch.grammar.program.node import OPERATIONS, Node, leaf, number, parts
+from actsearch.grammar.program.operations import NoCounterpart
 
-NUMBERS = {name: number for number, name in enumerate(OPERATIONS)}
-MOST_INSTRUCTIONS = REGISTERS - 2  # without x and beta
-CARRIES = {"CONSTANT": 0, "COPY": 0, "GREATER": 0, "LESS": 0, "COPYSIGN": 1}
+NUMBERS = {name: number for number, name in enumerate(INSTRUCTIONS)}
+MOST_INSTRUCTIONS = REGISTERS - 2  # without x and the parameter
+CARRIES = {"CONSTANT": 0, "COPY": 0, "LESS": 0, "COPYSIGN": 1}
 """How many of its first arguments an operation has a gradient for: 2 where it is not said."""
+DIRECT = {
+    **{name: name.upper() for name in (
+        "add", "sub", "mul", "div", "neg", "exp", "log", "log1p", "expm1", "sin", "cos", "sinh", "cosh", "tanh",
+        "atan", "erf", "erfc", "sqrt", "abs", "sigmoid", "relu", "copysign", "lerp", "less",
+    )},
+    "power": "POW", "below": "LESS", "stop": "COPY",
+}  # fmt: skip
+"""Operation -> the instruction on its arguments."""
+NUMBERED = {"threshold": "THRESHOLD", "clip": "CLIP", "softplus": "SOFTPLUS", "leaky_relu": "SLOPED",
+            "exponential": "ELU"}  # fmt: skip
+"""Operation -> the instruction on its first argument; the others are its numbers."""
 
 
 class _Writer:
-    """Collects instructions; a register is a number, 0 being x and 1 beta."""
+    """Collects instructions; a register is a number, 0 being x and 1 the parameter."""
 
     def __init__(self) -> None:
         self.code: list[Instruction] = []
-        self.live = {0, 1}  # registers that depend on x or beta
+        self.live = {0, 1}  # registers that depend on x or the parameter
         self.constants: dict[float, int] = {}
 
     def write(self, name: str, *arguments: int | float, k: float = 0.0, l: float = 0.0) -> int:  # noqa: E741  as in C
@@ -42,7 +47,7 @@ class _Writer:
         return register
 
     def finish(self, result: int) -> Tape:
-        """Say of every gradient whether it is the first part, in the order backwards, and what reaches x and beta."""
+        """Say of every gradient whether it is the first part, backwards, and what reaches x and the parameter."""
         if len(self.code) > MOST_INSTRUCTIONS:
             raise NotNativeError(f"{len(self.code)} operations, at most {MOST_INSTRUCTIONS} fit")
         reached = {result}
@@ -66,100 +71,50 @@ class _Writer:
         return self.constants[value]
 
 
-Rule = Callable[..., int]
-
-
-def _plain(name: str) -> Rule:
-    return lambda w, *arguments: w.write(name, *arguments)
-
-
-def _lerp(w: _Writer, a: int, b: int, weight: int) -> int:
-    if weight in w.live:
-        raise NotNativeError("lerp with a weight that has a gradient")
-    return w.write("LERP", a, b, weight)
-
-
-def _softplus(w: _Writer, a: int, sharpness: float = 1.0, threshold: float = 20.0) -> int:
-    if sharpness != 1.0:
-        raise NotNativeError("softplus with another sharpness than 1")
-    return w.write("SOFTPLUS", a, k=threshold)
-
-
-def _gelu(w: _Writer, a: int) -> int:
-    half = w.write("MUL", a, 0.5)
-    return w.write("MUL", half, w.write("ADD", w.write("ERF", w.write("MUL", a, math.sqrt(0.5))), 1.0))
-
-
-_SELU = 1.0507009873554805, 1.6732632423543772  # Klambauer et al. 2017, section 2
-RULES: dict[object, Rule] = {
-    torch.exp: _plain("EXP"), torch.log: _plain("LOG"), torch.log1p: _plain("LOG1P"), torch.expm1: _plain("EXPM1"),
-    torch.sin: _plain("SIN"), torch.cos: _plain("COS"), torch.sinh: _plain("SINH"), torch.cosh: _plain("COSH"),
-    torch.tanh: _plain("TANH"), torch.atan: _plain("ATAN"), torch.erf: _plain("ERF"), torch.erfc: _plain("ERFC"),
-    torch.sqrt: _plain("SQRT"), torch.abs: _plain("ABS"), torch.sigmoid: _plain("SIGMOID"), torch.relu: _plain("RELU"),
-    torch.copysign: _plain("COPYSIGN"), torch.lerp: _lerp, torch.pow: _plain("POW"),
-    torch.square: lambda w, a: w.write("MUL", a, a),
-    torch.zeros_like: lambda w, a: w.register(0.0),
-    torch.ones_like: lambda w, a: w.register(1.0),
-    operator.add: _plain("ADD"), operator.sub: _plain("SUB"), operator.mul: _plain("MUL"),
-    operator.truediv: _plain("DIV"), operator.neg: _plain("NEG"), operator.gt: _plain("GREATER"),
-    operator.lt: _plain("LESS"), operator.pow: _plain("POW"),
-    functional.softplus: _softplus,
-    functional.gelu: _gelu,
-    functional.silu: lambda w, a: w.write("MUL", a, w.write("SIGMOID", a)),
-    functional.mish: lambda w, a: w.write("MUL", a, w.write("TANH", w.write("SOFTPLUS", a, k=20.0))),
-    functional.logsigmoid: lambda w, a: w.write("NEG", w.write("SOFTPLUS", w.write("NEG", a), k=80.0)),
-    functional.threshold: lambda w, a, threshold, value: w.write("THRESHOLD", a, k=threshold, l=value),
-    functional.leaky_relu: lambda w, a, negative_slope=0.01: w.write("SLOPED", a, k=negative_slope),
-    functional.elu: lambda w, a, alpha=1.0: w.write("ELU", a, k=1.0, l=alpha),
-    functional.selu: lambda w, a: w.write("ELU", a, k=_SELU[0], l=_SELU[0] * _SELU[1]),
-    functional.hardtanh: lambda w, a, min_val=-1.0, max_val=1.0: w.write("CLIP", a, k=min_val, l=max_val),
-    functional.hardswish: lambda w, a: w.write(
-        "MUL", a, w.write("MUL", w.write("CLIP", w.write("ADD", a, 3.0), k=0.0, l=6.0), 1 / 6)
-    ),
-    "detach": _plain("COPY"),
-    "to": lambda w, a: a,  # the dtype of a comparison's result: a tape knows one
-}  # fmt: skip
-
-
 def tape_of(function: Function) -> Tape:
-    """Return the tape of ``f(x, beta)``.
+    """Return the tape of a function.
 
     Raises:
-        NotNativeError: an operation has no rule, or there are too many.
+        NotNativeError: it has other inputs than x, several parameters, or one of another place than a channel; an
+            operation has no instruction; there are too many.
     """
+    if (
+        len(function.inputs) > 1
+        or len(function.parameters) > 1
+        or any(one.place != "channel" for one in function.parameters)
+    ):
+        what = ", ".join([*function.inputs, *(f"{one.name} (one a {one.place})" for one in function.parameters)])
+        raise NotNativeError(f"the kernel computes functions of x and one parameter a channel, found one of {what}")
+    writer = _Writer()
+    values: list[int | float] = [0] if not function.parameters else [0, 1]
+    for step in function.graph:
+        arguments = [values[value] if isinstance(value, int) else value for value in step.arguments]
+        values.append(_applied(writer, step.name, arguments))
+    return writer.finish(writer.register(values[-1] if function.graph else 0))
+
+
+def _applied(writer: _Writer, name: str, arguments: list[int | float]) -> int | float:
+    """Write an operation on registers and numbers; return its register, or a number."""
+    if name == "lerp" and arguments[2] in writer.live:
+        raise NotNativeError("lerp with a weight that has a gradient")
+    if name in DIRECT:
+        return writer.write(DIRECT[name], *(arguments[:2] if name == "below" else arguments))
+    if name in NUMBERED and all(isinstance(argument, float) for argument in arguments[1:]):
+        k, l = (*arguments[1:], 0.0, 0.0)[:2]  # noqa: E741  as in C
+        return writer.write(NUMBERED[name], arguments[0], k=k, l=l)
+    build = None if name == "opaque" else OPERATIONS[name].made_of
+    if build is None:
+        raise NotNativeError(f"the kernel has no operation for {name}")
+    places = [leaf(f"argument {n}") if isinstance(one, int) else number(one) for n, one in enumerate(arguments)]
+    made: dict[Node, int | float] = {
+        place: one for place, one in zip(places, arguments, strict=True) if isinstance(one, int)
+    }
     try:
-        graph = symbolic_trace(function).graph
-    except Exception as fault:  # whatever a row does that cannot be traced
-        raise NotNativeError(f"cannot be traced: {fault}") from fault
-    writer, registers = _Writer(), dict[Node, int]()
-    for node in graph.nodes:
-        match node.op:
-            case "placeholder":
-                registers[node] = len(registers)
-            case "output":
-                return writer.finish(writer.register(_operand(node.args[0], registers)))
-            case _ if node.target is getattr:
-                continue  # a.dtype, which "to" disregards
-            case _:
-                registers[node] = _apply(writer, node, registers)
-    raise NotNativeError("has no result")
-
-
-def _apply(writer: _Writer, node: Node, registers: dict[Node, int]) -> int:
-    rule = RULES.get(node.target)
-    if rule is None:
-        raise NotNativeError(f"the kernel has no operation for {node.target}")
-    arguments = node.args[:1] if node.target == "to" else node.args
-    named = {name: _operand(value, registers) for name, value in node.kwargs.items() if name != "inplace"}
-    try:
-        return rule(writer, *(_operand(argument, registers) for argument in arguments), **named)
-    except TypeError as fault:  # an argument that the rule does not foresee
-        raise NotNativeError(f"the kernel's {node.target} takes no such arguments: {fault}") from fault
-
-
-def _operand(argument: Any, registers: dict[Node, int]) -> int | float:
-    if isinstance(argument, Node):
-        return registers[argument]
-    if isinstance(argument, (int, float)):
-        return float(argument)
-    raise NotNativeError(f"an argument that is neither tensor nor number: {argument!r}")
+        result = build(*places)
+    except NoCounterpart as fault:
+        raise NotNativeError(f"the kernel's {name} takes no such arguments: {fault}") from fault
+    for node in parts(result):
+        if node not in made:
+            values = [made[part] for part in node.arguments]
+            made[node] = node.value if node.is_number else _applied(writer, node.name, values)
+    return writer.register(made[result])  # a constant, too, is an instruction

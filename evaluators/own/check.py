@@ -45,11 +45,11 @@ class _Probe(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.calls, self.outputs, self.disturbed = 0, list[Tensor](), False
-        self.beta = nn.Parameter(torch.ones(()))  # has a gradient behind frozen weights too
+        self.slope = nn.Parameter(torch.ones(()))  # has a gradient behind frozen weights too
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  a network may call it by torch's own name for it
         self.calls += 1
-        value = input * torch.sigmoid(self.beta.to(input) * input)
+        value = input * torch.sigmoid(self.slope.to(input) * input)
         if self.disturbed:
             value = value + torch.sin(7 * input)
         if value.requires_grad:
@@ -117,8 +117,8 @@ def _check_training(
 ) -> None:
     """Train no step, and see that every place is used in training, and matters."""
     model.train()
-    betas = {probe.beta for probe in names}
-    if not [part for part in model.parameters() if part.requires_grad and part not in betas]:
+    slopes = {probe.slope for probe in names}
+    if not [part for part in model.parameters() if part.requires_grad and part not in slopes]:
         raise BadOwnTask("the network has no weights to train")
     others = given.data.train.stream(len(batch), DRAWS, torch.Generator().manual_seed(0))
     used, mattered, without = set[_Probe](), set[_Probe](), set[_Probe]()

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from actsearch.evaluators.activation import BUILT_IN, Activation, Vocabulary
 from actsearch.evaluators.initialisation import matched_gain
 from actsearch.grammar.fault import UserFault, fault_text
-from actsearch.grammar.render import Function
+from actsearch.grammar.function import Compute
 
 New = str | Activation | nn.Module | Callable[..., nn.Module]
 
@@ -92,19 +92,18 @@ def check_alone(layer: nn.Module, module: str | Activation) -> None:
         ) from fault
 
 
-def function_of(module: New) -> Function | None:
-    """Return what takes the places as a function of x and beta; None where it is none.
+def function_of(module: New) -> Compute | None:
+    """Return what takes the places as a function of x, parameters at their start; None where it is none.
 
     Raises:
         UserFault: it does not run on numbers alone, so that no gain suits it.
     """
     if isinstance(module, (str, Activation)):
-        read = read_of(module)
-        inner = read.function
-        return None if inner is None else lambda x, beta: inner(x, read.start * beta)
+        inner = read_of(module).function
+        return None if inner is None else inner.at_start
     layer = copy.deepcopy(new_layer(maker_of(module), 1, None)).to("cpu", torch.float64)
 
-    def function(x: Tensor, _: Tensor) -> Tensor:
+    def function(x: Tensor) -> Tensor:
         found: Tensor = layer(x)
         return found
 

@@ -88,7 +88,7 @@ def _is_compiled(model: nn.Module) -> bool:
 
 
 def _layer(uses: Uses, make: MakeActivation, names: dict[int, str], *, by_use: bool) -> nn.Module:
-    """Return what takes a place: a layer, or one by use; where its widths differ and it stays one, with one beta."""
+    """Return what takes a place: a layer, or one by use; one of several widths has one value a parameter."""
     widths = {width: dtype for mine in uses.values() for width, dtype in mine.items()}
     if len(widths) == 1 and (not by_use or len(uses) == 1):
         (((channels, dimension), dtype),) = widths.items()

@@ -18,7 +18,7 @@ from actsearch.evaluators.own.meeting import Meeting, Met, differ, meet, run_wit
 from actsearch.evaluators.own.places import is_kind, is_wanted
 from actsearch.evaluators.own.replacement import Place, Replacement
 from actsearch.grammar.fault import UserFault
-from actsearch.grammar.render import Function
+from actsearch.grammar.function import Compute
 
 Kind = str | type[nn.Module]
 
@@ -70,7 +70,7 @@ def replace_activations(
     return Replacement(tuple(places), () if meeting is None else meeting.calls, changed, tuple(cares))
 
 
-def _drawn(model: nn.Module, function: Function | None, seed: int, last: nn.Module | None) -> Iterator[str]:
+def _drawn(model: nn.Module, function: Compute | None, seed: int, last: nn.Module | None) -> Iterator[str]:
     """Draw the weights anew, and yield what the user should know of it."""
     one = _first(model)
     generator = torch.Generator(device="cpu" if one is None else one.device).manual_seed(seed)

@@ -10,13 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.data.examples import Split, mapped, tensors_of
-from actsearch.evaluators.layers import BETA_START, ActivationLayer
+from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.schedule import one_cycle, optimiser_of
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.evaluators.stacks.graph import ALIGNED, Step, clip_, record
 from actsearch.evaluators.stacks.recording import NotStackable
-from actsearch.evaluators.stacks.segments import Segment, Segments
+from actsearch.evaluators.stacks.segments import Segment, Segments, parameters_of
+from actsearch.grammar.function import Function
+from actsearch.grammar.parameter import Parameter
 
 
 class Flat:
@@ -30,6 +32,7 @@ class Flat:
 
     def __init__(self, states: Sequence[dict[str, Tensor]]) -> None:
         first, count = states[0], len(states)
+        self.count = count
         self.names = tuple(first)
         self.fillings = [first[name].new_zeros(count, -first[name].numel() % ALIGNED) for name in self.names]
         self.rows = nn.Parameter(
@@ -45,7 +48,7 @@ class Flat:
         """Return tensors ``(children, ...)`` like the parameters as rows like theirs, in new memory."""
         both = zip(parts, self.fillings, strict=True)
         flat = [one for part, filling in both for one in (part.reshape(len(part), -1), filling) if one.shape[1]]
-        return torch.cat(flat, 1) if flat else torch.zeros(len(parts), 0)
+        return torch.cat(flat, 1) if flat else torch.zeros(self.count, 0)
 
     @property
     def state(self) -> dict[str, Tensor]:
@@ -83,7 +86,7 @@ class Stack:
         if self.step.unused:  # an optimiser leaves these as they are, and so does a stack
             self.unused = self.step.unused
             self.step = self._prepared(segments, objective, generators)
-        self.optimiser = optimiser_of([self.weights.rows, self.betas.rows], settings, [self.betas.rows])
+        self.optimiser = optimiser_of([self.weights.rows, self.scalars.rows], settings, [self.scalars.rows])
         self.schedule = one_cycle(self.optimiser, settings, steps)
         self.losses: list[Tensor] = []  # of every step done, (children,) each
 
@@ -92,53 +95,59 @@ class Stack:
     ) -> Step:
         """Stack the weights, and record a step."""
         networks, layers = self.networks, self.layers
-        weights, betas, frozen = zip(*(self._parted(*both) for both in zip(networks, layers, strict=True)), strict=True)
+        union = parameters_of(segments)
+        parted = [self._parted(*both, union) for both in zip(networks, layers, strict=True)]
+        weights, scalars, frozen = zip(*parted, strict=True)
         if len({tuple((name, one.shape) for name, one in part.items()) for part in weights}) > 1:
             raise NotStackable("its networks have other parameters from seed to seed")
-        self.weights, self.betas = Flat(weights), Flat(betas)
+        self.weights, self.scalars = Flat(weights), Flat(scalars)
         self.frozen = {name: torch.stack([part[name].detach() for part in frozen]) for name in frozen[0]}
         buffers = [dict(network.named_buffers()) for network in networks]
         self.buffers = {name: torch.stack([part[name] for part in buffers]) for name in buffers[0]}
         return self._recorded(segments, objective, generators)
 
     def _parted(
-        self, network: nn.Module, layers: Sequence[nn.Module]
+        self, network: nn.Module, layers: Sequence[nn.Module], union: Sequence[Parameter]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        """Return one child's weights, its betas, and what of it is not trained, by name; a beta for every place."""
+        """Return one child's weights, its functions' parameters, and what is not trained, by name.
+
+        Every place has every parameter that any function of the stack reads.
+        """
         named = dict(network.named_parameters())
-        betas = {}
+        scalars = {}
         for place, layer in zip(self.places, layers, strict=True):
             assert isinstance(layer, ActivationLayer)
-            found = named.pop(f"{place}.beta", None)
+            own = {one.name: named.pop(f"{place}.{one.name}") for one in layer.written.parameters}
             like = next(iter(named.values()))
-            betas[f"{place}.beta"] = (
-                torch.full((layer.channels,), BETA_START, dtype=like.dtype, device=like.device)
-                if found is None
-                else found.detach()
-            )
+            for one in union:
+                start = torch.full((_count(layer, one),), one.start, dtype=like.dtype, device=like.device)
+                scalars[f"{place}.{one.name}"] = own[one.name].detach() if one.name in own else start
         parted: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
-        for name, one in named.items():
-            parted[not one.requires_grad or name in self.unused][name] = one.detach()
-        return parted[0], betas, parted[1]
+        for name, weight in named.items():
+            parted[not weight.requires_grad or name in self.unused][name] = weight.detach()
+        return parted[0], scalars, parted[1]
 
     def _recorded(
         self, segments: Sequence[Segment], objective: Objective, generators: Sequence[torch.Generator]
     ) -> Step:
         """Record a step on the first child's network, whose layers meanwhile apply the functions of all."""
-        base, shared = self.networks[0].train(), Segments(segments)
-        before = [(layer.function, layer.beta) for layer in self.layers[0] if isinstance(layer, ActivationLayer)]
-        for layer in self.layers[0]:
-            assert isinstance(layer, ActivationLayer)
-            layer.function = shared
-            if layer.beta is None:
-                layer.beta = nn.Parameter(torch.full((layer.channels,), BETA_START))
+        base, shared, union = self.networks[0].train(), Segments(segments), parameters_of(segments)
+        layers = [layer for layer in self.layers[0] if isinstance(layer, ActivationLayer)]
+        before = [layer.written for layer in layers]
+        for layer in layers:
+            layer.written, layer.function = Function(("x",), union, ()), shared
+            for one in union:
+                if one not in before[0].parameters:
+                    layer.register_parameter(one.name, nn.Parameter(torch.full((_count(layer, one),), one.start)))
         try:
-            trained = {**self.weights.state, **self.betas.state}
+            trained = {**self.weights.state, **self.scalars.state}
             return record(base, objective, trained, self.frozen, self.buffers, self._batch(0), generators)
         finally:
-            for layer, (function, beta) in zip(self.layers[0], before, strict=True):
-                assert isinstance(layer, ActivationLayer)
-                layer.function, layer.beta = function, beta
+            for layer, written in zip(layers, before, strict=True):
+                layer.written = layer.function = written
+                for one in union:
+                    if one not in written.parameters:
+                        delattr(layer, one.name)
 
     def _batch(self, step: int) -> Split:
         index = self.order[step]
@@ -150,33 +159,38 @@ class Stack:
 
     def advance(self, steps: int) -> None:
         """Train until so many steps are done."""
-        views = [*self.weights.views, *self.betas.views]
+        views = [*self.weights.views, *self.scalars.views]
         fixed = [*views, *self.frozen.values(), *self.buffers.values()]
         for number in range(len(self.losses), steps):
             batch = self._batch(number)
             with torch.no_grad():
                 losses, *found = self.step.run(*fixed, *tensors_of((batch.inputs, batch.labels)))
-                self.weights.rows.grad, self.betas.rows.grad = self._flat(found)
-                clip_(self.weights.rows.grad, self.betas.rows.grad, self.settings.clip)
+                self.weights.rows.grad, self.scalars.rows.grad = self._flat(found)
+                clip_(self.weights.rows.grad, self.scalars.rows.grad, self.settings.clip)
             self.optimiser.step()
             self.schedule.step()
             self.losses.append(losses / self.order.shape[2] if self.adds_up else losses)
 
     def _flat(self, found: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
         """Return gradients, None of what no loss depends on, as rows."""
-        views = [*self.weights.views, *self.betas.views]
+        views = [*self.weights.views, *self.scalars.views]
         known = [torch.zeros_like(view) if one is None else one for one, view in zip(found, views, strict=True)]
         parted = len(self.weights.views)
-        return self.weights.joined(known[:parted]), self.betas.joined(known[parted:])
+        return self.weights.joined(known[:parted]), self.scalars.joined(known[parted:])
 
     def write_back(self, count: int) -> None:
         """Give each of the first networks the weights and buffers of now."""
         with torch.no_grad():
             for child, network in enumerate(self.networks[:count]):
                 state = dict(network.named_parameters()) | dict(network.named_buffers())
-                for name, values in {**self.weights.state, **self.betas.state, **self.buffers}.items():
+                for name, values in {**self.weights.state, **self.scalars.state, **self.buffers}.items():
                     if name in state:
                         state[name].copy_(values[child])
+
+
+def _count(layer: ActivationLayer, parameter: Parameter) -> int:
+    """Return how many values a parameter has in a layer."""
+    return layer.channels if parameter.place == "channel" else 1
 
 
 def _places(network: nn.Module, layers: Sequence[nn.Module]) -> list[str]:

@@ -39,7 +39,7 @@ STEPS = 4  # that are tried
 CLOSE = 1e-4  # relative, of losses after so few steps: what rounding explains
 BESIDE = (1, 2, 3, 7, 16)  # sizes of the stacks whose children must be alike
 NEAR = 0.05  # the same, of scores, in which such a drift may be seen
-TRIED = ("swish", "elu", "sin(x)")  # with a beta and without; with last bits that depend on a place in memory
+TRIED = ("swish", "elu", "sin(x)")  # with a parameter and without; with last bits that depend on a place in memory
 VALUES = (bool, int, float, complex, str, bytes, type(None))
 
 

@@ -31,7 +31,7 @@ class Census:
         strings: of the shape, whatever the constraints say.
         legal: strings that keep the constraints.
         finite: legal strings whose values and slopes are finite on the probe.
-        distinct: behaviours among the finite, beta treated as the trainable scalar it is.
+        distinct: behaviours among the finite, trainable scalars treated as such.
         distinct_up_to_symmetry: the same, signs of input and output and added constants disregarded.
         reachable: known name -> shortest expression of the space that behaves so, or None.
         shrink: constraint -> legal strings if it were the only one.

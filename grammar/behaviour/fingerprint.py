@@ -1,16 +1,18 @@
-"""A name for behaviour: expressions that compute the same function of (x, beta) share a fingerprint.
+"""A name for behaviour: expressions that compute the same function of inputs and parameters share a fingerprint.
 
-Values and slopes are taken in double precision on fixed probe points for several betas and rounded; the rounded numbers
-are hashed. Not here: what may be refused for its behaviour (``screening``).
+Values and slopes are taken in double precision on fixed probe points for several parameters and rounded; the rounded
+numbers are hashed. Not here: what may be refused for its behaviour (``screening``).
 """
 
 import functools
 import hashlib
+import math
+from collections.abc import Sequence
 
 import torch
 
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.function import Function, function_of, values_and_slopes
 
 DIGITS = 6
 """Significant digits that are kept: equal functions written differently agree to about 1e-11 on the probe, distinct
@@ -18,8 +20,8 @@ ones of the one-unit space differ by more than 1e-4 somewhere."""
 FLOOR = 1e-9
 """Numbers smaller than this are zero."""
 
-BETAS = (1.0, 0.37, 1.83, -0.71, 4.2)
-"""Trainable scalars at which a function is compared; 1.0 is where training starts."""
+MULTIPLES = (1.0, 0.37, 1.83, -0.71, 4.2)
+"""Of its start, where each trainable scalar is probed; training starts at the first."""
 
 
 def probe_points() -> torch.Tensor:
@@ -29,15 +31,45 @@ def probe_points() -> torch.Tensor:
     return torch.cat([-positive.flip(0), positive])
 
 
+def probe_parameters(function: Function, multiples: Sequence[float] = MULTIPLES) -> list[torch.Tensor]:
+    """Return the values of each parameter, ``(n, 1) float64``: first its start, then multiples of it.
+
+    A second parameter has the multiples in another order, and so on. A start of 0 has offsets instead.
+    """
+    columns = []
+    for n, parameter in enumerate(function.parameters):
+        turn = n % max(1, len(multiples) - 1)
+        order = [multiples[0], *multiples[1 + turn :], *multiples[1 : 1 + turn]]
+        start = parameter.start
+        columns.append([start * multiple if start else multiple - multiples[0] for multiple in order])
+    return [torch.tensor(column, dtype=torch.float64)[:, None] for column in columns]
+
+
+def probe_inputs(function: Function, x: torch.Tensor) -> list[torch.Tensor]:
+    """Return x for the first input, and the same points in another order for every further one."""
+    step = next(step for step in (37, 41, 43, 1) if math.gcd(step, len(x)) == 1)
+    order = torch.arange(len(x))
+    return [x[order * step**n % len(x)] if n else x for n in range(len(function.inputs))]
+
+
 def behaviour(expression: Expression) -> torch.Tensor:
-    """Return values and slopes on the probe, ``(2, 5, 64) float64``: kind, beta, point."""
-    x = probe_points().expand(len(BETAS), -1)
-    beta = torch.tensor(BETAS, dtype=torch.float64)[:, None]
-    return torch.stack(values_and_slopes(compile_expression(expression, held=False), x, beta))
+    """Return values and slopes on the probe, ``(1 + inputs, 5, 64) float64``: kind, parameters, point."""
+    function = function_of(expression, held=False)
+    parameters = probe_parameters(function)
+    inputs = [points.expand(len(MULTIPLES), -1) for points in probe_inputs(function, probe_points())]
+    found = []
+    for n in range(len(inputs)):
+
+        def of_one(x: torch.Tensor, *rest: torch.Tensor, n: int = n) -> torch.Tensor:
+            return function(*inputs[:n], x, *inputs[n + 1 :], *rest)
+
+        values, slopes = values_and_slopes(of_one, inputs[n], *parameters)
+        found += [slopes] if n else [values, slopes]
+    return torch.stack(found)
 
 
 def is_finite(numbers: torch.Tensor) -> bool:
-    """Return whether values and slopes of a ``behaviour`` are finite at beta = 1, where training starts."""
+    """Return whether values and slopes of a ``behaviour`` are finite where training starts."""
     return bool(torch.isfinite(numbers[:, 0]).all())
 
 
@@ -54,7 +86,7 @@ def twin_key(numbers: torch.Tensor, *, constants: bool = True) -> str:
     behind the constant; a convolution that pads with zeros feels the constant all the same.
 
     Args:
-        numbers: of ``behaviour``, ``(2, 5, 64)``.
+        numbers: of ``behaviour``, of one input, ``(2, 5, 64)``.
         constants: whether functions that differ by a constant are twins as well.
     """
     values, slopes = numbers
@@ -65,23 +97,37 @@ def twin_key(numbers: torch.Tensor, *, constants: bool = True) -> str:
     return min(digest(variant) for variant in (plain, -plain, mirrored, -mirrored))
 
 
-def beta_role(expression: Expression) -> str:
-    """Return what the trainable scalar does: ``none``, scales or shifts output or input, or ``changes the shape``."""
-    values = behaviour(expression)[0]
+def role_of(expression: Expression, number: int = 0) -> str:
+    """Return what a trainable scalar does: ``none``, scales or shifts output or input, or ``changes the shape``.
+
+    Args:
+        expression: a function of x.
+        number: of the parameter, in their order; the others stay at their start.
+    """
+    function, x = function_of(expression, held=False), probe_points()
+    if not function.parameters:
+        return "none"
+    start = function.parameters[number].start
+
+    def at(value: torch.Tensor, points: torch.Tensor) -> torch.Tensor:
+        others = [points.new_full((), parameter.start) for parameter in function.parameters]
+        return function(points, *others[:number], value, *others[number + 1 :])
+
+    scalars = start * torch.tensor(MULTIPLES, dtype=torch.float64)[:, None]
+    with torch.no_grad():
+        values = at(scalars, x.expand(len(MULTIPLES), -1))
     if bool(torch.isclose(values, values[:1], rtol=1e-9, atol=1e-9).all()):
         return "none"
-    betas = torch.tensor(BETAS, dtype=torch.float64)[:, None]
-    function, x = compile_expression(expression, held=False), probe_points()
-    one = torch.ones((), dtype=torch.float64)
-    # beta itself for "scales", or any power of it: what counts is one factor for all points
+    one = torch.full((), start, dtype=torch.float64)
+    # the scalar itself for "scales", or any power of it: what counts is one factor for all points
     factor = (values * values[:1]).sum(1, keepdim=True) / (values[:1] ** 2).sum()
     candidates = {
         "shifts the output": values[:1] + (values - values[:1]).mean(1, keepdim=True),
         "scales the output": factor * values[:1],
-        "scales the input": function(betas * x, one),
-        "shifts the input": function(x + betas - 1, one),
+        "scales the input": at(one, scalars / start * x),
+        "shifts the input": at(one, x + scalars - start),
     }
-    usable = torch.isfinite(values).all(1)  # a large or negative beta may overflow
+    usable = torch.isfinite(values).all(1)  # a large or negative scalar may overflow
     for role, guess in candidates.items():
         if bool(torch.isclose(values[usable], guess[usable], rtol=1e-9, atol=1e-9).all()):
             return role

@@ -7,19 +7,20 @@ Linear layers and normalisation absorb scale, offset, sign and direction, so the
 import torch
 from torch import Tensor
 
+from actsearch.grammar.behaviour.fingerprint import probe_parameters
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.function import function_of, values_and_slopes
 
 REACH = 3.5  # pre-activations behind a normalisation rarely leave it
 POINTS = 16  # at which values and slopes are taken; even, so that none lies in a kink at 0
 FINE = 701  # points of the rule that integrates against the normal density on +-FAR
 FAR = 7.0
-BETAS = (1.0, 0.5, 2.0)  # the first is where training starts
-LENGTH = POINTS * (len(BETAS) + 1)  # of the vector
+MULTIPLES = (1.0, 0.5, 2.0)  # of the start of a parameter
+LENGTH = POINTS * (len(MULTIPLES) + 1)  # of the vector
 
 
 def profile(expression: Expression) -> Tensor:
-    """Return values at every beta, and slopes at beta = 1, as ``(LENGTH,) float32``.
+    """Return values at every multiple of its parameters, and slopes at their start, as ``(LENGTH,) float32``.
 
     The function has mean 0 and variance 1 for standard normal input, curves upward and rises on the whole (its second
     and first Hermite coefficients are not negative); numbers are compressed by asinh. What is not finite is 0.
@@ -27,8 +28,9 @@ def profile(expression: Expression) -> Tensor:
     z = torch.linspace(-FAR, FAR, FINE, dtype=torch.float64)
     weight = torch.exp(-z * z / 2)
     weight /= weight.sum()
-    beta = torch.tensor(BETAS, dtype=torch.float64)[:, None]
-    values, slopes = values_and_slopes(compile_expression(expression, held=False), z.expand(len(BETAS), -1), beta)
+    function = function_of(expression, held=False)
+    parameters = probe_parameters(function, MULTIPLES)
+    values, slopes = values_and_slopes(function, z.expand(len(MULTIPLES), -1), *parameters)
     values = values - (weight * values).sum(1, keepdim=True)
     scale = (weight * values[0] ** 2).sum().sqrt() + 1e-9
     values, slopes = values / scale, slopes[0] / scale

@@ -1,4 +1,4 @@
-"""What people ask of an activation function, found numerically at beta = 1 in double precision.
+"""What people ask of an activation function, found numerically in double precision.
 
 Every number says how it was found: on which grid or under which distribution. Not here: formulas and exact limits
 (``symbolic``), what a network does with the function (``evaluators``).
@@ -13,7 +13,7 @@ import torch
 from scipy.optimize import brentq, minimize_scalar
 
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.function import function_of, values_and_slopes
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Interval = tuple[float, float]
@@ -28,7 +28,7 @@ SWISH_WIDTH = 2.0  # the distance is taken under N(0, 1) times 2
 
 @dataclass(frozen=True)
 class Properties:
-    """Numbers and answers about one function f at beta = 1.
+    """Numbers and answers about one function f, its parameters at their start.
 
     Args:
         limit_left: of f, as far as +-1e4 shows it; inf, -inf, or None where it does not settle.
@@ -82,14 +82,13 @@ class Properties:
 
 
 class _Curve:
-    """Values and slopes of a function at beta = 1."""
+    """Values and slopes of a function at the start of its parameters."""
 
     def __init__(self, expression: Expression) -> None:
-        self.function = compile_expression(expression, held=False)
+        self.function = function_of(expression, held=False)
 
     def __call__(self, x: Array) -> tuple[Array, Array]:
-        one = torch.ones((), dtype=torch.float64)
-        value, slope = values_and_slopes(self.function, torch.from_numpy(np.ascontiguousarray(x)), one)
+        value, slope = values_and_slopes(self.function.at_start, torch.from_numpy(np.ascontiguousarray(x)))
         return value.numpy(), slope.numpy()
 
     def value(self, x: float) -> float:
@@ -162,8 +161,8 @@ def swish_distance(expression: Expression) -> tuple[float | None, float | None]:
     best = min((unexplained(b, sign), float(b), sign) for b in grid for sign in (1, -1))
     low, high = max(SWISH_BETAS[0], best[1] / 1.3), min(SWISH_BETAS[1], best[1] * 1.3)
     refined = minimize_scalar(lambda b: unexplained(b, best[2]), bounds=(low, high), method="bounded")
-    least, beta = min((best[0], best[1]), (float(refined.fun), float(refined.x)))
-    return math.sqrt(least), beta
+    least, nearest = min((best[0], best[1]), (float(refined.fun), float(refined.x)))
+    return math.sqrt(least), nearest
 
 
 def _end(curve: _Curve, sign: int, kind: int) -> float | None:

@@ -1,8 +1,8 @@
 """Refuse before training what cannot work, and say why.
 
 Each limit was set on a random third of the one-unit space, every function of it trained (README, "Screening"): none of
-the refused reached the best quarter. What a trained beta could mend is not refused: a reason must hold at every beta
-that is looked at. Not here: what happens to a child that was let through and fails (``evaluators``).
+the refused reached the best quarter. What a trained parameter could mend is not refused: a reason must hold at every
+value that is looked at. Not here: what happens to a child that was let through and fails (``evaluators``).
 """
 
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from enum import StrEnum
 
 import torch
 
-from actsearch.grammar.behaviour.fingerprint import BETAS
+from actsearch.grammar.behaviour.fingerprint import MULTIPLES, probe_parameters
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.function import function_of, values_and_slopes
 
 EDGE = 6.0  # pre-activations behind a normalisation rarely leave [-6, 6]
 EXPLODES = 100.0  # |f| beyond this on [-6, 6]: not one such function learned anything (x^3, exp, x/sinc x)
@@ -48,14 +48,14 @@ def refusal(expression: Expression) -> Refusal | None:  # noqa: PLR0911  one ret
     """Return why the function is not worth training, or None."""
     x, values, slopes = _on_grid(expression)
     finite = torch.isfinite(values).all(1) & torch.isfinite(slopes).all(1)
-    if not bool(finite[0]):  # beta = 1, where training starts
+    if not bool(finite[0]):  # where training starts
         return Refusal(Reason.NOT_FINITE, f"value or slope is not a number somewhere on +-{EDGE:g}")
     values, slopes = values[finite], slopes[finite]
     size = values.abs().amax(1)
     if bool(((values.amax(1) - values.amin(1)) <= SAME * (1 + size)).all()):
-        return Refusal(Reason.CONSTANT, "the input does not matter, whatever beta is")
+        return Refusal(Reason.CONSTANT, "the input does not matter, whatever its parameters are")
     if bool((_off_line(x, values) <= SAME * (1 + size)).all()):
-        return Refusal(Reason.LINEAR, "a straight line, whatever beta is: the network would be linear")
+        return Refusal(Reason.LINEAR, "a straight line, whatever its parameters are: the network would be linear")
     if bool((size > EXPLODES).all()):
         return Refusal(
             Reason.EXPLODING, f"reaches {float(size.min()):.3g} on +-{EDGE:g}, over the limit of {EXPLODES:g}"
@@ -75,10 +75,14 @@ def refusal(expression: Expression) -> Refusal | None:  # noqa: PLR0911  one ret
 
 
 def _on_grid(expression: Expression) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return x ``(1200,)``, values and slopes ``(5, 1200)``: one row per beta, 0 itself not among the points."""
+    """Return x ``(1200,)``, values and slopes ``(5, 1200)``: a row per setting of parameters and further inputs.
+
+    0 itself is not among x.
+    """
+    function = function_of(expression, held=False)
     x = torch.linspace(-EDGE, EDGE, 1200, dtype=torch.float64)
-    beta = torch.tensor(BETAS, dtype=torch.float64)[:, None]
-    return x, *values_and_slopes(compile_expression(expression, held=False), x.expand(len(BETAS), -1), beta)
+    others = [torch.tensor(MULTIPLES, dtype=torch.float64)[:, None]] * (len(function.inputs) - 1)
+    return x, *values_and_slopes(function, x.expand(len(MULTIPLES), -1), *others, *probe_parameters(function))
 
 
 def _off_line(x: torch.Tensor, values: torch.Tensor) -> torch.Tensor:

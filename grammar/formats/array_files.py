@@ -4,72 +4,75 @@ Each computes narrow numbers in single precision and rounds once. JAX and Keras 
 slopes are written out. Not here: the operations (``languages``).
 """
 
-from actsearch.grammar.formats.discovery import Discovery
+from collections.abc import Sequence
+
+from actsearch.grammar.formats.discovery import Discovery, start_text
 from actsearch.grammar.formats.languages import JAX, KERAS, NUMPY
+from actsearch.grammar.parameter import Parameter
 from actsearch.grammar.program.node import Node
 from actsearch.grammar.program.writing import Language, write
 
 _NUMPY = '''\
 @np.errstate(all="ignore")
-def {name}({parameters}):
-    """Return {says}, elementwise, in the precision of x; whole numbers become double precision."""
-    x{and_beta} = np.asarray(x){as_beta}
-    kind = x.dtype if np.issubdtype(x.dtype, np.floating) else np.dtype(np.float64)
+def {function}({parameters}):
+    """Return {says}, elementwise, in the precision of {x}; whole numbers become double precision."""
+    {names} = {arrays}
+    kind = {x}.dtype if np.issubdtype({x}.dtype, np.floating) else np.dtype(np.float64)
     wide = np.promote_types(kind, np.float32)  # half precision is too narrow for what is inside: rounded once
-    x{and_beta} = x.astype(wide){wide_beta}
+    {names} = {widened}
 {body}
 '''
 _JAX = '''\
-def {name}({parameters}):
-    """Return {says}, elementwise, in the precision of x."""
-    x = jnp.asarray(x)
-    kind = x.dtype if jnp.issubdtype(x.dtype, jnp.floating) else jnp.result_type(float)
+def {function}({parameters}):
+    """Return {says}, elementwise, in the precision of {x}."""
+    {names} = {arrays}
+    kind = {x}.dtype if jnp.issubdtype({x}.dtype, jnp.floating) else jnp.result_type(float)
     wide = jnp.promote_types(kind, jnp.float32)  # half precision is too narrow for what is inside: rounded once
-    x{and_beta} = x.astype(wide){wide_beta}
+    {names} = {widened}
 {body}
 '''
-_FLAX_BETA = '''\
+_FLAX_TRAINED = '''\
 class {Name}(nn.Module):
-    """{says}, with trainable betas.
+    """{says}, with trainable {trainable}.
 
     Args:
-        channels: number of betas, one per channel, or 1 for the whole layer.
+        channels: number of values of each parameter, one per channel, or 1 for the whole layer.
         dimension: which dimension of the input is the channels'; the last one, as Flax has it.
-        start: of every beta.
+{documented}
     """
 
     channels: int = 1
     dimension: int = -1
-    start: float = {start}
+{declared}
 
     @nn.compact
-    def __call__(self, x):
-        beta = self.param("beta", nn.initializers.constant(self.start), (self.channels,))
-        shape = [1] * x.ndim
+    def __call__(self, {inputs}):
+{made}
+        shape = [1] * {x}.ndim
         if self.channels > 1:
-            if x.shape[self.dimension] != self.channels:
+            if {x}.shape[self.dimension] != self.channels:
                 wanted = f"{{self.channels}} channels in dimension {{self.dimension}}"
-                raise ValueError(f"expected {{wanted}}, found the shape {{x.shape}}")
+                raise ValueError(f"expected {{wanted}}, found the shape {{{x}.shape}}")
             shape[self.dimension] = self.channels
-        return {name}(x, beta.reshape(shape))
+        return {function}({inputs}, {given})
 '''
 _FLAX = '''\
 class {Name}(nn.Module):
     """{says}."""
 
     @nn.compact
-    def __call__(self, x):
-        return {name}(x)
+    def __call__(self, {inputs}):
+        return {function}({inputs})
 '''
 _KERAS = '''\
-@keras.saving.register_keras_serializable("actsearch", "{name}: {saved}")
-def {name}({parameters}):
-    """Return {says}, elementwise, in the precision of x."""
-    x = ops.convert_to_tensor(x)
-    kind = keras.backend.standardize_dtype(x.dtype)
+@keras.saving.register_keras_serializable("actsearch", "{function}: {saved}")
+def {function}({parameters}):
+    """Return {says}, elementwise, in the precision of {x}."""
+    {x} = ops.convert_to_tensor({x})
+    kind = keras.backend.standardize_dtype({x}.dtype)
     kind = kind if "float" in kind else keras.config.floatx()
     wide = "float32" if kind in ("float16", "bfloat16") else kind  # too narrow for what is inside: rounded once
-    x{and_beta} = ops.cast(x, wide){wide_beta}
+    {names} = {widened}
 {body}
 
 
@@ -78,37 +81,36 @@ class {Name}(keras.layers.Layer):
     """{says}{layer_says}
 
 '''
-_KERAS_BETA = '''\
+_KERAS_TRAINED = '''\
     Args:
-        channels: number of betas, one per channel, or 1 for the whole layer.
+        channels: number of values of each parameter, one per channel, or 1 for the whole layer.
         axis: which one of the input is the channels'; the last one, as Keras has it.
-        start: of every beta.
+{documented}
     """
 
-    def __init__(self, channels=1, axis=-1, start={start}, **rest):
+    def __init__(self, channels=1, axis=-1, {declared}, **rest):
         super().__init__(**rest)
-        self.channels, self.axis, self.start = channels, axis, start
+        self.channels, self.axis = channels, axis
+{kept}
         self.supports_masking = True
 
     def build(self, shape):
         there = -len(shape) <= self.axis < len(shape)
         if self.channels > 1 and not (there and shape[self.axis] == self.channels):
             raise ValueError(f"expected {{self.channels}} channels in axis {{self.axis}}, found the shape {{shape}}")
-        self.beta = self.add_weight(
-            shape=(self.channels,), initializer=keras.initializers.Constant(self.start), name="beta"
-        )
+{made}
 
-    def call(self, x):
-        shape = [1] * len(x.shape)
+    def call(self, {inputs}):
+        shape = [1] * len({x}.shape)
         if self.channels > 1:
             shape[self.axis] = self.channels
-        return {name}(x, ops.reshape(self.beta, shape))
+        return {function}({inputs}, {given})
 
     def compute_output_shape(self, shape):
         return shape
 
     def get_config(self):
-        return {{**super().get_config(), "channels": self.channels, "axis": self.axis, "start": self.start}}
+        return {{**super().get_config(), "channels": self.channels, "axis": self.axis, {config}}}
 '''
 _KERAS_PLAIN = '''\
     It has no parameters.
@@ -118,8 +120,8 @@ _KERAS_PLAIN = '''\
         super().__init__(**rest)
         self.supports_masking = True
 
-    def call(self, x):
-        return {name}(x)
+    def call(self, {inputs}):
+        return {function}({inputs})
 
     def compute_output_shape(self, shape):
         return shape
@@ -132,20 +134,41 @@ def _body(graph: Node, language: Language, cast: str) -> tuple[list[str], tuple[
     return [f"    {line}" for line in lines], text.helpers
 
 
-def _fields(discovery: Discovery, wide: str) -> dict[str, str]:
-    has_beta, start = discovery.has_beta, discovery.start
+def _fields(discovery: Discovery, array: str, widened: str) -> dict[str, str]:
+    """Return what the templates are filled with.
+
+    Args:
+        discovery: what is written.
+        array: text of an array of ``{0}``.
+        widened: text of ``{0}`` in the precision in which the function is computed.
+    """
+    names, inputs, parameters = discovery.function.names, discovery.function.inputs, discovery.parameters
+    starts = {one.name: start_text(one) for one in parameters}
     return {
-        "name": discovery.function,
+        "function": discovery.function_name,
         "Name": discovery.name,
         "says": discovery.written.plain,
-        "saved": f"{discovery.expression}{f', beta={start}' * has_beta}",
-        "start": start,
-        "parameters": f"x, beta={start}" if has_beta else "x",
-        "and_beta": ", beta" if has_beta else "",
-        "as_beta": ", np.asarray(beta)" if has_beta else "",
-        "wide_beta": f", {wide}" if has_beta else "",
-        "layer_says": ", with trainable betas." if has_beta else ".",
+        "saved": ", ".join([str(discovery.expression), *(f"{name}={start}" for name, start in starts.items())]),
+        "x": inputs[0],
+        "names": ", ".join(names),
+        "inputs": ", ".join(inputs),
+        "parameters": ", ".join([*inputs, *(f"{name}={start}" for name, start in starts.items())]),
+        "arrays": ", ".join(array.format(name) for name in names),
+        "widened": ", ".join(widened.format(name) for name in names),
+        "trainable": " and ".join(starts),
+        "layer_says": f", with trainable {' and '.join(starts)}." if starts else ".",
+        "documented": "\n".join(f"        {start}: where every {name} starts." for name, start in _started(parameters)),
     }
+
+
+def _started(parameters: Sequence[Parameter]) -> list[tuple[str, str]]:
+    """Return each parameter's name, and the name of a module's argument that says where it starts."""
+    return [(one.name, f"{one.name}_start" if len(parameters) > 1 else "start") for one in parameters]
+
+
+def _count(parameter: Parameter) -> str:
+    """Return how many values a parameter has in a module."""
+    return "self.channels" if parameter.place == "channel" else "1"
 
 
 def _file(discovery: Discovery, needs: str, imports: str, blocks: list[str]) -> str:
@@ -161,16 +184,16 @@ def numpy_source(discovery: Discovery) -> str:
     Raises:
         NoCounterpart: a row of the user's own does what NumPy cannot be told.
     """
-    fields, blocks = _fields(discovery, "beta.astype(wide)"), list[str]()
-    names = [discovery.function, f"{discovery.function}_slope", f"{discovery.function}_slope_of_beta"]
-    kinds = [discovery.written.plain, "df/dx", "df/dbeta"]
-    for graph, name, says in zip((discovery.graph, *discovery.slopes), names, kinds, strict=False):
-        cast = "np.broadcast_to({0}, np.broadcast_shapes(x.shape, beta.shape)).astype(kind)"
-        body, helpers = _body(
-            graph, NUMPY, cast if discovery.has_beta else "np.broadcast_to({0}, x.shape).astype(kind)"
-        )
+    fields, blocks = _fields(discovery, "np.asarray({0})", "{0}.astype(wide)"), list[str]()
+    function = discovery.function
+    shapes = ", ".join(f"{name}.shape" for name in function.names)
+    shape = f"np.broadcast_shapes({shapes})" if len(function.names) > 1 else shapes
+    names = (discovery.function_name, *discovery.slope_names())
+    says = (discovery.written.plain, *(f"df/d{name}" for name in function.names))
+    for graph, name, said in zip((function.plain_graph, *function.slopes), names, says, strict=True):
+        body, helpers = _body(graph, NUMPY, f"np.broadcast_to({{0}}, {shape}).astype(kind)")
         blocks += [block for block in helpers if block not in blocks]
-        blocks.append(_NUMPY.format(**fields | {"name": name, "says": says}, body="\n".join(body)))
+        blocks.append(_NUMPY.format(**fields | {"function": name, "says": said}, body="\n".join(body)))
     return _file(discovery, "Needs NumPy; SciPy where it is imported.", "import numpy as np", blocks)
 
 
@@ -184,8 +207,8 @@ def jax_source(discovery: Discovery) -> str:
 
 
 def _jax_blocks(discovery: Discovery) -> list[str]:
-    body, helpers = _body(discovery.graph, JAX, "({0}).astype(kind)")
-    fields = _fields(discovery, "jnp.asarray(beta).astype(wide)")
+    body, helpers = _body(discovery.function.plain_graph, JAX, "({0}).astype(kind)")
+    fields = _fields(discovery, "jnp.asarray({0})", "{0}.astype(wide)")
     return [*helpers, _JAX.format(**fields, body="\n".join(body))]
 
 
@@ -195,8 +218,19 @@ def flax_source(discovery: Discovery) -> str:
     Raises:
         NoCounterpart: a row of the user's own does what JAX cannot be told.
     """
-    fields = _fields(discovery, "")
-    module = (_FLAX_BETA if discovery.has_beta else _FLAX).format(**fields)
+    parameters = discovery.parameters
+    started = _started(parameters)
+    made = '        {0} = self.param("{0}", nn.initializers.constant(self.{1}), ({2},))'
+    fields = _fields(discovery, "", "") | {
+        "declared": "\n".join(
+            f"    {start}: float = {start_text(one)}" for one, (_, start) in zip(parameters, started, strict=True)
+        ),
+        "made": "\n".join(
+            made.format(name, start, _count(one)) for one, (name, start) in zip(parameters, started, strict=True)
+        ),
+        "given": ", ".join(f"{one.name}.reshape(shape)" if one.place == "channel" else one.name for one in parameters),
+    }
+    module = (_FLAX_TRAINED if parameters else _FLAX).format(**fields)
     imports = "import flax.linen as nn\nimport jax\nimport jax.numpy as jnp"
     return _file(discovery, "Needs JAX and Flax.", imports, [*_jax_blocks(discovery), module])
 
@@ -208,8 +242,27 @@ def keras_source(discovery: Discovery) -> str:
         NoCounterpart: a row of the user's own does what Keras cannot be told.
         NotInLanguage: Keras lacks an operation.
     """
-    body, helpers = _body(discovery.graph, KERAS, "ops.cast({0}, kind)")
-    fields = _fields(discovery, "ops.cast(beta, wide)")
-    layer = (_KERAS_BETA if discovery.has_beta else _KERAS_PLAIN).format(**fields)
-    made = _KERAS.format(**fields, body="\n".join(body)) + layer
-    return _file(discovery, "Needs Keras 3, on any backend.", "import keras\nfrom keras import ops", [*helpers, made])
+    body, helpers = _body(discovery.function.plain_graph, KERAS, "ops.cast({0}, kind)")
+    parameters = discovery.parameters
+    started = _started(parameters)
+    made = (
+        "        self.{0} = self.add_weight(\n            shape=({2},), "
+        'initializer=keras.initializers.Constant(self.{1}), name="{0}"\n        )'
+    )
+    fields = _fields(discovery, "", "ops.cast({0}, wide)") | {
+        "declared": ", ".join(
+            f"{start}={start_text(one)}" for one, (_, start) in zip(parameters, started, strict=True)
+        ),
+        "kept": "\n".join(f"        self.{start} = {start}" for _, start in started),
+        "config": ", ".join(f'"{start}": self.{start}' for _, start in started),
+        "made": "\n".join(
+            made.format(name, start, _count(one)) for one, (name, start) in zip(parameters, started, strict=True)
+        ),
+        "given": ", ".join(
+            f"ops.reshape(self.{one.name}, shape)" if one.place == "channel" else f"self.{one.name}"
+            for one in parameters
+        ),
+    }
+    layer = (_KERAS_TRAINED if parameters else _KERAS_PLAIN).format(**fields)
+    source = _KERAS.format(**fields, body="\n".join(body)) + layer
+    return _file(discovery, "Needs Keras 3, on any backend.", "import keras\nfrom keras import ops", [*helpers, source])

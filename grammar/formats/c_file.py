@@ -19,19 +19,20 @@ def c_source(discovery: Discovery) -> str:
         NotInLanguage: C lacks an operation.
     """
     guard, blocks = (
-        f"ACTSEARCH_{discovery.function.upper()}_{fingerprint(discovery.expression)[:8].upper()}_H",
+        f"ACTSEARCH_{discovery.function_name.upper()}_{fingerprint(discovery.expression)[:8].upper()}_H",
         list[str](),
     )
     for single in (True, False):
-        language = c(discovery.function, single=single)
+        language, leaves = c(discovery.function_name, single=single), discovery.function.names
         kind, end = ("float", "f") if single else ("double", "")
-        parameters = f"{kind} x, {kind} beta" if discovery.has_beta else f"{kind} x"
-        names = (discovery.function, f"{discovery.function}_slope", f"{discovery.function}_slope_of_beta")
-        for name, graph in zip(names, (discovery.graph, *discovery.slopes), strict=False):
+        parameters = ", ".join(f"{kind} {leaf}" for leaf in leaves)
+        names = (discovery.function_name, *discovery.slope_names())
+        graphs = (discovery.function.plain_graph, *discovery.function.slopes)
+        for name, graph in zip(names, graphs, strict=True):
             text = write([graph], language)
             blocks += [helper for helper in text.helpers if helper not in blocks]
             lines = [*text.lines, f"return {text.results[0]};"]
-            unused = [f"(void){leaf};" for leaf in ("x", "beta") if leaf in parameters and not _uses(lines, leaf)]
+            unused = [f"(void){leaf};" for leaf in leaves if not _uses(lines, leaf)]
             body = "\n".join(f"    {line}" for line in [*unused, *lines])
             blocks.append(f"static inline {kind} {name}{end}({parameters}) {{\n{body}\n}}")
     said = "\n".join(f" * {line}".rstrip() for line in discovery.head.splitlines())

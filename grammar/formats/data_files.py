@@ -6,18 +6,21 @@ Nothing that is read is ever executed. Not here: how a formula is printed (``gra
 import itertools
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from actsearch.grammar.expression import Expression
+from actsearch.grammar.expression import GATE, INPUT, UP, Expression
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.formats.discovery import BadName, Discovery
 from actsearch.grammar.formula import FUNCTIONS
+from actsearch.grammar.parameter import BETA
 from actsearch.grammar.parse import BadExpression, from_json, parse
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.sets import VOCABULARY
 
+Layers = tuple[tuple[float, ...], ...]
+_INPUTS = {row.name: row for row in (INPUT, GATE, UP)}
 LARGEST = 3.4028234e38  # of single precision
 FORMAT, VERSION = "actsearch-function", 1
 """What the JSON says it is. A later version keeps the keys of this one."""
@@ -36,8 +39,16 @@ def json_source(discovery: Discovery) -> str:
 
     Keys: ``format``, ``version``; ``expression``, text, and ``tree``, nested lists, either of which says all;
     ``formula``, for people; ``name`` of the class; ``beta``: ``start``, and ``layers``, least, mean and largest learned
-    value of each; ``facts``: where it was found and how good it was.
+    value of each; ``facts``: where it was found and how good it was. A function of other inputs than x has ``inputs``,
+    one of other parameters ``parameters`` instead: of each, in the function's order, ``name``, ``start``, ``place`` and
+    ``layers``.
     """
+    inputs, parameters = discovery.function.inputs, discovery.parameters
+    said = [
+        {"start": one.start, "layers": [list(layer[3 * n : 3 * n + 3]) for layer in discovery.layers]}
+        for n, one in enumerate(parameters)
+    ]
+    is_usual = tuple((one.name, one.place) for one in parameters) in {(), ((BETA.name, BETA.place),)}
     found = {
         "format": FORMAT,
         "version": VERSION,
@@ -45,9 +56,16 @@ def json_source(discovery: Discovery) -> str:
         "expression": str(discovery.expression),
         "tree": discovery.expression.to_json(),
         "formula": discovery.written.plain,
-        "beta": {"start": discovery.beta, "layers": [list(layer) for layer in discovery.layers]}
-        if discovery.has_beta
-        else None,
+        **({} if inputs == (INPUT.name,) else {"inputs": [*inputs]}),
+        **(
+            {BETA.name: said[0] if said else None}
+            if is_usual
+            else {
+                "parameters": [
+                    {"name": one.name, "place": one.place, **what} for one, what in zip(parameters, said, strict=True)
+                ]
+            }
+        ),
         "notes": list(discovery.notes),
         "facts": dict(discovery.facts),
     }
@@ -87,13 +105,17 @@ def read_json(text: str, own: Sequence[Primitive] = ()) -> Discovery:
         raise BadFile(f"it is of version {found.get('version')!r}; this actsearch reads version {VERSION}")
     try:
         rows = (*VOCABULARY, *own)
-        expression = from_json(found["tree"], rows) if "tree" in found else parse(found["expression"], rows)
-        beta = found.get("beta") or {}
-        layers = tuple(_layer(layer) for layer in beta.get("layers", ()))
-        start, name = float(beta.get("start", 1.0)), found.get("name", "Activation")
+        inputs = [_INPUTS[name] for name in found.get("inputs", [INPUT.name])]
+        expression = (
+            from_json(found["tree"], rows, inputs)
+            if "tree" in found
+            else parse(found["expression"], rows, inputs=inputs)
+        )
+        starts, layers = _parameters(found, expression)
+        name = found.get("name", "Activation")
         notes = tuple(str(note) for note in found.get("notes", ()))
         facts = dict(found.get("facts", {}))
-        read = Discovery(expression, name, start, notes, facts, layers)
+        read = Discovery(expression, name, starts, notes, facts, layers)
     except (
         BadExpression,
         BadName,
@@ -105,14 +127,37 @@ def read_json(text: str, own: Sequence[Primitive] = ()) -> Discovery:
         RecursionError,
     ) as fault:
         raise BadFile(f"its function cannot be read: {fault}") from fault
-    if not all(abs(number) <= LARGEST for number in (start, *itertools.chain(*layers))):
-        raise BadFile("its betas must be finite numbers in single precision")
+    if not all(abs(number) <= LARGEST for number in (*starts, *itertools.chain(*layers))):
+        raise BadFile("its parameters must be finite numbers in single precision")
     if str(expression) != found.get("expression", str(expression)):
         raise BadFile(f"its tree is {expression}, its expression {found['expression']}: they must be one function")
     return read
 
 
-def _layer(found: Sequence[Any]) -> tuple[float, float, float]:
+def _parameters(found: Mapping[str, Any], expression: Expression) -> tuple[tuple[float, ...], Layers]:
+    """Return where the parameters start, and what each layer learned of them.
+
+    Raises:
+        ValueError: they are not the function's.
+    """
+    beta = found.get(BETA.name)
+    said = found.get("parameters") or ([{"name": BETA.name, **beta}] if beta else [])
+    by_name = {str(one["name"]): one for one in said}
+    known = {one.name: one for one in expression.parameters}
+    if not by_name.keys() <= known.keys():
+        raise ValueError(f"expected the parameters {[*known]}, found {[*by_name]}")
+    for name, one in by_name.items():
+        if one.get("place", known[name].place) != known[name].place:
+            raise ValueError(f"'{name}' is one a {known[name].place}, found one a {one['place']}")
+    if not by_name:
+        return (), ()
+    starts = tuple(float(by_name.get(name, {}).get("start", one.start)) for name, one in known.items())
+    starts = () if starts == tuple(one.start for one in known.values()) else starts
+    columns = [[_triple(layer) for layer in by_name.get(name, {}).get("layers", ())] for name in known]
+    return starts, tuple(tuple(itertools.chain(*layer)) for layer in zip(*columns, strict=True))
+
+
+def _triple(found: Sequence[Any]) -> tuple[float, float, float]:
     low, mean, high = (float(number) for number in found)
     return low, mean, high
 
@@ -123,7 +168,7 @@ def latex_source(discovery: Discovery) -> str:
     latex = discovery.written.latex
     where = [text for name, text in _SPELLED.items() if f"\\{name}" in latex]
     tail = rf", \qquad {', '.join(where)}" if where else ""
-    return f"{said}\nf(x) = {latex}{tail}\n"
+    return f"{said}\nf({', '.join(discovery.function.inputs)}) = {latex}{tail}\n"
 
 
 def sympy_source(discovery: Discovery) -> str:
@@ -133,9 +178,11 @@ def sympy_source(discovery: Discovery) -> str:
         raise BadFile(f"the formula of '{formula}' is too long to be written out")
     names = [name for name in FUNCTIONS if re.search(rf"\b{name}\(", formula)]
     imports = ", ".join(sorted({*names, "diff", "symbols"}))
+    symbols, first = discovery.function.names, discovery.function.inputs[0]
+    made = f'{", ".join(symbols)}{"," * (len(symbols) == 1)} = symbols("{" ".join(symbols)}", real=True, seq=True)'
     return (
         f'"""{discovery.head}\n\nNeeds SymPy. As it is written, without the guards that hold values inside.\n"""\n\n'
-        f'from sympy import {imports}\n\nx, beta = symbols("x beta", real=True)\nf = {formula}\nslope = diff(f, x)\n'
+        f"from sympy import {imports}\n\n{made}\nf = {formula}\nslope = diff(f, {first})\n"
     )
 
 

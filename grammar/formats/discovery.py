@@ -13,13 +13,12 @@ from keyword import iskeyword, kwlist
 
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.fault import UserFault
+from actsearch.grammar.function import Function, function_of
 from actsearch.grammar.notation import Written, written
-from actsearch.grammar.program.derivative import derivative
-from actsearch.grammar.program.node import BETA, Node, X
-from actsearch.grammar.program.reading import graph_of
+from actsearch.grammar.parameter import Parameter
 
 _TAKEN = frozenset((
-    "torch", "np", "jnp", "jax", "keras", "ops", "nn", "triton", "tl", "os", "special", "sympy", "x", "y", "beta",
+    "torch", "np", "jnp", "jax", "keras", "ops", "nn", "os", "special", "sympy", "x", "y",
     "slope", "shape", "kind", "wide", "self", "ctx", "auto", "break", "case", "char", "const", "continue",
     "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long",
     "register", "restrict", "return", "short", "signed", "sizeof", "static", "struct", "switch", "typedef", "union",
@@ -51,18 +50,19 @@ class Discovery:
     Args:
         expression: the function.
         name: of the class, in words put together: ``Activation``.
-        beta: where every beta starts.
+        starts: where the parameters start, in the function's order; empty for where they start in a search.
         notes: sentences on where it was found and how good it was; no formulas, nothing that is executed.
         facts: the same as plain values, for formats that carry data.
-        layers: (least, mean, largest) learned beta of each layer, in the order of the network.
+        layers: of each layer, in the order of the network: the least, the mean and the largest learned value of every
+            parameter, in a row.
     """
 
     expression: Expression
     name: str = "Activation"
-    beta: float = 1.0
+    starts: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict, compare=False)
-    layers: tuple[tuple[float, float, float], ...] = ()
+    layers: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         """Hold what stands in a source.
@@ -74,19 +74,25 @@ class Discovery:
             self.name
         ):
             raise BadName(f"the name must be one of a class, such as Activation, found {self.name!r}")
-        taken = {*_TAKEN, *_CLASSES, *dir(builtins), *kwlist}
-        means = next((name for name in (self.name, self.function, f"{self.function}f") if name in taken), "")
+        taken = {*_TAKEN, *_CLASSES, *self.function.names, *dir(builtins), *kwlist}
+        means = next((name for name in (self.name, self.function_name, f"{self.function_name}f") if name in taken), "")
         if means:
             raise BadName(f"'{means}' means something else in Python or in C; expected another name than "
                           f"'{self.name}', such as My{self.name}")  # fmt: skip
 
-    @property
-    def has_beta(self) -> bool:
-        """Whether it has the trainable scalar."""
-        return self.expression.uses_beta
+    @cached_property
+    def function(self) -> Function:
+        """What was trained, with its parameters' starts."""
+        function = function_of(self.expression)
+        return function.starting_at(self.starts) if self.starts else function
 
     @property
-    def function(self) -> str:
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The trainable scalars."""
+        return self.function.parameters
+
+    @property
+    def function_name(self) -> str:
         """The name as a function's: ``activation``."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name).lower()
 
@@ -94,11 +100,6 @@ class Discovery:
     def written(self) -> Written:
         """As people write it, and as it was trained, not a mirror image of it."""
         return written(self.expression, upright=False)
-
-    @property
-    def start(self) -> str:
-        """Where every beta starts, as it is written: to the digits of single precision."""
-        return repr(float(f"{self.beta:.9g}"))
 
     @property
     def head(self) -> str:
@@ -110,23 +111,30 @@ class Discovery:
         )
 
     def _table(self) -> list[str]:
-        if not self.layers or not self.has_beta:
+        if not self.layers or not self.parameters:
             return []
-        rows = [
-            f"    layer {n + 1:<3d} {low:9.4f} {mean:9.4f} {high:9.4f}"
-            for n, (low, mean, high) in enumerate(self.layers)
-        ]
-        return ["Learned betas, mean over seeds of the least, the mean and the largest of a layer:", *rows]
+        lines = []
+        for number, parameter in enumerate(self.parameters):
+            lines += [f"Learned {parameter.name}, mean over seeds of the least, the mean and the largest of a layer:"]
+            for n, layer in enumerate(self.layers):
+                low, mean, high = layer[3 * number : 3 * number + 3]
+                lines.append(f"    layer {n + 1:<3d} {low:9.4f} {mean:9.4f} {high:9.4f}")
+        return lines
 
-    @cached_property
-    def graph(self) -> Node:
-        """Of what was trained."""
-        return graph_of(self.expression)
+    def slope_names(self) -> tuple[str, ...]:
+        """Return what each of the function's slopes is called: by x, then by every parameter.
 
-    @cached_property
-    def slopes(self) -> tuple[Node, ...]:
-        """df/dx, and df/dbeta where there is a beta."""
-        return tuple(derivative(self.graph, leaf) for leaf in ((X, BETA) if self.has_beta else (X,)))
+        Of several inputs, each has its name.
+        """
+        inputs = self.function.inputs
+        by_inputs = [f"{self.function_name}_slope_of_{name}" for name in inputs] if len(inputs) > 1 else []
+        by_parameters = (f"{self.function_name}_slope_of_{one.name}" for one in self.parameters)
+        return (*(by_inputs or [f"{self.function_name}_slope"]), *by_parameters)
+
+
+def start_text(parameter: Parameter) -> str:
+    """Return where a parameter starts, as it is written: to the digits of single precision."""
+    return repr(float(f"{parameter.start:.9g}"))
 
 
 def _harmless(text: str) -> str:

@@ -15,7 +15,7 @@ def _calls(module: str, further: dict[str, str]) -> dict[str, str]:
     return {name: f"{module}.{name}({{0}})" for name in _SAME} | further
 
 
-TORCH = Language(
+_PLAIN_TORCH = Language(
     "torch",
     _calls("torch", {
         "abs": "torch.abs({0})", "pow": "torch.pow({0}, {1})", "asinh": "torch.asinh({0})",
@@ -53,12 +53,12 @@ _ONNX_LOG1P = '''def _log1p(a: torch.Tensor) -> torch.Tensor:
     return torch.where(u == 1, a, torch.where(a > 1e15, torch.log(u), torch.log(u) * a / inside))'''
 TORCH_FOR_ONNX = Language(
     "ONNX",
-    {**TORCH.calls} | {
+    {**_PLAIN_TORCH.calls} | {
         "hold": "torch.clamp(torch.abs({0}), min={1})", "sinh": "_sinh({0})", "cosh": "_cosh({0})",
         "asinh": "_asinh({0})", "expm1": "_expm1({0})", "log1p": "_log1p({0})", "erfc": "(1 - torch.erf({0}))",
         "stop": "({0})", "pow": "torch.exp(({1}) * torch.log({0}))", "softplus": "_softplus({0})",
     },
-    {**TORCH.helpers} | {
+    {**_PLAIN_TORCH.helpers} | {
         "expm1": _ONNX_EXPM1,
         "log1p": _ONNX_LOG1P,
         "sinh": f'''{_ONNX_EXPM1}

@@ -5,13 +5,14 @@ once, as torch does in its own; what ONNX exporters lack is written in other wor
 file and proving it (``search.exporting``).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.discovery import Discovery, start_text
 from actsearch.grammar.formats.languages import ONNX_EXACT, ONNX_LACKS, TORCH_FOR_ONNX
 from actsearch.grammar.formats.torch_body import EXPORTED, ROUNDED_ONCE, function_lines, lines_for_a_compiler, native
+from actsearch.grammar.parameter import BETA
 from actsearch.grammar.program.node import Node, parts
-from actsearch.grammar.program.reading import NoCounterpart
+from actsearch.grammar.program.operations import NoCounterpart
 from actsearch.grammar.program.writing import NotInLanguage, write
 
 _CLASS = '''\
@@ -21,34 +22,34 @@ class {name}(torch.nn.Module):
     Args:
         channels: {channels}
         dimension: {dimension}
-        beta: {beta}
+{starts}
         frozen: {frozen}
         inplace: taken, since torch's own activations have it, and not done.
     """
 
     def __init__(
-        self, channels: int = 1, dimension: Optional[int] = None, beta: float = {start}, frozen: bool = False,
+        self, channels: int = 1, dimension: Optional[int] = None, {arguments}, frozen: bool = False,
         inplace: bool = False, device: Optional[torch.device] = None, dtype: Optional[torch.dtype] = None,
     ) -> None:
         super().__init__()
 '''
-_WITH_BETA = '''\
+_TRAINED = '''\
         self.channels = int(channels)  # True, where torch's own take inplace, is 1
         self.dimension = 1 if dimension is None else dimension
         self.named = dimension is not None
-        start = torch.as_tensor(beta, device=device, dtype=dtype or torch.get_default_dtype())
-        self.beta = torch.nn.Parameter(start.expand(self.channels).clone(), requires_grad=not frozen)
+        kind = dtype or torch.get_default_dtype()
+{made}
 
     def extra_repr(self) -> str:
         return "{plain}, channels={{}}, dimension={{}}".format(self.channels, self.dimension)
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return {function}(input, _by_channel(self.beta, input, self.dimension, self.named))
+    def forward({arguments}) -> torch.Tensor:
+        return {function}({inputs}, {given})
 
 
-def _by_channel(beta: torch.Tensor, x: torch.Tensor, dimension: int, named: bool) -> torch.Tensor:
-    """Return the betas in the shape that stands beside x."""
-    channels, shape = beta.numel(), [1] * x.dim()
+def _by_channel(values: torch.Tensor, x: torch.Tensor, dimension: int, named: bool) -> torch.Tensor:
+    """Return a parameter in the shape that stands beside x."""
+    channels, shape = values.numel(), [1] * x.dim()
     if channels != 1:
         if not -x.dim() <= dimension < x.dim() or x.shape[dimension] != channels:
             wanted = "{{}} channels in dimension {{}}".format(channels, dimension)
@@ -56,33 +57,36 @@ def _by_channel(beta: torch.Tensor, x: torch.Tensor, dimension: int, named: bool
         if not named and x.dim() > 2 and x.shape[-1] == channels:
             raise ValueError("channels may be in dimension 1 or -1 of {{}}: say dimension=".format(list(x.shape)))
         shape[dimension] = -1
-    return beta.view(shape)
+    return values.view(shape)
 
 
 torch.fx.wrap("{function}")  # symbolic tracing takes them as they are
 torch.fx.wrap("_by_channel")
 '''
+_MADE = """\
+        start = torch.as_tensor({name}, device=device, dtype=kind)
+        self.{name} = torch.nn.Parameter(start.expand({count}).clone(), requires_grad=not frozen)"""
 _PLAIN = """\
 
     def extra_repr(self) -> str:
         return "{plain}"
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return {function}(input)
+    def forward({arguments}) -> torch.Tensor:
+        return {function}({inputs})
 
 
 torch.fx.wrap("{function}")  # symbolic tracing takes it as it is
 """
 _ONCE = """\
-    if x.dtype == torch.float16 or x.dtype == torch.bfloat16:  # too narrow for what is inside: rounded once
-        return _formula({wide}).to(x.dtype)
+    if {x}.dtype == torch.float16 or {x}.dtype == torch.bfloat16:  # too narrow for what is inside: rounded once
+        return _formula({wide}).to({x}.dtype)
     return _formula({arguments})
 """
 _EXPORTING = """\
     if not torch.jit.is_scripting():
         if torch.onnx.is_in_onnx_export():
-            wide = torch.promote_types(x.dtype, torch.float32)
-            return _for_onnx({wide}).to(x.dtype)
+            wide = torch.promote_types({x}.dtype, torch.float32)
+            return _for_onnx({wide}).to({x}.dtype)
 """
 _COMPILING = """\
     if not torch.jit.is_scripting():
@@ -100,19 +104,35 @@ def torch_source(discovery: Discovery) -> str:
 def class_source(discovery: Discovery) -> str:
     """Return the class, which calls the function."""
     plain = discovery.written.plain.replace('"', "'").replace("{", "{{").replace("}", "}}")
-    has_beta = discovery.has_beta
+    function, trained = discovery.function, bool(discovery.parameters)
+    shown = discovery.parameters or (BETA,)  # a module without any takes one, too
+    names = " and ".join(one.name for one in shown)
     head = _CLASS.format(
         name=discovery.name,
         formula=_sentence(discovery),
-        start=discovery.start,
-        channels="number of trainable betas, one per channel, or 1 for the whole layer." if has_beta else
+        arguments=", ".join(f"{one.name}: float = {start_text(one)}" for one in shown),
+        channels=f"number of trainable values of {names}, one per channel, or 1 for the whole layer." if trained else
         "not needed: taken, so that files of this kind can stand for one another; the next three too.",
         dimension="which dimension of the input is the channels': by default 1, and an input where it may as well "
-        "be the\n            last one is refused." if has_beta else "the same.",
-        beta="where every beta starts." if has_beta else "the same.",
-        frozen="whether the betas are not trained." if has_beta else "the same.",
+        "be the\n            last one is refused." if trained else "the same.",
+        starts="\n".join(
+            f"        {one.name}: {f'where every {one.name} starts.' if trained else 'the same.'}" for one in shown
+        ),
+        frozen=f"whether {names} {'is' if len(shown) == 1 else 'are'} not trained." if trained else "the same.",
     )  # fmt: skip
-    return head + (_WITH_BETA if has_beta else _PLAIN).format(function=discovery.function, plain=plain)
+    first = function.inputs[0] if len(function.inputs) > 1 else "input"
+    inputs = ("input",) if len(function.inputs) == 1 else function.inputs
+    fields = {
+        "function": discovery.function_name,
+        "plain": plain,
+        "arguments": ", ".join(["self", *(f"{name}: torch.Tensor" for name in inputs)]),
+        "inputs": ", ".join(inputs),
+        "given": ", ".join(f"_by_channel(self.{one.name}, {first}, self.dimension, self.named)" for one in shown),
+        "made": "\n".join(
+            _MADE.format(name=one.name, count="self.channels" if one.place == "channel" else "1") for one in shown
+        ),
+    }
+    return head + (_TRAINED if trained else _PLAIN).format(**fields)
 
 
 def _sentence(discovery: Discovery) -> str:
@@ -123,40 +143,44 @@ def _sentence(discovery: Discovery) -> str:
 
 def _functions(discovery: Discovery) -> list[str]:
     """Return the definitions in front of the class."""
-    expression, has_beta = discovery.expression, discovery.has_beta
+    expression, names = discovery.expression, discovery.function.names
     name, call = native(expression)
-    parameters = "x: torch.Tensor, beta: torch.Tensor" if has_beta else "x: torch.Tensor"
-    arguments, formula = "x, beta" if has_beta else "x", _sentence(discovery)
-    lines = "\n".join(f"    {line}" for line in function_lines(expression))
+    parameters = ", ".join(f"{one}: torch.Tensor" for one in names)
+    fields = {"x": names[0], "arguments": ", ".join(names), "wide": ", ".join(f"{one}.float()" for one in names)}
+    formula, lines = _sentence(discovery), _indented(function_lines(expression))
     if compiled := lines_for_a_compiler(expression):
-        lines = _COMPILING.format(lines="\n".join(f"            {line}" for line in compiled)) + lines
+        lines = _COMPILING.format(lines=_indented(compiled, 12)) + lines
     blocks, onnx = list[str](), ""
     if name not in EXPORTED and (text := _for_onnx(discovery, parameters)):
-        blocks, onnx = [text], _EXPORTING.format(wide="x.to(wide), beta.to(wide)" if has_beta else "x.to(wide)")
-    public = discovery.function
+        onnx = _EXPORTING.format(**fields | {"wide": ", ".join(f"{one}.to(wide)" for one in names)})
+        blocks = [text]
+    public = discovery.function_name
     if name in ROUNDED_ONCE:
         blocks.append(f'def {public}({parameters}) -> torch.Tensor:\n    """Return {formula}"""\n{onnx}{lines}\n')
     else:
-        wide = "x.float(), beta.float()" if has_beta else "x.float()"
         blocks.append(f"def _formula({parameters}) -> torch.Tensor:\n{lines}\n")
         said = f'    """Return {formula}, elementwise."""\n' if not call else f'    """Return {formula}"""\n'
-        once = _ONCE.format(wide=wide, arguments=arguments)
-        blocks.append(f"def {public}({parameters}) -> torch.Tensor:\n{said}{onnx}{once}")
+        blocks.append(f"def {public}({parameters}) -> torch.Tensor:\n{said}{onnx}{_ONCE.format(**fields)}")
     return blocks
+
+
+def _indented(lines: Sequence[str], by: int = 4) -> str:
+    return "\n".join(f"{' ' * by}{line}" for line in lines)
 
 
 def _for_onnx(discovery: Discovery, parameters: str) -> str:
     """Return the function in operators that torch's exporters to ONNX have; empty where it is already, or has none."""
     try:
-        graph = discovery.graph
+        graph = discovery.function.plain_graph
+        inputs = frozenset(discovery.function.inputs)
         names = {node.name for node in parts(graph)}
-        is_delicate = "sigmoid" in names and (degree := _degree(graph)) != 1 and degree != 0
+        is_delicate = "sigmoid" in names and (degree := _degree(graph, inputs)) != 1 and degree != 0
         if not is_delicate and not names & ONNX_LACKS:
             return ""
         text = write([graph], ONNX_EXACT if is_delicate else TORCH_FOR_ONNX)
     except (NoCounterpart, NotInLanguage):
         return ""
-    body = "\n".join(f"    {line}" for line in [*text.lines, f"return {text.results[0]}"])
+    body = _indented([*text.lines, f"return {text.results[0]}"])
     said = '    """The same in operators that torch can export to ONNX, for that alone."""'
     helpers: list[str] = []
     for helper in text.helpers:
@@ -164,18 +188,18 @@ def _for_onnx(discovery: Discovery, parameters: str) -> str:
     return "\n\n\n".join([*helpers, f"def _for_onnx({parameters}) -> torch.Tensor:\n{said}\n{body}\n"])
 
 
-def _degree(node: Node) -> int | None:
-    """Return the degree in x of a graph of sums and products, in which a sigmoid of a line counts as a number.
+def _degree(node: Node, inputs: frozenset[str]) -> int | None:
+    """Return the degree in the inputs of a graph of sums and products, in which a sigmoid of a line counts as a number.
 
     None of anything else: there a sigmoid that is wrong by 1.5e-8, as onnxruntime's is from x = -18 on and nearly so
     before, may be divided by, or multiplied by what is large.
     """
-    degrees = [_degree(part) for part in node.arguments]
+    degrees = [_degree(part, inputs) for part in node.arguments]
     known = [degree for degree in degrees if degree is not None]
     if len(known) < len(degrees) or (node.name == "sigmoid" and known[0] > 1):
         return None
     rules: dict[str, Callable[[], int]] = {
-        "x": lambda: 1, "beta": lambda: 0, "number": lambda: 0, "sigmoid": lambda: 0, "neg": lambda: known[0],
+        "leaf": lambda: int(node.text in inputs), "number": lambda: 0, "sigmoid": lambda: 0, "neg": lambda: known[0],
         "add": lambda: max(known), "sub": lambda: max(known), "mul": lambda: sum(known),
     }  # fmt: skip
     return rules[node.name]() if node.name in rules else None

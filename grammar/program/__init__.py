@@ -1,1 +1,5 @@
-"""A function as a graph of few operations, that every stack has or can be given: read, differentiated, written."""
+"""What an activation computes, as operations: read from a row's code, differentiated, and written in any language."""
+
+from actsearch.grammar.program import operations  # fills the table that ``node.op`` looks up
+
+__all__ = ["operations"]

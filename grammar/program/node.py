@@ -1,70 +1,103 @@
-"""One operation of a function's graph, and how graphs are built.
+"""One operation applied to others, and how such graphs are built.
 
-What torch computes in one call (gelu) is here made of operations that every stack has. Equal parts are one node, so
-nothing is written twice. Not here: where a graph comes from (``reading``), slopes (``derivative``), text (``writing``).
+Equal nodes are one object, so nothing is written twice. Not here: which operations there are (``operations``), slopes
+(``derivative``), text (``writing``).
 """
 
+import inspect
 import math
 import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from weakref import WeakValueDictionary
 
-from scipy import special
+Build = Callable[..., "Node"]
+Rule = Callable[["Node", "Node"], tuple["Node", ...]]
+"""(a node, the slope of what comes behind it) -> the slope that each argument gets."""
 
-OPERATIONS = {
-    "add": 2, "sub": 2, "mul": 2, "div": 2, "neg": 1, "pow": 2, "abs": 1, "sign": 1, "exp": 1, "expm1": 1, "log": 1,
-    "log1p": 1, "sqrt": 1, "sin": 1, "cos": 1, "sinh": 1, "cosh": 1, "tanh": 1, "asinh": 1, "root": 1, "atan": 1,
-    "erf": 1, "erfc": 1, "i0e": 1, "i1e": 1, "sigmoid": 1, "softplus": 1, "relu": 1, "max": 2, "min": 2, "hold": 2,
-    "clip": 3, "signed": 2, "less": 2, "most": 2, "select": 3, "stop": 1,
-}  # fmt: skip
-"""Name -> number of arguments. Those whose names do not say it:
 
-``sign(a)``: 1, 0 or -1. ``pow(a, b)``: a^b, a positive. ``i0e``, ``i1e``: exp(-abs(a)) I0(a), I1(a).
-``root(a)``: sqrt(1 + a^2), also where a^2 overflows. ``max(a, b)``, ``min(a, b)``: of equals the first, which gets the
-slope; not a number if one is none.
-``hold(a, least)``: abs(a), but never under least. ``clip(a, low, high)``: a between both. ``relu``: slope 0 at 0.
-``signed(a, b)``: abs(a) with the sign of b, -0 being negative. ``less(a, b)``: a < b. ``most(a, b)``: a <= b.
-``select(c, a, b)``: a where c holds, else b. ``stop(a)``: a, without a slope.
-"""
-LEAVES = ("x", "beta")
-"""The input and the trainable scalar."""
+@dataclass(frozen=True)
+class Operation:
+    """What an operation is: one row of the table.
+
+    An operation that every language has, or is given by a helper, has a slope; every other one is made of those.
+
+    Args:
+        arity: number of arguments.
+        torch: the path of torch's function, ``torch.exp``; empty where it is an operator, or torch has none.
+        numbers: the result of numbers, where a graph may be shortened by it.
+        slope: the rule of its derivative.
+        made_of: builds it from its arguments out of other operations; arguments with a default may be left out, and
+            have torch's names.
+    """
+
+    arity: int
+    torch: str = ""
+    numbers: Callable[..., float] | None = None
+    slope: Rule | None = None
+    made_of: Build | None = None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The arguments' names, for whoever passes them by name."""
+        return () if self.made_of is None else tuple(inspect.signature(self.made_of).parameters)
+
+    @cached_property
+    def least(self) -> int:
+        """The fewest arguments."""
+        if self.made_of is None:
+            return self.arity
+        parameters = inspect.signature(self.made_of).parameters.values()
+        return sum(one.default is one.empty for one in parameters)
+
+
+OPERATIONS: dict[str, Operation] = {}
+"""Name -> operation; filled by ``operations``, which the package imports."""
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """An operation on others; made by ``op`` and ``number``, which make each but once, so that equal ones are one.
+    """An operation on other nodes; ``op``, ``number`` and ``leaf`` make each but once, so that equal ones are one.
 
     Args:
-        name: of ``OPERATIONS``, of ``LEAVES``, or ``number``.
-        arguments: what it is done to.
+        name: of ``OPERATIONS``, ``number``, ``leaf``, or ``opaque``: torch code that no operation stands for.
+        arguments: of the operation.
         value: of a number.
+        text: of a leaf its name; of opaque code the code, with the arguments' places ``{0}``, ``{1}``.
     """
 
     name: str
     arguments: tuple["Node", ...] = ()
     value: float = 0.0
+    text: str = ""
 
     def __post_init__(self) -> None:
-        """Hold the number of arguments."""
-        if len(self.arguments) != OPERATIONS.get(self.name, 0):
-            raise ValueError(f"'{self.name}' takes {OPERATIONS.get(self.name, 0)} argument(s)")
+        """Check the number of arguments."""
+        row = OPERATIONS.get(self.name)
+        if row and not row.least <= len(self.arguments) <= row.arity:
+            raise ValueError(f"'{self.name}' takes {row.arity} argument(s)")
 
     @property
     def is_number(self) -> bool:
         """Whether it is a number."""
         return self.name == "number"
 
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it is an input or a parameter."""
+        return self.name == "leaf"
+
 
 _KNOWN: "WeakValueDictionary[tuple[object, ...], Node]" = WeakValueDictionary()
 
 
-def _one(name: str, arguments: tuple[Node, ...], value: float = 0.0) -> Node:
-    key = (name, *arguments, str(value))
-    found = _KNOWN.get(key)
-    if found is None:
-        found = _KNOWN[key] = Node(name, arguments, value)
-    return found
+def _one(name: str, arguments: tuple[Node, ...] = (), value: float = 0.0, text: str = "") -> Node:
+    key = (name, *arguments, str(value), text)
+    node = _KNOWN.get(key)
+    if node is None:
+        node = _KNOWN[key] = Node(name, arguments, value, text)
+    return node
 
 
 def number(value: float) -> Node:
@@ -72,41 +105,34 @@ def number(value: float) -> Node:
     return _one("number", (), float(value))
 
 
-X, BETA = (_one(name, ()) for name in LEAVES)
+def leaf(name: str) -> Node:
+    """Return an input or a parameter."""
+    return _one("leaf", text=name)
+
+
+def opaque(text: str, *arguments: Node) -> Node:
+    """Return torch code that no operation stands for."""
+    return _one("opaque", arguments, text=text)
+
+
 ZERO, ONE = number(0), number(1)
+_ORDERS = {"less": operator.lt, "most": operator.le}
 
 
 def op(name: str, *arguments: Node | float) -> Node:
     """Return an operation on nodes and numbers; of numbers alone, their result."""
     nodes = tuple(part if isinstance(part, Node) else number(part) for part in arguments)
-    if name in _OF_NUMBERS and all(node.is_number for node in nodes):
+    numbers = OPERATIONS[name].numbers
+    if numbers is not None and all(node.is_number for node in nodes):
         try:
-            found = _OF_NUMBERS[name](*(node.value for node in nodes))
+            result = numbers(*(node.value for node in nodes))
         except (ValueError, ArithmeticError):
-            found = math.nan
-        if math.isfinite(found):
-            return number(found)
+            result = math.nan
+        if math.isfinite(result):
+            return number(result)
     if name == "select" and nodes[0].name in _ORDERS and all(node.is_number for node in nodes[0].arguments):
         return nodes[1 if _ORDERS[nodes[0].name](*(node.value for node in nodes[0].arguments)) else 2]
     return _one(name, nodes)
-
-
-_ORDERS = {"less": operator.lt, "most": operator.le}
-_OF_NUMBERS: Mapping[str, Callable[..., float]] = {
-    **{name: getattr(math, name) for name in (
-        "exp", "expm1", "log", "log1p", "sqrt", "sin", "cos", "sinh", "cosh", "tanh", "asinh", "atan", "erf", "erfc"
-    )},
-    "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "neg": operator.neg,
-    "pow": math.pow, "abs": abs, "sign": lambda a: (a > 0) - (a < 0), "root": lambda a: math.hypot(1, a),
-    "sigmoid": lambda a: 0.5 + 0.5 * math.tanh(a / 2), "softplus": lambda a: max(a, 0) + math.log1p(math.exp(-abs(a))),
-    "relu": lambda a: max(a, 0.0), "max": max, "min": min, "hold": lambda a, least: max(abs(a), least),
-    "clip": lambda a, low, high: min(max(a, low), high), "signed": math.copysign, "stop": float,
-    "i0e": lambda a: _bessel("i0e", a), "i1e": lambda a: _bessel("i1e", a),
-}  # fmt: skip
-
-
-def _bessel(name: str, a: float) -> float:
-    return float(getattr(special, name)(a))
 
 
 def plus(a: Node, b: Node) -> Node:
@@ -122,7 +148,7 @@ def plus(a: Node, b: Node) -> Node:
 
 
 def times(a: Node, b: Node) -> Node:
-    """Return the product of two slopes: without what is known to be 0 or 1."""
+    """Return the product of two nodes: without what is known to be 0 or 1."""
     if ZERO in (a, b):
         return ZERO
     if a == ONE:
@@ -135,9 +161,9 @@ def _cases(node: Node) -> tuple[Node, Node, Node] | None:
     if node.name == "select" and ZERO in node.arguments[1:]:
         condition, a, b = node.arguments
         return condition, a, b
-    if node.name == "mul" and (found := _cases(node.arguments[0])):
+    if node.name == "mul" and (case := _cases(node.arguments[0])):
         factor = node.arguments[1]
-        return found[0], times(found[1], factor), times(found[2], factor)
+        return case[0], times(case[1], factor), times(case[2], factor)
     return None
 
 

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import torch
 
 FURTHER = (
-    built_in("gelu", 1, "torch.nn.functional.gelu(a)", "a*(1 + erf(a/sqrt(2)))/2"),
-    built_in("mish", 1, "torch.nn.functional.mish(a)", "a*tanh(log(1 + exp(a)))"),
+    built_in("gelu", 1, "torch.nn.functional.gelu(a)", "a*(1 + erf(a/sqrt(2)))/2", shown="({a})*Phi({a})"),
+    built_in("mish", 1, "torch.nn.functional.mish(a)", "a*tanh(log(1 + exp(a)))", shown="({a})*tanh(softplus({a}))"),
     built_in("leaky_relu", 1, "torch.nn.functional.leaky_relu(a, 0.01)", "Max(a, 0) + Min(a, 0)/100"),
     built_in("leaky_relu_02", 1, "torch.nn.functional.leaky_relu(a, 0.2)", "Max(a, 0) + Min(a, 0)/5"),
     built_in(
@@ -115,7 +115,7 @@ def check_own(row: Primitive) -> None:
     if row.name in {"x", *(taken.name for taken in VOCABULARY)}:
         raise BadPrimitive(f"primitive '{row.name}': the name is taken by a built-in one")
     try:
-        check_formula(row.formula, (*OPERANDS[: row.arity], "beta"))
+        check_formula(row.formula, (*OPERANDS[: row.arity], *(one.name for one in row.parameters)))
     except BadFormula as fault:
         raise BadPrimitive(f"primitive '{row.name}': {fault}") from fault
     check(row)
@@ -131,16 +131,16 @@ def check(row: Primitive) -> None:
 
     a = torch.tensor([1.7, -2.3, 0.4, -0.6, 0.9, -1.1], dtype=torch.float64)
     b = a.flip(0) * 0.7 + 0.15
-    beta = torch.tensor(0.8, dtype=torch.float64)
+    parameters = {one.name: torch.tensor(0.8, dtype=torch.float64) for one in row.parameters}
     arguments = [values.clone().requires_grad_() for values in (a, b)[: row.arity]]
-    found = row(*arguments, beta=beta).expand(len(a))
+    found = row(*arguments, **parameters).expand(len(a))
     if found.dtype != torch.float64:
         raise BadPrimitive(f"primitive '{row.name}': must give numbers of its input's type, gave {found.dtype}")
     for index in range(len(a)):
-        inputs = {"a": float(a[index]), "b": float(b[index]), "beta": float(beta)}
+        inputs = {"a": float(a[index]), "b": float(b[index])} | dict.fromkeys(parameters, 0.8)
         at = ", ".join(f"{name}={value:g}" for name, value in inputs.items() if name in row.formula)
         value = float(found[index].detach())
-        alone = float(row(*(argument[index].detach() for argument in arguments), beta=beta))
+        alone = float(row(*(argument[index].detach() for argument in arguments), **parameters))
         if abs(value - alone) > 1e-9 * max(1.0, abs(alone)):
             raise BadPrimitive(f"primitive '{row.name}': not elementwise, at {at} it gives {value:g}, alone {alone:g}")
         expected = evaluate_formula(row.formula, inputs)
@@ -150,18 +150,18 @@ def check(row: Primitive) -> None:
             raise BadPrimitive(
                 f"primitive '{row.name}': its code gives {value:.6g} at {at}, its formula {expected:.6g}"
             )
-    _check_gradient(row, arguments, beta, found)
+    _check_gradient(row, arguments, parameters, found)
 
 
 def _check_gradient(
-    row: Primitive, arguments: "list[torch.Tensor]", beta: "torch.Tensor", found: "torch.Tensor"
+    row: Primitive, arguments: "list[torch.Tensor]", parameters: "dict[str, torch.Tensor]", found: "torch.Tensor"
 ) -> None:
     import torch  # noqa: PLC0415  as above
 
     complaint = f"primitive '{row.name}': its gradient is not that of its value (gradcheck)"
     if found.requires_grad:
         try:
-            torch.autograd.gradcheck(lambda *given: row(*given, beta=beta), arguments)
+            torch.autograd.gradcheck(lambda *given: row(*given, **parameters), arguments)
         except RuntimeError as fault:
             raise BadPrimitive(complaint) from fault
     elif float(found.max() - found.min()) > 1e-9:  # a constant has no gradient to check

@@ -44,7 +44,7 @@ def exported(text: str) -> Any:
     assert spec.loader is not None
     module = module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.Activation(channels=CHANNELS) if discovery.has_beta else module.Activation()
+    return module.Activation(channels=CHANNELS) if discovery.parameters else module.Activation()
 
 
 class Naive(nn.Module):
@@ -52,13 +52,14 @@ class Naive(nn.Module):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.function = BUILT_IN.read(text).function
-        self.beta = nn.Parameter(torch.ones(CHANNELS)) if read(text).uses_beta else None
+        function = BUILT_IN.read(text).function
+        assert function is not None
+        self.function = function
+        self.scalars = nn.ParameterList(torch.ones(CHANNELS) for _ in function.parameters)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply them."""
-        assert self.function is not None
-        return self.function(x, x.new_ones(()) if self.beta is None else self.beta.view(1, -1, 1, 1))
+        return self.function(x, *(scalar.view(1, -1, 1, 1) for scalar in self.scalars))
 
 
 def seconds(function: Any, x: torch.Tensor, slope: torch.Tensor) -> float:

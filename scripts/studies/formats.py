@@ -21,7 +21,7 @@ import torch
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.fault import Failed, UserFault
 from actsearch.grammar.formats.discovery import Discovery
-from actsearch.grammar.program.reading import NoCounterpart
+from actsearch.grammar.program.operations import NoCounterpart
 from actsearch.grammar.rows.known import read
 from actsearch.search.exporting.formats import FORMATS
 from actsearch.search.exporting.proof import Proof
@@ -48,7 +48,7 @@ def drawn(each: int, seed: int = 21) -> tuple[Expression, ...]:
         generator.manual_seed(seed)
         while len(found) < before + each:
             expression = space.decode(space.draw(generator))
-            if expression.contains_input and has_graph(expression):
+            if expression.inputs and has_graph(expression):
                 found[expression] = None
     return tuple(found)
 
@@ -56,7 +56,7 @@ def drawn(each: int, seed: int = 21) -> tuple[Expression, ...]:
 def has_graph(expression: Expression) -> bool:
     """Return whether it is no constant: that is refused by all formats but torch's."""
     try:
-        return bool(Discovery(expression).graph)
+        return bool(Discovery(expression).function.plain_graph)
     except NoCounterpart:
         return False
 

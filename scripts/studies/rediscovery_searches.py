@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from actsearch.evaluators.activation import BUILT_IN
-from actsearch.grammar.behaviour.fingerprint import beta_role, fingerprint
+from actsearch.grammar.behaviour.fingerprint import fingerprint, role_of
 from actsearch.grammar.behaviour.properties import Properties, properties
 from actsearch.grammar.rows.known import read
 from actsearch.search.memory.records import FINAL, SEARCH
@@ -180,10 +180,10 @@ def _finalist(entry: Entry, twin: str, ranks: tuple[int, int] | None) -> Finalis
 
 def _betas(entry: Entry) -> tuple[float, float, float] | None:
     expression = BUILT_IN.read(entry.expression).expression
-    if expression is None or beta_role(expression) == "none":
+    if expression is None or role_of(expression) == "none":
         return None
     found = [record.outcome.diagnostics.get("betas", []) for record in entry.records[FINAL]]
-    least, mean, most = ([beta for betas in found for beta in betas[part::3]] for part in range(3))
+    least, mean, most = ([value for values in found for value in values[part::3]] for part in range(3))
     return (min(least), statistics.fmean(mean), max(most)) if mean else None
 
 

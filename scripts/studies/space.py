@@ -20,7 +20,7 @@ from actsearch.grammar.behaviour.census import distinct_expressions
 from actsearch.grammar.behaviour.fingerprint import behaviour, fingerprint
 from actsearch.grammar.behaviour.screening import refusal
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.render import compile_expression
+from actsearch.grammar.function import function_of
 from actsearch.grammar.rows.swish2017 import BINARY, UNARY
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
@@ -33,10 +33,12 @@ def examine_fingerprint() -> None:
     """Compare members of a class on points that the fingerprint never saw, and the classes with each other."""
     groups = distinct_expressions(SPACE)
     fresh = torch.empty(400, dtype=torch.float64).uniform_(-7, 7, generator=torch.Generator().manual_seed(1))
-    beta = torch.tensor([-2.0, -0.3, 0.9, 1.3, 2.6, 7.0], dtype=torch.float64)[:, None]  # none of the fingerprint's
+    scalars = torch.tensor([-2.0, -0.3, 0.9, 1.3, 2.6, 7.0], dtype=torch.float64)[:, None]  # none of the fingerprint's
     merged = []
     for members in groups.values():
-        values = [compile_expression(member, held=False)(fresh.expand(len(beta), -1), beta) for member in members]
+        functions = [function_of(member, held=False) for member in members]
+        points = fresh.expand(len(scalars), -1)
+        values = [function(points, *([scalars] * len(function.parameters))) for function in functions]
         for value, member in zip(values[1:], members[1:], strict=True):
             both = value.isfinite() & values[0].isfinite()
             gaps = (value - values[0]).abs()[both] / (1 + values[0].abs()[both])

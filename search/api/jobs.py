@@ -139,7 +139,7 @@ def export(
     formats = [part.strip() for part in to.split(",")] if isinstance(to, str) else list(to)
     name = name or name_of(formats, None if target is None else _path(target))
     made = made if name is None else dataclasses.replace(made, name=name)
-    targets = files_of(formats, None if target is None else _path(target), made.function)
+    targets = files_of(formats, None if target is None else _path(target), made.function_name)
     ship(made, targets, force=force)
     return targets
 
@@ -153,7 +153,9 @@ def _discovery(activation: str | Path | Activation) -> Discovery:
             "a module of torch has no formula that could be written down"
         )
     found = read(activation) if isinstance(activation, str) else activation
-    return dataclasses.replace(discovery(found.as_expression()), beta=found.start)
+    made, function = discovery(found.as_expression()), found.function
+    starts = () if function is None else tuple(parameter.start for parameter in function.parameters)
+    return dataclasses.replace(made, starts=starts)
 
 
 def read_function(path: str | Path, vocabulary: Vocabulary = BUILT_IN) -> Activation:
@@ -164,7 +166,7 @@ def read_function(path: str | Path, vocabulary: Vocabulary = BUILT_IN) -> Activa
         vocabulary: with primitives of your own, if the function has some.
 
     Returns:
-        The activation; the betas of its layers start as the file says, at what was learned if it was written so.
+        The activation; the parameters of its layers start as the file says, at what was learned if it was written so.
 
     Raises:
         UserFault: the file cannot be read, or is none of these.

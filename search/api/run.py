@@ -5,7 +5,6 @@ Not here: how a search is launched (``jobs``) and a loop of the user's own (``st
 
 import html
 import os
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,8 @@ from actsearch.search.ranking.columns import formula, shown_in
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.finding import find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
+from actsearch.search.ranking.learned import learned as layers_of
+from actsearch.search.ranking.learned import starts_of
 from actsearch.search.ranking.verdict import name_of, verdict_of
 from actsearch.search.report.overview import overview
 from actsearch.search.report.page import HERE
@@ -159,13 +160,10 @@ class Run:
             UserFault: the run has no such entry.
         """
         entry = find(self.entries, which, vocabulary)
-        layer = vocabulary.read_kept(entry.expression).make(channels, dimension)
-        if learned and isinstance(layer, ActivationLayer) and layer.beta is not None:
-            records = entry.records[entry.furthest]
-            means = [value for record in records for value in record.outcome.diagnostics.get("betas", [])[1::3]]
-            if means:
-                layer.beta.data.fill_(statistics.fmean(means))
-        return layer
+        activation = vocabulary.read_kept(entry.expression)
+        if learned and activation.function is not None and (layers := layers_of(entry, activation.function)):
+            return ActivationLayer(activation.function.starting_at(starts_of(layers)), channels, dimension)
+        return activation.make(channels, dimension)
 
     def _repr_html_(self) -> str:
         said = "".join(f"<p><b>{html.escape(sentence)}</b></p>" for sentence in self.verdict)

@@ -13,7 +13,7 @@ from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.contained import seed_every_generator
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.looks.diagnostics import learning_curve
-from actsearch.evaluators.outcome import Outcome, Request, Status, noise_seed
+from actsearch.evaluators.outcome import LEARNED, Outcome, Request, Status, noise_seed
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.own.functions import number
 from actsearch.evaluators.own.made import made_of
@@ -108,11 +108,10 @@ class Trial:
             raise UserFault("this trial is over: its loop was left, and it is given to the next one that asks")
 
     def _diagnostics(self) -> dict[str, list[float]]:
-        betas = [layer.beta.detach() for layer in self.activation.layers if isinstance(layer, ActivationLayer)
-                 and layer.beta is not None]  # fmt: skip
+        layers = [layer for layer in self.activation.layers if isinstance(layer, ActivationLayer)]
+        learned = [value for layer in layers for value in layer.summary()]
         curve = learning_curve([float(loss) for loss in self._losses])
-        told = [float(v) for beta in betas for v in (beta.min(), beta.mean(), beta.max())]
-        return ({"learning_curve": curve} if curve else {}) | ({"betas": told} if told else {})
+        return ({"learning_curve": curve} if curve else {}) | ({LEARNED: learned} if learned else {})
 
     def __enter__(self) -> "Trial":
         """Begin: seed every generator, and watch that the network starts afresh."""

@@ -50,7 +50,7 @@ def export_command(
     asked_for = [part.strip() for part in formats.split(",") if part.strip()]
     name = name or name_of(asked_for, output)
     discovery, entry = _discovery(run, which, text, name, learned=learned, config=config)
-    targets = files_of(asked_for, output, discovery.function)
+    targets = files_of(asked_for, output, discovery.function_name)
     proofs = ship(discovery, targets, force=force)
     print(f"{discovery.written.plain}, {discovery.expression}")
     for asked, target in targets.items():
@@ -81,7 +81,11 @@ def _discovery(
         expression = read_of_run(entry, vocabulary).as_expression()
         found = discovery_of_run(entry, expression, run, board, name=name or USUAL_NAME, start_learned=learned)
         if learned and not found.layers:
-            why = "has no beta" if not found.has_beta else "kept no learned betas: its furthest rung trained none"
+            why = (
+                "has no parameter"
+                if not found.parameters
+                else "kept none that was learned: its furthest rung trained none"
+            )
             raise UserFault(f"'{expression}' {why}; leave out --learned")
         return found, entry
     if text is not None and text.endswith(".json"):

@@ -44,7 +44,7 @@ FORMATS = {
         provers.of_binary("onnx", "onnxruntime"), needs=("onnx", "onnxscript"),
     ),
     "safetensors": Format(
-        ".safetensors", "the betas, to be loaded into the module of torch's file",
+        ".safetensors", "the parameters, to be loaded into the module of torch's file",
         provers.of_binary("safetensors", "safetensors"), needs=("safetensors",),
     ),
     "jax": Format("_jax.py", "a function for JAX", provers.of_jax, jax_source),

@@ -6,11 +6,12 @@ from pathlib import Path
 from actsearch.grammar.behaviour.properties import properties
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.function import function_of
 from actsearch.search.memory.records import FINAL
 from actsearch.search.ranking.columns import row, text_of
-from actsearch.search.ranking.curve import learned, start_of
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.learned import learned, starts_of
 from actsearch.search.ranking.measure import number
 from actsearch.search.ranking.verdict import title_of
 
@@ -27,7 +28,7 @@ def discovery_of_run(
         run: its directory.
         board: its ranking.
         name: of the class.
-        start_learned: whether betas start at the mean of what was learned, instead of as in the search.
+        start_learned: whether parameters start at the mean of what was learned, instead of as in the search.
     """
     rung, measure, values = entry.furthest, board.measure(entry.furthest), row(board, entry)
     task = next((one.task for one in board.rungs if one.name == rung), None)
@@ -58,12 +59,13 @@ def discovery_of_run(
             f"Against {title_of(board.reference)}: {number(values['difference'], like=score, signed=True)}, "
             f"{against.pairs} pairs{p}; {text_of('standing', values)}."
         )
-    layers = learned(entry) if expression.uses_beta else ()
+    layers = learned(entry, function_of(expression))
     if start_learned and layers:
-        notes.append("Its betas start at the mean of what was learned.")
+        names = " and ".join(parameter.name for parameter in expression.parameters)
+        notes.append(f"Where {names} starts is the mean of what was learned.")
     plain = discovery(expression, name=name)
     return Discovery(
-        expression, name, start_of(layers) if start_learned and layers else plain.beta,
+        expression, name, starts_of(layers) if start_learned and layers else (),
         (*notes, *plain.notes), {**facts, **plain.facts}, layers,
     )  # fmt: skip
 

@@ -19,11 +19,11 @@ import numpy as np
 from actsearch.grammar.fault import Failed
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.search.exporting.reference import (
-    BETAS,
     Numbers,
     Reference,
+    inputs_of,
     largest_gap,
-    points,
+    scalars_of,
 )
 
 Prove = Callable[["Job"], "Proof"]
@@ -89,11 +89,14 @@ class Job:
     whole: bool = True
 
     def points(self) -> str:
-        """Return the name of a file with points and betas."""
+        """Return the name of a file with inputs, parameters, and the names of the slopes by them."""
         path = self.scratch / "points.npz"
         if not path.exists():
-            betas = np.array(BETAS if self.discovery.has_beta else ())
-            np.savez(path, x=points().numpy(), betas=betas, differentiable=self.expected.differentiable)
+            function = self.discovery.function
+            np.savez(
+                path, inputs=inputs_of(function).numpy(), scalars=scalars_of(function).numpy(),
+                names=np.array(function.names), differentiable=self.expected.differentiable,
+            )  # fmt: skip
         return str(path)
 
     def run(self, program: str, *arguments: str | Path) -> dict[str, Any]:

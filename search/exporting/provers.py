@@ -13,7 +13,7 @@ import torch
 
 from actsearch.grammar.formats.data_files import read_json
 from actsearch.grammar.formats.torch_body import native
-from actsearch.grammar.render import compile_expression, values_and_slopes
+from actsearch.grammar.function import function_of, values_and_slopes
 from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.exporting.proof import (
     FRESH,
@@ -25,9 +25,23 @@ from actsearch.search.exporting.proof import (
     keras_backend,
     need,
 )  # fmt: skip
-from actsearch.search.exporting.reference import BETAS, CHANNELS, DTYPES, points, reference
+from actsearch.search.exporting.reference import (
+    CHANNELS,
+    DTYPES,
+    VALUE,
+    inputs_of,
+    reference,
+    scalars_of,
+    slope_kinds,
+)  # fmt: skip
 
+IN_SYMPY = 0.75  # of every parameter and further input
 ALLOWED_IN_SYMPY = 1e-6  # of the larger of 1 and the value: the formula lacks the guards of what was trained
+
+
+def functions_of(job: Job) -> tuple[str, ...]:
+    """Return the names of the functions of value and slopes in a file that has one for each."""
+    return (job.discovery.function_name, *job.discovery.slope_names())
 
 
 def of_torch(job: Job) -> Proof:
@@ -46,14 +60,14 @@ def of_torch(job: Job) -> Proof:
 def of_numpy(job: Job) -> Proof:
     """Prove a file of NumPy's."""
     kinds = ("float64", "float32", "float16")
-    found = job.run("of_numpy.py", job.file, job.discovery.function, job.points(), "ANSWER")
+    found = job.run("of_numpy.py", job.file, job.points(), "ANSWER", *functions_of(job))
     return Proof(job.compared(found, kinds), kinds)
 
 
 def of_jax(job: Job) -> Proof:
     """Prove a file of JAX's or Flax's."""
     need("jax", *(["flax"] if "flax" in job.file.read_text() else []))
-    names = (job.discovery.name, job.points(), "ANSWER", job.discovery.function)
+    names = (job.discovery.name, job.points(), "ANSWER", job.discovery.function_name)
     gaps = job.compared(job.run("of_jax.py", job.file, *names), (*DTYPES,), flushes=True)  # XLA does
     return Proof(gaps, (*DTYPES, "compiled"))
 
@@ -61,7 +75,7 @@ def of_jax(job: Job) -> Proof:
 def of_keras(job: Job) -> Proof:
     """Prove a file of Keras's; slopes only where its backend is torch."""
     need("keras", keras_backend())
-    names = (job.discovery.name, job.points(), "ANSWER", job.discovery.function)
+    names = (job.discovery.name, job.points(), "ANSWER", job.discovery.function_name)
     found = job.run("of_keras.py", job.file, *names)
     return Proof(job.compared(found, (*DTYPES,)), (*DTYPES, f"on {keras_backend()}", "saved and loaded"))
 
@@ -73,9 +87,9 @@ def of_binary(kind: str, *modules: str) -> Prove:
         need(*modules)
         rest = (job.torch_file, job.discovery.name) if kind == "safetensors" else ()
         found = job.run("of_binary.py", job.file, kind, job.points(), "ANSWER", *rest)
-        expected = dataclasses.replace(
-            job, expected=reference(job.discovery.expression, (job.discovery.beta,) * CHANNELS)
-        )
+        function = job.discovery.function
+        starts = torch.tensor([one.start for one in function.parameters], dtype=torch.float64)
+        expected = dataclasses.replace(job, expected=reference(function, starts[:, None].expand(-1, CHANNELS)))
         return Proof(expected.compared(found, ("float32",)), ("float32", "two shapes"))
 
     return prove
@@ -86,45 +100,45 @@ def of_c(job: Job) -> Proof:
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None:
         raise NotProven("there is no C compiler (cc, gcc, clang)")
-    name, has_beta = job.discovery.function, job.discovery.has_beta
-    names = {
+    function, names = job.discovery.function, functions_of(job)
+    count = len(function.names)
+    defined = {
         "HEADER": f'"{job.file}"',
-        "NAME": name,
-        "NAMEF": f"{name}f",
-        "SLOPE": f"{name}_slope",
-        "SLOPEF": f"{name}_slopef",
+        "COUNT": str(count),
+        "DOUBLES": ", ".join(f"v[{n}]" for n in range(count)),
+        "SINGLES": ", ".join(f"(float)v[{n}]" for n in range(count)),
+        "EACH": " ".join([*(f"DOUBLE({name})" for name in names), *(f"SINGLE({name}f)" for name in names)]),
     }
-    if has_beta:
-        names |= {"HAS_BETA": "1", "OF_BETA": f"{name}_slope_of_beta", "OF_BETAF": f"{name}_slope_of_betaf"}
     flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic"]
-    program = job.scratch / "of_c"
-    defined = [f"-D{key}={value}" for key, value in names.items()]
+    program, macros = job.scratch / "of_c", [f"-D{key}={value}" for key, value in defined.items()]
     made = subprocess.run(
-        [compiler, *flags, *defined, "-o", program, FRESH / "of_c.c", "-lm"],
+        [compiler, *flags, *macros, "-o", program, FRESH / "of_c.c", "-lm"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if made.returncode:
         said = made.stderr.strip().splitlines()
         worst = next((line for line in said if "error" in line), said[0] if said else "without a word")
         raise ExportFailed(f"the exported header does not compile: {worst}")
-    x = points().numpy()
-    asked = "\n".join(f"{a.hex()} {b.hex()}" for row in x for a, b in zip(row.tolist(), BETAS, strict=True))
+    inputs = inputs_of(function)
+    columns = torch.cat([inputs, scalars_of(function)[:, None].expand(-1, *inputs.shape[1:])])  # (arguments, points, 3)
+    asked = "\n".join(" ".join(number.hex() for number in row) for row in columns.flatten(1).T.tolist())
     answer = subprocess.run([str(program)], input=asked, capture_output=True, text=True, check=True).stdout
     table = np.array([[float.fromhex(word) for word in line.split()] for line in answer.splitlines()])
-    columns = ("value_float64", "slope_float64", "value_float32", "slope_float32", "beta_float64", "beta_float32")
-    found = {column: table[:, n].reshape(x.shape) for n, column in enumerate(columns[: table.shape[1]])}
+    kinds_of = (VALUE, *slope_kinds(function))
+    titles = [f"{kind}_{dtype}" for dtype in ("float64", "float32") for kind in kinds_of]
+    found = {title: table[:, n].reshape(inputs.shape[1:]) for n, title in enumerate(titles)}
     kinds = ("float64", "float32")
     return Proof(job.compared(found, kinds), (*kinds, f"{' '.join(flags[:2])}, no warnings"))
 
 
 def of_sympy(job: Job) -> Proof:
     """Prove a formula at ordinary points, where nothing inside is held."""
-    found = job.run("of_sympy.py", job.file, "ANSWER")
-    function = compile_expression(job.discovery.expression, held=False)
-    beta, defined, worst = torch.tensor(0.75, dtype=torch.float64), 0.0, 0.0
-    for kind, wanted in zip(
-        ("f", "slope"), values_and_slopes(function, torch.from_numpy(found["x"]), beta), strict=True
-    ):
+    found = job.run("of_sympy.py", job.file, "ANSWER", str(IN_SYMPY), *job.discovery.function.names)
+    function = function_of(job.discovery.expression, held=False)
+    others = [torch.tensor(IN_SYMPY, dtype=torch.float64) for _ in function.names[1:]]
+    defined, worst = 0.0, 0.0
+    wanted_numbers = values_and_slopes(function, torch.from_numpy(found["x"]), *others)
+    for kind, wanted in zip(("f", "slope"), wanted_numbers, strict=True):
         if kind == "slope" and not job.expected.differentiable:
             continue
         value = torch.from_numpy(found[kind])

@@ -12,15 +12,14 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from actsearch.evaluators.layers import BETA_START
 from actsearch.grammar.expression import Expression
+from actsearch.grammar.function import Function, function_of, values_and_slopes
 from actsearch.grammar.reach import MOST
-from actsearch.grammar.render import Function, compile_expression, values_and_slopes
 
 CHANNELS = 3
-BETAS = (0.375, BETA_START, 1.75)
-"""Of the channels; each is a number of half precision too."""
-KINDS = ("value", "slope", "beta")
+SCALARS = (0.375, 1.0, 1.75)
+"""A parameter's values by channel, each a number of half precision too; a second one has them in another order."""
+VALUE = "value"
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 ELSEWHERE = 1e-10  # in double precision, where sines and exponentials are computed by others than torch
 BASE = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 2.0**-7, "float16": 2.0**-10}
@@ -43,12 +42,33 @@ def points() -> torch.Tensor:
     return x.repeat(CHANNELS, 1).T.contiguous()
 
 
+def inputs_of(function: Function) -> torch.Tensor:
+    """Return ``(inputs, points, CHANNELS)``: ``points`` for the first input, ordinary numbers for every further one."""
+    x = points()
+    ordinary = torch.arange(x.numel(), dtype=torch.float64).reshape(x.shape)
+    return torch.stack([x, *(3 * torch.sin(ordinary * n * 0.7) for n in range(1, len(function.inputs)))])
+
+
+def scalars_of(function: Function) -> torch.Tensor:
+    """Return ``(parameters, CHANNELS)``."""
+    rows = [
+        SCALARS[n % CHANNELS :] + SCALARS[: n % CHANNELS] if one.place == "channel" else SCALARS[:1] * CHANNELS
+        for n, one in enumerate(function.parameters)
+    ]
+    return torch.tensor(rows, dtype=torch.float64).reshape(-1, CHANNELS)
+
+
+def slope_kinds(function: Function) -> tuple[str, ...]:
+    """Return the names of the slopes in the order of inputs and parameters."""
+    return tuple(f"slope_{name}" for name in function.names)
+
+
 @dataclass(frozen=True)
 class Reference:
-    """The trained function at ``points``.
+    """The trained function at ``inputs_of`` and ``scalars_of``.
 
     Args:
-        numbers: ``value_float64``, ``slope_float32``, ... in double precision.
+        numbers: ``value_float64``, ``slope_x_float32``, ... in double precision.
         slack: of the same names: how much the number changes when x, or the result of every operation, moves by some of
             its last places; where it is not a number, infinity.
         differentiable: whether its slope is that of its value: not for a rectifier with the slope of a leaky one.
@@ -59,27 +79,32 @@ class Reference:
     differentiable: bool
 
 
-def reference(expression: Expression, betas: tuple[float, ...] = BETAS) -> Reference:
-    """Compute the trained function, with a beta a channel."""
+def reference(function: Function, scalars: torch.Tensor | None = None) -> Reference:
+    """Compute the trained function.
+
+    Args:
+        function: what was trained.
+        scalars: values of each parameter by channel; by default ``scalars_of``.
+    """
     numbers, slack = {}, {}
-    function, uses_beta = compile_expression(expression), expression.uses_beta
+    scalars = scalars_of(function) if scalars is None else scalars
     for name, dtype in DTYPES.items():
-        x = points().to(dtype)
-        wide = x if dtype in {torch.float32, torch.float64} else x.float()
+        inputs = inputs_of(function).to(dtype)
+        wide = inputs if dtype in {torch.float32, torch.float64} else inputs.float()
         step = (torch.nextafter(wide, torch.full_like(wide, torch.inf)) - wide).nan_to_num(0.0, 0.0, 0.0)
-        found = _computed(function, wide, betas, uses_beta=uses_beta)
+        found = _computed(function, wide, scalars)
         moved = [torch.zeros_like(part, dtype=torch.float64) for part in found]
-        others = [_computed(function, wide + steps * step, betas, uses_beta=uses_beta) for steps in MOVES]
+        others = [_computed(function, wide + steps * step, scalars) for steps in MOVES]
         for seed in range(ROUNDINGS):
             with _Rounding(torch.finfo(wide.dtype).eps, seed):
-                others.append(_computed(function, wide, betas, uses_beta=uses_beta))
+                others.append(_computed(function, wide, scalars))
         for other in others:
             for one, here, there in zip(moved, found, other, strict=True):
                 one.add_((there - here).double().abs())
-        for kind, here, change in zip(KINDS, found, moved, strict=False):
+        for kind, here, change in zip((VALUE, *slope_kinds(function)), found, moved, strict=True):
             numbers[f"{kind}_{name}"] = here.to(dtype).double().numpy()  # single precision, rounded once
             slack[f"{kind}_{name}"] = change.nan_to_num(nan=torch.inf).numpy()
-    return Reference(numbers, slack, _is_differentiable(expression))
+    return Reference(numbers, slack, _is_differentiable(function))
 
 
 class _Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
@@ -101,26 +126,24 @@ class _Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         return found + found * (self.eps * chance) if found.dtype in {torch.float32, torch.float64} else found
 
 
-def _computed(function: Function, x: torch.Tensor, betas: tuple[float, ...], *, uses_beta: bool) -> list[torch.Tensor]:
-    x = x.detach().requires_grad_()
-    beta = torch.tensor(betas, dtype=x.dtype).expand_as(x).clone().requires_grad_()
-    value = function(x, beta)
-    slopes = [torch.zeros_like(x), torch.zeros_like(x)]
-    if value.requires_grad:
-        slopes = [*torch.autograd.grad(
-            value, [x, beta], torch.ones_like(value), allow_unused=True, materialize_grads=True
-        )]  # fmt: skip
-    return [value.detach(), *slopes][: 3 if uses_beta else 2]
+def _computed(function: Function, inputs: torch.Tensor, scalars: torch.Tensor) -> list[torch.Tensor]:
+    values = [*inputs, *(row.to(inputs.dtype).expand_as(inputs[0]).clone() for row in scalars)]
+    leaves = [value.detach().requires_grad_() for value in values]
+    result = function(*leaves)
+    slopes = tuple(torch.zeros_like(leaf) for leaf in leaves)
+    if result.requires_grad:
+        slopes = torch.autograd.grad(result, leaves, torch.ones_like(result), allow_unused=True, materialize_grads=True)
+    return [result.detach(), *slopes]
 
 
-def _is_differentiable(expression: Expression) -> bool:
-    function = compile_expression(expression)
+def _is_differentiable(function: Function) -> bool:
     x = torch.tensor([-1.31, -0.47, 0.53, 1.27], dtype=torch.float64, requires_grad=True)
-    beta = torch.full((), 0.8, dtype=torch.float64)
+    others = [x.detach().roll(n) for n in range(1, len(function.inputs))]
+    scalars = [torch.full((), 0.8, dtype=torch.float64) for _ in function.parameters]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return torch.autograd.gradcheck(lambda x: function(x, beta) + 0 * x, (x,))
+            return torch.autograd.gradcheck(lambda x: function(x, *others, *scalars) + 0 * x, (x,))
     except RuntimeError:
         return False
 
@@ -144,13 +167,13 @@ def largest_gap(
         worst = 0.0
         size = points().abs()
         subnormal = (size > 0) & (size < 2 * torch.finfo(DTYPES[dtype]).tiny)
-        for kind in KINDS:
-            name = f"{kind}_{dtype}"
-            if name in expected.numbers and (kind == "value" or name in found):
+        for name in (name for name in expected.numbers if name.endswith(f"_{dtype}")):
+            is_value = name.startswith(VALUE)
+            if is_value or name in found:
                 base = BASE[dtype] if exact else max(BASE[dtype], ELSEWHERE)
                 three = (found[name], expected.numbers[name], expected.slack[name])
-                gap = _gap(three, base, exact=exact, is_value=kind == "value", most=torch.finfo(DTYPES[dtype]).max)
-                left = subnormal if flushes or (kind != "value" and not exact) else size < 0
+                gap = _gap(three, base, exact=exact, is_value=is_value, most=torch.finfo(DTYPES[dtype]).max)
+                left = subnormal if flushes or (not is_value and not exact) else size < 0
                 worst = max(worst, float(gap[~left].max()))
         gaps[dtype] = worst
     return gaps
@@ -179,12 +202,11 @@ def weak_spot(expression: Expression) -> str:
     What is written is evaluated in double precision, without holding values inside; where it cannot be represented in
     single precision, nothing is expected.
     """
-    x = points()[: -len(SPECIAL)]
-    trained = compile_expression(expression)
-    betas = {dtype: torch.tensor(BETAS, dtype=dtype) for dtype in (torch.float64, torch.float32)}
-    truth = values_and_slopes(compile_expression(expression, held=False), x, betas[torch.float64])
-    held = values_and_slopes(trained, x, betas[torch.float64])
-    single = values_and_slopes(trained, x.float(), betas[torch.float32])
+    x, *others = inputs_of(function_of(expression))[:, : -len(SPECIAL)]
+    trained, written = function_of(expression), function_of(expression, held=False)
+    rest = [*others, *scalars_of(trained)]
+    truth, held = (values_and_slopes(function, x, *rest) for function in (written, trained))
+    single = values_and_slopes(trained, x.float(), *(one.float() for one in rest))
     for name, exact, other, found in zip(("value", "slope"), truth, held, single, strict=True):
         known = exact.isfinite() & (exact.abs() < torch.finfo(torch.float32).max)
         for weak, says in (

@@ -88,7 +88,7 @@ def ship(
         scratch = Path(directory)
         torch_file = scratch / "exported_torch.py"
         torch_file.write_text(torch_source(discovery), encoding="utf-8")
-        expected = reference(discovery.expression)
+        expected = reference(discovery.function)
         for asked in targets:
             suffix = FORMATS[asked].suffix
             file = torch_file if asked == "torch" else scratch / f"exported{suffix}"
@@ -112,7 +112,7 @@ def _make(asked: str, job: Job) -> None:
             job.file.write_text(found.write(job.discovery), encoding="utf-8", errors="replace")
         return
     if asked == "onnx":
-        write([job.discovery.graph], TORCH_FOR_ONNX)  # which says what ONNX lacks
+        write([job.discovery.function.plain_graph], TORCH_FOR_ONNX)  # which says what ONNX lacks
     try:
         need(*found.needs)
     except NotProven as fault:

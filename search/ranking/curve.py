@@ -1,37 +1,18 @@
-"""How a candidate looks: the function that is named, at the beta that its layers learned.
+"""How a candidate looks: the function that is named, at the parameters that its layers learned.
 
 Not here: how it is named (``grammar.notation``) and drawn (``search.show``, ``search.report``).
 """
 
-import statistics
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from actsearch.grammar.expression import Expression
-from actsearch.grammar.render import Function, values_and_slopes
+from actsearch.grammar.function import Function, values_and_slopes
+from actsearch.grammar.parameter import GREEK
 from actsearch.search.ranking.entry import Entry
-
-Layers = tuple[tuple[float, float, float], ...]
-
-
-def learned(entry: Entry) -> Layers:
-    """Return (least, mean, largest) beta of each layer at the end of training, the mean over the furthest rung's seeds.
-
-    Empty where there is no beta, or where the seeds had networks of different depths.
-    """
-    found = [record.outcome.diagnostics.get("betas", []) for record in entry.records[entry.furthest]]
-    rows = [list(map(float, row)) for row in found if row]
-    if not rows or len({*map(len, rows)}) > 1:
-        return ()
-    means = [statistics.fmean(column) for column in zip(*rows, strict=True)]
-    return tuple((means[n], means[n + 1], means[n + 2]) for n in range(0, len(means) - 2, 3))
-
-
-def start_of(layers: Layers) -> float:
-    """Return the mean learned beta over the layers."""
-    return statistics.fmean(mean for _, mean, _ in layers)
+from actsearch.search.ranking.learned import learned, starts_of
 
 
 @dataclass(frozen=True)
@@ -41,42 +22,42 @@ class Curve:
     Args:
         x: inputs ``(n,)``, rising.
         values, slopes: there, of the mirror image that the formula is of.
-        beta: at which it is drawn: the mean of what its layers learned, 1 where nothing is known; None without beta.
-        is_learned: whether that is known.
+        parameters: values at which it is drawn, by name: the mean of what its layers learned, or where it starts.
+        is_learned: whether they were learned.
     """
 
     x: Tensor
     values: Tensor
     slopes: Tensor
-    beta: float | None
+    parameters: Mapping[str, float]
     is_learned: bool = True
 
     @property
     def note(self) -> str:
-        """What must be said of the picture; empty without a beta."""
-        if self.beta is None:
+        """What must be said of the picture; empty without a parameter."""
+        if not self.parameters:
             return ""
-        why = "the mean over its layers" if self.is_learned else "at which it starts"
-        return f"drawn at β = {self.beta:.3g}, {why}"
+        values = ", ".join(f"{GREEK.get(name, name)} = {value:.3g}" for name, value in self.parameters.items())
+        return f"drawn at {values}, {'the mean over its layers' if self.is_learned else 'at which it starts'}"
 
 
-def curve(entry: Entry, expression: Expression, function: Function, image: str, reach: float, points: int) -> Curve:
+def curve(entry: Entry, function: Function, image: str, reach: float, points: int) -> Curve:
     """Return the curve of a candidate.
 
     Args:
         entry: of the ranking, with what was learned.
-        expression: that was trained.
-        function: its values, of x and beta.
+        function: that was trained.
         image: which mirror image is named, as in ``notation.Written``.
         reach: half the width of the inputs around 0.
         points: how many.
     """
-    layers = learned(entry) if expression.uses_beta else ()
-    beta = start_of(layers) if layers else 1.0
+    layers = learned(entry, function)
+    drawn = function.starting_at(starts_of(layers)) if layers else function
     x = torch.linspace(-reach, reach, points, dtype=torch.float64)
-    values, slopes = values_and_slopes(function, x, torch.full_like(x, beta))
+    values, slopes = values_and_slopes(drawn.at_start, x)
     if image.endswith("f(-x)"):
         values, slopes = values.flip(0), -slopes.flip(0)
     if image.startswith("-"):
         values, slopes = -values, -slopes
-    return Curve(x, values, slopes, beta if expression.uses_beta else None, is_learned=bool(layers))
+    starts = {parameter.name: parameter.start for parameter in drawn.parameters}
+    return Curve(x, values, slopes, starts, is_learned=bool(layers))

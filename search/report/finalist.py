@@ -3,12 +3,15 @@
 import statistics
 from collections.abc import Sequence
 
+from actsearch.evaluators.outcome import LEARNED
+from actsearch.grammar.function import function_of
 from actsearch.grammar.notation import written
-from actsearch.grammar.render import compile_expression
+from actsearch.grammar.parameter import GREEK
 from actsearch.search.memory.records import FINAL
 from actsearch.search.ranking.curve import curve
 from actsearch.search.ranking.entry import Entry, built_in_expression
 from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.learned import by_layer, parameters_of
 from actsearch.search.ranking.significance import differences_by_seed
 from actsearch.search.ranking.verdict import title_of
 from actsearch.search.report.figures import Series, chart
@@ -54,14 +57,15 @@ def details(board: Leaderboard, entry: Entry) -> list[str]:
             found.append(
                 chart(title, series, "layer" if name == "dead_share" else "weight", "", log_y=name != "dead_share")
             )
-    betas = last.get("betas") or []
-    if betas:
-        groups = [betas[n : n + 3] for n in range(0, len(betas), 3)]
+    parameters = parameters_of(entry)
+    layers = by_layer(last.get(LEARNED) or [], parameters)
+    for number, parameter in enumerate(parameters if layers else ()):
+        letter = GREEK.get(parameter.name, parameter.name)
         series = [
-            Series(name, [(n + 1.0, group[index]) for n, group in enumerate(groups)], role=role)
+            Series(name, [(n + 1.0, layer[3 * number + index]) for n, layer in enumerate(layers)], role=role)
             for index, (name, role) in enumerate((("least", "muted"), ("mean", "first"), ("most", "second")))
         ]
-        found.append(chart("Learned β by layer", series, "layer", "β"))
+        found.append(chart(f"Learned {letter} by layer", series, "layer", letter))
     return [figure for figure in found if figure]
 
 
@@ -75,7 +79,7 @@ def _inputs(entry: Entry, histogram: Sequence[float]) -> str:
     image = written(expression).image
     if image.endswith("f(-x)"):
         shares.reverse()  # the inputs of what is named, which is mirrored
-    drawn = curve(entry, expression, compile_expression(expression), image, 4.0, 81)
+    drawn = curve(entry, function_of(expression), image, 4.0, 81)
     x, values = drawn.x, drawn.values
     high = float(values.abs().max()) or 1.0
     edges: list[tuple[float, float]] = [(-4.0, 0.0)]

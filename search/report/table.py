@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from actsearch.evaluators.outcome import Status
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_file import torch_source
+from actsearch.grammar.function import function_of
 from actsearch.grammar.notation import written
-from actsearch.grammar.render import compile_expression
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.ranking import columns
 from actsearch.search.ranking.curve import curve
@@ -61,9 +61,7 @@ def _row(board: Leaderboard, entry: Entry, number: int, ends: tuple[float, float
     expression = built_in_expression(entry.expression)
     if expression is not None:
         shown = written(expression) if number < WRITTEN else None
-        drawn = curve(
-            entry, expression, compile_expression(expression), shown.image if shown else "f(x)", REACH, POINTS
-        )
+        drawn = curve(entry, function_of(expression), shown.image if shown else "f(x)", REACH, POINTS)
         picture = spark(drawn.values.tolist(), drawn.slopes.tolist())
         told |= {"note": "; ".join(filter(None, (shown.note if shown else "", drawn.note)))}
         if shown is not None:

@@ -39,7 +39,7 @@ def card(entry: Entry, activation: Activation, board: Leaderboard) -> list[str]:
     built_in = {row.name for row in VOCABULARY} | {"x"}
     own = {part.primitive.name: part.primitive.formula for part in expression.walk()}
     lines += [f"with {name}(a) = {text}" for name, text in own.items() if name not in built_in]
-    drawn = curve(entry, expression, function, shown.image, REACH, POINTS)
+    drawn = curve(entry, function, shown.image, REACH, POINTS)
     left, right = (sketch([part.tolist()], 28, 7) for part in (drawn.values, drawn.slopes))
     lines += [f"{'f(x), x from -5 to 5':>37}  {chr(39).join(['f', '(x)']):>30}"]
     lines += [f"{one}  {two}" for one, two in zip(left, right, strict=True)]

@@ -12,9 +12,11 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
+from actsearch.evaluators.outcome import LEARNED
 from actsearch.search.ranking.columns import row
 from actsearch.search.ranking.entry import Entry, judged
 from actsearch.search.ranking.leaderboard import Leaderboard
+from actsearch.search.ranking.learned import by_layer, parameters_of
 from actsearch.search.ranking.measure import NATS, Measure, number
 from actsearch.search.ranking.pairing import Pair
 from actsearch.search.ranking.significance import Tally
@@ -116,17 +118,17 @@ def tally_cell(found: Tally | None) -> str:
 def layer_table(entry: Entry) -> Table | None:
     """Return how the activation layers fared in the entry's longest training; None where nobody looked."""
     found = entry.records[entry.furthest][-1].outcome.diagnostics
-    betas, names = (
-        found.get("betas", []),
-        [n for n in LAYER_FACTS if any(found.get(n, [])) or (n in found and n == "dead_share")],
-    )
-    count = max([len(betas) // 3, *(len(found[name]) for name in names)])
+    parameters = parameters_of(entry)
+    layers = by_layer(found.get(LEARNED, []), parameters)
+    names = [n for n in LAYER_FACTS if any(found.get(n, [])) or (n in found and n == "dead_share")]
+    count = max([len(layers), *(len(found[name]) for name in names)])
     if not count:
         return None
-    table = slim("layer", *(name.replace("_", " ") for name in names), *(["beta: least, mean, most"] if betas else []))
+    learned = [f"{one.name}: least, mean, most" for one in parameters] if layers else []
+    table = slim("layer", *(name.replace("_", " ") for name in names), *learned)
     for layer in range(count):
-        mine = " ".join(f"{beta:.2f}" for beta in betas[3 * layer : 3 * layer + 3])
-        table.add_row(str(layer + 1), *(f"{found[name][layer]:.2g}" for name in names), *([mine] if betas else []))
+        mine = [" ".join(f"{value:.2f}" for value in layers[layer][n : n + 3]) for n in range(0, 3 * len(learned), 3)]
+        table.add_row(str(layer + 1), *(f"{found[name][layer]:.2g}" for name in names), *mine)
     return table
 
 

@@ -57,9 +57,9 @@ def test_not_finite_outputs_and_learned_betas_are_told() -> None:
     assert _facts("exp(exp(square(x)))")["not_finite_share"][0] > 0
     layer = BUILT_IN.read("swish").make(4)
     assert isinstance(layer, ActivationLayer)
-    assert layer.beta is not None
+    (beta,) = layer.scalars.values()
     with torch.no_grad():
-        layer.beta.copy_(torch.tensor([0.0, 0.5, 1.0, 1.5]))
+        beta.copy_(torch.tensor([0.0, 0.5, 1.0, 1.5]))
     assert look_at(nn.Sequential(layer), [layer], BATCH, CROSS_ENTROPY)["betas"] == [0.0, 0.75, 1.5]
 
 

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from torch import nn
 
 from actsearch.evaluators.initialisation import Scheme, deviation, initialise, matched_gain
-from actsearch.grammar.render import Function, compile_expression
+from actsearch.grammar.function import Compute, function_of
 from actsearch.grammar.rows.known import read
 
 
-def _function(name: str) -> Function:
-    return compile_expression(read(name))
+def _function(name: str) -> Compute:
+    return function_of(read(name)).at_start
 
 
 @pytest.mark.parametrize(

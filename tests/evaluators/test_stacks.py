@@ -19,6 +19,7 @@ from actsearch.evaluators.training import train_population
 from actsearch.search.command_line import main
 from actsearch.search.memory.store import Store
 from tests.evaluators.stackable import REFUSED, STACKABLE
+from tests.grammar.computing import at
 
 STEPS = 12
 Build = Callable[[object], Any]
@@ -114,7 +115,7 @@ def test_the_functions_of_a_layer_are_each_applied_to_their_own_children(shape: 
     found = torch.func.vmap(segments)(x, beta)
     wanted = [functions[child] for child in (0, 1, 1, 1, 2, 2)]
     for child, function in enumerate(wanted):
-        assert torch.allclose(found[child], function(x[child], beta[child]), atol=1e-6)
+        assert torch.allclose(found[child], at(function, x[child], beta[child]), atol=1e-6)
 
 
 def test_a_run_decides_once_and_its_trainings_say_how_they_were_trained(

@@ -41,7 +41,7 @@ def test_a_proposals_expression_and_its_text_are_the_same_activation(seed: int) 
     assert all(from_text.twin(constants=both) == from_tree.twin(constants=both) for both in (False, True))
     assert from_text.refusal == from_tree.refusal
     assert from_tree.function is not None
-    expected = from_tree.function(X, torch.ones(()))
+    expected = from_tree.function.at_start(X)
     torch.testing.assert_close(from_tree.make(3)(X), expected, equal_nan=True)
 
 

@@ -17,6 +17,7 @@ from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.rows.known import read
 from actsearch.search.command_line import main
 from actsearch.search.ranking.entry import built_in_expression
+from tests.grammar.computing import value_of
 from tests.search.made_runs import edited, write_run
 
 ENDLESS = ("8*(8*(8*(8*(8*(8*(8*(8*x)))))))", "((((((x^7)^7)^7)^7)^7)^7)^7", "9*(x+9*(x+9*(x+9*(x+9*(x+9*x)))))",
@@ -41,7 +42,7 @@ def test_powers_and_whole_factors_are_what_they_say(power: int, factor: int) -> 
     for text, wanted in ((f"x^{power}", lambda x: x**power), (f"{factor}*sin(x)", lambda x: factor * torch.sin(x))):
         assert len(rewritten(text)) <= WRITTEN
         x = torch.linspace(-1, 1, 41, dtype=torch.float64)
-        torch.testing.assert_close(BUILT_IN.read(text).function(x, torch.ones(())), wanted(x))  # type: ignore[misc]
+        torch.testing.assert_close(value_of(BUILT_IN.read(text).as_expression(), x, torch.ones(())), wanted(x))
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actsearch.grammar.expression import Expression, X, apply
+from actsearch.grammar.function import function_of
 from actsearch.grammar.parse import BadExpression, from_json, parse
-from actsearch.grammar.render import compile_expression, source_lines
 from actsearch.grammar.rows.known import DISCOVERIES, KNOWN, read
 from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
+from tests.grammar.computing import value_of
 
 ROWS = {row.name: row for row in VOCABULARY}
 
@@ -52,7 +53,7 @@ def test_json_that_is_no_tree_is_refused(value: object) -> None:
 def test_a_copy_or_one_that_crossed_to_another_process_computes_the_same(tree: Expression) -> None:
     for again in (copy.deepcopy(tree), pickle.loads(pickle.dumps(tree))):  # noqa: S301  of a line above
         assert again == tree
-        assert source_lines(again) == source_lines(tree)
+        assert function_of(again).source == function_of(tree).source
 
 
 @given(trees())
@@ -71,14 +72,16 @@ def test_the_rendered_source_computes_what_the_rows_compute(tree: Expression) ->
         return node.primitive(*map(by_rows, node.arguments), beta=beta)
 
     torch.testing.assert_close(
-        compile_expression(tree)(x, beta), by_rows(tree).expand(9), rtol=0, atol=0, equal_nan=True
+        value_of(tree, x, beta, held=False), by_rows(tree).expand(9), rtol=0, atol=0, equal_nan=True
     )
 
 
 @given(trees())
-def test_nothing_is_computed_twice(tree: Expression) -> None:
-    bodies = [line.split(" = ", 1)[1] for line in source_lines(tree)[:-1]]
-    assert len(bodies) == len(set(bodies))
+def test_every_distinct_part_is_computed_once(tree: Expression) -> None:
+    rows = [part.primitive for part in {*tree.walk()} if part.primitive.arity]
+    steps = sum(len(function_of(apply(row, X, X), held=False).graph) for row in rows)
+    constant = 0 if tree.inputs else 2  # which gives it the shape of x
+    assert len(function_of(tree, held=False).graph) == steps + constant
 
 
 def test_identity_is_written_as_its_argument() -> None:
@@ -116,7 +119,7 @@ TORCH_OWN = {
 @pytest.mark.parametrize("name", TORCH_OWN)
 def test_a_known_activation_equals_torchs_own(name: str) -> None:
     x = torch.linspace(-30, 30, 601, dtype=torch.float64)
-    found = compile_expression(read(name))(x, torch.ones((), dtype=torch.float64))
+    found = value_of(read(name), x, torch.ones((), dtype=torch.float64))
     torch.testing.assert_close(found, TORCH_OWN[name](x), rtol=1e-8, atol=1e-12)
 
 
@@ -136,7 +139,7 @@ def test_the_eight_discoveries_of_2017_are_what_the_paper_says() -> None:
     assert set(DISCOVERED) == set(DISCOVERIES)
     x = torch.linspace(-8, 8, 401, dtype=torch.float64)
     for name, function in DISCOVERED.items():
-        found = compile_expression(read(name))(x, torch.tensor(0.7, dtype=torch.float64))
+        found = value_of(read(name), x, torch.tensor(0.7, dtype=torch.float64))
         torch.testing.assert_close(found, function(x), rtol=1e-12, atol=2e-8)  # type: ignore[no-untyped-call]  # sinc is continued near 0
 
 
@@ -180,5 +183,5 @@ def test_a_wrong_text_gets_one_clear_sentence(text: str, complaint: str) -> None
 
 def test_prelu_with_its_learned_slope_equals_torchs_own() -> None:
     x = torch.linspace(-5, 5, 101)
-    found = compile_expression(read("prelu"))(x, torch.tensor(1.6))
+    found = value_of(read("prelu"), x, torch.tensor(1.6))
     torch.testing.assert_close(found, torch.nn.functional.prelu(x, torch.tensor([0.4])))

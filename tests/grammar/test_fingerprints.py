@@ -6,11 +6,11 @@ import sys
 import pytest
 import torch
 
-from actsearch.grammar.behaviour.fingerprint import DIGITS, behaviour, beta_role, digest, fingerprint, twin_key
+from actsearch.grammar.behaviour.fingerprint import DIGITS, behaviour, digest, fingerprint, role_of, twin_key
 from actsearch.grammar.behaviour.screening import Reason, refusal
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_file import torch_source
-from actsearch.grammar.render import compile_expression
+from actsearch.grammar.function import function_of
 from actsearch.grammar.rows.known import KNOWN, names_by_fingerprint, read
 
 EQUAL = [
@@ -132,7 +132,7 @@ def test_the_role_of_beta_is_known_for_what_it_is() -> None:
         "mul(x,sigmoid(scale(x)))": "changes the shape",
         "mix(x,tanh(x))": "changes the shape",
     }
-    assert {text: beta_role(read(text)) for text in roles} == roles
+    assert {text: role_of(read(text)) for text in roles} == roles
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -145,9 +145,9 @@ def test_the_exported_text_needs_torch_alone_and_computes_the_same(name: str) ->
     ]
     exec(source, scope)
     x = torch.linspace(-3, 3, 24).view(2, 3, 4)
-    expected = compile_expression(read(name))(x, torch.ones(()))
+    expected = function_of(read(name)).at_start(x)
     torch.testing.assert_close(scope["Activation"]()(x), expected)
-    if read(name).uses_beta:
+    if read(name).parameters:
         module = scope["Activation"](channels=3)
         assert [tuple(p.shape) for p in module.parameters()] == [(3,)]
         torch.testing.assert_close(module(x), expected)

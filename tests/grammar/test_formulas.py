@@ -13,7 +13,7 @@ from actsearch.grammar.rows.known import KNOWN, read
 from actsearch.grammar.rows.sets import VOCABULARY, check_own
 from actsearch.grammar.symbolic import VARIABLES, evaluate_formula
 
-SYMBOLS = {name: sympy.Symbol(name, real=True) for name in VARIABLES}
+SYMBOLS = {name: sympy.Symbol(name, real=True) for name in (*VARIABLES, "beta")}
 READER = Reader(
     SYMBOLS | {name: getattr(sympy, name) for name in CONSTANTS},
     {name: getattr(sympy, name) for name in FUNCTIONS},
@@ -25,7 +25,7 @@ READER = Reader(
     "formula", sorted({row.formula for row in VOCABULARY} | {read(text).formula for text in KNOWN})
 )
 def test_every_formula_of_ours_is_read_as_sympy_itself_reads_it(formula: str) -> None:
-    check_formula(formula, VARIABLES)
+    check_formula(formula, (*VARIABLES, "beta"))
     assert READER.read(formula) == sympy.sympify(formula, locals=SYMBOLS | {"sinc": sympy.sinc})
 
 

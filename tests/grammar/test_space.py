@@ -106,7 +106,7 @@ def _breaks(constraint: Constraint, tree: Expression) -> bool:
     nodes = list(tree.walk())
     match constraint:
         case ContainsInput():
-            return not tree.contains_input
+            return not tree.inputs
         case NoInversePair():
             pairs = {(node.primitive.name, part.primitive.name) for node in nodes for part in node.arguments}
             return bool(pairs & {("exp", "logabs"), ("logabs", "exp")})
@@ -114,7 +114,7 @@ def _breaks(constraint: Constraint, tree: Expression) -> bool:
             inner = [part for node in nodes if node.primitive.name == "sin" for part in node.arguments]
             return any(below.primitive.name == "sin" for part in inner for below in part.walk())
         case AtMostBetas():
-            return sum(node.primitive.uses_beta for node in nodes) > constraint.limit
+            return sum(bool(node.primitive.reads) for node in nodes) > constraint.limit
         case AtMostSize():
             return tree.size > constraint.limit
     raise AssertionError(constraint)

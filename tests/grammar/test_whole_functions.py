@@ -11,10 +11,11 @@ import torch
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.expression import Expression, X, apply
 from actsearch.grammar.formats.discovery import Discovery
+from actsearch.grammar.formats.torch_body import function_lines
 from actsearch.grammar.formats.torch_file import torch_source
+from actsearch.grammar.function import function_of, values_and_slopes
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.reach import MOST, held_code, reach
-from actsearch.grammar.render import compile_expression, source_lines, values_and_slopes
 from actsearch.grammar.rows.known import KNOWN, read
 from actsearch.grammar.rows.sets import SETS, VOCABULARY
 from tests.grammar.test_primitives import ORACLES
@@ -68,7 +69,7 @@ def _is_representable(expression: Expression, x: float) -> bool:
 
 def _assert_finite(expression: Expression) -> None:
     x = torch.tensor(POINTS)
-    values, slopes = values_and_slopes(compile_expression(expression), x, torch.ones(()))
+    values, slopes = values_and_slopes(function_of(expression).at_start, x)
     for point, value, slope in zip(x.tolist(), values.tolist(), slopes.tolist(), strict=True):
         if not (mp.isfinite(value) and mp.isfinite(slope)):
             assert not _is_representable(expression, point), f"{expression} at {point}: {value}, slope {slope}"
@@ -177,7 +178,7 @@ def test_a_held_row_equals_the_row_under_the_limit_and_is_finite_with_its_slopes
 
 def test_nothing_is_held_that_cannot_overflow_nor_what_a_function_returns() -> None:
     for text in ("swish", "gelu", "mish", "exp(x)", "square(relu(x))", "sub(square(atan(x)),x)", "exp(sigmoid(x))"):
-        assert not any("hardtanh" in line for line in source_lines(read(text))), text
+        assert "hardtanh" not in function_of(read(text)).source, text
     assert reach(read("exp(x)").primitive, (1.0,)) == pytest.approx(2.718281828)
     assert reach(read("exp(x)").primitive, (MOST,)) == float("inf")
 
@@ -185,23 +186,22 @@ def test_nothing_is_held_that_cannot_overflow_nor_what_a_function_returns() -> N
 @pytest.mark.parametrize("text", ["logabs(exp(exp(x)))", "atan(sinh(exp(neg(x))))", "logabs(cosh(cosh(x)))"])
 def test_what_is_only_looked_at_is_not_held(text: str) -> None:
     x = torch.tensor([4.6, -4.6], dtype=torch.float64)
-    exact = compile_expression(read(text), held=False)(x, torch.ones(()))
+    exact = function_of(read(text), held=False).at_start(x)
     with mp.workdps(60):
         for point, value in zip(x.tolist(), exact.tolist(), strict=True):
             assert value == pytest.approx(float(_truth(read(text), mp.mpf(point))), rel=1e-12)
 
 
 def test_what_is_held_stands_in_the_source_that_is_exported() -> None:
-    assert source_lines(read("gate(sinh(x),scale(x))"))[0] == (
-        "t1 = torch.sinh(torch.nn.functional.hardtanh(x, -69.0, 69.0))"
-    )
+    assert function_lines(read("gate(sinh(x),scale(x))")) == [
+        "return torch.sigmoid(torch.sinh(torch.nn.functional.hardtanh(x, -69.0, 69.0))) * (beta * x)"
+    ]
 
 
 def test_a_row_of_ones_own_that_overflows_inside_is_cut_off() -> None:
     own = Primitive("steep", 1, "torch.exp(a) * a", "a*exp(a)")
-    values, slopes = values_and_slopes(
-        compile_expression(read("sigmoid(steep(x))", (own,))), torch.tensor([95.0, -95.0]), torch.ones(())
-    )
+    function = function_of(read("sigmoid(steep(x))", (own,)))
+    values, slopes = values_and_slopes(function, torch.tensor([95.0, -95.0]))
     assert values.tolist() == [1.0, 0.5]
     assert bool(torch.isfinite(values).all())
     assert slopes.shape == (2,)

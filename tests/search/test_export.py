@@ -201,11 +201,11 @@ def test_a_file_reads_as_if_a_person_had_written_it() -> None:
 
 
 def test_a_small_start_is_not_rounded_away() -> None:
-    assert "beta: float = 4e-07" in torch_source(Discovery(read("swish"), beta=4e-7))
+    assert "beta: float = 4e-07" in torch_source(Discovery(read("swish"), starts=(4e-7,)))
 
 
 def test_learned_betas_start_the_module_and_stand_in_a_table() -> None:
-    source = torch_source(Discovery(read("swish"), beta=1.75, layers=((0.5, 1.5, 3.0), (1.0, 2.0, 2.5))))
+    source = torch_source(Discovery(read("swish"), starts=(1.75,), layers=((0.5, 1.5, 3.0), (1.0, 2.0, 2.5))))
     scope: dict[str, type[torch.nn.Module]] = {}
     exec(source, scope)
     assert [beta.tolist() for beta in scope["Activation"]().parameters()] == [[1.75]]

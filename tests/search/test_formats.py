@@ -20,6 +20,7 @@ from actsearch.grammar.fault import Failed, NotInstalled, UserFault
 from actsearch.grammar.formats.data_files import BadFile, json_source, read_json
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_file import torch_source
+from actsearch.grammar.function import function_of
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.known import read
 from actsearch.search.command_line import main
@@ -29,7 +30,7 @@ from actsearch.search.exporting.reference import points
 from actsearch.search.exporting.shipping import files_of, ship
 from actsearch.search.memory.records import CLIMBED
 from actsearch.search.memory.store import Store
-from actsearch.search.ranking.curve import learned
+from actsearch.search.ranking.learned import learned
 from scripts.studies.formats import HEAD, MANUAL, WITH, row
 from tests.search.made_runs import make_run
 from tests.test_tiny import TINY
@@ -94,7 +95,7 @@ def test_what_a_format_lacks_is_said_in_a_sentence(tmp_path: Path) -> None:
         with pytest.raises(UserFault, match=r"has no 'i[01]e'|does not depend on x"):
             ship(Discovery(read(text)), {asked: tmp_path / "f"}, whole=False)
     own = Primitive("mine", 1, "torch.special.ndtr(a)", "(1 + erf(a/sqrt(2)))/2")
-    with pytest.raises(UserFault, match=r"'torch.special.ndtr\(x\)' cannot be written for other stacks"):
+    with pytest.raises(UserFault, match=r"'torch.special.ndtr\(a\)' cannot be written for other stacks"):
         ship(Discovery(read("mine(x)", (own,))), {"numpy": tmp_path / "f"})
     assert list(tmp_path.iterdir()) == []
 
@@ -112,9 +113,16 @@ def test_a_stack_that_is_missing_is_named_with_how_to_get_it(tmp_path: Path, mon
 
 
 def test_json_is_parsed_and_never_executed_and_what_is_damaged_is_refused() -> None:
-    whole = json_source(Discovery(read("swish"), name="Found", beta=1.5, layers=((1.0, 1.5, 2.0),), facts={"run": "a"}))
+    whole = json_source(
+        Discovery(read("swish"), name="Found", starts=(1.5,), layers=((1.0, 1.5, 2.0),), facts={"run": "a"})
+    )
     again = read_json(whole)
-    assert (again.expression, again.name, again.beta, again.layers) == (read("swish"), "Found", 1.5, ((1.0, 1.5, 2.0),))
+    assert (again.expression, again.name, again.starts, again.layers) == (
+        read("swish"),
+        "Found",
+        (1.5,),
+        ((1.0, 1.5, 2.0),),
+    )
     data = json.loads(whole)
     changes: tuple[dict[str, object], ...] = (
         {"version": 2}, {"format": "other"}, {"tree": ["__import__('os')", "x"]}, {"tree": []}, {"tree": None},
@@ -252,7 +260,7 @@ def test_learned_betas_come_from_the_run_with_a_line_a_layer(
     run = str(tmp_path / "run")
     main(["search", "configs/quickstart.yaml", "--run", run, *TINY, "--set=baselines=[relu, swish]"])
     entry = next(entry for entry in actsearch.open_run(run).entries if entry.baseline and "swish" in entry.names)
-    layers = learned(entry)
+    layers = learned(entry, function_of(read("swish")))
     monkeypatch.chdir(tmp_path)
     main(["export", run, "swish", "--learned", "--to", "torch,json", "-o", "learned"])
     module = _imported(tmp_path / "learned.py")
@@ -267,7 +275,7 @@ def test_learned_betas_come_from_the_run_with_a_line_a_layer(
     capsys.readouterr()
     with pytest.raises(SystemExit):
         main(["export", run, "relu", "--learned", "-o", "relu.py"])
-    assert "'relu(x)' has no beta; leave out --learned" in capsys.readouterr().err
+    assert "'relu(x)' has no parameter; leave out --learned" in capsys.readouterr().err
 
 
 def test_a_function_of_a_run_that_is_not_finished_is_said_to_be_mostly_luck(

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.grammar.function import function_of
 from actsearch.grammar.notation import written
-from actsearch.grammar.render import compile_expression
 from actsearch.grammar.rows.known import read
 from actsearch.run import open_run
 from actsearch.search.command_line import main
@@ -232,7 +232,7 @@ def test_a_picture_shows_what_is_named_at_the_beta_that_was_learned(text: str) -
     record = Record(Key("a", FINAL, 0), Request(text, 0, 1), outcome)
     entry = Entry(1, "a", text, (), baseline=False, proposed=True, records={FINAL: (record,)})
     shown = written(expression)
-    drawn = curve(entry, expression, compile_expression(expression), shown.image, 2.0, 9)
+    drawn = curve(entry, function_of(expression), shown.image, 2.0, 9)
     formula = shown.plain.replace("·", "*").replace("−", "-")
     values = {"beta": 0.6, "sigma": lambda a: 1 / (1 + np.exp(-a)), "sin": np.sin, "exp": np.exp, "max": np.maximum}
     python = re.sub(r"β(?=x)", "beta*", formula).replace("β", "beta").replace("σ", "sigma")
@@ -246,7 +246,7 @@ def test_a_picture_shows_what_is_named_at_the_beta_that_was_learned(text: str) -
     smooth = x != 0
     slopes = (named(x + step) - named(x - step)) / (2 * step)
     assert drawn.slopes.numpy()[smooth] == pytest.approx(slopes[smooth], abs=1e-5)
-    assert drawn.beta == (pytest.approx(0.6) if "beta" in python else None)
+    assert drawn.parameters == ({"beta": pytest.approx(0.6)} if "beta" in python else {})
 
 
 def test_one_seed_shows_nothing_and_the_next_step_says_so(tmp_path: Path) -> None:

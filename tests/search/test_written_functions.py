@@ -25,11 +25,23 @@ from actsearch.grammar.formats.data_files import json_source, read_json, sympy_s
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_body import lines_for_a_compiler, native
 from actsearch.grammar.formats.torch_file import torch_source
+from actsearch.grammar.function import function_of
 from actsearch.grammar.program.writing import NotInLanguage
 from actsearch.grammar.rows.known import KNOWN, read
 from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.search.exporting.fresh import of_torch
-from actsearch.search.exporting.reference import BETAS, DTYPES, Numbers, largest_gap, points, reference, weak_spot
+from actsearch.search.exporting.reference import (
+    DTYPES,
+    VALUE,
+    Numbers,
+    inputs_of,
+    largest_gap,
+    points,
+    reference,
+    scalars_of,
+    slope_kinds,
+    weak_spot,
+)  # fmt: skip
 from scripts.studies import formats
 
 PARTS = 12
@@ -53,22 +65,35 @@ def _scope(source: str) -> dict[str, Any]:
     return found
 
 
-def _betas(expression: Expression) -> list[float]:
-    return [*BETAS] if expression.uses_beta else []
+def _torch_numbers(expression: Expression, inputs: torch.Tensor | None = None) -> dict[str, Any]:
+    """What a file of torch's computes, at the points of a proof by default."""
+    function, make = function_of(expression), _scope(torch_source(Discovery(expression)))["Activation"]
+    inputs = inputs_of(function) if inputs is None else inputs
+    return of_torch.numbers(make, inputs, scalars_of(function), [*function.names])
+
+
+def _arguments(expression: Expression, dtype: str) -> list[np.ndarray[Any, Any]]:
+    """What a function of NumPy's is called with."""
+    function = function_of(expression)
+    return [part.numpy().astype(dtype) for part in (*inputs_of(function), *scalars_of(function))]
+
+
+def _named(expression: Expression) -> dict[str, str]:
+    """Kind of number -> the function of an exported file that computes it."""
+    discovery = Discovery(expression)
+    kinds = (VALUE, *slope_kinds(discovery.function))
+    return dict(zip(kinds, (discovery.function_name, *discovery.slope_names()), strict=True))
 
 
 def _assert_equal(expression: Expression, numbers: Numbers, kinds: tuple[str, ...], **how: bool) -> None:
-    gaps = largest_gap(numbers, reference(expression), kinds=kinds, **{"exact": False, **how})
+    gaps = largest_gap(numbers, reference(function_of(expression)), kinds=kinds, **{"exact": False, **how})
     assert max(gaps.values()) <= 1, f"{expression}: {gaps}"
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_a_file_of_torchs_has_the_value_and_slopes_that_were_trained_in_every_precision(part: int) -> None:
     for expression in _part(part):
-        discovery, exact = Discovery(expression), not native(expression)[0]
-        make = _scope(torch_source(discovery))["Activation"]
-        found = of_torch.numbers(make, points(), _betas(expression))
-        _assert_equal(expression, found, (*DTYPES,), exact=exact)
+        _assert_equal(expression, _torch_numbers(expression), (*DTYPES,), exact=not native(expression)[0])
 
 
 def test_what_a_compiler_is_given_instead_has_the_same_value_and_slopes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,18 +101,16 @@ def test_what_a_compiler_is_given_instead_has_the_same_value_and_slopes(monkeypa
     assert len(others) > 30
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     for expression in others:
-        make = _scope(torch_source(Discovery(expression)))["Activation"]
-        _assert_equal(expression, of_torch.numbers(make, points(), _betas(expression)), (*DTYPES,))
+        _assert_equal(expression, _torch_numbers(expression), (*DTYPES,))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_half_precision_is_finite_with_its_slope_wherever_the_true_value_can_be_written(part: int) -> None:
     for expression in _part(part):
-        make = _scope(torch_source(Discovery(expression)))["Activation"]
         for name in ("float16", "bfloat16"):
             x = points()[:-5].to(DTYPES[name]).double()  # no infinities, and numbers that both can write
-            found = of_torch.numbers(make, x, _betas(expression))
-            for kind in ("value", "slope"):
+            found = _torch_numbers(expression, x[None])
+            for kind in ("value", "slope_x"):
                 truth, single, number = (
                     torch.from_numpy(found[f"{kind}_{precision}"]) for precision in ("float64", "float32", name)
                 )
@@ -100,16 +123,12 @@ def test_half_precision_is_finite_with_its_slope_wherever_the_true_value_can_be_
 
 @pytest.mark.parametrize("part", range(4))
 def test_numpy_has_the_same_values_and_its_slopes_are_those_of_autograd(part: int) -> None:
-    x = points().numpy()
     for expression in _part(part, 4):
         scope, found = _scope(numpy_source(Discovery(expression))), dict[str, Any]()
-        names = {"value": "activation", "slope": "activation_slope", "beta": "activation_slope_of_beta"}
         for dtype in ("float64", "float32", "float16"):
-            given = [x.astype(dtype), *([np.array(BETAS, dtype=dtype)] if expression.uses_beta else [])]
-            for kind, name in names.items():
-                if name in scope:
-                    with np.errstate(all="ignore"):
-                        found[f"{kind}_{dtype}"] = scope[name](*given).astype(np.float64)
+            for kind, name in _named(expression).items():
+                with np.errstate(all="ignore"):
+                    found[f"{kind}_{dtype}"] = scope[name](*_arguments(expression, dtype)).astype(np.float64)
         _assert_equal(expression, found, ("float64", "float32", "float16"))
 
 
@@ -118,18 +137,19 @@ def _library(directory: Path) -> tuple[ctypes.CDLL, tuple[Expression, ...]]:
     """All of them in one library of C."""
     lines, kept = ["#include <stddef.h>"], list[Expression]()
     for n, expression in enumerate(drawn()):
-        name, has_beta = f"f{n}", expression.uses_beta
+        discovery = Discovery(expression, name=f"F{n}")
+        count = len(discovery.function.names)
         try:
-            lines.append(c_source(Discovery(expression, name=f"F{n}")))
+            lines.append(c_source(discovery))
         except NotInLanguage as refused:
             assert "i0e" in str(expression) or "i1e" in str(expression), refused  # noqa: PT017
             continue
         kept.append(expression)
         for kind, end in (("double", ""), ("float", "f")):
-            for what in ("", "_slope", *(["_slope_of_beta"] if has_beta else [])):
-                call = f"{name}{what}{end}(x[i]{', b[i]' if has_beta else ''})"
-                head = f"void run{n}{what}{end}(size_t n, const {kind} *x, const {kind} *b, {kind} *y)"
-                lines.append(f"{head} {{ (void)b; for (size_t i = 0; i < n; i++) y[i] = {call}; }}")
+            for m, name in enumerate((discovery.function_name, *discovery.slope_names())):
+                call = f"{name}{end}({', '.join(f'x[{place} * n + i]' for place in range(count))})"
+                head = f"void run{n}_{m}{end}(size_t n, const {kind} *x, {kind} *y)"
+                lines.append(f"{head} {{ for (size_t i = 0; i < n; i++) y[i] = {call}; }}")
     (directory / "all.c").write_text("\n".join(lines))
     words = ["cc", "-std=c99", "-O0", "-Wall", "-Wextra", "-Werror", "-pedantic", "-shared", "-fPIC"]
     subprocess.run([*words, "-o", directory / "all.so", directory / "all.c", "-lm"], check=True)
@@ -143,14 +163,12 @@ def test_c_has_the_same_values_and_slopes_in_both_precisions(tmp_path: Path) -> 
     for expression in kept:
         found = {}
         for dtype, end in (("float64", ""), ("float32", "f")):
-            x = np.ascontiguousarray(points().numpy().astype(dtype))
-            betas, y = np.broadcast_to(np.array(BETAS, dtype=dtype), x.shape).copy(), np.empty_like(x)
-            for kind, what in (("value", ""), ("slope", "_slope"), ("beta", "_slope_of_beta")):
-                if kind != "beta" or expression.uses_beta:
-                    run = library[f"run{places[expression]}{what}{end}"]
-                    pointers = [ctypes.c_void_p(array.ctypes.data) for array in (x, betas, y)]
-                    run(ctypes.c_size_t(x.size), *pointers)
-                    found[f"{kind}_{dtype}"] = y.astype(np.float64)
+            x = np.stack(np.broadcast_arrays(*_arguments(expression, dtype)))
+            y = np.empty_like(x[0])
+            for m, kind in enumerate(_named(expression)):
+                run = library[f"run{places[expression]}_{m}{end}"]
+                run(ctypes.c_size_t(y.size), ctypes.c_void_p(x.ctypes.data), ctypes.c_void_p(y.ctypes.data))
+                found[f"{kind}_{dtype}"] = y.astype(np.float64)
         _assert_equal(expression, found, ("float64", "float32"))
 
 
@@ -178,11 +196,10 @@ def compare_jax() -> None:
     for expression in _few(13):
         function, found = jax.jit(_scope(jax_source(Discovery(expression)))["activation"]), dict[str, Any]()
         for dtype in ("float64", "float32"):
-            x = jax.numpy.asarray(points().numpy().astype(dtype))
-            betas = [jax.numpy.broadcast_to(jax.numpy.asarray(np.array(BETAS, dtype=dtype)), x.shape)]
-            value, back = jax.vjp(function, x, *(betas if expression.uses_beta else []))
+            given = [jax.numpy.asarray(one) for one in np.broadcast_arrays(*_arguments(expression, dtype))]
+            value, back = jax.vjp(function, *given)
             numbers = (value, *back(jax.numpy.ones_like(value)))
-            for kind, one in zip(("value", "slope", "beta"), numbers, strict=False):
+            for kind, one in zip(_named(expression), numbers, strict=True):
                 found[f"{kind}_{dtype}"] = np.asarray(one).astype(np.float64)
         _assert_equal(expression, found, ("float64", "float32"), flushes=True)
 
@@ -191,7 +208,7 @@ def _look_at_keras_layers() -> None:
     """A layer keeps a mask; a model that is saved comes back with its own start, whatever else was read since."""
     import keras  # noqa: PLC0415
 
-    one, other = (_scope(keras_source(Discovery(read("swish"), beta=beta)))["Activation"] for beta in (1.5, 0.5))
+    one, other = (_scope(keras_source(Discovery(read("swish"), starts=(start,))))["Activation"] for start in (1.5, 0.5))
     x = np.ones((2, 3, 4), dtype="float32")
     x[0, 0] = 0
     model = keras.Sequential([keras.Input(x.shape[1:]), keras.layers.Masking(), one(channels=4)])
@@ -211,13 +228,13 @@ def compare_keras() -> None:
     for expression in _few(3):
         function, found = _scope(keras_source(Discovery(expression)))["activation"], dict[str, Any]()
         for dtype in ("float64", "float32"):
-            x = points().to(DTYPES[dtype]).requires_grad_()
-            betas = torch.tensor(BETAS, dtype=DTYPES[dtype]).expand_as(x).clone().requires_grad_()
-            value = function(x, betas) if expression.uses_beta else function(x)
+            arrays = np.broadcast_arrays(*_arguments(expression, dtype))
+            given = [torch.tensor(one, requires_grad=True) for one in arrays]
+            value = function(*given)
             slopes = torch.autograd.grad(
-                value, [x, betas], torch.ones_like(value), allow_unused=True, materialize_grads=True
+                value, given, torch.ones_like(value), allow_unused=True, materialize_grads=True
             )
-            for kind, numbers in zip(("value", "slope", "beta"), (value.detach(), *slopes), strict=True):
+            for kind, numbers in zip(_named(expression), (value.detach(), *slopes), strict=True):
                 found[f"{kind}_{dtype}"] = numbers.double().numpy()
         _assert_equal(expression, found, ("float64", "float32"))
 

@@ -19,22 +19,24 @@ def main() -> None:
     path, name, given, answer, function = sys.argv[1:6]
     exported = runpy.run_path(path)
     with np.load(given) as asked:
-        x, betas = asked["x"], asked["betas"]
+        given_inputs, scalars, names = asked["inputs"], asked["scalars"], asked["names"]
     found: dict[str, Any] = {}
+    kinds = ("value", *(f"slope_{one}" for one in names))
     for dtype in ("float64", "float32", "bfloat16", "float16"):
-        inputs = [jnp.asarray(x).astype(dtype)]
-        if len(betas):
-            inputs.append(jnp.broadcast_to(jnp.asarray(betas).astype(dtype), x.shape))
+        inputs = [jnp.asarray(x).astype(dtype) for x in given_inputs]
+        inputs += [jnp.broadcast_to(jnp.asarray(row).astype(dtype), inputs[0].shape) for row in scalars]
         value, back = jax.vjp(jax.jit(exported[function]), *inputs)
         assert value.dtype == dtype, f"it returns {value.dtype} for {dtype}"
-        for kind, numbers in zip(("value", "slope", "beta"), (value, *back(jnp.ones_like(value))), strict=False):
+        for kind, numbers in zip(kinds, (value, *back(jnp.ones_like(value))), strict=True):
             found[f"{kind}_{dtype}"] = np.asarray(numbers.astype("float64"))
     if name in exported:  # a module of Flax
-        module = exported[name](channels=x.shape[1]) if len(betas) else exported[name]()
-        state = module.init(jax.random.PRNGKey(0), jnp.asarray(x))
-        if len(betas):
-            state["params"]["beta"] = jnp.asarray(betas)
-        applied = np.asarray(module.apply(state, jnp.asarray(x)))
+        xs = [jnp.asarray(x) for x in given_inputs]
+        module = exported[name](channels=xs[0].shape[1]) if len(scalars) else exported[name]()
+        state = module.init(jax.random.PRNGKey(0), *xs)
+        for parameter, row in zip(names[len(xs) :], scalars, strict=True):
+            size = len(state["params"][str(parameter)])
+            state["params"][str(parameter)] = jnp.asarray(row[:size])
+        applied = np.asarray(module.apply(state, *xs))
         assert np.allclose(applied, found["value_float64"], rtol=1e-9, equal_nan=True), "its module differs"
     np.savez(answer, **found)
 

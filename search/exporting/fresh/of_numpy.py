@@ -1,6 +1,6 @@
 """Import an exported file of NumPy's and compute its numbers.
 
-Arguments: the file, the function, the points, the answer.
+Arguments: the file, the points, the answer, and the functions: of the value and of every slope.
 """
 
 import runpy
@@ -11,22 +11,21 @@ import numpy as np
 
 def main() -> None:
     """Do it."""
-    path, name, given, answer = sys.argv[1:5]
+    path, given, answer, *functions = sys.argv[1:]
     exported = runpy.run_path(path)
     with np.load(given) as asked:
-        x, betas = asked["x"], asked["betas"]
+        inputs, scalars, names = asked["inputs"], asked["scalars"], asked["names"]
     found = {}
     for dtype in ("float64", "float32", "float16"):
-        more = [betas.astype(dtype)] if len(betas) else []
-        names = {"value": name, "slope": f"{name}_slope", "beta": f"{name}_slope_of_beta"}
-        for kind, function in names.items():
-            if function in exported:
-                value = exported[function](x.astype(dtype), *more)
-                assert value.dtype == dtype, f"it returns {value.dtype} for {dtype}"
-                found[f"{kind}_{dtype}"] = value.astype(np.float64)
-    assert exported[name](np.array([1, 2])).dtype == np.float64
-    assert exported[name](np.float32(0.5)).shape == ()
-    assert exported[name](np.zeros((0, 3))).shape == (0, 3)
+        arguments = [one.astype(dtype) for one in (*inputs, *scalars)]
+        for kind, function in zip(("value", *(f"slope_{name}" for name in names)), functions, strict=True):
+            value = exported[function](*arguments)
+            assert value.dtype == dtype, f"it returns {value.dtype} for {dtype}"
+            found[f"{kind}_{dtype}"] = value.astype(np.float64)
+    first, more = exported[functions[0]], [2.0] * (len(inputs) - 1)
+    assert first(np.array([1, 2]), *more).dtype == np.float64
+    assert first(np.float32(0.5), *more).shape == ()
+    assert first(np.zeros((0, 3)), *more).shape == (0, 3)
     np.savez(answer, **found)
 
 

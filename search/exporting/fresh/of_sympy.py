@@ -1,4 +1,7 @@
-"""Import an exported file of SymPy's and compute its numbers at ordinary points. Arguments: the file, the answer."""
+"""Import an exported file of SymPy's and compute its numbers at ordinary points.
+
+Arguments: the file, the answer, the value of every parameter and further input, and the names of all.
+"""
 
 import runpy
 import sys
@@ -20,12 +23,12 @@ def _number(formula: Any, at: dict[Any, float]) -> float:
 
 def main() -> None:
     """Do it."""
-    path, answer = sys.argv[1:3]
+    path, answer, other, first, *rest = sys.argv[1:]
     exported = runpy.run_path(path)
     found: dict[str, Any] = {}
     for kind in ("f", "slope"):
-        formula, beta = sympify(exported[kind]), exported["beta"]
-        found[kind] = np.array([_number(formula, {exported["x"]: point, beta: 0.75}) for point in POINTS])
+        formula, others = sympify(exported[kind]), {exported[name]: float(other) for name in rest}
+        found[kind] = np.array([_number(formula, {exported[first]: point} | others) for point in POINTS])
     np.savez(answer, x=np.array(POINTS), **found)
 
 

@@ -33,35 +33,51 @@ def imported(path: str) -> Any:
     return module
 
 
-def numbers(make: Make, x: torch.Tensor, betas: list[float]) -> dict[str, Any]:
-    """Return values and slopes in every precision."""
-    found = {}
+def numbers(make: Make, given: torch.Tensor, scalars: torch.Tensor, names: list[str]) -> dict[str, Any]:
+    """Return values and slopes in every precision.
+
+    Args:
+        make: the class.
+        given: inputs, ``(inputs, points, channels)``.
+        scalars: values of each parameter by channel, ``(parameters, channels)``.
+        names: of inputs and parameters.
+    """
+    found, parameters = {}, names[len(given) :]
     for name, dtype in DTYPES.items():
-        inputs = x.to(dtype, copy=True).requires_grad_()
-        module = make(channels=x.shape[1]).to(dtype) if betas else make().to(dtype)
-        if betas:
-            with torch.no_grad():
-                module.beta.copy_(torch.tensor(betas))
-            found[f"beta_{name}"] = _slope_of_beta(make, inputs.detach(), betas, dtype)
-        value = module(inputs)
+        inputs = [x.to(dtype, copy=True).requires_grad_() for x in given]
+        module = make(channels=given.shape[2]).to(dtype) if parameters else make().to(dtype)
+        with torch.no_grad():
+            for parameter, row in zip(parameters, scalars, strict=True):
+                values = getattr(module, parameter)
+                values.copy_(row[: len(values)])
+        value = module(*inputs)
         assert value.dtype == dtype, f"it returns {value.dtype} for {dtype}"
-        slope = torch.zeros_like(inputs)
+        slopes: Any = [torch.zeros_like(x) for x in inputs]
         if value.requires_grad:
-            (slope,) = torch.autograd.grad(value, inputs, torch.ones_like(value), materialize_grads=True)
+            slopes = torch.autograd.grad(value, inputs, torch.ones_like(value), materialize_grads=True)
         found[f"value_{name}"] = value.detach().double().numpy()
-        found[f"slope_{name}"] = slope.double().numpy()
+        found |= {f"slope_{one}_{name}": slope.double().numpy() for one, slope in zip(names, slopes, strict=False)}
+        if parameters:
+            found |= _slopes_of_parameters(make, [x.detach() for x in inputs], scalars, parameters, name)
     return found
 
 
-def _slope_of_beta(make: Make, x: torch.Tensor, betas: list[float], dtype: torch.dtype) -> Any:
-    columns = []
-    for i, beta in enumerate(betas):
-        module = make(channels=len(x), dimension=0, beta=beta).to(dtype)
-        value = module(x[:, i])
+def _slopes_of_parameters(
+    make: Make, inputs: list[torch.Tensor], scalars: torch.Tensor, parameters: list[str], name: str
+) -> dict[str, Any]:
+    """Return the slope by each parameter at every point, which is a channel of its own here."""
+    columns: dict[str, list[torch.Tensor]] = {parameter: [] for parameter in parameters}
+    for i, starts in enumerate(scalars.T.tolist()):
+        module = make(channels=len(inputs[0]), dimension=0, **dict(zip(parameters, starts, strict=True)))
+        module = module.to(DTYPES[name])
+        value = module(*(x[:, i] for x in inputs))
         value.backward(torch.ones_like(value))
-        assert module.beta.grad is not None
-        columns.append(module.beta.grad.double())
-    return torch.stack(columns, 1).numpy()
+        for parameter, column in columns.items():
+            gradient = getattr(module, parameter).grad
+            assert gradient is not None
+            column.append(gradient.double())
+    a_channel = {parameter: column for parameter, column in columns.items() if len(column[0]) == len(inputs[0])}
+    return {f"slope_{parameter}_{name}": torch.stack(column, 1).numpy() for parameter, column in a_channel.items()}
 
 
 def shapes(make: Make, module: Any, x: torch.Tensor) -> None:
@@ -79,10 +95,11 @@ def shapes(make: Make, module: Any, x: torch.Tensor) -> None:
         )
     expanded = x[0, 0].expand(3, 2)
     assert torch.allclose(module(expanded), module(x[0, 0]).expand(3, 2), rtol=1e-12)
-    if "beta" in dict(module.named_parameters()):
+    if dict(module.named_parameters()):
         wide = make(channels=3).double()
         with torch.no_grad():
-            wide.beta.copy_(torch.tensor([0.5, 1.0, 2.0]))
+            for parameter in wide.parameters():
+                parameter.copy_(torch.tensor([0.5, 1.0, 2.0])[: len(parameter)])
         image = x.reshape(2, 3, 2, 2)
         last = make(channels=3, dimension=-1).double()
         last.load_state_dict(wide.state_dict())
@@ -164,11 +181,14 @@ def main() -> None:
     exported = imported(path)
     make = getattr(exported, name)
     with np.load(given) as asked:
-        x, betas, smooth = torch.from_numpy(asked["x"]), asked["betas"].tolist(), bool(asked["differentiable"])
-    found = numbers(make, x, betas)
+        inputs, scalars = torch.from_numpy(asked["inputs"]), torch.from_numpy(asked["scalars"])
+        names, smooth = [str(one) for one in asked["names"]], bool(asked["differentiable"])
+    found = numbers(make, inputs, scalars, names)
     torch.manual_seed(0)
     module, ordinary = make().double(), torch.randn(6, 4, dtype=torch.float64) + 0.013
     checks: dict[str, Callable[[], None]] = {"shapes": lambda: shapes(make, module, ordinary)}
+    if len(inputs) > 1:  # the ways below are those of a layer in the place of a rectifier
+        checks, extent = {}, "value"
     if extent == "whole":
         checks |= {
             "gradcheck": (lambda: differentiated(module, ordinary)) if smooth else lambda: None,

@@ -4,6 +4,7 @@ Arguments: the file, the class, the kind, the target, and the text that is put b
 safetensors what they need.
 """
 
+import inspect
 import json
 import logging
 import runpy
@@ -21,8 +22,9 @@ def main() -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
     module = runpy.run_path(path, run_name="exported")[name]()
-    example = (torch.linspace(-3, 3, 12).reshape(4, 3),)
-    shapes = ((torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC),)
+    names = [*inspect.signature(module.forward).parameters]
+    example = tuple(torch.linspace(-3, 3, 12).reshape(4, 3) for _ in names)
+    shapes = tuple((torch.export.Dim.DYNAMIC, torch.export.Dim.DYNAMIC) for _ in names)
     if kind == "torchscript":
         torch.jit.save(torch.jit.script(module), target, _extra_files={"actsearch.txt": said})
     elif kind == "export":
@@ -30,7 +32,8 @@ def main() -> None:
         torch.export.save(program, target, extra_files={"actsearch.txt": said})
     elif kind == "onnx":
         made = torch.onnx.export(
-            module, example, dynamo=True, dynamic_shapes=shapes, opset_version=OPSET, input_names=["x"],
+            module, example, dynamo=True, dynamic_shapes=shapes, opset_version=OPSET,
+            input_names=names if len(names) > 1 else ["x"],
             output_names=["y"], verbose=False,
         )  # fmt: skip
         assert made is not None
