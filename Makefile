@@ -8,7 +8,7 @@ RUN ?= runs/quickstart
 SEED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help setup search rediscover test slow nightly lint docs bench clean
+.PHONY: help setup search rediscover quick test slow nightly lint docs bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -32,6 +32,12 @@ rediscover: $(READY)  ## is Swish rediscovered? search, ladder, confirmation, ov
 	$(BIN)/actsearch search configs/rediscovery.yaml --run runs/rediscovery-1-$(SEED) --set seed=$(SEED)
 	$(BIN)/actsearch search configs/rediscovery.yaml --run runs/rediscovery-2-$(SEED) --set seed=$(SEED) --set space.units=2
 	$(BIN)/python -m scripts.studies.rediscovery runs runs/rediscovery-1-$(SEED) runs/rediscovery-2-$(SEED)
+
+quick: $(READY)  ## before each commit, in under twenty seconds: ruff, and the tests of the structure and the grammar
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pytest --numprocesses 2 -m 'not slow and not nightly' tests/test_house.py tests/grammar/test_expressions.py \
+		tests/grammar/test_space.py tests/evaluators/test_activation.py
 
 test: $(READY)  ## run the quick tests, two or more at a time
 	$(BIN)/pytest -m 'not slow and not nightly' --numprocesses auto --maxprocesses 4 --dist worksteal

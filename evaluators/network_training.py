@@ -16,7 +16,7 @@ from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.data.examples import Examples
 from actsearch.evaluators.looks.diagnostics import EXAMPLES, Facts, gradient_norms, learning_curve, look_at
 from actsearch.evaluators.native.child import NativeChild
-from actsearch.evaluators.outcome import Outcome, Request, Status
+from actsearch.evaluators.outcome import CURVE, Outcome, Request, Status
 from actsearch.evaluators.task import Training, far_above_chance
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def outcome_of(
         end_norms = gradient_norms_of(task, network)
         seen = _seen(task, lambda: look_at(network, layers, task.data.train.first(EXAMPLES), task.objective))
         if end_norms is not None and seen is not None:
-            facts = {"learning_curve": learning_curve(child.losses), "gradient_norm_start": start_norms}
+            facts = {CURVE: learning_curve(child.losses), "gradient_norm_start": start_norms}
             facts |= {"gradient_norm_end": end_norms} | seen
     return Outcome(Status.SCORED, metrics["validation_loss"], "", 0.0, metrics, facts)
 

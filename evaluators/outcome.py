@@ -23,6 +23,8 @@ WORKER_DEATHS = "worker_deaths"
 """The metric of a child that was given up because its workers died: perhaps not by its own doing."""
 
 
+CURVE = "learning_curve"
+"""Diagnostic: the training loss over the steps, means of up to 20 spans."""
 LEARNED = "betas"
 """Diagnostic: what layers learned, a layer after the other, the least, mean and largest value of each parameter."""
 NO_PART = "candidate_had_no_part"

@@ -8,9 +8,10 @@ workers (see below), a loop of the user's (``search.loop``), or threads. Which t
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from actsearch.evaluators.outcome import Outcome
+from actsearch.evaluators.looks.diagnostics import learning_curve
+from actsearch.evaluators.outcome import CURVE, Outcome
 from actsearch.evaluators.pools.pool import Pool
 from actsearch.search.memory.records import Key
 from actsearch.search.trainings import Training, Trainings
@@ -48,6 +49,7 @@ class Core:
         self._waiting: deque[Training] = deque()
         self._out = set(elsewhere)
         self._joint = False
+        self._losses: dict[Key, dict[int, float]] = {}
         self.is_finished = False
         """Whether nothing is left to ask for, and everything was told."""
 
@@ -75,12 +77,29 @@ class Core:
             self._out |= {training.key for training in taken}
             return taken
 
+    def report(self, training: Training, step: int, loss: float) -> None:
+        """Note the training loss of a step, for drivers that do not keep a curve themselves.
+
+        The outcome gets the learning curve, unless it has one.
+
+        Args:
+            training: one that was asked for.
+            step: number of the step, from 0; a step that is reported again counts once.
+            loss: training loss of its batch.
+        """
+        with self._lock:
+            self._losses.setdefault(training.key, {})[step] = loss
+
     def tell(self, training: Training, outcome: Outcome) -> None:
         """Keep what came of a training that was asked for; a second outcome of the same training is passed over."""
         with self._lock:
             self._out.discard(training.key)
+            losses = self._losses.pop(training.key, {})
             if training.key in self.trainings.outcomes:
                 return
+            if losses and CURVE not in outcome.diagnostics:
+                curve = learning_curve([losses[step] for step in sorted(losses)])
+                outcome = replace(outcome, diagnostics={**outcome.diagnostics, CURVE: curve})
             self.trainings.keep(training, outcome)
             self._learn(training.key)
 

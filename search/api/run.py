@@ -12,6 +12,7 @@ from torch import nn
 
 from actsearch.evaluators.activation import BUILT_IN, Vocabulary
 from actsearch.evaluators.layers import ActivationLayer
+from actsearch.evaluators.outcome import CURVE
 from actsearch.grammar.fault import UserFault
 from actsearch.search.memory.store import Store
 from actsearch.search.ranking.answer import sentences
@@ -122,7 +123,7 @@ class Run:
         """
         entry = find(self.entries, which)
         records = entry.records.get(rung or entry.furthest, ())
-        curves = {r.request.seed: r.outcome.diagnostics.get("learning_curve", []) for r in records}
+        curves = {r.request.seed: r.outcome.diagnostics.get(CURVE, []) for r in records}
         longest = max(map(len, curves.values()), default=0)
         steps = records[0].request.steps if records else 0
         index = [round(steps * (n + 1) / longest) for n in range(longest)]

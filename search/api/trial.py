@@ -13,7 +13,7 @@ from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.contained import seed_every_generator
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.looks.diagnostics import learning_curve
-from actsearch.evaluators.outcome import LEARNED, Outcome, Request, Status, noise_seed
+from actsearch.evaluators.outcome import CURVE, LEARNED, Outcome, Request, Status, noise_seed
 from actsearch.evaluators.own.freshness import Freshness
 from actsearch.evaluators.own.functions import number
 from actsearch.evaluators.own.made import made_of
@@ -111,7 +111,7 @@ class Trial:
         layers = [layer for layer in self.activation.layers if isinstance(layer, ActivationLayer)]
         learned = [value for layer in layers for value in layer.summary()]
         curve = learning_curve([float(loss) for loss in self._losses])
-        return ({"learning_curve": curve} if curve else {}) | ({LEARNED: learned} if learned else {})
+        return ({CURVE: curve} if curve else {}) | ({LEARNED: learned} if learned else {})
 
     def __enter__(self) -> "Trial":
         """Begin: seed every generator, and watch that the network starts afresh."""

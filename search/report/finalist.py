@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from actsearch.evaluators.outcome import LEARNED
+from actsearch.evaluators.outcome import CURVE, LEARNED
 from actsearch.grammar.function import function_of
 from actsearch.grammar.notation import written
 from actsearch.grammar.parameter import GREEK
@@ -30,7 +30,7 @@ def details(board: Leaderboard, entry: Entry) -> list[str]:
         )  # fmt: skip
         found.append(chart(told, [zero, Series("", points, "dots")], "seed", "difference"))
     outcomes = [record.outcome for record in entry.records[FINAL]]
-    curves = [o.diagnostics["learning_curve"] for o in outcomes if o.diagnostics.get("learning_curve")]
+    curves = [o.diagnostics[CURVE] for o in outcomes if o.diagnostics.get(CURVE)]
     if curves and len({*map(len, curves)}) == 1:
         columns = list(zip(*curves, strict=True))
         steps = [entry.records[FINAL][0].request.steps * (n + 1) / len(columns) for n in range(len(columns))]

@@ -12,7 +12,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from actsearch.evaluators.outcome import LEARNED
+from actsearch.evaluators.outcome import CURVE, LEARNED
 from actsearch.search.ranking.columns import row
 from actsearch.search.ranking.entry import Entry, judged
 from actsearch.search.ranking.leaderboard import Leaderboard
@@ -136,7 +136,7 @@ def course_lines(entry: Entry) -> list[str]:
     """Return how the entry's longest training went: its losses, and the gradients by weight."""
     found = entry.records[entry.furthest][-1].outcome.diagnostics
     told = [
-        ("training loss over the steps", found.get("learning_curve", [])),
+        ("training loss over the steps", found.get(CURVE, [])),
         ("gradient norm by weight, at the start", found.get("gradient_norm_start", [])),
         ("gradient norm by weight, at the end", found.get("gradient_norm_end", [])),
     ]

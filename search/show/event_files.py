@@ -11,6 +11,7 @@ from pathlib import Path
 from tensorboardX import SummaryWriter
 from tensorboardX.summary import hparams
 
+from actsearch.evaluators.outcome import CURVE
 from actsearch.search.memory.records import FINAL
 from actsearch.search.ranking.columns import row, shown_in
 from actsearch.search.ranking.leaderboard import Leaderboard
@@ -53,7 +54,7 @@ class EventFiles:
                     writer.file_writer.add_summary(summary)
                 for name, value in found.items():
                     writer.add_scalar(name, value, 0)
-                curves = [r.outcome.diagnostics.get("learning_curve", []) for r in entry.records[FINAL]]
+                curves = [r.outcome.diagnostics.get(CURVE, []) for r in entry.records[FINAL]]
                 for number, losses in enumerate(zip(*curves, strict=False), start=1):
                     writer.add_scalar("final/training_loss", sum(losses) / len(losses), number)
 

@@ -3,13 +3,14 @@
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actsearch.evaluators.outcome import Outcome, Request
+from actsearch.evaluators.outcome import CURVE, Outcome, Request
 from actsearch.search.core import Core, train_all
 from actsearch.search.memory.records import FINAL, Key
 from actsearch.search.memory.store import Store
@@ -139,3 +140,19 @@ def test_every_event_has_a_number_of_its_own(tmp_path: Path) -> None:
         for number, training in enumerate(trainings, start=1):
             core.tell(training, answer(training.request))
             assert store.sequence == before + number
+
+
+def test_a_driver_that_keeps_no_curve_reports_losses_and_the_outcome_gets_one(tmp_path: Path) -> None:
+    with Store(tmp_path, create=True) as store:
+        core = Search(PLAN, store).core()
+        first, second = core.ask()
+        for step in (1, 0, 1):  # in any order, and a step twice
+            core.report(first, step, 2.0 - step)
+            core.report(second, step, 2.0 - step)
+        own = replace(answer(second.request), diagnostics={CURVE: [7.0]})
+        core.tell(first, answer(first.request))
+        core.tell(second, own)
+        (third,) = core.ask(1)
+        core.tell(third, answer(third.request))
+        curves = [store.outcomes()[one.key].outcome.diagnostics.get(CURVE) for one in (first, second, third)]
+    assert curves == [[2.0, 1.0], [7.0], None]
