@@ -95,7 +95,8 @@ class Outcome:
     def __post_init__(self) -> None:
         """A score is there exactly when the status is scored, and it is finite; a reason and names can be printed."""
         object.__setattr__(self, "reason", shortened(self.reason))  # frozen for everybody else
-        object.__setattr__(self, "metrics", {printable(name): value for name, value in self.metrics.items()})
+        if not all(map(str.isprintable, self.metrics)):
+            object.__setattr__(self, "metrics", {printable(name): value for name, value in self.metrics.items()})
         if (self.score is not None) != (self.status is Status.SCORED):
             raise ValueError(f"a score belongs to a scored outcome and to no other, found {self}")
         if self.score is not None and not math.isfinite(self.score):

@@ -112,7 +112,11 @@ def digest_of(table: str, values: Sequence[Any]) -> str:
         table: of the row.
         values: in the order of ``COLUMNS``.
     """
-    kept = [_as_kept(value) if isinstance(value, float) else value for value in values]
+    kept = [*values]
+    for n in _REALS_AT[table]:
+        value = kept[n]
+        if isinstance(value, float):
+            kept[n] = _as_kept(value)
     place = _LARGE_AT.get(table)
     if place is None:
         return _hashed(kept)
@@ -123,6 +127,7 @@ def _as_kept(value: float) -> float | None:
     return None if math.isnan(value) else value + 0.0
 
 
+_REALS_AT = {table: [n for n, name in enumerate(names) if name in REALS] for table, names in COLUMNS.items()}
 _LARGE_AT = {table: names.index(LARGE) for table, names in COLUMNS.items() if LARGE in names}
 
 

@@ -204,29 +204,39 @@ class Store:
         rows = self._file.rows("behaviours")
         return [Behaviour(printable(f), printable(e), bool(b), t, printable(a)) for f, e, b, t, a in rows]
 
-    def proposed(self) -> list[str]:
-        """Return the behaviours that proposals were trained as, in the order in which they were first asked for."""
-        trained_as = {row.fingerprint: row.trained_as for row in self.behaviours()}
-        asked = (trained_as.get(proposal.fingerprint) for proposal in self.proposals())
+    def proposed(self, behaviours: Sequence[Behaviour] | None = None) -> list[str]:
+        """Return the behaviours that proposals were trained as, in the order in which they were first asked for.
+
+        Args:
+            behaviours: those of the store, where they were read before.
+        """
+        known = self.behaviours() if behaviours is None else behaviours
+        trained_as = {row.fingerprint: row.trained_as for row in known}
+        asked = (trained_as.get(row[3]) for row in self._file.rows("proposals", order="number"))
         return [*dict.fromkeys(fingerprint for fingerprint in asked if fingerprint is not None)]
 
     def moments(self, rung: str) -> list[str]:
         """Return when each outcome of a rung was kept, UTC, ISO 8601."""
         return [str(row[11]) for row in self._file.rows("outcomes", large=False) if row[1] == rung]
 
-    def outcomes(self, *, diagnostics: bool = True) -> dict[Key, Record]:
-        """Return every outcome, without its diagnostics where nobody looks at them."""
-        behaviours = {row[0]: row for row in self._file.rows("behaviours")}
+    def outcomes(self, behaviours: Sequence[Behaviour] | None = None, *, diagnostics: bool = True) -> dict[Key, Record]:
+        """Return every outcome.
+
+        Args:
+            behaviours: those of the store, where they were read before.
+            diagnostics: whether each comes with its diagnostics.
+        """
+        known = {row.fingerprint: row for row in (self.behaviours() if behaviours is None else behaviours)}
         tested = {row[0]: bool(row[3]) for row in self._file.rows("rungs")}
         found: dict[Key, Record] = {}
         rows = self._file.rows("outcomes", large=diagnostics)
         with self._file.guarded():
             for name, rung, repeat, seed, steps, status, score, reason, seconds, metrics, facts, _, by in rows:
-                if name not in behaviours or rung not in tested:
+                if name not in known or rung not in tested:
                     continue
-                _, text, baseline, *_ = behaviours[name]
-                patient = rung != SEARCH or bool(baseline)
-                request = Request(printable(text), seed, steps, test=tested[rung], patient=patient)
+                behaviour = known[name]
+                patient = rung != SEARCH or behaviour.baseline
+                request = Request(behaviour.expression, seed, steps, test=tested[rung], patient=patient)
                 told = json.loads(facts) if facts != "{}" else {}
                 outcome = Outcome(Status(status), score, reason, seconds, json.loads(metrics), told, by)
                 key = Key(printable(name), printable(rung), repeat)

@@ -26,7 +26,8 @@ def entries_of(store: Store, rungs: Sequence[str], *, diagnostics: bool) -> tupl
         diagnostics: whether outcomes come with them.
     """
     records: dict[str, dict[str, list[Record]]] = {}
-    outcomes, behaviours = store.outcomes(diagnostics=diagnostics), store.behaviours()
+    behaviours = store.behaviours()
+    outcomes = store.outcomes(behaviours, diagnostics=diagnostics)
     partly = _partly_tested(outcomes)
     for key, record in outcomes.items():
         kept = _untested(record) if key.rung in partly else record
@@ -34,7 +35,7 @@ def entries_of(store: Store, rungs: Sequence[str], *, diagnostics: bool) -> tupl
     twins: dict[str, list[Behaviour]] = {}
     for behaviour in behaviours:
         twins.setdefault(behaviour.twin, []).append(behaviour)
-    names, costs, proposed = names_by_fingerprint(), store.costs(), set(store.proposed())
+    names, costs, proposed = names_by_fingerprint(), store.costs(), set(store.proposed(behaviours))
     entries = [
         Entry(
             position=0,
@@ -43,11 +44,7 @@ def entries_of(store: Store, rungs: Sequence[str], *, diagnostics: bool) -> tupl
             names=names.get(behaviour.fingerprint, ()),
             baseline=behaviour.baseline,
             proposed=behaviour.fingerprint in proposed,
-            records={
-                rung: tuple(sorted(found[rung], key=lambda record: record.key.repeat))
-                for rung in rungs
-                if rung in (found := records[behaviour.fingerprint])
-            },
+            records=_by_rung(records[behaviour.fingerprint], rungs),
             twins=tuple(other.expression for other in twins[behaviour.twin] if other is not behaviour),
             size=_size(behaviour.expression),
             twin=behaviour.twin,
@@ -57,6 +54,15 @@ def entries_of(store: Store, rungs: Sequence[str], *, diagnostics: bool) -> tupl
         if behaviour.fingerprint in records
     ]
     return entries, partly
+
+
+def _by_rung(records: Mapping[str, list[Record]], rungs: Sequence[str]) -> dict[str, tuple[Record, ...]]:
+    """Return records in the order of rungs, then of repeats."""
+    return {rung: tuple(sorted(records[rung], key=_repeat)) for rung in rungs if rung in records}
+
+
+def _repeat(record: Record) -> int:
+    return record.key.repeat
 
 
 def _size(text: str) -> int | None:

@@ -107,6 +107,12 @@ class Entry:
         """Return the highest rung of the ladder that it was trained on; other tasks are none."""
         return FINAL if FINAL in self.records else [*self.records][-1]
 
+    def at(self, position: int) -> "Entry":
+        """Return the same entry at a position of the ranking; ``dataclasses.replace`` would take five times as long."""
+        placed = object.__new__(Entry)
+        placed.__dict__.update(self.__dict__, position=position)
+        return placed
+
     def failures(self, rung: str = FINAL) -> int:
         """Return how many seeds of a rung gave no score; they are shown, never averaged away."""
         return sum(record.outcome.status is not Status.SCORED for record in self.records.get(rung, ()))

@@ -160,7 +160,7 @@ def _leaderboard(store: Store, *, diagnostics: bool) -> Leaderboard:
         means[FINAL] = _differences(entries, reference)
     entries.sort(key=lambda e: _order(e, means))
     return Leaderboard(
-        [replace(entry, position=position) for position, entry in enumerate(entries, start=1)],
+        [entry.at(position) for position, entry in enumerate(entries, start=1)],
         rungs, _printed(store.fact(UNIT)), partly, incumbent.fingerprint if incumbent else "", reference,
         tuple(yardsticks) or REFERENCES, raced, climbed, printable(store.fact(ASKED) or ""), _budget(store),
         None if (replaced := store.fact(REPLACED)) is None else tuple(replaced.split()), entrants,
