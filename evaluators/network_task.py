@@ -26,8 +26,8 @@ from actsearch.evaluators.network_training import training
 from actsearch.evaluators.objective import CrossEntropy, Objective
 from actsearch.evaluators.outcome import Outcome, Request
 from actsearch.evaluators.own import problem as own
-from actsearch.evaluators.own.check import check
-from actsearch.evaluators.own.course import course_of
+from actsearch.evaluators.own.checks import check
+from actsearch.evaluators.own.optimisers import course_of
 from actsearch.evaluators.schedule import batches
 from actsearch.evaluators.settings import CompleteSettings, TaskSettings
 from actsearch.evaluators.stacks.training import train_stack

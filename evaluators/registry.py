@@ -1,6 +1,6 @@
 """Which tasks there are, and how settings become one.
 
-Not here: what a task is (``task``, ``network_task``, ``own.whole``).
+Not here: what a task is (``task``, ``network_task``, ``own.score_task``).
 """
 
 import copyreg
@@ -18,9 +18,9 @@ from actsearch.evaluators.networks.resnet2d import ResNet2d
 from actsearch.evaluators.networks.resnet9 import ResNet9
 from actsearch.evaluators.networks.transformer import WIDTH as STREAM_WIDTH
 from actsearch.evaluators.networks.transformer import CharacterModel, SequenceClassifier
-from actsearch.evaluators.own import places
+from actsearch.evaluators.own import graft
 from actsearch.evaluators.own.problem import load
-from actsearch.evaluators.own.whole import WholeTraining
+from actsearch.evaluators.own.score_task import WholeTraining
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.evaluators.task import BadTask, Task
 from actsearch.grammar.plugins import BadPlugin, installed, loaded
@@ -92,7 +92,7 @@ TASKS: dict[str, Kind] = {
     ),
     "own": Kind(
         load,
-        places.network,
+        graft.network,
         "your network and your data, or your whole training (task.own)",
         steps=250, batch=128, learning_rate=5e-3, init="network", large=True,
     ),

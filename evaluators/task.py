@@ -1,7 +1,7 @@
 """A task: data, child network, budget, and what the score means. This is the face that every task has.
 
-Not here: a task of a network and data (``network_task``), one that is the user's whole training (``own.whole``), and
-which tasks there are and how settings become one (``registry``).
+Not here: a task of a network and data (``network_task``), one that is the user's whole training
+(``own.score_task``), and which tasks there are and how settings become one (``registry``).
 """
 
 from abc import ABC, abstractmethod

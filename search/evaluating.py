@@ -8,7 +8,7 @@ from actsearch.evaluators.outcome import Outcome, Request, child_seed
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.task import Task
 from actsearch.search.jobs import open_pool, prepared
-from actsearch.search.memory.decided import Say, unsaid
+from actsearch.search.memory.decisions import Say, unsaid
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What a plan costs, told before anything is trained, and where the candidate goes.
 
-Not here: how it is shown (``show.plan_tables``) and what is checked (``evaluators.own.check``).
+Not here: how it is shown (``show.plan_tables``) and what is checked (``evaluators.own.checks``).
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from actsearch.evaluators.contained import contained
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.outcome import noise_seed
-from actsearch.evaluators.own.owned import Owned
+from actsearch.evaluators.own.wrapped import Owned
 from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.stacks.trial import decided_size
 from actsearch.search import speed

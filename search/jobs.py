@@ -21,7 +21,7 @@ from actsearch.evaluators.task import Task
 from actsearch.grammar.fault import NotInstalled, UserFault
 from actsearch.search.core import Block, Core, train_all
 from actsearch.search.memory.behaviours import Behaviours
-from actsearch.search.memory.decided import Say, decided, settled, unsaid
+from actsearch.search.memory.decisions import Say, decided, settled, unsaid
 from actsearch.search.memory.kept_settings import as_kept, check_same, extended
 from actsearch.search.memory.locks import LOCK_NAME, Held, held
 from actsearch.search.memory.provenance import provenance

@@ -18,7 +18,7 @@ from actsearch.evaluators.contained import uncontained
 from actsearch.evaluators.outcome import Outcome
 from actsearch.search.core import Core
 from actsearch.search.jobs import Busy, add_costs, alone_in, begin, events_of
-from actsearch.search.memory.decided import Say, decided, unsaid
+from actsearch.search.memory.decisions import Say, decided, unsaid
 from actsearch.search.memory.locks import is_there, presence
 from actsearch.search.memory.records import CLIMBED, FINISHED, Key
 from actsearch.search.memory.store import Store

@@ -16,7 +16,7 @@ from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.search.core import Block, Core, train_all
 from actsearch.search.jobs import NotReady, add_costs, alone_in, open_pool, prepare
 from actsearch.search.memory.behaviours import Behaviours
-from actsearch.search.memory.decided import Say, decided, unsaid
+from actsearch.search.memory.decisions import Say, decided, unsaid
 from actsearch.search.memory.records import CLIMBED, FINAL, INCUMBENT, Key
 from actsearch.search.memory.store import Store
 from actsearch.search.progress import Goal, Listener, Meter, silent

@@ -1,7 +1,7 @@
 """Activations that a network calls as functions: where each call stands, and the candidate in its place.
 
 ``F.relu(x)``, ``torch.relu(x)`` and ``x.relu_()`` are one kind. A call is told by the layer within which it stands and
-by its line, so that two calls are two places and one call in a loop is one. Not here: layers (``places``).
+by its line, so that two calls are two places and one call in a loop is one. Not here: layers (``graft``).
 """
 
 import re

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset, default
 
 from actsearch.evaluators.data.examples import Examples, Split, Structure, tensors_of
 from actsearch.evaluators.data.streams import Listed, Loaded
-from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.user_code import BadOwnTask
 
 LABELS = ("labels", "label", "targets", "target")  # keys of a batch that is a dictionary
 

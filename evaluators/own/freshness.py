@@ -2,7 +2,7 @@
 
 A network that was made once, at the top of a file, gives every candidate but the first a head start: if the weights
 that an optimiser steps, or that feed the candidate's layers, are where an earlier child left them after it had moved
-them, this child does not start afresh. Not here: networks that ``own.build`` returns (``check``).
+them, this child does not start afresh. Not here: networks that ``own.build`` returns (``checks``).
 """
 
 import math

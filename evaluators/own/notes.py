@@ -1,7 +1,7 @@
 """What a user should know of their network and data before anything is trained, a sentence each.
 
 Data that are not finite, or that differ each time, are refused. Not here: whether the candidate has its part in the
-network (``check``).
+network (``checks``).
 """
 
 import hashlib
@@ -13,15 +13,15 @@ from torch import Tensor, nn
 
 from actsearch.evaluators.data.examples import DIGESTED, Examples, Split, tensors_of, update
 from actsearch.evaluators.data.streams import Loaded
+from actsearch.evaluators.own.batch_check import loss_of
 from actsearch.evaluators.own.calls import KINDS
-from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.graft import is_wanted
+from actsearch.evaluators.own.inventory import NAMES, RECTIFIERS, calls_of, layers_of
 from actsearch.evaluators.own.losses import LOSSES, in_order
 from actsearch.evaluators.own.objectives import FunctionObjective, NamedObjective, Step
-from actsearch.evaluators.own.owned import Owned
-from actsearch.evaluators.own.places import is_wanted
-from actsearch.evaluators.own.present import NAMES, RECTIFIERS, calls_of, layers_of
 from actsearch.evaluators.own.problem import Problem
-from actsearch.evaluators.own.trial import loss_of
+from actsearch.evaluators.own.user_code import BadOwnTask
+from actsearch.evaluators.own.wrapped import Owned
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.rows.known import known_layers
 

@@ -1,6 +1,6 @@
 """The user's problem, read once a process: their data as a data set, and what children are trained towards.
 
-Not here: what a split may be (``data``), which loss it is (``choice``), the network (``places``).
+Not here: what a split may be (``data``), which loss it is (``loss_choice``), the network (``graft``).
 """
 
 import contextlib
@@ -19,12 +19,12 @@ from actsearch.evaluators.contained import Exited, contained
 from actsearch.evaluators.data.dataset import SPLITS, DataSet
 from actsearch.evaluators.data.examples import BadData, Examples, Split
 from actsearch.evaluators.objective import Objective
-from actsearch.evaluators.own.choice import objective_of, step_of
 from actsearch.evaluators.own.data import Reader, dtype_of
-from actsearch.evaluators.own.functions import BadOwnTask, built
+from actsearch.evaluators.own.inventory import usual
+from actsearch.evaluators.own.loss_choice import objective_of, step_of
 from actsearch.evaluators.own.losses import best_constant, in_order
 from actsearch.evaluators.own.objectives import FunctionObjective, NamedObjective, Step
-from actsearch.evaluators.own.present import usual
+from actsearch.evaluators.own.user_code import BadOwnTask, built
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.fault import fault_text
 

@@ -1,6 +1,6 @@
 """Another activation in the places of a network's own, for good: ``actsearch.replace_activations``.
 
-Not here: the candidate in a network while it is searched (``places``).
+Not here: the candidate in a network while it is searched (``graft``).
 """
 
 import contextlib
@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.initialisation import initialise, last_linear
 from actsearch.evaluators.layers import HALF
-from actsearch.evaluators.own.makers import New, check_alone, function_of, has_by_channel, maker_of, new_layer
-from actsearch.evaluators.own.meeting import Meeting, Met, differ, meet, run_without, uses_side_effect
-from actsearch.evaluators.own.places import is_kind, is_wanted
-from actsearch.evaluators.own.replacement import Place, Replacement
+from actsearch.evaluators.own.example_run import Meeting, Met, differ, meet, run_without, uses_side_effect
+from actsearch.evaluators.own.graft import is_kind, is_wanted
+from actsearch.evaluators.own.layer_makers import New, check_alone, function_of, has_by_channel, maker_of, new_layer
+from actsearch.evaluators.own.swap_report import Place, Replacement
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.function import Compute
 

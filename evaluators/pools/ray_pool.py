@@ -23,8 +23,8 @@ from actsearch.evaluators.allocator import keep_freed_memory
 from actsearch.evaluators.contained import spoilt
 from actsearch.evaluators.data.examples import BadData
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.own.functions import SENT, BadOwnTask, find
 from actsearch.evaluators.own.sharing import Packed, packed, share
+from actsearch.evaluators.own.user_code import SENT, BadOwnTask, find
 from actsearch.evaluators.pools import ray_door
 from actsearch.evaluators.pools.pool import Pool, PoolSettings, Verdict, Work, WorkersCannotStartError, in_populations
 from actsearch.evaluators.task import BadTask, Task

@@ -21,7 +21,7 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.data.examples import Split, tensors_of
 from actsearch.evaluators.outcome import Request
-from actsearch.evaluators.own.course import course_of
+from actsearch.evaluators.own.optimisers import course_of
 from actsearch.evaluators.stacks.recording import NotStackable
 from actsearch.evaluators.stacks.training import orders_of, seeded, stack_of
 from actsearch.evaluators.task import Drawn

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from actsearch.evaluators.activation import Activation, Vocabulary
     from actsearch.evaluators.outcome import Outcome, Request, Status
-    from actsearch.evaluators.own.replacement import Replacement
     from actsearch.evaluators.own.swap import replace_activations
+    from actsearch.evaluators.own.swap_report import Replacement
     from actsearch.evaluators.settings import CompleteSettings, OwnSettings, TaskSettings
     from actsearch.evaluators.task import Task
     from actsearch.grammar.expression import Expression

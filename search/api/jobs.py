@@ -18,7 +18,7 @@ from actsearch.grammar.formats.discovery import Discovery
 from actsearch.run import Run, open_run
 from actsearch.search import evaluating, jobs
 from actsearch.search.evaluating import Evaluation
-from actsearch.search.exporting.known_of import discovery
+from actsearch.search.exporting.facts import discovery
 from actsearch.search.exporting.shipping import files_of, name_of, ship
 from actsearch.search.plan import resolve
 from actsearch.search.proposers.proposer import Proposer

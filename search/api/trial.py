@@ -14,10 +14,10 @@ from actsearch.evaluators.contained import seed_every_generator
 from actsearch.evaluators.layers import ActivationLayer
 from actsearch.evaluators.looks.diagnostics import learning_curve
 from actsearch.evaluators.outcome import CURVE, LEARNED, Outcome, Request, Status, noise_seed
+from actsearch.evaluators.own.activation_class import made_of
 from actsearch.evaluators.own.freshness import Freshness
-from actsearch.evaluators.own.functions import number
-from actsearch.evaluators.own.made import made_of
-from actsearch.evaluators.own.whole import told
+from actsearch.evaluators.own.score_task import told
+from actsearch.evaluators.own.user_code import number
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
 
@@ -28,7 +28,7 @@ class Trial:
     """One training that is wanted.
 
     Attributes:
-        activation: a class of layers, of channels and dimension; see ``evaluators.own.made``.
+        activation: a class of layers, of channels and dimension; see ``evaluators.own.activation_class``.
         seed: of this training: the global generators of torch, NumPy and Python are seeded with it when it begins.
         steps: how long to train; higher rungs want more, in units of ``Study(steps=...)``.
         test: whether a loss on held-out test data is wanted too; on the final rung alone.

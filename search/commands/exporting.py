@@ -71,7 +71,7 @@ def _discovery(
 
     from actsearch.grammar.fault import UserFault
     from actsearch.grammar.formats.data_files import read_file
-    from actsearch.search.exporting.known_of import discovery, discovery_of_run
+    from actsearch.search.exporting.facts import discovery, discovery_of_run
     from actsearch.search.ranking.finding import find
 
     vocabulary = vocabulary_with(config)

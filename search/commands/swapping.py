@@ -45,7 +45,7 @@ def swap(
 
     FUNCTION, or a class, is called without arguments and makes the network; its code runs on this machine.
     """
-    from actsearch.evaluators.own.makers import read_of
+    from actsearch.evaluators.own.layer_makers import read_of
     from actsearch.evaluators.own.swap import replace_activations
     from actsearch.grammar.fault import UserFault
     from actsearch.search.exporting.placing import check_target, put
@@ -94,7 +94,7 @@ def _network(path: str, seed: int) -> "nn.Module":
     from torch import nn
 
     from actsearch.evaluators.contained import contained
-    from actsearch.evaluators.own.functions import BadOwnTask, find
+    from actsearch.evaluators.own.user_code import BadOwnTask, find
     from actsearch.grammar.fault import fault_text
 
     if not re.fullmatch(r"[^:]+:\w+", path):

@@ -1,6 +1,6 @@
 """Writing a discovery in some formats: all are made and proven beside first, then put in their places.
 
-Not here: the formats (``formats``) and what is known of a discovery of a run (``known_of``).
+Not here: the formats (``formats``) and what is known of a discovery of a run (``facts``).
 """
 
 import contextlib

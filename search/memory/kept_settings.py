@@ -1,6 +1,6 @@
 """The settings that a run was started with: whoever goes on with it must have the same, or a larger budget.
 
-Not here: what was decided besides (``decided``), and how settings are read and compared (``settings``).
+Not here: what was decided besides (``decisions``), and how settings are read and compared (``settings``).
 """
 
 import dataclasses

@@ -7,7 +7,7 @@ from dataclasses import field
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-from actsearch.evaluators.own.functions import BadOwnTask, find
+from actsearch.evaluators.own.user_code import BadOwnTask, find
 from actsearch.grammar.fault import fault_text
 from actsearch.grammar.plugins import installed, loaded
 from actsearch.grammar.space import Space

@@ -11,8 +11,8 @@ import torch
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.data.dataset import DataSet
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.own.functions import BadOwnTask
-from actsearch.evaluators.own.owned import Owned
+from actsearch.evaluators.own.user_code import BadOwnTask
+from actsearch.evaluators.own.wrapped import Owned
 from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.evaluators.training import train_population

@@ -14,7 +14,7 @@ import torch
 
 from actsearch.evaluators.contained import SETTINGS, Exited, contained
 from actsearch.evaluators.outcome import Request, Status
-from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.user_code import BadOwnTask
 from actsearch.evaluators.patches import is_users
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.registry import resolve

@@ -19,10 +19,10 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.own.objectives import loss_in
 from actsearch.evaluators.own.problem import problem
-from actsearch.evaluators.own.whole import told
+from actsearch.evaluators.own.score_task import told
+from actsearch.evaluators.own.user_code import BadOwnTask
 from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
 from actsearch.evaluators.task import FAR, BadTask, far_above_chance

@@ -13,8 +13,8 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.looks.first_look import first_look
 from actsearch.evaluators.outcome import NO_PART, Outcome, Request, Status
-from actsearch.evaluators.own.functions import BadOwnTask
-from actsearch.evaluators.own.places import network
+from actsearch.evaluators.own.graft import network
+from actsearch.evaluators.own.user_code import BadOwnTask
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import OwnSettings, TaskSettings

@@ -8,7 +8,7 @@ import torch
 
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Outcome, Request, Status
-from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.user_code import BadOwnTask
 from actsearch.evaluators.pools.pool import PoolSettings, SerialPool
 from actsearch.evaluators.registry import resolve, resolve_network
 from actsearch.evaluators.settings import OwnSettings, TaskSettings

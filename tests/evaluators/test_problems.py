@@ -14,8 +14,8 @@ from torch.nn import functional
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.outcome import Outcome, Request, Status
 from actsearch.evaluators.own import sharing
-from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.own.problem import SHARED, problem
+from actsearch.evaluators.own.user_code import BadOwnTask
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.pools.ray_pool import RayPool
 from actsearch.evaluators.registry import resolve, resolve_network

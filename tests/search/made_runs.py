@@ -17,7 +17,7 @@ from actsearch.evaluators.settings import TaskSettings
 from actsearch.search.jobs import launch
 from actsearch.search.ladder import FinalSettings, rungs, transfer_rung
 from actsearch.search.memory.behaviours import Behaviours
-from actsearch.search.memory.decided import Say, unsaid
+from actsearch.search.memory.decisions import Say, unsaid
 from actsearch.search.memory.records import (
     CLIMBED,
     FINAL,

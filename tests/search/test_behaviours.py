@@ -188,7 +188,7 @@ def test_the_draw_of_the_batches_is_not_the_draw_of_the_weights_or_of_dropout(tm
     assert outcome.trained_by == "torch"
     expected = {seed: torch.rand(64, generator=torch.Generator().manual_seed(seed)) for seed in (7, noise_seed(7))}
     assert not torch.equal(*expected.values())
-    from actsearch.evaluators.own.functions import find as found_function  # noqa: PLC0415
+    from actsearch.evaluators.own.user_code import find as found_function  # noqa: PLC0415
 
     seen = found_function(f"{tmp_path}/noted.py:build").__globals__["seen"]
     for drawn in (seen["weights"], seen["noise"]):

@@ -17,7 +17,7 @@ from actsearch.evaluators.sentences import BadSettings
 from actsearch.evaluators.settings import CompleteSettings, OwnSettings, TaskSettings
 from actsearch.search.core import train_all
 from actsearch.search.jobs import launch
-from actsearch.search.memory.decided import KERNEL, NotTheSame, decided
+from actsearch.search.memory.decisions import KERNEL, NotTheSame, decided
 from actsearch.search.memory.records import SEARCH
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import resolve as plan_of

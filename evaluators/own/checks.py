@@ -2,8 +2,8 @@
 
 The network is built twice, run on the task's own data with the real loss, once backward and once for the score, in
 training and in evaluation, with probes in the places of the candidate that tell whether they are called and whether
-what they return matters. Not here: whether two networks come to the same (``twice``), what else a user should know
-(``notes``), and a training that is the user's as a whole (``own.score``), which cannot be tried in part.
+what they return matters. Not here: whether two networks come to the same (``determinism``), what else a user should
+know (``notes``), and a training that is the user's as a whole (``own.score``), which cannot be tried in part.
 """
 
 import contextlib
@@ -18,7 +18,9 @@ from actsearch.evaluators.contained import Exited, contained
 from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.initialisation import initialise
 from actsearch.evaluators.objective import Objective
-from actsearch.evaluators.own.functions import BadOwnTask, built
+from actsearch.evaluators.own.batch_check import EXAMPLES, loss_of
+from actsearch.evaluators.own.determinism import check_builds, check_repeats
+from actsearch.evaluators.own.graft import choose_others, network
 from actsearch.evaluators.own.notes import (
     of_numbers_that_are_none,
     of_the_data,
@@ -27,11 +29,9 @@ from actsearch.evaluators.own.notes import (
     of_what_stays,
 )
 from actsearch.evaluators.own.objectives import FunctionObjective
-from actsearch.evaluators.own.owned import Owned
-from actsearch.evaluators.own.places import choose_others, network
 from actsearch.evaluators.own.problem import Problem
-from actsearch.evaluators.own.trial import EXAMPLES, loss_of
-from actsearch.evaluators.own.twice import check_builds, check_repeats
+from actsearch.evaluators.own.user_code import BadOwnTask, built
+from actsearch.evaluators.own.wrapped import Owned
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import fault_text
 

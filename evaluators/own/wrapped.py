@@ -1,6 +1,6 @@
 """The user's network with the candidate in it, and the layers that stand in its places.
 
-Not here: which places those are, and how many channels each has (``places``).
+Not here: which places those are, and how many channels each has (``graft``).
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from actsearch.evaluators.own.calls import Calls, Site, site_of
-from actsearch.evaluators.own.functions import BadOwnTask
+from actsearch.evaluators.own.user_code import BadOwnTask
 
 CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)  # run or list whatever is put into them
 Width = tuple[int, int]  # channels and their dimension

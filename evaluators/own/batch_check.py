@@ -1,6 +1,6 @@
 """One batch through the user's network with the real loss, and one sentence for whatever is wrong with it.
 
-Not here: what is looked for while it runs (``check``, ``twice``).
+Not here: what is looked for while it runs (``checks``, ``determinism``).
 """
 
 import inspect
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.own.data import LABELS
-from actsearch.evaluators.own.functions import BadOwnTask
 from actsearch.evaluators.own.losses import WrongOutput
+from actsearch.evaluators.own.user_code import BadOwnTask
 from actsearch.grammar.fault import fault_text
 
 EXAMPLES = 32  # of a batch that is tried

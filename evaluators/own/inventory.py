@@ -1,6 +1,6 @@
 """Which activations a network has so far, as layers and as calls of functions, and which of them a candidate replaces.
 
-Not here: replacing them (``places``).
+Not here: replacing them (``graft``).
 """
 
 import collections

@@ -1,6 +1,6 @@
 """A network run once on an example: what each layer to be replaced gets, and which calls of functions stay.
 
-Not here: replacing (``swap``), and the looking of a search, whose network runs on its data (``places``).
+Not here: replacing (``swap``), and the looking of a search, whose network runs on its data (``graft``).
 """
 
 import copy

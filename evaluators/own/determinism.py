@@ -1,6 +1,6 @@
 """Build the user's network twice and train it twice, shortly: both must come to the same, and share nothing.
 
-Not here: whether the candidate matters in it (``check``).
+Not here: whether the candidate matters in it (``checks``).
 """
 
 import torch
@@ -10,12 +10,12 @@ from torch.nn.parameter import is_lazy
 from actsearch.evaluators.contained import contained
 from actsearch.evaluators.data.examples import BadData
 from actsearch.evaluators.layers import MakeActivation
-from actsearch.evaluators.own.course import course_of
-from actsearch.evaluators.own.functions import BadOwnTask, built
+from actsearch.evaluators.own.batch_check import EXAMPLES, loss_of
+from actsearch.evaluators.own.graft import network
 from actsearch.evaluators.own.losses import WrongOutput
-from actsearch.evaluators.own.places import network
+from actsearch.evaluators.own.optimisers import course_of
 from actsearch.evaluators.own.problem import Problem, read
-from actsearch.evaluators.own.trial import EXAMPLES, loss_of
+from actsearch.evaluators.own.user_code import BadOwnTask, built
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.evaluators.torch_child import TorchChild
 from actsearch.grammar.fault import fault_text

@@ -1,6 +1,6 @@
 """The candidate in the places of some layers and calls of the user's network, with as many betas as each has channels.
 
-Not here: where the network comes from (``functions``), and whether what was replaced has any effect (``check``).
+Not here: where the network comes from (``user_code``), and whether what was replaced has any effect (``checks``).
 """
 
 import contextlib
@@ -16,10 +16,10 @@ from actsearch.evaluators.layers import MakeActivation
 from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.objective import call
 from actsearch.evaluators.own.calls import REPLACEABLE, Calls, Site, functions_of, spelt, unknown_functions
-from actsearch.evaluators.own.choice import step_of
-from actsearch.evaluators.own.functions import BadOwnTask, built
-from actsearch.evaluators.own.owned import ByUse, Noting, Owned, Uses
+from actsearch.evaluators.own.loss_choice import step_of
 from actsearch.evaluators.own.problem import problem
+from actsearch.evaluators.own.user_code import BadOwnTask, built
+from actsearch.evaluators.own.wrapped import ByUse, Noting, Owned, Uses
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.fault import fault_text
 

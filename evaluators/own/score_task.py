@@ -1,6 +1,6 @@
 """The task that is the user's whole training: a function that returns a score.
 
-Not here: the function itself and what it may return (``functions``).
+Not here: the function itself and what it may return (``user_code``).
 """
 
 import dataclasses
@@ -13,10 +13,10 @@ from actsearch.evaluators.activation import BUILT_IN, Activation
 from actsearch.evaluators.device import device_of
 from actsearch.evaluators.kind import Kind
 from actsearch.evaluators.outcome import NO_PART, WORKER_DEATHS, Outcome, Request, Status
-from actsearch.evaluators.own import functions as own
+from actsearch.evaluators.own import user_code as own
+from actsearch.evaluators.own.activation_class import made_of
 from actsearch.evaluators.own.freshness import Freshness
-from actsearch.evaluators.own.functions import BadOwnTask
-from actsearch.evaluators.own.made import made_of
+from actsearch.evaluators.own.user_code import BadOwnTask
 from actsearch.evaluators.settings import CompleteSettings, TaskSettings, unusual
 from actsearch.evaluators.task import BadTask, Task, Training, far_above_chance
 

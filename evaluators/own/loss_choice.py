@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from actsearch.evaluators.data.examples import Split
 from actsearch.evaluators.objective import Further, Objective
-from actsearch.evaluators.own.functions import BadOwnTask, find
 from actsearch.evaluators.own.losses import LOSSES, METRICS, Options, like, number_of
 from actsearch.evaluators.own.objectives import FunctionObjective, LossOfOutput, NamedObjective, Step, loss_in
+from actsearch.evaluators.own.user_code import BadOwnTask, find
 from actsearch.evaluators.settings import TaskSettings
 
 DIRECTIONS = ("maximise", "minimise")

@@ -12,8 +12,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from actsearch.evaluators.data.examples import Examples
-from actsearch.evaluators.own.choice import step_of
-from actsearch.evaluators.own.functions import BadOwnTask, find
+from actsearch.evaluators.own.loss_choice import step_of
+from actsearch.evaluators.own.user_code import BadOwnTask, find
 from actsearch.evaluators.schedule import Course
 from actsearch.evaluators.settings import CompleteSettings
 

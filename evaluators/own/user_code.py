@@ -1,7 +1,7 @@
 """The user's own task: their functions, what they return, and the data among it.
 
 Their code is found by a dotted path or a file's path and runs on this machine. Not here: the settings (``settings``),
-the candidate in the places of the network's layers (``places``), and what is checked before training (``check``).
+the candidate in the places of the network's layers (``graft``), and what is checked before training (``checks``).
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.contained import contained, importing
 from actsearch.evaluators.layers import MakeActivation
+from actsearch.evaluators.own.activation_class import made_of
 from actsearch.evaluators.own.freshness import Freshness
-from actsearch.evaluators.own.made import made_of
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.fault import UserFault, fault_text
 
