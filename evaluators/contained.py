@@ -140,10 +140,10 @@ if sys.platform == "linux":
     SETTINGS["cores"] = (lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value))
 
 
-def _set_generators(python: Any, numpy: Any, of_torch: torch.Tensor) -> None:
-    random.setstate(python)
-    np.random.set_state(numpy)  # noqa: NPY002  the generator that the user's code draws from
-    torch.set_rng_state(of_torch)
+def _set_generators(python_state: Any, numpy_state: Any, torch_state: torch.Tensor) -> None:
+    random.setstate(python_state)
+    np.random.set_state(numpy_state)  # noqa: NPY002  the generator that the user's code draws from
+    torch.set_rng_state(torch_state)
 
 
 def _state() -> dict[str, Any]:

@@ -95,16 +95,20 @@ class ActivationLayer(nn.Module):
         return (getattr(self, one.name) for one in self.written.parameters)
 
     def _check(self, x: Tensor) -> None:
-        made, here = f"an activation was made for {self.channels} channels", f"the input is {tuple(x.shape)}"
+        expected, actual = f"an activation was made for {self.channels} channels", f"the input is {tuple(x.shape)}"
         if not -x.ndim <= self.dimension < x.ndim or x.shape[self.dimension] != self.channels:
             fitting = [axis if axis < x.ndim - 1 else -1 for axis in range(1, x.ndim) if x.shape[axis] == self.channels]
-            say = f"make(channels={self.channels}, dimension={fitting[-1]})" if fitting else "make(channels, dimension)"
-            raise WrongChannels(f"{made} in dimension {self.dimension}, {here}: say where they are, {say}")
+            hint = (
+                f"make(channels={self.channels}, dimension={fitting[-1]})" if fitting else "make(channels, dimension)"
+            )
+            raise WrongChannels(f"{expected} in dimension {self.dimension}, {actual}: say where they are, {hint}")
         if not self.is_named and x.ndim > 2 and x.shape[-1] == self.channels and x.grad_fn is not None:
             layout = layout_of(x)
             if layout != 1:
-                say = f"make(channels={self.channels}, dimension=-1) or 1"
-                raise WrongChannels(f"{made}, {here}: they may be in dimension 1 or in the last one, say which, {say}")
+                hint = f"make(channels={self.channels}, dimension=-1) or 1"
+                raise WrongChannels(
+                    f"{expected}, {actual}: they may be in dimension 1 or in the last one, say which, {hint}"
+                )
 
 
 class Maxout(nn.Module):

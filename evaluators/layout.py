@@ -161,10 +161,10 @@ class Layouts(TorchFunctionMode):
         input_letters, _, output_letters = args[0].replace(" ", "").partition("->")
         operands = list(zip(input_letters.split(","), self._tensors(args[1:], {}), strict=False))
         known = {letters[axis] for letters, one in operands if (axis := self.of(one)) is not None}
-        of_data = {letter for letters, one in operands if not isinstance(one, nn.Parameter) for letter in letters}
-        kept = [n for n, letter in enumerate(output_letters) if letter in known]
-        new = [n for n, letter in enumerate(output_letters) if letter not in of_data]
-        return next((places[0] for places in (new, kept) if len(places) == 1), None)
+        data_letters = {letter for letters, one in operands if not isinstance(one, nn.Parameter) for letter in letters}
+        old = [n for n, letter in enumerate(output_letters) if letter in known]
+        new = [n for n, letter in enumerate(output_letters) if letter not in data_letters]
+        return next((places[0] for places in (new, old) if len(places) == 1), None)
 
     def _keeps_columns(self, first: Any = None, second: Any = None) -> bool:
         """Whether the last dimension of a product holds channels: those of the second factor, or those of a weight."""

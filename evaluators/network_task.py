@@ -206,8 +206,8 @@ class NetworkTask(Task):
             )
         if settings.stop_after and (self.chance is None or self.chance <= 0):
             raise BadTask(
-                "key 'task.stop_after': what is hopeless is told by the loss of a network that knows nothing, which is "
-                "not known here, or not above 0; say it with task.own.chance"
+                "key 'task.stop_after': stopping compares with the loss of a network that knows nothing, which is not "
+                "known here, or not above 0; say it with task.own.chance"
             )
         notes = []
         if settings.directory and not self.kind.files:

@@ -85,23 +85,23 @@ class Objective(ABC):
         """Score a network and leave it in evaluation mode; return the mean loss as ``loss``, and metrics by name."""
         network.eval()
         loss, count, right, labels = 0.0, 0, 0, 0
-        kept: list[tuple[Tensor, Any]] = []
+        pairs: list[tuple[Tensor, Any]] = []  # outputs and labels of each batch
         with self.looking():
             for batch in split.parts():
                 output = self.output(network, batch)
                 if self.further:  # keep copies, since a loss may change its arguments
-                    kept.append((self.numbers(output).detach().cpu().clone(), mapped(lambda t: t.cpu(), batch.labels)))
+                    pairs.append((self.numbers(output).detach().cpu().clone(), mapped(lambda t: t.cpu(), batch.labels)))
                 summed, weight = self.total(output, batch)
                 loss, count = loss + summed, count + weight
                 counts = self.right(output, batch)
                 right, labels = (right + counts[0], labels + counts[1]) if counts else (right, labels)
         results = {"loss": loss / max(count, 1)} | ({"accuracy": right / labels} if labels else {})
-        if kept:
-            if len({one.shape[1:] for one, _ in kept}) > 1:
+        if pairs:
+            if len({one.shape[1:] for one, _ in pairs}) > 1:
                 raise UserFault(
                     "metrics need outputs of one shape: these batches have several, leave task.own.metrics out"
                 )
-            outputs, targets = torch.cat([one for one, _ in kept]), _joined([two for _, two in kept])
+            outputs, targets = torch.cat([one for one, _ in pairs]), _joined([two for _, two in pairs])
             results |= {name: metric(outputs, targets) for name, metric in self.further.items()}
         return results
 

@@ -37,8 +37,8 @@ class Functions:
     def __eq__(self, other: object) -> bool:
         """Compare attributes by identity, because some have no other comparison."""
         return isinstance(other, Functions) and all(
-            len(mine) == len(theirs) and all(map(operator.is_, mine.values(), theirs.values()))
-            for mine, theirs in zip(self.held, other.held, strict=True)
+            len(one) == len(two) and all(map(operator.is_, one.values(), two.values()))
+            for one, two in zip(self.held, other.held, strict=True)
         )
 
     __hash__ = None  # type: ignore[assignment]  # compared, never looked up

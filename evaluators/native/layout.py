@@ -57,7 +57,7 @@ class Child(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("flat", "moment", "square", "running")]
 
 
-def _ours() -> list[int]:
+def _expected_layout() -> list[int]:
     """Return the numbers that ``layout`` of layout.c must return."""
     return [
         ctypes.sizeof(Instruction), Instruction.k.offset, ctypes.sizeof(Tape), Tape.code.offset, ctypes.sizeof(Plan),
@@ -85,8 +85,8 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.score.restype = number
     library.operations.argtypes, library.operations.restype = [], ctypes.c_char_p
     library.layout.argtypes, library.layout.restype = [], ctypes.POINTER(number)
-    names, ours = library.operations().decode().split(), _ours()
-    theirs = library.layout()[: len(ours)]
-    if names != [*OPERATIONS] or theirs != ours:
-        raise ValueError(f"the kernel and layout.py differ: {names}, {theirs}; expected {[*OPERATIONS]}, {ours}")
+    names, expected = library.operations().decode().split(), _expected_layout()
+    actual = library.layout()[: len(expected)]
+    if names != [*OPERATIONS] or actual != expected:
+        raise ValueError(f"the kernel and layout.py differ: {names}, {actual}; expected {[*OPERATIONS]}, {expected}")
     return library
