@@ -1,1 +1,1 @@
-"""HOW GOOD an activation is: tasks, child networks trained as populations, and the pools of workers that train them."""
+"""HOW GOOD an activation is: tasks, their child networks, and the pools of workers that train them."""

@@ -1,7 +1,7 @@
-"""An activation, an expression or a layer alike, and the vocabulary that reads one from a text.
+"""An activation (an expression or a layer), and the vocabulary that reads one from text.
 
-Whoever holds an ``Activation`` need not ask which of the two it is, and whoever holds a ``Vocabulary`` need not carry
-rows of the user's own. Not here: the layers themselves (``layers``) and what an expression is (``grammar.expression``).
+The users of an ``Activation`` need not distinguish the two kinds. The users of a ``Vocabulary`` need not pass the
+user's rows around. Not here: the layers themselves (``layers``) and the expressions (``grammar.expression``).
 """
 
 from abc import ABC, abstractmethod
@@ -21,36 +21,36 @@ from actsearch.grammar.parse import BadExpression
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows import known
 
-REMEMBERED = 4096  # texts that a vocabulary read: each is parsed and compiled once
+REMEMBERED = 4096  # texts that a vocabulary caches, so that each is parsed and compiled once
 
 
 class Activation(ABC):
-    """What takes the place of a network's activation: trained, ranked and shown under its text."""
+    """A replacement for a network's activation, trained, ranked and shown under its text."""
 
     @property
     @abstractmethod
     def text(self) -> str:
-        """As it is stored, and read back: ``mul(x,sigmoid(x))``, or a layer's name."""
+        """Text for storing and reading back: ``mul(x,sigmoid(x))``, or a layer's name."""
 
     @property
     @abstractmethod
     def identity(self) -> str:
-        """What equal activations share: the fingerprint of an expression, or ``layer-`` and the layer's name."""
+        """Key shared by equal activations: the fingerprint of an expression, or ``layer-`` and the layer's name."""
 
     @property
     @abstractmethod
     def formula(self) -> str:
-        """What it does, for people."""
+        """Formula for people."""
 
     @property
     @abstractmethod
     def size(self) -> int | None:
-        """Nodes of the expression, leaves included; None for a layer."""
+        """Number of nodes of the expression, leaves included; None for a layer."""
 
     @property
     @abstractmethod
     def refusal(self) -> Refusal | None:
-        """Why it cannot be worth a training, None if it may be; a layer always may."""
+        """Reason why the activation cannot be worth a training; None if it may be, and always None for a layer."""
 
     @property
     @abstractmethod
@@ -60,7 +60,7 @@ class Activation(ABC):
     @property
     @abstractmethod
     def function(self) -> Function | None:
-        """What it computes, with the starts of its parameters; None for a layer."""
+        """The function with the initial values of its parameters; None for a layer."""
 
     @abstractmethod
     def make(self, channels: int, dimension: int | None = None) -> nn.Module:
@@ -68,17 +68,21 @@ class Activation(ABC):
 
     @abstractmethod
     def twin(self, *, constants: bool) -> str:
-        """Return what it shares with those that the layers around make equal; see ``twin_key``."""
+        """Key shared by functions that differ only in signs (or a constant) which neighbouring layers absorb.
+
+        Args:
+            constants: whether functions that differ by a constant share a key; see ``twin_key``.
+        """
 
     def __repr__(self) -> str:
-        """Return the text that it is read from."""
+        """Return the text of the activation, with its type."""
         return f"Activation('{self.text}')"
 
     def as_expression(self) -> Expression:
         """Return the expression.
 
         Raises:
-            BadExpression: it is a layer.
+            BadExpression: the activation is a layer.
         """
         if self.expression is None:
             raise BadExpression(
@@ -93,7 +97,7 @@ class Elementwise(Activation):
 
     Args:
         written: the expression.
-        starts: where its parameters start, in their order; empty for where they start in a search.
+        starts: initial values of the parameters, in their order; empty means the initial values of a search.
     """
 
     written: Expression
@@ -101,55 +105,55 @@ class Elementwise(Activation):
 
     @property
     def expression(self) -> Expression:
-        """As it is written."""
+        """The expression."""
         return self.written
 
     @cached_property
     def text(self) -> str:
-        """The expression's."""
+        """The expression as text."""
         return str(self.written)
 
     @property
     def identity(self) -> str:
-        """The fingerprint."""
+        """The fingerprint of the expression."""
         return fingerprint(self.written)
 
     @property
     def formula(self) -> str:
-        """As it is written."""
+        """The expression's formula."""
         return self.written.formula
 
     @property
     def size(self) -> int:
-        """Nodes."""
+        """Number of nodes of the expression."""
         return self.written.size
 
     @cached_property
     def refusal(self) -> Refusal | None:
-        """What screening says."""
+        """Reason of the screening to refuse the expression; None if it accepts it."""
         return refusal(self.written)
 
     @cached_property
     def function(self) -> Function:
-        """Compiled once."""
+        """The function, compiled once."""
         function = function_of(self.written)
         return function.starting_at(self.starts) if self.starts else function
 
     def make(self, channels: int, dimension: int | None = None) -> nn.Module:
-        """Return a layer with parameters of its own."""
+        """Return a new layer with its own parameters."""
         return ActivationLayer(self.function, channels, dimension)
 
     def twin(self, *, constants: bool) -> str:
-        """Return the key of its behaviour."""
+        """Return the twin key of the expression's behaviour."""
         return twin_key(behaviour(self.written), constants=constants)
 
 
 @dataclass(frozen=True, repr=False)
 class Layer(Activation):
-    """An activation that is a layer only, random in training or mixing channels: a baseline by name.
+    """An activation that no expression can write (random in training, or mixing channels): a baseline with a name.
 
     Args:
-        name: one of ``LAYERS``.
+        name: key in ``LAYERS``.
     """
 
     name: str
@@ -157,64 +161,64 @@ class Layer(Activation):
 
     @property
     def text(self) -> str:
-        """Its name."""
+        """The layer's name."""
         return self.name
 
     @property
     def identity(self) -> str:
-        """Its name is all there is to tell it by."""
+        """Key made of the layer's name, since a layer has no fingerprint."""
         return f"layer-{self.name}"
 
     @property
     def formula(self) -> str:
-        """In words."""
+        """Description of the layer in words."""
         return LAYERS[self.name].formula
 
     def make(self, channels: int, dimension: int | None = None) -> nn.Module:
-        """Return the layer."""
+        """Return a new layer; the default dimension of the channels is 1."""
         return LAYERS[self.name].make(channels, dimension or 1)
 
     def twin(self, *, constants: bool) -> str:
-        """Return its identity: it has no twin."""
+        """Return the identity, because a layer has no twin."""
         return self.identity
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What texts are read with: the built-in rows, names and layers, and rows of the user's own.
+    """The vocabulary for reading texts: the built-in rows, names and layers, and the user's own rows.
 
-    It is small and crosses to each worker once.
+    It is small and is sent to each worker once.
 
     Args:
-        own: the user's rows, checked.
+        own: the user's rows, already checked.
     """
 
     own: tuple[Primitive, ...] = ()
     _read: dict[str, Activation] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __reduce__(self) -> tuple[type["Vocabulary"], tuple[tuple[Primitive, ...]]]:
-        """Cross a process boundary without what was read."""
+        """Pickle the vocabulary without its cache."""
         return Vocabulary, (self.own,)
 
     def read(self, text: str) -> Activation:
-        """Return what a known name, a layer's name or an expression stands for.
+        """Return the activation of a known name, a layer's name or an expression.
 
         Raises:
-            BadExpression: none of the three.
+            BadExpression: the text is none of the three.
         """
         if text not in self._read:
             name = text.strip().lower()
-            found = Layer(name) if name in LAYERS else Elementwise(known.read(text, self.own))
+            activation = Layer(name) if name in LAYERS else Elementwise(known.read(text, self.own))
             while len(self._read) >= REMEMBERED:
                 self._read.pop(next(iter(self._read)))
-            self._read[text] = found
+            self._read[text] = activation
         return self._read[text]
 
     def read_kept(self, text: str) -> Activation:
-        """Return what a text of a store stands for: the name of a layer, or rows; nobody typed a formula there.
+        """Return the activation of a text from a store: a layer's name or rows, never a formula that a user typed.
 
         Raises:
-            BadExpression: neither of the two.
+            BadExpression: the text is neither of the two.
         """
         if text in LAYERS or text in self._read:
             return self.read(text)
@@ -222,20 +226,20 @@ class Vocabulary:
         return self.read(text)
 
     def read_file(self, path: Path) -> Activation:
-        """Return what a JSON file holds that ``export`` wrote, its parameters starting as there.
+        """Return the activation in a JSON file of ``export``, with the file's initial parameter values.
 
         Raises:
-            BadFile: it cannot be read, or is none of these.
+            BadFile: the file cannot be read, or ``export`` did not write it.
         """
-        found = data_files.read_file(path, self.own)
-        return Elementwise(found.expression, found.starts)
+        content = data_files.read_file(path, self.own)
+        return Elementwise(content.expression, content.starts)
 
 
 BUILT_IN = Vocabulary()
-"""Without rows of a user's own."""
+"""The vocabulary without user rows."""
 
 BASELINES = (
     "relu", "leaky_relu", "leaky_relu_02", "prelu", "rrelu", "leaky_backward_relu", "elu", "selu", "gelu", "silu",
     "swish", "mish", "hardswish", "squared_relu", "maxout", "softplus", "sigmoid", "tanh", "abs", "gauss",
 )  # fmt: skip
-"""The activations that every user knows: what ``--baselines all`` stands for."""
+"""The well-known activations, which ``--baselines all`` selects."""

@@ -1,7 +1,7 @@
-"""Tell glibc to keep freed memory: large temporaries are otherwise mapped and faulted in anew at every operation.
+"""Tell glibc to keep freed memory; otherwise every operation maps and faults in its large temporaries anew.
 
-Measured on two machines: elementwise operations of a population become several times faster. Elsewhere than on glibc
-this does nothing.
+Measured on two machines: elementwise operations of a population become several times faster. Without glibc this does
+nothing.
 """
 
 import ctypes

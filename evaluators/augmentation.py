@@ -8,7 +8,15 @@ SHIFT = 4  # pixels
 
 
 def shifted_and_mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Return images ``(B, C, H, W)``, each moved by up to 4 pixels, zeros flowing in, and mirrored or not."""
+    """Shift each image at random by up to 4 pixels, filling with zeros, and mirror it with probability one half.
+
+    Args:
+        images: images, ``(B, C, H, W)``.
+        generator: generator of the shifts and mirrors.
+
+    Returns:
+        Images of the same shape.
+    """
     count, _, height, width = images.shape
     down, right = torch.randint(0, 2 * SHIFT + 1, (2, count, 1), generator=generator).to(images.device)
     mirrored = torch.randint(0, 2, (count, 1), generator=generator).bool().to(images.device)
@@ -18,4 +26,4 @@ def shifted_and_mirrored(images: Tensor, generator: torch.Generator) -> Tensor:
     padded = functional.pad(images, (SHIFT,) * 4).permute(0, 2, 3, 1)
     examples = torch.arange(count, device=images.device)[:, None, None]
     moved = padded[examples, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-    return moved.contiguous() if images.device.type == "cpu" else moved  # a GPU has the channels last
+    return moved.contiguous() if images.device.type == "cpu" else moved  # on a GPU the channels are last in memory

@@ -1,8 +1,8 @@
-"""Run code of the user's so that nothing of it outlives the call: the process is afterwards what it was before.
+"""Run the user's code and restore the state of the process afterwards.
 
-A training may change the directory, the default type, the threads, draw from any generator, or end the program; the
-next child of the same process must not feel it. What the user's file sets while it is imported is theirs to set: it
-holds whenever their code runs, and only then. Not here: what is run (``own``, ``training``).
+A training may change the directory, the default type or the threads, draw from any generator, or end the program. The
+next child in the same process must not be affected. Settings that the user's file changes while it is imported are
+intended: they apply whenever the user's code runs, and only then. Not here: the code that runs (``own``, ``training``).
 """
 
 import contextlib
@@ -23,12 +23,12 @@ import torch
 from actsearch.evaluators import patches
 from actsearch.grammar.fault import fault_text
 
-Setting = tuple[Callable[[], Any], Callable[[Any], object]]  # how it is read, how it is written
-_IMPORTED: dict[str, dict[str, Any]] = {}  # by file of the user's: what it has set while it was imported
+Setting = tuple[Callable[[], Any], Callable[[Any], object]]  # functions that read and write it
+_IMPORTED: dict[str, dict[str, Any]] = {}  # the user's file -> settings that it changed while it was imported
 
 
 class Exited(RuntimeError):
-    """The user's code meant to end the program; the message says how."""
+    """The user's code tried to end the program; the message says how."""
 
 
 def _set_device(device: torch.device) -> None:
@@ -48,7 +48,7 @@ def _set_environment(value: dict[str, str]) -> None:
 def _set_handlers(value: dict[signal.Signals, Any]) -> None:
     if threading.current_thread() is threading.main_thread():
         for number, handler in value.items():
-            if handler is not None:  # one that was not set from Python cannot be set again from here
+            if handler is not None:  # None is a handler that was not set from Python, which Python cannot set again
                 signal.signal(number, handler)
 
 
@@ -58,9 +58,9 @@ def _set_alarm(was_set: bool) -> None:
 
 
 def _umask() -> int:
-    found = os.umask(0o022)
-    os.umask(found)
-    return found
+    mask = os.umask(0o022)  # only setting a mask returns the old one
+    os.umask(mask)
+    return mask
 
 
 def _set_directory(value: str | None) -> None:
@@ -76,7 +76,7 @@ def _set_cudnn(value: tuple[bool, bool, bool]) -> None:
 def _directory() -> str | None:
     try:
         return os.getcwd()
-    except OSError:  # it was removed
+    except OSError:  # the directory was removed
         return None
 
 
@@ -131,8 +131,8 @@ SETTINGS: dict[str, Setting] = {
         lambda value: _set_generators(*value),
     ),
 }
-"""What a training can change for the whole process, by name."""
-_SPOILT: list[str] = []  # of these, what could not be put back
+"""Name -> setting of the whole process that a training can change."""
+_SPOILT: list[str] = []  # names of settings that could not be restored
 SETTINGS["functions of torch and Python"] = (patches.Functions, patches.set_functions)
 SETTINGS["limits of the process"] = (_limits, _set_limits)
 SETTINGS["hooks"] = (patches.hooks, patches.set_hooks)
@@ -140,10 +140,10 @@ if sys.platform == "linux":
     SETTINGS["cores"] = (lambda: os.sched_getaffinity(0), lambda value: os.sched_setaffinity(0, value))
 
 
-def _set_generators(python: Any, numpy: Any, of_torch: torch.Tensor) -> None:
-    random.setstate(python)
-    np.random.set_state(numpy)  # noqa: NPY002  the generator that the user's code draws from
-    torch.set_rng_state(of_torch)
+def _set_generators(python_state: Any, numpy_state: Any, torch_state: torch.Tensor) -> None:
+    random.setstate(python_state)
+    np.random.set_state(numpy_state)  # noqa: NPY002  the generator that the user's code draws from
+    torch.set_rng_state(torch_state)
 
 
 def _state() -> dict[str, Any]:
@@ -156,12 +156,15 @@ def _restore(before: dict[str, Any]) -> None:
         if not _same(read(), value):
             try:
                 write(value)
-            except (OSError, ValueError):  # a hard limit cannot be raised again, nor a lost core taken back
+            except (OSError, ValueError):  # a lowered hard limit or a lost core cannot be restored
                 _SPOILT.append(name)
 
 
 def spoilt() -> str:
-    """Return what code of the user's changed in this process for good, so that no other child may be trained in it."""
+    """Return the name of a setting that could not be restored; empty if there is none.
+
+    No other child may be trained in a process with such a setting.
+    """
     return _SPOILT[0] if _SPOILT else ""
 
 
@@ -176,7 +179,7 @@ def _same(one: Any, other: Any) -> bool:
 
 
 def seed_every_generator(seed: int) -> None:
-    """Seed Python's, NumPy's and torch's global generators, of all devices."""
+    """Seed the global generators of Python, NumPy and torch (on all devices)."""
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002  the generator that the user's code draws from
     torch.manual_seed(seed)
@@ -184,18 +187,18 @@ def seed_every_generator(seed: int) -> None:
 
 @contextlib.contextmanager
 def contained(seed: int, file: str = "") -> Iterator[None]:
-    """Run code of the user's with every generator seeded, and put the process back afterwards.
+    """Run the user's code with every generator seeded, and restore the process afterwards.
 
-    Attention is computed layer by layer: torch's fast path for evaluation takes the activation for a rectifier or a
-    GELU by what it was when the layer was made, whatever stands in its place now. Of cuDNN's ways to convolve, those
-    are taken that repeat to the last bit. What is printed goes to the standard error stream.
+    Attention is computed layer by layer: torch's fast path for evaluation remembers from the layer's construction
+    whether the activation is a rectifier or a GELU, and ignores a replacement. cuDNN uses only convolution algorithms
+    that repeat to the last bit. Prints go to the standard error stream.
 
     Args:
-        seed: of every generator.
-        file: of the user's, as in ``OwnSettings.file``: what it set while it was imported holds meanwhile.
+        seed: seed of every generator.
+        file: the user's file, as in ``OwnSettings.file``; settings that it changed while it was imported apply again.
 
     Raises:
-        Exited: the code called ``sys.exit``, or raised what is no ``Exception``.
+        Exited: the code called ``sys.exit``, or raised a ``BaseException`` that is no ``Exception``.
     """
     before = _state()
     try:
@@ -204,11 +207,11 @@ def contained(seed: int, file: str = "") -> Iterator[None]:
             contextlib.redirect_stdout(sys.stderr),
             torch.random.fork_rng(range(torch.cuda.device_count())),
         ):
-            _set_cudnn((torch.backends.cudnn.enabled, False, True))  # a GPU's sums in one order
+            _set_cudnn((torch.backends.cudnn.enabled, False, True))  # a GPU adds in the same order each time
             for name, value in _IMPORTED.get(file, {}).items():
                 SETTINGS[name][1](value)
             torch.backends.mha.set_fastpath_enabled(False)
-            if "torch._dynamo" in sys.modules:  # what was compiled for earlier children changes last digits
+            if "torch._dynamo" in sys.modules:  # code compiled for earlier children would change last digits
                 sys.modules["torch._dynamo"].reset()
             seed_every_generator(seed)
             yield
@@ -216,11 +219,11 @@ def contained(seed: int, file: str = "") -> Iterator[None]:
         raise
     except SystemExit as fault:
         raise Exited(f"the code called sys.exit({'' if fault.code is None else repr(fault.code)})") from fault
-    except BaseException as fault:  # an exception that is made to pass through everything
+    except BaseException as fault:  # an exception that is designed to pass through every handler
         raise Exited(f"the code raised {fault_text(fault)}") from fault
     finally:
         _restore(before)
-        torch.set_flush_denormal(False)  # it cannot be read
+        torch.set_flush_denormal(False)  # torch has no way to read this setting
 
 
 OURS: dict[str, Any] = {
@@ -228,15 +231,15 @@ OURS: dict[str, Any] = {
     "autocast": (False, False), "anomalies": False, "threads": 1, "determinism": (False, False),
     "hooks": [{} for _ in patches.hooks()],
 }  # fmt: skip
-"""Settings that a program begins with, one thread apart: a controller's last bits depend on their number."""
+"""Settings of a fresh program, but with one thread: a controller's last bits depend on the number of threads."""
 
 
 @contextlib.contextmanager
 def uncontained() -> Iterator[None]:
-    """Run code of this project within a program of the user's: with its own settings of torch, put back afterwards.
+    """Run this project's code inside the user's program, with this project's torch settings; restore theirs afterwards.
 
-    A loop of the user's may call it without gradients, in inference mode, or with another default type. No generator of
-    theirs moves on.
+    The user's loop may call it without gradients, in inference mode, or with another default type. Their generators do
+    not advance.
     """
     names = (*OURS, "generators")
     before = {name: SETTINGS[name][0]() for name in names}
@@ -252,7 +255,11 @@ def uncontained() -> Iterator[None]:
 
 @contextlib.contextmanager
 def importing(file: str) -> Iterator[None]:
-    """Import a file of the user's: as ``contained``, and what it sets holds whenever its code runs."""
+    """Import the user's file as in ``contained``, and record its settings, which apply whenever its code runs.
+
+    Args:
+        file: the user's file, as in ``OwnSettings.file``.
+    """
     with contained(0):
         before = _state()
         yield

@@ -1,4 +1,4 @@
-"""On which device children are trained. Not here: who trains there (``pools``)."""
+"""The device that trains the children. Not here: the workers that train there (``pools``)."""
 
 import torch
 
@@ -7,14 +7,14 @@ from actsearch.evaluators.task import BadTask
 
 
 def device_of(settings: TaskSettings, *, large: bool) -> str:
-    """Return ``cpu`` or ``cuda``.
+    """Return the device for a task, ``cpu`` or ``cuda``.
 
     Args:
-        settings: of the task.
-        large: whether its child is large enough to gain from a GPU.
+        settings: settings of the task.
+        large: whether the task's child is large enough to gain from a GPU.
 
     Raises:
-        BadTask: a GPU is asked for and there is none.
+        BadTask: the settings demand a GPU and there is none.
     """
     has_gpu = torch.cuda.is_available()
     if settings.device == "cuda" and not has_gpu:

@@ -1,8 +1,8 @@
-"""How weights start: the usual schemes, and one that is matched to the activation itself.
+"""Initialisation of weights: the usual schemes, and one that is matched to the activation itself.
 
-Every scheme draws from a normal distribution of variance gain^2 / fan: the fan is the number of inputs of a unit, for
-Glorot the mean of inputs and outputs. Layers that no activation follows (the last one) have gain 1. Not here: which
-scheme a task uses (``registry``).
+Every scheme draws from a normal distribution of variance gain^2 / fan. The fan is the number of inputs of a unit; for
+Glorot it is the mean of inputs and outputs. The last layer has gain 1, since no activation follows it. Not here: the
+scheme of each task (``registry``).
 """
 
 import math
@@ -16,20 +16,20 @@ from torch.nn.utils import parametrize
 from actsearch.grammar.function import Compute
 
 Scheme = Literal["he", "glorot", "lecun", "matched", "network"]
-"""``he`` 2 / inputs (He et al. 2015, section 2.2), ``glorot`` 2 / (inputs + outputs) (Glorot & Bengio 2010, section
-4.2.1), ``lecun`` 1 / inputs (Klambauer et al. 2017), ``matched`` 1 / (inputs E[f(z)^2]) with z standard normal,
-``network`` leaves everything as the network made it."""
+"""Variance of the weights: ``he`` 2 / inputs (He et al. 2015, section 2.2), ``glorot`` 2 / (inputs + outputs) (Glorot &
+Bengio 2010, section 4.2.1), ``lecun`` 1 / inputs (Klambauer et al. 2017), ``matched`` 1 / (inputs E[f(z)^2]) with z
+standard normal; ``network`` keeps the network's own weights."""
 
 QUADRATURE = 2049  # points of the rule on [-8, 8] that integrates f(z)^2 against the normal density
 MOST_GAIN = 10.0
-"""A function that is nearly 0 everywhere would ask for boundless weights; so would one that overflows for none."""
+"""Bound of the gain: a function that is nearly 0 everywhere asks for boundless weights, one that overflows for none."""
 
 
 def matched_gain(function: Compute) -> float:
     """Return 1 / sqrt(E[f(z)^2]), z ~ N(0, 1), the gain that keeps the second moment; within [0.1, 10].
 
     Args:
-        function: of z alone, its parameters at their start.
+        function: function of z alone, with its parameters at their initial values.
     """
     z = torch.linspace(-8, 8, QUADRATURE, dtype=torch.float64)
     density = torch.exp(-z * z / 2) / math.sqrt(2 * math.pi)
@@ -37,18 +37,18 @@ def matched_gain(function: Compute) -> float:
         moment = float(torch.trapezoid(function(z) ** 2 * density, z))
     if math.isnan(moment):
         return 1.0
-    least = 1 / MOST_GAIN**2  # the moment is at least 0: a square is integrated
+    least = 1 / MOST_GAIN**2  # the moment is at least 0, since the integrand is a square
     return 1 / math.sqrt(min(MOST_GAIN**2, max(least, moment)))
 
 
 def deviation(weight: torch.Tensor, scheme: Scheme, gain: float, stride: int = 1) -> float:
-    """Return the standard deviation of a weight ``(outputs, inputs, ...)``; ``gain`` matters to ``matched`` alone.
+    """Return the standard deviation of a layer's weight.
 
     Args:
-        weight: of a layer.
-        scheme: of the weights.
-        gain: of the activation.
-        stride: of a transposed convolution, over which a unit's inputs are spread: the product over its dimensions.
+        weight: weight of a layer, ``(outputs, inputs, ...)``.
+        scheme: scheme of the initialisation.
+        gain: gain of the activation; only ``matched`` uses it.
+        stride: stride of a transposed convolution, multiplied over its dimensions, which spreads out a unit's inputs.
     """
     inputs = math.prod(weight.shape[1:]) / stride
     outputs = weight.shape[0] * math.prod(weight.shape[2:])
@@ -68,51 +68,51 @@ def initialise(
     network: nn.Module, scheme: Scheme, function: Compute | None, generator: torch.Generator,
     last: nn.Module | None = None,
 ) -> tuple[str, ...]:  # fmt: skip
-    """Start every convolution, linear layer and embedding of a network, in place; biases at 0.
+    """Initialise every convolution, linear layer and embedding of a network, in place; set biases to 0.
 
-    A convolution may be transposed: its units have as many inputs as the kernel, spread over the stride, lets through
-    on the average. Weights with a parametrization (``torch.nn.utils.parametrize``) are drawn through it. An embedding
-    has variance 1 / width, and its row of padding stays 0.
+    A unit of a transposed convolution has as many inputs as its kernel, spread over the stride, passes on average.
+    Weights with a parametrization (``torch.nn.utils.parametrize``) are drawn through it. An embedding has variance
+    1 / width, and its padding row stays 0.
 
     Args:
-        network: whose layers start anew.
-        scheme: of the weights.
-        function: the activation, for ``matched``; None is treated as a rectifier.
-        generator: every draw comes from it.
-        last: the layer that no activation follows, of gain 1; by default the last linear layer by its name's place.
+        network: network whose layers are initialised.
+        scheme: scheme of the initialisation.
+        function: the activation, for ``matched``; None counts as a rectifier.
+        generator: generator of every draw.
+        last: layer that no activation follows, of gain 1; by default the last linear layer in the order of names.
 
     Returns:
-        Names of the layers, or of parameters, that stay as they were though they are weights: those of recurrent
-        layers and of others of which no scheme speaks, and what cannot be drawn.
+        Names of layers or parameters whose weights stay unchanged: those of recurrent and other layers that no scheme
+        covers, and those that cannot be drawn.
     """
     if scheme == "network":
         return ()
     gain = math.sqrt(2) if function is None or scheme != "matched" else matched_gain(function)
     last = last_linear(network) if last is None else last
-    left = []
+    unchanged = []
     for name, module in network.named_modules():
         if isinstance(module, parametrize.ParametrizationList):
-            continue  # its weight is drawn through it
+            continue  # the layer that has it draws its weight through it
         own = dict(module.named_parameters(recurse=False))
         lazy = any(map(nn.parameter.is_lazy, own.values()))
         weights = [key for key, one in own.items() if lazy or one.ndim > 1]
         spread = None if lazy else _spread(module, "lecun" if module is last else scheme, gain)
         if spread is None:
-            left += [name] if weights else []
+            unchanged += [name] if weights else []
             continue
-        left += [f"{name}.{key}" for key in weights if key != "weight"]
-        if not _drawn(module, spread, generator):
-            left.append(name)
-    return tuple(left)
+        unchanged += [f"{name}.{key}" for key in weights if key != "weight"]
+        if not _draw(module, spread, generator):
+            unchanged.append(name)
+    return tuple(unchanged)
 
 
 def last_linear(network: nn.Module) -> nn.Module | None:
-    """Return the last linear layer by its name's place; None without one."""
+    """Return the last linear layer in the network's order of names; None if there is no linear layer."""
     return next((layer for layer in reversed([*network.modules()]) if isinstance(layer, nn.Linear)), None)
 
 
 def _spread(layer: nn.Module, scheme: Scheme, gain: float) -> float | None:
-    """Return the deviation of a layer's weights; None of a layer that no scheme speaks of."""
+    """Return the standard deviation of a layer's weights; None if no scheme covers the layer."""
     if isinstance(layer, nn.Embedding):
         return 1 / math.sqrt(layer.embedding_dim)
     if isinstance(layer, nn.Linear):
@@ -122,22 +122,22 @@ def _spread(layer: nn.Module, scheme: Scheme, gain: float) -> float | None:
     else:
         return None
     stride = math.prod(layer.stride) if isinstance(layer, _ConvTransposeNd) else 1
-    shaped = torch.empty(shape, device="meta")  # not the weight itself: reading one may change it
-    return deviation(shaped, scheme, gain, stride)
+    dummy = torch.empty(shape, device="meta")  # not the weight itself: reading a weight may change it
+    return deviation(dummy, scheme, gain, stride)
 
 
 @torch.no_grad()
-def _drawn(layer: nn.Module, spread: float, generator: torch.Generator) -> bool:
-    """Draw a layer's weight, and return whether it lasts; where it does not, the layer is as it was."""
+def _draw(layer: nn.Module, spread: float, generator: torch.Generator) -> bool:
+    """Draw a layer's weight, and return whether the layer keeps it; if not, leave the layer unchanged."""
     if parametrize.is_parametrized(layer, "weight"):
-        return _drawn_through(layer, spread, generator)
-    if "weight" not in layer._parameters:  # it is computed from others before each call
+        return _draw_through(layer, spread, generator)
+    if "weight" not in layer._parameters:  # the layer computes its weight from others before each call
         return False
     weight = layer.weight
     assert isinstance(weight, torch.Tensor)
     try:
         weight.normal_(0, spread, generator=generator)
-    except RuntimeError:  # numbers of another kind, or that cannot be written to
+    except RuntimeError:  # the weight is no float tensor, or is read-only
         return False
     if isinstance(layer, nn.Embedding):
         if layer.padding_idx is not None:
@@ -147,22 +147,22 @@ def _drawn(layer: nn.Module, spread: float, generator: torch.Generator) -> bool:
     return True
 
 
-def _drawn_through(layer: nn.Module, spread: float, generator: torch.Generator) -> bool:
-    """Draw a weight through its parametrization; where that turns it into something else, the layer is as it was."""
-    held = [part for _, part in (*layer.named_parameters(), *layer.named_buffers())]
-    before = [part.detach().clone() for part in held]
+def _draw_through(layer: nn.Module, spread: float, generator: torch.Generator) -> bool:
+    """Draw a weight through its parametrization; if that changes the drawn values, leave the layer unchanged."""
+    parts = [part for _, part in (*layer.named_parameters(), *layer.named_buffers())]
+    before = [part.detach().clone() for part in parts]
     try:
         weight = layer.weight
         assert isinstance(weight, torch.Tensor)
-        found = torch.empty_like(weight).normal_(0, spread, generator=generator)
-        layer.weight = found.clone()
-        lasts = torch.allclose(layer.weight, found, rtol=1e-3, atol=1e-3 * spread)
+        drawn = torch.empty_like(weight).normal_(0, spread, generator=generator)
+        layer.weight = drawn.clone()
+        lasts = torch.allclose(layer.weight, drawn, rtol=1e-3, atol=1e-3 * spread)
     except Exception:
         lasts = False
     if lasts:
         if isinstance(layer.bias, torch.Tensor):
             layer.bias.zero_()
         return True
-    for part, was in zip(held, before, strict=True):
-        part.copy_(was)
+    for part, old in zip(parts, before, strict=True):
+        part.copy_(old)
     return False

@@ -1,8 +1,7 @@
-"""A task of a network and data: how its children are made, tried, trained and scored.
+"""A task of a network and data: it builds, checks, trains and scores its children.
 
-A child's numbers depend on its activation and its seed alone. Not here: which networks and data there are
-(``registry``), the course of a training (``network_training``) and what trains step by step (``torch_child``,
-``native.child``).
+A child's numbers depend only on its activation and its seed. Not here: the list of networks and data (``registry``),
+the course of a training (``network_training``) and the training step by step (``torch_child``, ``native.child``).
 """
 
 import dataclasses
@@ -43,9 +42,9 @@ class Untrained:
     """A network before its first step.
 
     Args:
-        network: with its weights drawn, on the task's device.
-        layers: the candidate's, in the order in which they were made.
-        generator: that drew the weights, for what is drawn further.
+        network: network with initial weights, on the task's device.
+        layers: the candidate's layers in the network, in the order of their construction.
+        generator: generator that drew the weights; later draws continue from it.
     """
 
     network: nn.Module
@@ -61,11 +60,11 @@ def _data_of(settings: TaskSettings, kind: Kind) -> DataSet[Any]:
 
 @dataclass(frozen=True)
 class NetworkTask(Task):
-    """Children are networks, trained on data by this engine; the user's own network and data included.
+    """A task whose children are networks that this engine trains on data; the user's own network and data included.
 
     Args:
-        settings: with every value.
-        kind: which network and data.
+        settings: settings of the task, without open values.
+        kind: network and data of the task.
     """
 
     settings: CompleteSettings
@@ -73,49 +72,49 @@ class NetworkTask(Task):
 
     @property
     def usual(self) -> CompleteSettings:
-        """Those of its kind."""
+        """The default settings of the task's kind."""
         return self.kind.complete(TaskSettings(name=self.settings.name, own=self.settings.own))
 
     def with_kernel(self, kernel: Literal["native", "torch"]) -> "NetworkTask":
-        """Return the task whose children the kernel or torch trains."""
+        """Return the same task with its children trained by the given kernel."""
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, kernel=kernel))
 
     def with_stack(self, size: int) -> "NetworkTask":
-        """Return the task of which so many children are trained as one."""
+        """Return the same task with stacks of ``size`` children that are trained as one."""
         return dataclasses.replace(self, settings=dataclasses.replace(self.settings, stack=size))
 
     @property
     def data(self) -> DataSet[Any]:
-        """Loaded once a process and kept on the task's device.
+        """The data set, loaded once per process and kept on the task's device.
 
         Raises:
-            BadData, BadOwnTask: it cannot be read.
+            BadData, BadOwnTask: the data cannot be read.
         """
         return _data_of(self.settings, self.kind)
 
     @property
     def objective(self) -> Objective:
-        """Its loss: cross-entropy, but for the user's own."""
+        """The loss: cross-entropy for the tasks of this engine, the user's loss for their own task."""
         return own.problem(self.settings).objective if self.is_own else CROSS_ENTROPY
 
     @property
     def chance(self) -> float | None:
-        """Cross-entropy of who takes every class for equally likely; of the user's own, that of the best constant."""
+        """Chance loss: a uniform guess; for a user's task, the best constant output."""
         return self.data.chance
 
     @property
     def unit(self) -> str:
-        """As the loss says."""
+        """The unit of the loss."""
         return self.objective.unit
 
     @property
     def device(self) -> str:
-        """A GPU where there is one and the child is large enough to gain."""
+        """The device of the children: a GPU if there is one and the child is large enough to gain."""
         return device_of(self.settings, large=self.kind.large)
 
     @property
     def takes_kernel(self) -> bool:
-        """The default child, unless torch is asked for, or something that the kernel does not do."""
+        """Whether the kernel trains the child: the default child, unless a setting needs torch."""
         settings = self.settings
         is_usual = settings.optimiser == "adamw" and settings.precision == "float32" and not settings.augment
         same_decay = settings.beta_decay in {None, settings.weight_decay}
@@ -123,17 +122,17 @@ class NetworkTask(Task):
 
     @property
     def slow_because(self) -> str:
-        """Without a compiler the default child is trained by torch, some six times slower."""
+        """The reason for slow training: without a compiler torch trains the default child, about six times slower."""
         if self.settings.name != "mnist1d" or self.settings.kernel == "torch" or is_available():
             return ""
         return "no C compiler that works was found: children are trained by torch, many times slower"
 
     def digest(self) -> str:
-        """Return the data's."""
+        """Return the digest of the data."""
         return self.data.digest
 
     def warm_up(self) -> None:
-        """Load the data, and see that the kernel is here where the driver has it."""
+        """Load the data, and check that this process has the kernel if the task needs it."""
         if self.takes_kernel and not is_available():
             raise BadTask(
                 "key 'task.kernel': the driver has the kernel and a worker has not; use torch, or bring cc there"
@@ -141,7 +140,12 @@ class NetworkTask(Task):
         _ = self.data
 
     def build(self, activation: Activation, seed: int) -> Untrained:
-        """Return a network that holds the activation, before its first step; the one place where one is made."""
+        """Build a network with the activation, before its first step. Only this method builds networks.
+
+        Args:
+            activation: activation of the network's layers.
+            seed: seed of the initial weights.
+        """
         layers: list[nn.Module] = []
 
         def make(channels: int, dimension: int | None = None) -> nn.Module:
@@ -155,39 +159,44 @@ class NetworkTask(Task):
         if self.settings.precision == "float64":
             network.double()
         network = network.to(self.data.train.device)
-        if self.device == "cuda" and not self.is_own:  # convolutions are faster, channels last
+        if self.device == "cuda" and not self.is_own:  # convolutions are faster with the channels last
             network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in torch
         return Untrained(network, layers, generator)
 
     def child(self, untrained: Untrained, activation: Activation, steps: int) -> Child:
-        """Return the child that trains a network for so many steps, natively where the kernel can.
+        """Return the child that trains a network, with the kernel if it can train this one, else with torch.
+
+        Args:
+            untrained: network before its first step.
+            activation: activation of the network.
+            steps: number of optimiser steps.
 
         Raises:
-            BadTask: the kernel is asked for and cannot.
+            BadTask: the settings demand the kernel, which cannot train this child.
         """
         train, settings = self.data.train, self.settings
-        needed = steps * settings.own.accumulate
+        batch_count = steps * settings.own.accumulate
         if not isinstance(train, Split):
-            return self._of_torch(untrained, train.stream(settings.batch, needed, untrained.generator), steps)
-        order = batches(len(train), settings.batch, needed, untrained.generator)
+            return self._torch_child(untrained, train.stream(settings.batch, batch_count, untrained.generator), steps)
+        order = batches(len(train), settings.batch, batch_count, untrained.generator)
         if settings.kernel != "torch":
             try:
                 return NativeChild(untrained.network, activation.function, train, order, settings)
             except NotNativeError as fault:
                 if settings.kernel == "native":
                     raise BadTask(f"key 'task.kernel': {fault}; use auto or torch") from fault
-        return self._of_torch(untrained, map(train.take, order.to(train.device)), steps)
+        return self._torch_child(untrained, map(train.take, order.to(train.device)), steps)
 
-    def _of_torch(self, untrained: Untrained, stream: Iterator[Split], steps: int) -> TorchChild:
+    def _torch_child(self, untrained: Untrained, stream: Iterator[Split], steps: int) -> TorchChild:
         network, settings, layers = untrained.network, self.settings, untrained.layers
         course = course_of(network, settings, steps, layers, self.data.train) if self.is_own else None
         return TorchChild(network, self.objective, stream, steps, settings, untrained.generator, layers, course)
 
     def prepare(self) -> list[str]:
-        """Make the data, one child and the kernel."""
+        """Check the settings, load the data, compile the kernel and build one child."""
         settings, data = self.settings, self.data
         if self.takes_kernel:
-            is_available()  # compiled once, not by each worker
+            is_available()  # compiles the kernel here, so that the workers need not
         if settings.batch < 2:
             raise BadTask(f"key 'task.batch': at least 2 examples are needed, found {settings.batch}")
         inputs = data.train.first(2).inputs
@@ -197,16 +206,16 @@ class NetworkTask(Task):
             )
         if settings.stop_after and (self.chance is None or self.chance <= 0):
             raise BadTask(
-                "key 'task.stop_after': what is hopeless is told by the loss of a network that knows nothing, which is "
-                "not known here, or not above 0; say it with task.own.chance"
+                "key 'task.stop_after': stopping compares with the loss of a network that knows nothing, which is not "
+                "known here, or not above 0; say it with task.own.chance"
             )
-        said = []
+        notes = []
         if settings.directory and not self.kind.files:
-            said.append(f"task.directory does nothing here: the task '{settings.name}' reads no files of yours")
+            notes.append(f"task.directory does nothing here: the task '{settings.name}' reads no files of yours")
         if self.is_own:
             if settings.kernel == "native":
                 raise BadTask("key 'task.kernel': the kernel knows the default child alone; use auto or torch")
-            return [*said, *check(settings, dataclasses.replace(own.problem(settings), data=data))]
+            return [*notes, *check(settings, dataclasses.replace(own.problem(settings), data=data))]
         swish = BUILT_IN.read("swish")
         try:
             with torch.random.fork_rng(devices=[]):
@@ -217,31 +226,35 @@ class NetworkTask(Task):
             raise
         except (RuntimeError, ValueError) as fault:
             raise BadTask(f"task '{settings.name}': {fault}") from fault
-        return said
+        return notes
 
     @property
     def replaced(self) -> tuple[str, ...]:
-        """As the user says, or what their network has."""
+        """The layers or calls that the candidate replaces: the user's choice, or those of their network."""
         return own.problem(self.settings).replace if self.is_own else ()
 
     @property
     def stack(self) -> int:
-        """How many children are trained as one: of a network of the user's, where that was decided (``stacks``)."""
+        """The number of children that are trained as one; above 1 only for a user's network (``stacks``)."""
         return (self.settings.stack or 1) if self.is_own else 1
 
     @property
     def side_by_side(self) -> int:
-        """Several on a GPU, which one small network does not fill; networks of the user's may draw random numbers."""
+        """The number of children that one process trains at a time.
+
+        It is above 1 on a GPU, which one small network does not fill. A user's network takes turns with no other,
+        because it may draw random numbers.
+        """
         if self.stack > 1:
             return self.stack
         return self.kind.in_turns if self.device == "cuda" and not self.is_own else 1
 
     def trained(self, drawn: Sequence[Drawn]) -> list[Outcome]:
-        """Train a stack where this run does so; a layer that is no function stands alone."""
+        """Train the children as a stack if this run stacks children; a layer that is no function is trained alone."""
         if self.stack > 1 and all(activation.function is not None for _, activation in drawn):
             return train_stack(self, drawn)
         return super().trained(drawn)
 
     def training(self, request: Request, activation: Activation) -> Training:
-        """Train, stop early what is hopeless, and score."""
+        """Train one child, stop it early if it is hopeless, and score it."""
         return training(self, request, activation)

@@ -1,7 +1,7 @@
 """The training of one child of a network task, from its first weights to its outcome.
 
-A generator, that yields while a device computes. Not here: what trains step by step (``torch_child``,
-``native.child``), and how several take turns (``training``).
+The training is a generator that yields while a device computes. Not here: the training step by step (``torch_child``,
+``native.child``), and the turns of several children (``training``).
 """
 
 import math
@@ -22,17 +22,17 @@ from actsearch.evaluators.task import Training, far_above_chance
 if TYPE_CHECKING:
     from actsearch.evaluators.network_task import NetworkTask
 
-RECENT = 20  # steps whose mean loss says whether a child is hopeless
+RECENT = 20  # number of last steps whose mean loss decides whether a child is hopeless
 Seen = TypeVar("Seen", list[float], Facts)
 
 
 def training(task: "NetworkTask", request: Request, activation: Activation) -> Training:
-    """Train a child, stop early what is hopeless, and score it.
+    """Train a child, stop it early if it is hopeless, and score it.
 
     Args:
-        task: on what.
-        request: which seed, how many steps.
-        activation: in its place.
+        task: task of the child.
+        request: seed and number of steps.
+        activation: activation of the child's network.
     """
     started = perf_counter()
     untrained = task.build(activation, request.seed)
@@ -42,8 +42,8 @@ def training(task: "NetworkTask", request: Request, activation: Activation) -> T
     stop = round(task.settings.stop_after * request.steps)
     if stop >= RECENT and not request.patient:
         yield from child.advancing(stop)
-        if said := hopeless(task, child.losses, stop):
-            return replace(said, seconds=perf_counter() - started, trained_by=by)
+        if stopped := hopeless(task, child.losses, stop):
+            return replace(stopped, seconds=perf_counter() - started, trained_by=by)
     if not child.losses or math.isfinite(child.losses[-1]):
         yield from child.advancing(request.steps)
     outcome = outcome_of(task, request, child, untrained.layers, norms)
@@ -51,12 +51,12 @@ def training(task: "NetworkTask", request: Request, activation: Activation) -> T
 
 
 def hopeless(task: "NetworkTask", losses: list[float], stop: int) -> Outcome | None:
-    """Return the outcome of a child that is stopped after its first steps; None of one that goes on.
+    """Return the outcome of a child that must stop early; None if it continues.
 
     Args:
-        task: whose ``stop_above`` says from where on.
-        losses: of the steps so far, or of more.
-        stop: how many count; fewer than twenty say nothing.
+        task: task with the threshold ``stop_above``.
+        losses: losses of at least the first ``stop`` steps.
+        stop: number of steps that count; with fewer than twenty, the child always continues.
     """
     if stop < RECENT or len(losses) < stop or not math.isfinite(losses[stop - 1]):
         return None
@@ -67,29 +67,29 @@ def hopeless(task: "NetworkTask", losses: list[float], stop: int) -> Outcome | N
 
 
 class Trained(Protocol):
-    """A child that has been trained, by whatever."""
+    """A trained child, independent of its way of training."""
 
     losses: list[float]
-    """Of every step."""
+    """Loss of every step."""
 
     def score(self, split: Examples) -> dict[str, float]:
         """Return ``loss`` and further metrics by name."""
 
     def trained_network(self) -> nn.Module:
-        """Return the network with its weights."""
+        """Return the network with its trained weights."""
 
 
 def outcome_of(
     task: "NetworkTask", request: Request, child: Trained, layers: list[nn.Module], start_norms: list[float] | None
 ) -> Outcome:
-    """Score a child that has been trained, and look at it.
+    """Score a trained child, and measure its diagnostics.
 
     Args:
-        task: on what.
-        request: whether the test split is looked at.
-        child: with its losses.
-        layers: the candidate's.
-        start_norms: gradient norms before the first step; None where nobody looks.
+        task: task of the child.
+        request: request that says whether to score the test split.
+        child: trained child with its losses.
+        layers: the candidate's layers in the network.
+        start_norms: gradient norms before the first step; None without diagnostics.
     """
     steps = len(child.losses)
     if not math.isfinite(child.losses[-1]):
@@ -108,25 +108,25 @@ def outcome_of(
     if start_norms is not None:
         network = child.trained_network()
         end_norms = gradient_norms_of(task, network)
-        seen = _seen(task, lambda: look_at(network, layers, task.data.train.first(EXAMPLES), task.objective))
-        if end_norms is not None and seen is not None:
+        layer_facts = _diagnose(task, lambda: look_at(network, layers, task.data.train.first(EXAMPLES), task.objective))
+        if end_norms is not None and layer_facts is not None:
             facts = {CURVE: learning_curve(child.losses), "gradient_norm_start": start_norms}
-            facts |= {"gradient_norm_end": end_norms} | seen
+            facts |= {"gradient_norm_end": end_norms} | layer_facts
     return Outcome(Status.SCORED, metrics["validation_loss"], "", 0.0, metrics, facts)
 
 
 def gradient_norms_of(task: "NetworkTask", network: nn.Module) -> list[float] | None:
-    """Return the norms of the gradients, layer by layer; None where nobody looks."""
-    return _seen(task, lambda: gradient_norms(network, task.data.train.first(EXAMPLES), task.objective))
+    """Return the gradient norm of each weight; None without diagnostics."""
+    return _diagnose(task, lambda: gradient_norms(network, task.data.train.first(EXAMPLES), task.objective))
 
 
-def _seen(task: "NetworkTask", look: Callable[[], Seen]) -> Seen | None:
-    """Return what is seen of a network; None where nobody looks, or the user's cannot be looked at."""
+def _diagnose(task: "NetworkTask", look: Callable[[], Seen]) -> Seen | None:
+    """Return the result of a diagnostic; None without diagnostics, or if it fails on a user's network."""
     if not task.settings.diagnostics:
         return None
     try:
         return look()
     except Exception:
-        if task.is_own:  # it costs no score
+        if task.is_own:  # a failed diagnostic must not cost the score
             return None
         raise

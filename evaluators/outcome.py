@@ -1,4 +1,4 @@
-"""The small frozen values that cross the process boundary: what to train, what became of it, and what it costs."""
+"""The small frozen values that cross the process boundary: the request, its outcome, and the cost of a function."""
 
 import hashlib
 import math
@@ -9,36 +9,36 @@ from actsearch.evaluators.printable import printable, shortened
 
 
 class Status(StrEnum):
-    """What happened to one expression on one task with one seed; all but ``CRASHED`` and ``TIMED_OUT`` repeat."""
+    """Status of one expression on one task with one seed; all but ``CRASHED`` and ``TIMED_OUT`` repeat."""
 
     SCORED = "scored"
     REJECTED = "rejected"  # refused before training
-    DIVERGED = "diverged"  # the loss left the finite numbers
-    STOPPED = "stopped"  # hopeless part of the way through, see TaskSettings.stop_after
+    DIVERGED = "diverged"  # the loss is not finite
+    STOPPED = "stopped"  # hopeless after a part of the steps, see TaskSettings.stop_after
     TIMED_OUT = "timed out"  # over the wall-clock limit
-    CRASHED = "crashed"  # the training raised, or took its worker with it
+    CRASHED = "crashed"  # the training raised an exception, or its worker died
 
 
 WORKER_DEATHS = "worker_deaths"
-"""The metric of a child that was given up because its workers died: perhaps not by its own doing."""
+"""Metric of a child that was given up because its workers died, perhaps for an outside reason."""
 
 
 CURVE = "learning_curve"
-"""Diagnostic: the training loss over the steps, means of up to 20 spans."""
+"""Diagnostic: the training loss over the steps, as means of up to 20 spans."""
 LEARNED = "betas"
-"""Diagnostic: what layers learned, a layer after the other, the least, mean and largest value of each parameter."""
+"""Diagnostic: the learned parameters, layer by layer: the smallest, mean and largest value of each parameter."""
 NO_PART = "candidate_had_no_part"
-"""The metric of a training of the user's own that never asked for the candidate, or made nothing of its values."""
+"""Metric of a user's training that never asked for the candidate, or did not use its values."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Nanoseconds an element on one core, medians over rounds.
+    """Cost of a function in nanoseconds per element on one core, as medians over rounds.
 
     Args:
-        forward: of the value, while torch notes what the gradient needs.
-        backward: of the gradient with respect to input and parameters.
-        against_relu: forward and backward together, as a multiple of ReLU's in the same rounds; lower is better.
+        forward: time for the value, including torch's record for the gradient.
+        backward: time for the gradient with respect to input and parameters.
+        against_relu: time of both passes as a multiple of ReLU's in the same rounds; lower is better.
     """
 
     forward: float
@@ -52,10 +52,11 @@ class Request:
 
     Args:
         expression: the activation as text.
-        seed: of initial weights and order of data.
-        steps: optimiser steps, at least 1.
-        test: whether the test split is looked at as well; only finalists do.
-        patient: train to the end even if it looks hopeless; finalists and what a run compares with are.
+        seed: seed of the initial weights and the order of the data.
+        steps: number of optimiser steps, at least 1.
+        test: whether to score the test split as well; only finalists need it.
+        patient: whether to train a hopeless child to the end; set for finalists and the functions that a run compares
+            with.
     """
 
     expression: str
@@ -65,23 +66,23 @@ class Request:
     patient: bool = False
 
     def __post_init__(self) -> None:
-        """Hold the ranges."""
+        """Check the ranges."""
         if self.steps < 1 or not 0 <= self.seed < 2**63:
             raise ValueError(f"steps must be at least 1 and seed in [0, 2**63), found {self.steps} and {self.seed}")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one request.
+    """The outcome of one request.
 
     Args:
-        status: see ``Status``.
+        status: status of the child, see ``Status``.
         score: held-out loss in nats, lower is better; None unless scored.
         reason: one sentence for every status but scored.
-        seconds: that this child's training took.
+        seconds: wall-clock time of this child's training.
         metrics: further numbers by name; the README's glossary lists them.
-        diagnostics: how its layers fared, by name, a number a layer (``diagnostics``).
-        trained_by: ``kernel``, ``torch``, ``stack``, or ``own``, the user's whole training; empty where nobody trained.
+        diagnostics: measurements of the layers by name, one number per layer (``diagnostics``).
+        trained_by: ``kernel``, ``torch``, ``stack``, or ``own`` for the user's whole training; empty without training.
     """
 
     status: Status
@@ -93,8 +94,8 @@ class Outcome:
     trained_by: str = ""
 
     def __post_init__(self) -> None:
-        """A score is there exactly when the status is scored, and it is finite; a reason and names can be printed."""
-        object.__setattr__(self, "reason", shortened(self.reason))  # frozen for everybody else
+        """Check that a finite score exists exactly if the status is scored; make the reason and names printable."""
+        object.__setattr__(self, "reason", shortened(self.reason))  # the dataclass is frozen
         if not all(map(str.isprintable, self.metrics)):
             object.__setattr__(self, "metrics", {printable(name): value for name, value in self.metrics.items()})
         if (self.score is not None) != (self.status is Status.SCORED):
@@ -104,16 +105,16 @@ class Outcome:
 
     @property
     def may_be_tried_again(self) -> bool:
-        """Whether it failed for a reason that may lie outside of it."""
+        """Whether the child may have failed for an outside reason."""
         return WORKER_DEATHS in self.metrics
 
 
 def child_seed(run_seed: int, fingerprint: str, repeat: int) -> int:
-    """Return the seed of a child: it depends on nothing but these, least of all on worker, order or neighbours."""
+    """Return the seed of a child, which depends only on the arguments, not on worker, order or neighbours."""
     digest = hashlib.sha256(f"{run_seed}:{fingerprint}:{repeat}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def noise_seed(seed: int) -> int:
-    """Return what a child's global generators are seeded with: dropout must not repeat the draw of the weights."""
+    """Return the seed of a child's global generators; it differs so that dropout does not repeat the weights' draws."""
     return child_seed(seed, "noise", 0)

@@ -1,6 +1,6 @@
-"""Functions and hooks of torch and Python that code of the user's replaced, put back.
+"""Restore functions and hooks of torch and Python that the user's code replaced.
 
-Not here: when (``contained``).
+Not here: the moment of the restoring (``contained``).
 """
 
 import builtins
@@ -29,23 +29,27 @@ _HOLDERS: tuple[Any, ...] = (
 
 
 class Functions:
-    """What the holders held at one moment; equal to what they hold later where each thing is the same one."""
+    """A snapshot of the attributes of all holders; two snapshots are equal if each attribute is the same object."""
 
     def __init__(self) -> None:
         self.held = [dict(vars(holder)) for holder in _HOLDERS]
 
     def __eq__(self, other: object) -> bool:
-        """Compare things by who they are: some have no other comparison."""
+        """Compare attributes by identity, because some have no other comparison."""
         return isinstance(other, Functions) and all(
-            len(mine) == len(theirs) and all(map(operator.is_, mine.values(), theirs.values()))
-            for mine, theirs in zip(self.held, other.held, strict=True)
+            len(one) == len(two) and all(map(operator.is_, one.values(), two.values()))
+            for one, two in zip(self.held, other.held, strict=True)
         )
 
     __hash__ = None  # type: ignore[assignment]  # compared, never looked up
 
 
 def set_functions(value: Functions) -> None:
-    """Put functions back that code of the user's replaced; what a library replaces while it is imported stays."""
+    """Restore functions that the user's code replaced; keep those that a library replaced during its import.
+
+    Args:
+        value: snapshot to restore.
+    """
     for holder, held in zip(_HOLDERS, value.held, strict=True):
         for name, function in held.items():
             now = vars(holder).get(name)
@@ -58,10 +62,10 @@ def set_functions(value: Functions) -> None:
 
 
 def _is_librarys(thing: Any) -> bool:
-    """Whether a function or class was written in Python, in a package or in Python's own library.
+    """Whether a function or class was written in Python and belongs to a package or to Python's own library.
 
-    A library may replace functions of another while it is imported, with functions of its own. Whatever else stands in
-    their places (a function of a program, a built-in one, a partial, an object) was put there by code of the user's.
+    A library may replace another library's functions with its own during its import. Any other replacement (a function
+    of a program, a built-in function, a partial, an object) comes from the user's code.
     """
     if isinstance(thing, type):
         file = getattr(sys.modules.get(thing.__module__), "__file__", None) or ""
@@ -71,12 +75,12 @@ def _is_librarys(thing: Any) -> bool:
 
 
 def is_users(thing: Any) -> bool:
-    """Whether a function was written in Python, and anywhere else."""
+    """Whether a function was written in Python and belongs to no package or library."""
     return any(not _in_library(code.co_filename) for code in _codes(thing))
 
 
 def _codes(thing: Any) -> list[CodeType]:
-    """Return the code of a function, and of the one that it was wrapped around."""
+    """Return the code objects of a function and of the function that it wraps."""
     outer = getattr(thing, "__code__", None)
     return [] if outer is None else [outer, getattr(inspect.unwrap(thing), "__code__", outer)]
 
@@ -91,12 +95,16 @@ _HOOKS = [value for module in ("torch.nn.modules.module", "torch.optim.optimizer
 
 
 def hooks() -> list[dict[Any, Any]]:
-    """Return copies of the hooks of every layer and every optimiser."""
+    """Return copies of torch's global hooks, which apply to every layer and every optimiser."""
     return [dict(hooks) for hooks in _HOOKS]
 
 
 def set_hooks(value: list[dict[Any, Any]]) -> None:
-    """Put hooks of every layer and every optimiser back."""
-    for hooks, kept in zip(_HOOKS, value, strict=True):
+    """Restore torch's global hooks.
+
+    Args:
+        value: copies from ``hooks``.
+    """
+    for hooks, saved in zip(_HOOKS, value, strict=True):
         hooks.clear()
-        hooks.update(kept)
+        hooks.update(saved)

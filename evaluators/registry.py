@@ -1,6 +1,6 @@
-"""Which tasks there are, and how settings become one.
+"""The list of tasks, and the construction of a task from settings.
 
-Not here: what a task is (``task``, ``network_task``, ``own.score_task``).
+Not here: the tasks themselves (``task``, ``network_task``, ``own.score_task``).
 """
 
 import copyreg
@@ -31,7 +31,7 @@ def _shape(data: DataSet[Any]) -> tuple[int, ...]:
 
 
 def _width(settings: TaskSettings) -> int:
-    assert settings.width is not None  # each kind of this engine has its own
+    assert settings.width is not None  # each kind of this engine has a default width
     return settings.width
 
 
@@ -100,11 +100,11 @@ TASKS: dict[str, Kind] = {
 
 
 def resolve(settings: TaskSettings) -> Task:
-    """Return the task that the settings name, with the task's own values where they were left open.
+    """Return the task that the settings name, with the task's own values in place of open ones.
 
     Raises:
-        BadTask: unknown task, or one that lacks what it needs.
-        BadPlugin: a package that adds the task is broken.
+        BadTask: the task is unknown, or the settings lack a value that it needs.
+        BadPlugin: the package that adds the task is broken.
     """
     if settings.name in installed("tasks"):
         return _added(settings)
@@ -113,14 +113,14 @@ def resolve(settings: TaskSettings) -> Task:
         near = difflib.get_close_matches(settings.name, known, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'?" if near else f"expected one of: {', '.join(known)}"
         raise BadTask(f"key 'task.name': unknown task '{settings.name}'; {hint}")
-    theirs = settings.own.function or ("a loop of yours" if settings.own.loop else "")
-    if settings.name == "own" and not theirs:
+    user_code = settings.own.function or ("a loop of yours" if settings.own.loop else "")
+    if settings.name == "own" and not user_code:
         raise BadTask(
             "key 'task.own': the task 'own' is a function of yours: name it, task.own.build or task.own.score"
         )
-    if settings.name != "own" and theirs:
+    if settings.name != "own" and user_code:
         raise BadTask(
-            f"key 'task.name': '{settings.name}' contradicts '{theirs}' of task.own: the name own goes with it"
+            f"key 'task.name': '{settings.name}' contradicts '{user_code}' of task.own: the name own goes with it"
         )
     kind = TASKS[settings.name]
     complete = kind.complete(settings)
@@ -128,28 +128,28 @@ def resolve(settings: TaskSettings) -> Task:
 
 
 def _added(settings: TaskSettings) -> Task:
-    """Return the task that a package adds: what it names is called with the settings."""
-    found = loaded("tasks", settings.name)(settings)
-    if not isinstance(found, Task):
-        raise BadPlugin(f"the task '{settings.name}': expected an actsearch.Task, found {type(found).__name__}")
-    return found
+    """Return a task that a package adds, by calling the package's entry with the settings."""
+    task = loaded("tasks", settings.name)(settings)
+    if not isinstance(task, Task):
+        raise BadPlugin(f"the task '{settings.name}': expected an actsearch.Task, found {type(task).__name__}")
+    return task
 
 
-def _sent(task: NetworkTask | WholeTraining) -> tuple[object, ...]:
-    """Return how a task crosses to another process: as its settings, from which it is made there."""
+def _reduce(task: NetworkTask | WholeTraining) -> tuple[object, ...]:
+    """Pickle a task as its settings, from which another process builds it again."""
     usual = task.kind is TASKS[task.settings.name]
     return (resolve, (task.settings,)) if usual else (type(task), (task.settings, task.kind))
 
 
-copyreg.pickle(NetworkTask, _sent)  # type: ignore[arg-type]  # typeshed wants a function of object
-copyreg.pickle(WholeTraining, _sent)  # type: ignore[arg-type]
+copyreg.pickle(NetworkTask, _reduce)  # type: ignore[arg-type]  # typeshed wants a function of object
+copyreg.pickle(WholeTraining, _reduce)  # type: ignore[arg-type]
 
 
 def resolve_network(settings: TaskSettings) -> NetworkTask:
-    """Return the task that the settings name, which must be one of a network and data.
+    """Return the task that the settings name, which must have a network and data.
 
     Raises:
-        BadTask: it is the user's whole training.
+        BadTask: the task is the user's whole training.
     """
     task = resolve(settings)
     if not isinstance(task, NetworkTask):

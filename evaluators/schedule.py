@@ -1,4 +1,4 @@
-"""What every child shares, however it is trained: the order of its examples, and the course of its learning rate."""
+"""The order of examples and the course of the learning rate, which kernel and torch share."""
 
 import functools
 from collections.abc import Callable, Collection, Sequence
@@ -15,14 +15,23 @@ SGD_MOMENTUM = 0.9  # He et al. 2015, section 4.2
 
 @dataclass(frozen=True)
 class Course:
-    """An optimiser, and what is called after each of its steps: the next learning rate."""
+    """An optimiser, and the function to call after each of its steps, which sets the next learning rate."""
 
     optimiser: torch.optim.Optimizer
     after_step: Callable[[], object]
 
 
 def batches(examples: int, batch: int, steps: int, generator: torch.Generator) -> Tensor:
-    """Return ``(steps, batch)`` indices: whole epochs in a fresh order, the incomplete last batch of each left out."""
+    """Return indices of examples for every step, ``(steps, batch)``.
+
+    Each epoch has a new order and leaves out its incomplete last batch.
+
+    Args:
+        examples: number of examples in the training split.
+        batch: number of examples per step; at most all of them are taken.
+        steps: number of steps.
+        generator: generator of the orders.
+    """
     batch = min(batch, examples)
     per_epoch = examples // batch
     epochs = -(-steps // per_epoch)
@@ -36,17 +45,17 @@ def optimiser_of(
     """Return the optimiser of a child.
 
     Args:
-        parameters: all that are trained.
-        settings: of the optimiser.
-        betas: those of the candidate, to which ``beta_decay`` applies.
+        parameters: all trained parameters of the network.
+        settings: settings of the task.
+        betas: the candidate's parameters, to which ``beta_decay`` applies.
     """
     groups: list[Any] = [*parameters]
     if settings.beta_decay is not None:
-        theirs = {*map(id, betas)}
-        split = [[p for p in parameters if (id(p) in theirs) is among] for among in (False, True)]
+        beta_ids = {*map(id, betas)}
+        split = [[p for p in parameters if (id(p) in beta_ids) is is_beta] for is_beta in (False, True)]
         decays = (settings.weight_decay, settings.beta_decay)
         groups = [{"params": g, "weight_decay": d} for g, d in zip(split, decays, strict=True) if g]
-    is_real = all(parameter.is_floating_point() for parameter in parameters)  # complex ones are not fused
+    is_real = all(parameter.is_floating_point() for parameter in parameters)  # fused AdamW takes no complex numbers
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
             groups, settings.learning_rate, SGD_MOMENTUM, weight_decay=settings.weight_decay, nesterov=True
@@ -68,10 +77,10 @@ def course(settings: CompleteSettings, steps: int) -> tuple[Tensor, Tensor]:
     """Return the learning rate and AdamW's first momentum of every step, ``(steps,) float32`` each."""
     optimiser = optimiser_of([nn.Parameter(torch.zeros(1))], settings)
     schedule, group = one_cycle(optimiser, settings, steps), optimiser.param_groups[0]
-    found = []
+    pairs = []
     for _ in range(steps):
-        found.append((group["lr"], group["betas"][0]))
+        pairs.append((group["lr"], group["betas"][0]))
         optimiser.step()
         schedule.step()
-    rates, momenta = torch.tensor(found, dtype=torch.float32).T.contiguous()
+    rates, momenta = torch.tensor(pairs, dtype=torch.float32).T.contiguous()
     return rates, momenta

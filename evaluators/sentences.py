@@ -1,6 +1,6 @@
-"""One clear sentence for whatever is wrong with settings, from a file or from Python.
+"""One clear sentence for any fault in settings, from a file or from Python.
 
-Not here: the settings, which stand beside what they set, and what differs between two (``search.settings.sentences``).
+Not here: the settings, each beside the code that uses it, and the differences of two (``search.settings.sentences``).
 """
 
 import dataclasses
@@ -19,18 +19,18 @@ C = TypeVar("C")
 
 
 class BadSettings(UserFault):
-    """The settings cannot be used; the message names the key, what was expected, what was found, the nearest key."""
+    """The settings cannot be used; the message has the key, the expected and the actual value, and the nearest key."""
 
 
 def sentence_of(fault: ValidationError, section: type, prefix: str = "") -> str:
-    """Return what is wrong: the key, what was expected and found, and the nearest right thing.
+    """Describe a fault: the key, the expected and the actual value, and the nearest right one.
 
     Args:
-        fault: of a check.
-        section: the class of settings that was checked.
-        prefix: of its keys.
+        fault: validation error of the check.
+        section: class of settings that was checked.
+        prefix: prefix of the section's keys, such as ``task``.
     """
-    # an unknown key first: it is the likeliest reason why another one is missing
+    # an unknown key comes first: it is the likeliest reason why another key is missing
     error = min(fault.errors(), key=lambda error: error["type"] != "unexpected_keyword_argument")
     where = ".".join((*filter(None, [prefix]), *(str(step) for step in error["loc"] if not _is_type(step))))
     if error["type"] == "unexpected_keyword_argument":
@@ -55,7 +55,7 @@ def _shown(value: object) -> str:
 
 
 def _is_type(step: int | str) -> bool:
-    """Return whether a step names the type that was tried, not a key."""
+    """Whether a step of an error's path names the type that pydantic tried, not a key."""
     return step == "str" or str(step).startswith("tuple[")
 
 
@@ -65,31 +65,37 @@ def _near_choice(error: ErrorDetails) -> str:
     return f"; did you mean '{near[0]}'?" if near else ""
 
 
-def _written_out(found: object) -> str:
-    """Return how to write a number that YAML reads as text."""
-    if not isinstance(found, str) or not re.fullmatch(r"[-+]?\d+e[-+]?\d+", found, re.IGNORECASE):
+def _written_out(value: object) -> str:
+    """Return a hint how to write a number that YAML reads as text."""
+    if not isinstance(value, str) or not re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
         return ""
-    number = float(found)
-    return f"; YAML reads {found} as text, write {int(number) if number.is_integer() else found.replace('e', '.0e')}"
+    number = float(value)
+    return f"; YAML reads {value} as text, write {int(number) if number.is_integer() else value.replace('e', '.0e')}"
 
 
 def _left_open(section: type, error: ErrorDetails) -> str:
-    """Return how to leave a value open, where that is what a 0 or an empty text was meant for."""
+    """Return a hint to write null, if the user probably meant that by a 0 or an empty text."""
     path = tuple(step for step in error["loc"] if not _is_type(step))
     return "; null leaves it open" if not error["input"] and default_of(section, path, missing="none") is None else ""
 
 
 def default_of(section: type, path: Sequence[int | str], missing: object = None) -> Any:
-    """Return the default of a key as JSON has it, or what stands for a key that has none, as a part of a list."""
+    """Return the default of a key, in the types of JSON.
+
+    Args:
+        section: class of settings.
+        path: path of the key below the section.
+        missing: result for a key without a default, such as an item of a list.
+    """
     part = next((part for part in _fields_beside(section, path) if part.name == path[-1]), None)
     if part is None or (part.default, part.default_factory) == (dataclasses.MISSING, dataclasses.MISSING):
         return missing
-    made = part.default if part.default_factory is dataclasses.MISSING else part.default_factory()
-    return json.loads(json.dumps(made, default=dataclasses.asdict))
+    default = part.default if part.default_factory is dataclasses.MISSING else part.default_factory()
+    return json.loads(json.dumps(default, default=dataclasses.asdict))
 
 
 def _fields_beside(section: Any, path: Sequence[int | str]) -> tuple[dataclasses.Field[Any], ...]:
-    """Return the keys of the section that a path leads into; none where it leads into a list of values."""
+    """Return the fields of the section that contains a path's last key; none if that is a list of values."""
     for step in path[:-1]:
         is_place = str(step).isdecimal()
         section = get_args(section)[0] if is_place else get_type_hints(section).get(str(step))
@@ -97,39 +103,39 @@ def _fields_beside(section: Any, path: Sequence[int | str]) -> tuple[dataclasses
 
 
 def spoken(prefix: str) -> Callable[[type[C]], type[C]]:
-    """Return a decorator for a class of settings: made from Python it takes dictionaries for its sections.
+    """Return a decorator for a class of settings, whose constructor then takes dictionaries for its sections.
 
     Args:
-        prefix: what its keys stand under, such as ``task``.
+        prefix: prefix of the section's keys, such as ``task``.
 
     Raises:
-        BadSettings: where the class is made of what it cannot be.
+        BadSettings: the constructor gets a wrong value; the constructor raises it.
     """
 
     def decorated(section: type[C]) -> type[C]:
-        made: Any = section
-        check, kinds = made.__init__, get_type_hints(section)
+        target: Any = section
+        check, kinds = target.__init__, get_type_hints(section)
 
-        def __init__(self: Any, *args: Any, **values: Any) -> None:  # noqa: N807  it takes the place of a class's own
-            given: dict[str, Any] = {}
+        def __init__(self: Any, *args: Any, **values: Any) -> None:  # noqa: N807  it replaces the class's constructor
+            converted: dict[str, Any] = {}
             for name, value in values.items():
-                given[name] = value
+                converted[name] = value
                 if isinstance(value, Mapping) and dataclasses.is_dataclass(kinds.get(name)):
                     try:
-                        given[name] = TypeAdapter(kinds[name]).validate_json(json.dumps(value))
+                        converted[name] = TypeAdapter(kinds[name]).validate_json(json.dumps(value))
                     except ValidationError as fault:
                         under = ".".join(filter(None, [prefix, name]))
                         raise BadSettings(sentence_of(fault, kinds[name], under)) from fault
                     except (TypeError, ValueError) as fault:
                         raise BadSettings(f"settings are numbers, texts, lists and sections: {fault}") from fault
                 elif isinstance(value, list):
-                    given[name] = tuple(value)
+                    converted[name] = tuple(value)
             try:
-                check(self, *args, **given)
+                check(self, *args, **converted)
             except ValidationError as fault:
                 raise BadSettings(sentence_of(fault, section, prefix)) from fault
 
-        made.__init__ = __init__
+        target.__init__ = __init__
         return section
 
     return decorated

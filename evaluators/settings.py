@@ -1,6 +1,6 @@
 """Settings of a task: data, child, budget. ``search.settings.reading`` reads them from YAML.
 
-Not here: which tasks there are (``registry``) and how a child is trained (``network_task``).
+Not here: the list of tasks (``registry``) and the training of a child (``network_task``).
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ NAMES = (
     "mnist1d", "mnist1d_mlp", "mnist1d_transformer", "digits", "fashion_mnist", "cifar10", "cifar10_fast", "cifar100",
     "text",
 )  # fmt: skip
-"""Tasks of this engine."""
+"""Names of the tasks of this engine."""
 Steps = Annotated[int, Field(ge=1)]
 Batch = Annotated[int, Field(ge=1)]
 LearningRate = Annotated[float, Field(gt=0)]
@@ -31,30 +31,34 @@ class OwnSettings:
     """The task ``own``: the user's network and data, or the user's whole training. Their code runs on this machine.
 
     Args:
-        build: ``module:function`` or ``file.py:function``, called with the task's settings; returns the network and its
-            data, a dictionary of ``train``, ``validation`` and, if something is held out, ``test``; a loss may follow.
-        loss: one of ``own.losses.LOSSES``, ``model`` (the network returns it), ``step`` (it has a training_step), or
-            ``file.py:function``, called with (output, labels); null tells it by network and labels.
-        ignore_index: a label that cross_entropy leaves out.
-        label_smoothing: of cross_entropy, in training; scores are taken without.
-        classes: the dimension of the classes in a network's output, where both would fit.
-        metrics: beside the loss: accuracy, mae, rmse, r2, or ``file.py:function maximise`` (or ``minimise``), called
-            with the (outputs, labels) of a whole split.
-        optimiser: ``file.py:function``, called with (network, steps); returns an optimizer, or it and a schedule.
-        accumulate: batches whose gradients make one step.
-        replace: what the candidate takes the place of: types (``torch.nn.ReLU``) or names of layers (``blocks.0.act``),
-            or functions (``F.relu``, which is also torch.relu(x) and x.relu()); null is every rectifier, layer or call.
-        shared: a layer that is used several times has one set of betas as a ``layer`` (a single one where its widths
-            differ), or a set for each ``use``.
-        dimension: where the channels of those layers are: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``; null finds them
-            for each by the layer in front.
-        score: instead of ``build``, a function called with (make_activation, seed, budget) that trains as it likes and
-            returns a number, or a mapping with ``validation``, perhaps ``test``, and metrics; the budget is
+        build: function, as ``module:function`` or ``file.py:function``, called with the task's settings; returns the
+            network and its data, a dictionary of ``train``, ``validation`` and optionally ``test``, which is held out;
+            a loss may follow.
+        loss: one of ``own.losses.LOSSES``, ``model`` (the network returns the loss), ``step`` (the network has a
+            training_step), or ``file.py:function``, called with (output, labels); null infers it from network and
+            labels.
+        ignore_index: label that cross_entropy leaves out.
+        label_smoothing: label smoothing of cross_entropy, in training only; scores are computed without it.
+        classes: dimension of the classes in the network's output, needed if both would fit.
+        metrics: metrics beside the loss: accuracy, mae, rmse, r2, or ``file.py:function maximise`` (or ``minimise``),
+            called with the (outputs, labels) of a whole split.
+        optimiser: ``file.py:function``, called with (network, steps); returns an optimizer, or an optimizer and a
+            schedule.
+        accumulate: number of batches whose gradients make one step.
+        replace: places that the candidate takes: types (``torch.nn.ReLU``) or names of layers (``blocks.0.act``), or
+            functions (``F.relu``, which includes torch.relu(x) and x.relu()); null means every rectifier, layer or
+            call.
+        shared: betas of a layer that is used several times: ``layer`` is one set (a single beta if the widths differ),
+            ``use`` is one set for each use.
+        dimension: dimension of these layers' channels: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``; null finds it for
+            each layer from the layer in front.
+        score: instead of ``build``, a function called with (make_activation, seed, budget) that runs any training and
+            returns a number, or a mapping with ``validation``, optionally ``test``, and metrics; the budget is
             ``task.steps``.
-        loop: instead of both, the training is a loop of the user's around ``actsearch.Study``.
+        loop: instead of both, the training is the user's own loop around ``actsearch.Study``.
         direction: whether a lower or a higher ``score`` is better.
-        chance: with ``score``, what a network that knows nothing gets: rewards begin there; null measures rewards
-            by the scores of the baselines.
+        chance: with ``score``, the score of a network that knows nothing, where rewards begin; null measures rewards by
+            the scores of the baselines.
     """
 
     build: str | None = None
@@ -75,28 +79,28 @@ class OwnSettings:
 
     @property
     def function(self) -> str:
-        """The user's function as it is named, empty if there is none."""
+        """The user's ``build`` or ``score`` as the settings name it; empty if there is none."""
         return self.build or self.score or ""
 
     @property
     def file(self) -> str:
-        """The user's file or module, empty if there is none."""
+        """The user's file or module; empty if there is none."""
         return self.function.partition(":")[0]
 
     @property
     def functions(self) -> tuple[str, ...]:
-        """Every function of the user's that is named, ``module:function`` or ``file.py:function``."""
+        """Every user function in the settings, as ``module:function`` or ``file.py:function``."""
         metrics = (text.partition(" ")[0] for text in self.metrics)
         named = (self.build, self.score, self.loss, self.optimiser, *metrics)
         return tuple(text for text in named if text is not None and ":" in text)
 
     @property
     def sign(self) -> int:
-        """What a number of the user's is multiplied with to be a score: lower is better."""
+        """The factor that turns the user's number into a score, where lower is better."""
         return -1 if self.direction == "maximise" else 1
 
     def __post_init__(self) -> None:
-        """One of the three, written as it must be."""
+        """Check that the settings name at most one of ``build``, ``score`` and ``loop``, in the right form."""
         for name in ("build", "score"):
             text = getattr(self, name)
             if text is not None and text.count(":") != 1:
@@ -118,26 +122,26 @@ class TaskSettings:
 
     Args:
         name: one of ``registry.TASKS``.
-        steps: optimiser steps of a child.
-        batch: examples a step.
+        steps: number of optimiser steps of a child.
+        batch: number of examples per step.
         learning_rate: peak of the one-cycle schedule (Smith & Topin 2019).
-        weight_decay: AdamW's, decoupled (Loshchilov & Hutter 2019); with sgd the usual one.
-        beta_decay: that of the candidates' own parameters, which it pulls towards 0; null is that of all others.
+        weight_decay: weight decay, decoupled with adamw (Loshchilov & Hutter 2019), the usual one with sgd.
+        beta_decay: weight decay of the candidates' own parameters, towards 0; null takes ``weight_decay``.
         clip: largest gradient norm of one child.
-        precision: numbers of a child that torch trains: ``float32``, ``float64``, or ``bfloat16`` by autocast.
+        precision: number format of a child that torch trains: ``float32``, ``float64``, or ``bfloat16`` by autocast.
         optimiser: ``adamw``, or ``sgd`` with momentum.
-        init: how weights start, see ``initialisation.Scheme``.
-        width: of the child: channels of its first stage, units of a layer, or the stream's.
-        examples: how many of the training examples are used; null is all.
-        directory: where the task's files are (Fashion-MNIST, CIFAR), or the text file of ``text``, if it reads any.
+        init: initialisation of the weights, see ``initialisation.Scheme``.
+        width: width of the child: channels of its first stage, units of a layer, or width of the transformer's stream.
+        examples: number of training examples to use; null means all.
+        directory: directory of the task's files (Fashion-MNIST, CIFAR), or the text file of ``text``.
         augment: shift and mirror training images at random (He et al. 2015, section 4.2).
-        device: ``cpu``, ``cuda``, or ``auto``: a GPU where there is one and the child is large enough to gain.
-        kernel: ``native`` trains the default child in C, ``torch`` as ordinary modules, ``auto`` natively where it can.
-        stack: children of a network of yours that are trained as one, their operations shared; 1 trains one by one;
-            null is decided once a run, by trying.
-        diagnostics: whether a child tells how its layers fare; the README says what it costs.
-        stop_after: the share of the steps, 20 at least, at which a hopeless candidate is stopped; 0 never stops one.
-        stop_above: it is hopeless when its training loss, as a share of chance, is above this.
+        device: ``cpu``, ``cuda``, or ``auto``: a GPU if there is one and the child is large enough to gain.
+        kernel: ``native`` trains the default child in C, ``torch`` as ordinary modules, ``auto`` in C if possible.
+        stack: number of children of the user's network that are trained as one, with shared operations; 1 trains one by
+            one; null decides it once per run, by trying.
+        diagnostics: whether a child reports on its layers; the README says what this costs.
+        stop_after: share of the steps, at least 20 steps, at which a hopeless candidate is stopped; 0 never stops one.
+        stop_above: a candidate is hopeless if its training loss, as a share of chance, is above this.
         own: the user's own network and data.
     """
 
@@ -165,18 +169,18 @@ class TaskSettings:
 
     @property
     def is_own(self) -> bool:
-        """Whether the task is somebody else's: the user's, or one that a package adds."""
+        """Whether the task is not one of this engine: the user's, or one that a package adds."""
         return self.name not in NAMES
 
     @property
     def sign(self) -> int:
-        """What the user's number is multiplied with to be a score: lower is better."""
+        """The factor that turns the task's number into a score, where lower is better."""
         return self.own.sign if self.is_own else 1
 
 
 @dataclass(frozen=True, config=_STRICT, kw_only=True)
 class CompleteSettings(TaskSettings):
-    """Those of a resolved task: nothing that every child needs is left open. Made by ``registry.resolve``."""
+    """Settings of a resolved task, with a value for everything that a child needs. Built by ``registry.resolve``."""
 
     steps: Steps
     batch: Batch
@@ -185,12 +189,12 @@ class CompleteSettings(TaskSettings):
 
 
 def unusual(task: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of a task's settings is not the default: stays the same when a later version has more settings.
+    """Return the settings of a task that differ from the defaults; a later version with more settings changes nothing.
 
     Args:
-        task: settings by name, as ``dataclasses.asdict`` gives them.
+        task: settings by name, as from ``dataclasses.asdict``.
     """
     usual = dataclasses.asdict(TaskSettings())
     own = {key: value for key, value in task["own"].items() if value != usual["own"].get(key)}
-    told = {key: value for key, value in task.items() if key != "own" and value != usual.get(key)}
-    return told | ({"own": own} if own else {})
+    changed = {key: value for key, value in task.items() if key != "own" and value != usual.get(key)}
+    return changed | ({"own": own} if own else {})

@@ -1,7 +1,7 @@
-"""A task: data, child network, budget, and what the score means. This is the face that every task has.
+"""The interface of every task: data, child network, budget, and the meaning of the score.
 
-Not here: a task of a network and data (``network_task``), one that is the user's whole training
-(``own.score_task``), and which tasks there are and how settings become one (``registry``).
+Not here: a task of a network and data (``network_task``), a task that is the user's whole training
+(``own.score_task``), and the list of tasks and their construction from settings (``registry``).
 """
 
 from abc import ABC, abstractmethod
@@ -14,11 +14,11 @@ from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
 
 FAR = 100.0
-"""Times the loss of a network that knows nothing, from where on a loss is no score: such a child has diverged."""
+"""A child has diverged if its loss is over this many times the loss of a network that knows nothing."""
 Drawn = tuple[Request, Activation]
-"""What is to be trained, with what its text stands for."""
+"""A request, with the activation that its text stands for."""
 Training = Generator[None, None, Outcome]
-"""A training on its way: it yields where others may take their turn, and returns what became of its child."""
+"""A training in progress: it yields where other trainings may take their turn, and returns its child's outcome."""
 
 
 class BadTask(UserFault):
@@ -26,85 +26,85 @@ class BadTask(UserFault):
 
 
 class Task(ABC):
-    """What children are trained on, resolved: every setting has its value. Made by ``registry.resolve``."""
+    """A resolved task for training children: every setting has a value. Built by ``registry.resolve``."""
 
     settings: CompleteSettings
-    """With every value."""
+    """Settings without open values."""
 
     @property
     def usual(self) -> CompleteSettings:
-        """The settings that a user gets who names the task and nothing else."""
+        """The settings of a user who names the task and nothing else."""
         return self.settings
 
     @property
     def title(self) -> str:
-        """Its name for people: the user's function, or the engine's word."""
+        """The task's name for people: the user's function, or the name in the settings."""
         return self.settings.own.function or self.settings.name
 
     @property
     def is_own(self) -> bool:
-        """Whether network and data, or the whole training, are the user's."""
+        """Whether the network and data, or the whole training, are the user's."""
         return self.settings.is_own
 
     @property
     @abstractmethod
     def chance(self) -> float | None:
-        """The score of a child that knows nothing, lower is better; None where only the user could know it."""
+        """The score of a child that knows nothing, lower is better; None if only the user could know it."""
 
     @property
     @abstractmethod
     def unit(self) -> str:
-        """What a score is in, for people: ``nats``, or empty where nobody knows."""
+        """The unit of a score, for people: ``nats``; empty if it is unknown."""
 
     @property
     @abstractmethod
     def device(self) -> str:
-        """Where children are trained, ``cpu`` or ``cuda``.
+        """The device that trains the children, ``cpu`` or ``cuda``.
 
         Raises:
-            BadTask: a GPU is asked for and there is none.
+            BadTask: the settings demand a GPU and there is none.
         """
 
     @property
     def slow_because(self) -> str:
-        """Why children are trained many times slower here than elsewhere, or nothing."""
+        """The reason why children are trained many times slower here than elsewhere; empty if they are not."""
         return ""
 
     @property
     def takes_kernel(self) -> bool:
-        """Whether the kernel may train its children, so that kernel or torch must be decided once for a run."""
+        """Whether the kernel may train the children, so that a run must choose kernel or torch once."""
         return False
 
     @abstractmethod
     def digest(self) -> str:
-        """Return the digest of the data, empty if the task brings none.
+        """Return the digest of the data; empty if the task has no data.
 
         Raises:
-            BadTask, BadData, BadOwnTask: with one sentence.
+            BadTask, BadData, BadOwnTask: the data cannot be used; the message is one sentence.
         """
 
     @abstractmethod
     def prepare(self) -> list[str]:
-        """Try whatever can be tried before anything is trained, so that what is wrong is said.
+        """Check everything that can be checked before the first training, so that the user learns early of a fault.
 
         Returns:
-            What the user should know of their own network, a sentence each.
+            Notes for the user about their own network, one sentence each.
 
         Raises:
-            BadTask, BadData, BadOwnTask: with one sentence.
+            BadTask, BadData, BadOwnTask: a check failed; the message is one sentence.
         """
 
     @abstractmethod
     def warm_up(self) -> None:
-        """Make in this process what its first child needs.
+        """Load or build in this process everything that its first child needs.
 
         Raises:
-            BadTask, BadData, BadOwnTask: with one sentence.
+            BadTask, BadData, BadOwnTask: this process cannot train; the message is one sentence.
         """
 
     @property
     def replaced(self) -> tuple[str, ...]:
-        """What the candidate takes the place of, as in ``task.own.replace``; of the engine's tasks rectifiers.
+        """The layers or calls that the candidate replaces, as in ``task.own.replace``; empty for this engine's tasks.
 
         Raises:
             BadOwnTask: the user's network cannot be built.
@@ -113,29 +113,30 @@ class Task(ABC):
 
     @property
     def side_by_side(self) -> int:
-        """How many children one process trains at a time."""
+        """The number of children that one process trains at a time."""
         return 1
 
     def trained(self, drawn: Sequence[Drawn]) -> list[Outcome]:
-        """Train children together, and return their outcomes in the same order; within ``contained``, with one thread.
+        """Train children together, and return their outcomes in order; call it in ``contained``, on one thread.
 
         Args:
-            drawn: as many as ``side_by_side`` at most; what draws from a global generator stands alone.
+            drawn: at most ``side_by_side`` requests with their activations; only one if its training draws from a
+                global generator.
         """
         return in_turns([self.training(request, activation) for request, activation in drawn])
 
     @abstractmethod
     def training(self, request: Request, activation: Activation) -> Training:
-        """Train one child, and return what became of it; gone through within ``contained``, with one thread."""
+        """Train one child, and return its outcome; run the generator in ``contained``, on one thread."""
 
 
 def in_turns(trainings: Sequence[Training]) -> list[Outcome]:
-    """Go through trainings a step at a time; each outcome has an equal share of the time.
+    """Run trainings in turns, a step at a time; each outcome gets an equal share of the time.
 
     Args:
-        trainings: none of which draws from a global generator, if there are several.
+        trainings: trainings in progress; if there are several, none may draw from a global generator.
     """
-    found: dict[int, Outcome] = {}
+    outcomes: dict[int, Outcome] = {}
     waiting = dict(enumerate(trainings))
     while waiting:
         for index, training in list(waiting.items()):
@@ -143,17 +144,17 @@ def in_turns(trainings: Sequence[Training]) -> list[Outcome]:
                 next(training)
             except StopIteration as end:
                 outcome: Outcome = end.value
-                found[index] = replace(outcome, seconds=outcome.seconds / len(trainings))
+                outcomes[index] = replace(outcome, seconds=outcome.seconds / len(trainings))
                 del waiting[index]
-    return [found[index] for index in range(len(trainings))]
+    return [outcomes[index] for index in range(len(trainings))]
 
 
 def far_above_chance(metrics: Mapping[str, float], chance: float | None) -> str:
-    """Return which loss is far above that of a network that knows nothing, in words; empty if none is.
+    """Describe the first loss that is far above that of a network that knows nothing; empty if there is none.
 
     Args:
-        metrics: of a child, ``validation_loss`` and ``test_loss`` among them.
-        chance: the loss of a network that knows nothing; None or 0 where that is not known.
+        metrics: metrics of a child, with ``validation_loss`` and perhaps ``test_loss``.
+        chance: loss of a network that knows nothing; None or 0 if it is unknown.
     """
     if chance is None or chance <= 0:
         return ""

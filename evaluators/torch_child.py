@@ -1,7 +1,7 @@
-"""A child of ordinary torch modules: any network, any device. The reference for the kernel that is faster.
+"""A child of ordinary torch modules: any network, any device. It is the reference for the faster kernel.
 
-On a GPU each child has a stream of its own, so that several share the device. Not here: where its network and data come
-from (``network_task``), what its loss is (``objective``), and who trains several at a time (``training``).
+On a GPU each child has its own stream, so that several share the device. Not here: the construction of network and data
+(``network_task``), the loss (``objective``), and the training of several children at a time (``training``).
 """
 
 import contextlib
@@ -18,21 +18,21 @@ from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.schedule import Course, one_cycle, optimiser_of
 from actsearch.evaluators.settings import CompleteSettings
 
-LOOK_EVERY = 50  # steps on a GPU: whoever looks at a loss waits for all that was computed before it
+LOOK_EVERY = 50  # number of steps on a GPU between two reads of losses: a read waits for all earlier computations
 
 
 class TorchChild:
     """One network in training.
 
     Args:
-        network: with its weights drawn; trained in place.
-        objective: its loss.
-        batches: one a step; with ``own.accumulate`` so many.
-        steps: how many.
-        settings: of the optimiser.
-        generator: of what augmentation draws.
-        layers: the candidate's, whose parameters are its betas.
-        course: optimiser and schedule of the user's own; None makes the task's.
+        network: network with initial weights, trained in place.
+        objective: loss of the network.
+        batches: batches of the training, ``own.accumulate`` per step.
+        steps: number of optimiser steps.
+        settings: settings of the task.
+        generator: generator for the augmentation's draws.
+        layers: the candidate's layers, whose parameters are the betas.
+        course: the user's optimiser and schedule; None means those of the task.
     """
 
     def __init__(
@@ -49,32 +49,32 @@ class TorchChild:
             course = Course(optimiser, one_cycle(optimiser, settings, steps).step)
         self.course = course
         on_gpu = any(parameter.device.type != "cpu" for parameter in self.parameters)
-        self.look_every = LOOK_EVERY if on_gpu else 1  # steps between two looks at the losses
+        self.look_every = LOOK_EVERY if on_gpu else 1  # number of steps between two reads of the losses
         self.device = "cuda" if on_gpu else "cpu"
-        self.losses: list[float] = []  # of every step done
+        self.losses: list[float] = []  # loss of every finished step
         self.stream = torch.cuda.Stream() if on_gpu else None  # type: ignore[no-untyped-call]
         recorded = on_gpu and not settings.is_own
-        self.compute = Recorded(self._gradients, self.parameters) if recorded else self._from_nothing
+        self.compute = Recorded(self._gradients, self.parameters) if recorded else self._fresh_gradients
 
     def advance(self, step: int) -> None:
-        """Train until so many steps are done, or until the loss leaves the finite numbers."""
+        """Train until ``step`` steps are done, or until the loss is not finite."""
         for _ in self.advancing(step):
             pass
 
     def advancing(self, step: int) -> Iterator[None]:
-        """Advance, and yield after each step: on a GPU the next one of another child may be sent off meanwhile."""
+        """Advance, and yield after each step, so that another child may start its next step on the GPU meanwhile."""
         self.network.train()
         if self.stream is not None:
-            self.stream.wait_stream(torch.cuda.current_stream())  # which drew the weights, or looked at them
+            self.stream.wait_stream(torch.cuda.current_stream())  # that stream drew the weights, or read them
         waiting: list[Tensor] = []
         for number in range(len(self.losses), step):
             with self._on_stream():
                 waiting.append(self._step())
                 if len(waiting) == self.look_every or number == step - 1:
-                    found = torch.stack(waiting).tolist() if len(waiting) > 1 else [float(waiting[0])]
+                    losses = torch.stack(waiting).tolist() if len(waiting) > 1 else [float(waiting[0])]
                     waiting.clear()
-                    finite = next((index for index, loss in enumerate(found) if loss - loss != 0), len(found) - 1)
-                    self.losses += found[: finite + 1]  # what came behind it was trained in vain
+                    last = next((index for index, loss in enumerate(losses) if loss - loss != 0), len(losses) - 1)
+                    self.losses += losses[: last + 1]  # steps after the first loss that is not finite do not count
             if self.losses and self.losses[-1] - self.losses[-1] != 0:
                 return
             yield
@@ -96,12 +96,12 @@ class TorchChild:
             return Split(shifted_and_mirrored(batch.inputs, self.generator), batch.labels)
         return batch
 
-    def _from_nothing(self, batch: Split) -> Tensor:
+    def _fresh_gradients(self, batch: Split) -> Tensor:
         self.course.optimiser.zero_grad()
         return self._gradients(batch)
 
     def _gradients(self, batch: Split) -> Tensor:
-        """Leave the gradients behind, and return the loss; with ``own.accumulate``, of that batch and further ones."""
+        """Add the gradients of a batch, and of further ones with ``own.accumulate``; return the mean loss."""
         parts = self.settings.own.accumulate
         losses: list[Tensor] = []
         for part in range(parts):
@@ -117,7 +117,7 @@ class TorchChild:
     def _precision(self) -> AbstractContextManager[object]:
         if self.settings.precision != "bfloat16":
             return contextlib.nullcontext()
-        # a recording must not take weights that were rounded for an earlier step
+        # a recording must not use a cache of weights that were rounded for an earlier step
         return torch.autocast(self.device, torch.bfloat16, cache_enabled=self.stream is None)
 
     def score(self, split: Examples) -> dict[str, float]:
@@ -126,5 +126,5 @@ class TorchChild:
             return self.objective.metrics(self.network, split)
 
     def trained_network(self) -> nn.Module:
-        """Return the network with the weights of now."""
+        """Return the network with its current weights."""
         return self.network

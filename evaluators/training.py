@@ -1,8 +1,8 @@
-"""Train children: one after the other, or on a GPU several in turns.
+"""Train children: one after the other, or several in turns on a GPU.
 
-A child's numbers depend on its activation and its seed alone: every random draw comes from its own seed, one thread
-computes, and on a GPU its kernels are the same whoever stands beside it. Not here: what a child is (``task``) and what
-runs this where (``pool``).
+A child's numbers depend only on its activation and its seed: every random draw comes from its own seed, one thread
+computes, and on a GPU its kernels do not depend on the other children. Not here: the child itself (``task``) and the
+workers that call this (``pool``).
 """
 
 import contextlib
@@ -20,35 +20,35 @@ def train_population(requests: Sequence[Request], task: Task, vocabulary: Vocabu
     """Train one child per request and return their outcomes in the same order.
 
     Args:
-        requests: what to train.
-        task: on what.
-        vocabulary: what the requests' texts are read with.
+        requests: requests to train.
+        task: task of the children.
+        vocabulary: vocabulary that reads the requests' texts.
     """
     outcomes: list[Outcome] = []
-    everyone = [(request, vocabulary.read(request.expression)) for request in requests]
-    for group in _groups(everyone, task.side_by_side):
+    children = [(request, vocabulary.read(request.expression)) for request in requests]
+    for group in _groups(children, task.side_by_side):
         with contained(noise_seed(group[0][0].seed), task.settings.own.file), _one_thread():
             outcomes += task.trained(group)
     return outcomes
 
 
-def _groups(everyone: Sequence[Drawn], size: int) -> Iterator[list[Drawn]]:
-    """Yield children in their order, in groups; a layer may draw random numbers, and stands alone."""
+def _groups(children: Sequence[Drawn], size: int) -> Iterator[list[Drawn]]:
+    """Yield children in groups, in their order; a layer is alone in its group, because it may draw random numbers."""
     group: list[Drawn] = []
-    for one in everyone:
-        alone = one[1].expression is None
-        others = bool(group) and group[-1][0].steps != one[0].steps
-        if group and (alone or others or len(group) == size or group[-1][1].expression is None):
+    for child in children:
+        alone = child[1].expression is None
+        other_steps = bool(group) and group[-1][0].steps != child[0].steps
+        if group and (alone or other_steps or len(group) == size or group[-1][1].expression is None):
             yield group
             group = []
-        group.append(one)
+        group.append(child)
     if group:
         yield group
 
 
 @contextlib.contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute with one thread: the last bits of a sum depend on how it is divided, and cores train other children."""
+    """Compute on one thread: a sum's last bits depend on its division, and the other cores train other children."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,1 +1,1 @@
-"""What is seen of a network: before its first step, of its layers, and what a function costs."""
+"""Measurements: of a network before its first step, of its layers, and of a function's cost."""

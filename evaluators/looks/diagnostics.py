@@ -1,6 +1,6 @@
-"""How the layers of a child fare, at its start and at its end: what users ask of an activation beside its score.
+"""Diagnostics of a child's layers at its start and end, which users want beside an activation's score.
 
-Looked at on one batch of training examples. Not here: the score (``training``).
+One batch of training examples is measured. Not here: the score (``training``).
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from actsearch.evaluators.outcome import LEARNED
 
 EXAMPLES = 64  # enough for shares of a percent over a layer, cheap against the training
 ZERO, FLAT = 1e-6, 1e-2
-"""A slope or output below ZERO is none; a unit whose slope is under FLAT is saturated."""
-BINS = 16  # of the histogram of pre-activations, from -4 to 4; the outer two hold what lies beyond
+"""A slope or output below ZERO counts as 0; a unit whose slope is below FLAT is saturated."""
+BINS = 16  # bins of the histogram of pre-activations, from -4 to 4; the outer two also count values beyond
 CURVE_POINTS = 20
 
 Facts = dict[str, list[float]]
@@ -31,31 +31,31 @@ def learning_curve(losses: Sequence[float]) -> list[float]:
 
 
 def gradient_norms(network: nn.Module, batch: Split, objective: Objective) -> list[float]:
-    """Return the norm of the loss's gradient by each trained weight matrix or kernel, in the order of the network."""
+    """Return the norm of the loss's gradient for each trained weight matrix or kernel, in the order of the network."""
     weights = [parameter for parameter in network.parameters() if parameter.ndim > 1 and parameter.requires_grad]
     if not weights:
         return []
-    kept = [(buffer, buffer.clone()) for buffer in network.buffers()]
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # looking must not change what follows
+    copies = [(buffer, buffer.clone()) for buffer in network.buffers()]
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):  # measuring must not change the training
         loss = objective.loss(objective.output(network.train(), batch), batch)
-    found = torch.autograd.grad(loss, weights, allow_unused=True)
-    for buffer, before in kept:
+    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
+    for buffer, before in copies:
         buffer.copy_(before)
-    return [0.0 if grad is None else _short(float(grad.norm())) for grad in found]
+    return [0.0 if gradient is None else _short(float(gradient.norm())) for gradient in gradients]
 
 
 def look_at(network: nn.Module, layers: Sequence[nn.Module], batch: Split, objective: Objective) -> Facts:
     """Return the facts of every activation layer, in the order of the network.
 
     Args:
-        network: in its state of now; left in evaluation mode.
-        layers: its activation layers.
-        batch: what goes in.
-        objective: calls the network.
+        network: network in its current state; it is left in evaluation mode.
+        layers: activation layers of the network.
+        batch: input of the network.
+        objective: objective that calls the network.
     """
-    seen: dict[nn.Module, Tensor] = {}
+    inputs_of: dict[nn.Module, Tensor] = {}
     hooks = [
-        layer.register_forward_pre_hook(lambda layer, inputs: seen.update({layer: inputs[0].detach()}))
+        layer.register_forward_pre_hook(lambda layer, inputs: inputs_of.update({layer: inputs[0].detach()}))
         for layer in layers
     ]
     network.eval()
@@ -67,8 +67,8 @@ def look_at(network: nn.Module, layers: Sequence[nn.Module], batch: Split, objec
             hook.remove()
     facts: Facts = {}
     for layer in layers:
-        if layer in seen:
-            for name, values in _facts_of(layer, seen[layer]).items():
+        if layer in inputs_of:
+            for name, values in _facts_of(layer, inputs_of[layer]).items():
                 facts.setdefault(name, []).extend(values)
     return facts
 
@@ -78,8 +78,8 @@ def _facts_of(layer: nn.Module, inputs: Tensor) -> Facts:
     outputs = layer(points)
     slopes = torch.zeros_like(points)
     if outputs.requires_grad:
-        (found,) = torch.autograd.grad(outputs.sum(), points, allow_unused=True)
-        slopes = slopes if found is None else found
+        (gradient,) = torch.autograd.grad(outputs.sum(), points, allow_unused=True)
+        slopes = slopes if gradient is None else gradient
     outputs, dimension = outputs.detach(), getattr(layer, "dimension", 1)
     units = slopes.abs().movedim(dimension, 0).flatten(1)  # (channels, everything else)
     counts = torch.histc(inputs.clamp(-4, 4), BINS, -4, 4) / inputs.numel()
@@ -98,5 +98,5 @@ def _facts_of(layer: nn.Module, inputs: Tensor) -> Facts:
 
 
 def _short(value: float) -> float:
-    """Four digits: what is stored by the thousand."""
+    """Round to four digits, because the store holds thousands of such numbers."""
     return float(f"{value:.4g}")

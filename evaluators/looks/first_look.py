@@ -1,8 +1,8 @@
-"""What an activation does to the task's own network before the first step: known without training, in milliseconds.
+"""The effect of an activation on the task's network before the first step: known without training, in milliseconds.
 
-How well the last features of the untrained network already tell the classes apart, how far gradients of different
-examples agree, and how large gradients and outputs are. Not here: the same after training (``diagnostics``), and what
-is made of it (``search.proposers.knowledge``).
+It measures how well the last features of the untrained network separate the classes, how far gradients of different
+examples agree, and how large gradients and outputs are. Not here: the same after training (``diagnostics``), and the
+use of these numbers (``search.proposers.knowledge``).
 """
 
 import contextlib
@@ -22,24 +22,25 @@ from actsearch.evaluators.objective import Objective
 from actsearch.evaluators.outcome import noise_seed
 from actsearch.grammar.fault import fault_text
 
-LABELS = 256  # of the training examples that are looked at, in two halves
-LEAST_EXAMPLES = 16  # where one example has many labels
+LABELS = 256  # number of labels of the measured training examples, in two halves
+LEAST_EXAMPLES = 16  # least number of examples, if one example has many labels
 RIDGE = 1.0  # penalty of the readout; features are standardised, their squares add up to one
-WORST = -0.2  # a readout below it says no more, and where features are not finite
-FLOOR = 1e-8  # smaller norms and variances are none
+WORST = -0.2  # least readout: lower values mean no more; also the readout of features that are not finite
+FLOOR = 1e-8  # smaller norms and variances count as 0
 
 
 @dataclass(frozen=True)
 class FirstLook:
-    """What is seen before the first step.
+    """Measurements of a network before the first step.
 
     Args:
         readout: share of the labels' variance that a ridge regression on the last features predicts, each example from
             all others; from -0.2, where the features mislead, to 1; higher is better.
-        agreement: cosine between the loss's gradients of two halves of the examples, by weight; -1 to 1.
-        gradient_norm: its log, by weight.
-        output_mean, output_variance: of each activation layer: asinh and log.
-        is_read: whether there is a readout: not where targets are no numbers, or no last linear layer tells them.
+        agreement: cosine between the loss's gradients of two halves of the examples, for each weight; -1 to 1.
+        gradient_norm: log of the gradient's norm, for each weight.
+        output_mean, output_variance: asinh of the mean, and log of the variance, of each activation layer's output.
+        is_read: whether there is a readout; there is none if targets are no numbers or no last linear layer predicts
+            them.
     """
 
     readout: float
@@ -50,12 +51,12 @@ class FirstLook:
     is_read: bool = True
 
     def numbers(self) -> list[float]:
-        """Return all of it in one row, the readout first."""
+        """Return all measurements in one row, the readout first."""
         return [self.readout, *self.agreement, *self.gradient_norm, *self.output_mean, *self.output_variance]
 
 
 class CannotLook(RuntimeError):
-    """The user's network does not run with one activation: a fault of the pair, not of the run."""
+    """The user's network does not run with one activation; the fault concerns this pair, not the run."""
 
 
 @contextlib.contextmanager
@@ -63,33 +64,33 @@ def _looking(seed: int, file: str) -> Iterator[None]:
     try:
         with contained(noise_seed(seed), file):
             yield
-    except Exception as fault:  # whatever the user's network raises with this activation
+    except Exception as fault:  # the user's network may raise anything
         raise CannotLook(fault_text(fault)) from fault
 
 
 def first_look(activation: Activation, task: NetworkTask, seed: int) -> FirstLook:
-    """Return what the untrained network shows.
+    """Measure the untrained network.
 
     Args:
-        activation: whose first look it is.
-        task: whose network it is.
-        seed: of the weights: the same for all functions that are compared.
+        activation: activation of the network.
+        task: task with the network and data.
+        seed: seed of the weights, the same for all functions in a comparison.
 
     Raises:
         CannotLook: the network does not run with this activation; its training will say why.
     """
     data, objective = task.data, task.objective
-    one = tensors_of(data.train.first(1).labels)
-    batch = data.train.first(max(LEAST_EXAMPLES, LABELS // max(1, one[0][0].numel())) if one else LEAST_EXAMPLES)
-    seen: dict[nn.Module, Tensor] = {}
+    label = tensors_of(data.train.first(1).labels)
+    batch = data.train.first(max(LEAST_EXAMPLES, LABELS // max(1, label[0][0].numel())) if label else LEAST_EXAMPLES)
+    values: dict[nn.Module, Tensor] = {}  # outputs of activation layers, and inputs of the last linear layer
     with _looking(seed, task.settings.own.file):
         untrained = task.build(activation, seed)
-        network, made = untrained.network.train(), untrained.layers
+        network, layers = untrained.network.train(), untrained.layers
         last = next((m for m in reversed(list(network.modules())) if isinstance(m, nn.Linear)), None)
-        for layer in made:
-            layer.register_forward_hook(lambda layer, _, output: seen.update({layer: output.detach()}))
+        for layer in layers:
+            layer.register_forward_hook(lambda layer, _, output: values.update({layer: output.detach()}))
         if last is not None:
-            last.register_forward_pre_hook(lambda layer, given: seen.update({layer: given[0].detach()}))
+            last.register_forward_pre_hook(lambda layer, inputs: values.update({layer: inputs[0].detach()}))
         losses = _halves(objective, network, batch)
         weights = [p for p in network.parameters() if p.ndim > 1 and p.requires_grad]
         first, second = (
@@ -97,9 +98,9 @@ def first_look(activation: Activation, task: NetworkTask, seed: int) -> FirstLoo
             for half in losses
         )
         targets = objective.targets(batch)
-        readout = None if last not in seen or targets is None else _readout(seen[last], targets)
+        readout = None if last not in values or targets is None else _readout(values[last], targets)
     pairs = list(zip(first, second, strict=True))
-    outputs = [seen[layer] for layer in made if layer in seen]
+    outputs = [values[layer] for layer in layers if layer in values]
     return FirstLook(
         readout=0.0 if readout is None else readout,
         is_read=readout is not None,
@@ -111,11 +112,11 @@ def first_look(activation: Activation, task: NetworkTask, seed: int) -> FirstLoo
 
 
 def _halves(objective: Objective, network: nn.Module, batch: Split) -> tuple[Tensor, Tensor]:
-    """Return the losses of both halves of a batch, of one forward pass where they can be told apart."""
+    """Return the losses of both halves of a batch, from one forward pass if its output can be split, else from two."""
     output = objective.output(network, batch)
-    found = objective.halves(output, batch)
-    if found is not None:
-        return found
+    losses = objective.halves(output, batch)
+    if losses is not None:
+        return losses
     half = len(batch) // 2
     parts = batch.take(slice(half)), batch.take(slice(half, None))
     first, second = (objective.loss(objective.output(network, part), part) for part in parts)
@@ -125,7 +126,7 @@ def _halves(objective: Objective, network: nn.Module, batch: Split) -> tuple[Ten
 def _readout(features: Tensor, target: Tensor) -> float | None:
     """Return the share of variance that ridge regression predicts, leaving one out (Golub, Heath & Wahba 1979)."""
     rows = features.flatten(0, -2).double()
-    if len(rows) != len(target):  # the last linear layer registered is not the one that tells the targets
+    if len(rows) != len(target):  # the last registered linear layer is not the one that predicts the targets
         return None
     rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-6) / math.sqrt(rows.shape[1])
     target = target - target.mean(0)

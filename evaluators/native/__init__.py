@@ -1,1 +1,1 @@
-"""The small native kernel: the default child trained in C, elementwise functions included."""
+"""The small native kernel: it trains the default child in C, elementwise functions included."""

@@ -1,6 +1,6 @@
-"""The default child trained by the kernel: the same network, examples and optimiser as ``torch_child``, in C.
+"""The default child, trained by the kernel: the same network, examples and optimiser as ``torch_child``, in C.
 
-Not here: the network itself as modules (``networks.resnet1d``), whose weights come in and go out.
+Not here: the network as modules (``networks.resnet1d``), which gives its weights to the kernel and gets them back.
 """
 
 import ctypes
@@ -20,15 +20,19 @@ from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.function import Function
 
 ALIGNMENT = 16
-"""Every parameter starts at a multiple of 16 floats, a cache line and a vector."""
-PARAMETERS = 32  # that resnet1d.c lays out, one of every activation layer among them
+"""Every parameter starts at a multiple of 16 floats, the size of a cache line and of a vector."""
+PARAMETERS = 32  # number of parameters that resnet1d.c lays out, one of every activation layer included
 
 
 class NativeChild:
-    """One network in training; see ``TorchChild`` for the arguments.
+    """One network in training.
 
     Args:
-        function: of the candidate whose layers the network holds.
+        network: network with initial weights, trained in place.
+        function: function of the candidate in the network's layers; None for a layer that is no function.
+        train: training split.
+        order: indices of the examples of every step, ``(steps, batch)``.
+        settings: settings of the task.
 
     Raises:
         NotNativeError: the kernel has no compiler, or does not know the function, the network or the sizes.
@@ -76,7 +80,7 @@ class NativeChild:
         self._curve = torch.zeros(2, len(order))  # loss and gradient norm of every step
 
     def advance(self, step: int) -> None:
-        """Train until so many steps are done, or until the loss leaves the finite numbers."""
+        """Train until ``step`` steps are done, or until the loss is not finite."""
         losses, norms = self._curve
         done = self._library.train(
             ctypes.byref(self._plan), ctypes.byref(self._tape), ctypes.byref(self._child), *map(_pointer, self._train),
@@ -85,13 +89,13 @@ class NativeChild:
         self.losses = losses[:done].tolist()
 
     def advancing(self, step: int) -> Iterator[None]:
-        """Advance; nothing is yielded, since nothing could be done meanwhile."""
+        """Advance without yielding, because nothing else could run meanwhile."""
         self.advance(step)
         return iter(())
 
     def score(self, split: Examples) -> dict[str, float]:
         """Return mean ``loss`` (nats) and ``accuracy`` (0 to 1)."""
-        assert isinstance(split, Split)  # the tasks of this engine have tensors
+        assert isinstance(split, Split)  # the data of this engine's tasks are tensors
         loss, count = ctypes.c_double(), len(split.labels)
         inputs, labels = split.inputs.contiguous(), split.labels.int().contiguous()
         right = self._library.score(
@@ -101,7 +105,7 @@ class NativeChild:
         return {"loss": loss.value / count, "accuracy": right / count}
 
     def trained_network(self) -> nn.Module:
-        """Return the network with the weights of now."""
+        """Return the network with its current weights."""
         with torch.no_grad():
             for tensor, offset in zip(self._tensors, self._offsets, strict=True):
                 packed = self._flat[offset : offset + tensor.numel()]
@@ -115,7 +119,7 @@ class NativeChild:
 
 
 def _parameters(network: nn.Module) -> Iterator[nn.Parameter]:
-    """Yield the parameters in their order, with one that nothing reads where the candidate has none."""
+    """Yield the parameters in their order, with an unused one for each layer of a candidate without parameters."""
     for module in network.modules():
         yield from module.parameters(recurse=False)
         if isinstance(module, ActivationLayer) and not module.scalars:
@@ -127,13 +131,13 @@ def _pointer(tensor: Tensor) -> ctypes.c_void_p:
 
 
 def _aligned(size: int) -> Tensor:
-    """Return zeros ``(size,) float32`` that start at a cache line."""
+    """Return zeros ``(size,) float32`` that start at the start of a cache line."""
     room = torch.zeros(size + ALIGNMENT)
     return room[-(room.data_ptr() // 4) % ALIGNMENT :][:size]
 
 
 def _packed(tensors: list[nn.Parameter]) -> tuple[Tensor, list[int]]:
-    """Return all parameters one behind the other, convolutions with their taps outermost, and where each starts."""
+    """Return all parameters in one flat tensor, convolutions with their taps outermost, and the offset of each."""
     offsets, size = list[int](), 0
     for tensor in tensors:
         offsets.append(size)

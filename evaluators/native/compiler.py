@@ -1,6 +1,6 @@
-"""Compile the C sources beside this file once a machine, keep the library in the user's cache, load it.
+"""Compile the C sources beside this file once per machine, keep the library in the user's cache, and load it.
 
-The only door to the C compiler and to ctypes' loader. Not here: what is called (``child``).
+Only this module calls the C compiler and ctypes' loader. Not here: the calls of the library (``child``).
 """
 
 import contextlib
@@ -19,31 +19,31 @@ from actsearch.evaluators.native.layout import declare
 
 SOURCES = ("tape.c", "layers.c", "resnet1d.c", "training.c", "layout.c")
 HEADERS = ("tape.h", "layers.h", "resnet1d.h")
-# math functions set no errno and raise no signals, so that they may be vectorised; nothing that changes a result
+# math functions set no errno and raise no signals, so that they may be vectorised; no flag changes a result
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-std=gnu11", "-fPIC", "-shared")
-FURTHER = {"x86_64": ("-mprefer-vector-width=512",)}  # gcc alone; left out where the compiler refuses it
-SECONDS = 120
+FURTHER = {"x86_64": ("-mprefer-vector-width=512",)}  # only gcc knows it; tried without it if the compiler refuses
+SECONDS = 120  # time limit of one compilation
 
 
 class NotNativeError(RuntimeError):
-    """The kernel cannot be used; the message says why. Torch trains the same child, some times slower."""
+    """The kernel cannot be used; the message says why. Torch trains the same child, several times slower."""
 
 
 def library() -> ctypes.CDLL:
     """Return the loaded kernel.
 
     Raises:
-        NotNativeError: no C compiler, or it failed.
+        NotNativeError: there is no C compiler, or it failed.
     """
-    found = _attempt()
-    if isinstance(found, str):
-        raise NotNativeError(found)
-    return found
+    result = _attempt()
+    if isinstance(result, str):
+        raise NotNativeError(result)
+    return result
 
 
 @functools.cache
 def _attempt() -> ctypes.CDLL | str:
-    """Return the kernel, or why there is none: a failure is not tried again by every child."""
+    """Return the kernel, or the reason for its absence; the cache spares every child another failing try."""
     try:
         compiler = _compiler()
         directory, key = cache_directory(), _key(compiler)
@@ -55,7 +55,7 @@ def _attempt() -> ctypes.CDLL | str:
 
 
 def is_available() -> bool:
-    """Return whether the kernel can be used here."""
+    """Whether this process can use the kernel."""
     try:
         library()
     except NotNativeError:
@@ -64,23 +64,23 @@ def is_available() -> bool:
 
 
 def kernel_key() -> str:
-    """Return a name for what the kernel's last digits depend on: its sources, the compiler, and the processor.
+    """Return a key for everything that affects the kernel's last digits: its sources, the compiler, and the processor.
 
     Raises:
-        NotNativeError: there is no compiler.
+        NotNativeError: there is no C compiler.
     """
     return _key(_compiler())
 
 
 def _compiler() -> str:
     for name in (os.environ.get("CC", ""), "cc", "gcc", "clang"):
-        if name and (found := shutil.which(name)):
-            return found
+        if name and (path := shutil.which(name)):
+            return path
     raise NotNativeError("no C compiler found (cc, gcc, clang or the environment's CC)")
 
 
 def _key(compiler: str) -> str:
-    """Name what the library depends on: sources, flags, compiler, and the processor that -march=native means."""
+    """Hash everything that the library depends on: sources, flags, compiler, and the processor of -march=native."""
     parts = [(Path(__file__).parent / name).read_bytes() for name in (*SOURCES, *HEADERS)]
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False).stdout
     cpuinfo = Path("/proc/cpuinfo")
@@ -94,9 +94,9 @@ def _key(compiler: str) -> str:
 
 
 def _kept(directory: Path, key: str) -> Path | None:
-    """Return the library that was kept, if it is whole; its name holds the hash of its contents.
+    """Return the library in the cache, if it is intact; its file name contains the hash of its contents.
 
-    A damaged one would end the process with a signal when it is called, and not only once.
+    A damaged library is removed: it would end every process that calls it with a signal.
     """
     for path in sorted(directory.glob(f"kernel-{key}-*.so")):
         with contextlib.suppress(OSError):  # another process may just have removed it
@@ -126,6 +126,6 @@ def _compile(compiler: str, directory: Path, key: str) -> Path:
                 path = directory / _name(key, fresh.read_bytes())
                 with fresh.open("rb") as written:
                     os.fsync(written.fileno())  # the name must not outlive the contents when the power fails
-                return fresh.replace(path)  # at once and whole: workers may compile at the same time
+                return fresh.replace(path)  # an atomic step, because workers may compile at the same time
             complaint = (done.stderr.strip().splitlines() or ["no message"])[0]
     raise NotNativeError(f"'{compiler}' failed: {complaint}")

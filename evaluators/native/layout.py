@@ -1,22 +1,22 @@
-"""What Python and C must agree on: structures, operations, limits, and the functions that are called.
+"""The interface of Python and C: structures, operations, limits, and the signatures of the functions.
 
-It is compared with what the library says of itself when it is loaded, since a difference would be a wrong number or a
-signal. Not here: what the functions compute (``tape.c``, ``resnet1d.c``, ``training.c``).
+Loading compares it with the library's own report, because a difference would cause wrong numbers or a signal. Not here:
+the computations of the functions (``tape.c``, ``resnet1d.c``, ``training.c``).
 """
 
 import ctypes
 from typing import Any
 
-BLOCK, REGISTERS = 256, 64  # elements worked on at a time; values of a tape, x and the parameter among them
+BLOCK, REGISTERS = 256, 64  # elements per block; values of a tape, x and the parameter included
 STAGES = 3
-WIDEST, WIDE = 128, 32  # channels of a layer at most; examples of a tile
-MOST_BATCH = 1024  # examples a step
+WIDEST, WIDE = 128, 32  # largest number of channels of a layer; examples of a tile
+MOST_BATCH = 1024  # largest number of examples per step
 OPERATIONS = (
     "CONSTANT", "COPY", "ADD", "SUB", "MUL", "DIV", "NEG", "ABS", "SQRT", "EXP", "LOG",
     "LOG1P", "EXPM1", "SIN", "COS", "SINH", "COSH", "TANH", "ATAN", "ERF", "ERFC", "SIGMOID",
     "SOFTPLUS", "RELU", "THRESHOLD", "SLOPED", "ELU", "CLIP", "COPYSIGN", "LESS", "LERP", "POW",
 )  # fmt: skip
-"""Of the kernel, in the order of their numbers."""
+"""Operations of the kernel, in the order of their numbers."""
 
 
 class Instruction(ctypes.Structure):
@@ -28,7 +28,7 @@ class Instruction(ctypes.Structure):
 
 
 class Tape(ctypes.Structure):
-    """``Tape`` of tape.h; it keeps its instructions alive."""
+    """``Tape`` of tape.h; the object keeps its instructions alive."""
 
     _fields_ = [
         ("length", ctypes.c_int),
@@ -57,8 +57,8 @@ class Child(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("flat", "moment", "square", "running")]
 
 
-def _ours() -> list[int]:
-    """Return what ``layout`` of layout.c must return."""
+def _expected_layout() -> list[int]:
+    """Return the numbers that ``layout`` of layout.c must return."""
     return [
         ctypes.sizeof(Instruction), Instruction.k.offset, ctypes.sizeof(Tape), Tape.code.offset, ctypes.sizeof(Plan),
         Plan.offsets.offset, Plan.size.offset, ctypes.sizeof(Child), Child.running.offset, BLOCK, REGISTERS, STAGES,
@@ -67,10 +67,13 @@ def _ours() -> list[int]:
 
 
 def declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    """Return the library, told what each function takes and returns, once what both languages know was compared.
+    """Declare the signatures of the library's functions, compare its interface with this module, and return it.
+
+    Args:
+        library: loaded library.
 
     Raises:
-        ValueError: they differ; calling it would be a wrong number or a signal.
+        ValueError: the interfaces differ, so that a call would cause a wrong number or a signal.
     """
     tensor, number = ctypes.c_void_p, ctypes.c_int
     network: list[Any] = [ctypes.POINTER(Plan), ctypes.POINTER(Tape), ctypes.POINTER(Child)]
@@ -82,8 +85,8 @@ def declare(library: ctypes.CDLL) -> ctypes.CDLL:
     library.score.restype = number
     library.operations.argtypes, library.operations.restype = [], ctypes.c_char_p
     library.layout.argtypes, library.layout.restype = [], ctypes.POINTER(number)
-    names, ours = library.operations().decode().split(), _ours()
-    theirs = library.layout()[: len(ours)]
-    if names != [*OPERATIONS] or theirs != ours:
-        raise ValueError(f"the kernel and layout.py differ: {names}, {theirs}; expected {[*OPERATIONS]}, {ours}")
+    names, expected = library.operations().decode().split(), _expected_layout()
+    actual = library.layout()[: len(expected)]
+    if names != [*OPERATIONS] or actual != expected:
+        raise ValueError(f"the kernel and layout.py differ: {names}, {actual}; expected {[*OPERATIONS]}, {expected}")
     return library

@@ -1,7 +1,7 @@
-"""An activation as a tape for the kernel: its operations, each as an instruction or made of others that are.
+"""An activation as a tape for the kernel: each operation becomes one instruction, or several simpler ones.
 
-A function with an operation that the kernel lacks is not native; torch trains it. Not here: what an operation is
-(``grammar.program.operations``) and what the instructions compute (``tape.c``, held to torch by the tests).
+A function with an operation that the kernel lacks is not native; torch trains it. Not here: the operations
+(``grammar.program.operations``) and the computations of the instructions (``tape.c``, which tests compare with torch).
 """
 
 from actsearch.evaluators.native.compiler import NotNativeError
@@ -12,9 +12,9 @@ from actsearch.grammar.program.node import OPERATIONS, Node, leaf, number, parts
 from actsearch.grammar.program.operations import NoCounterpart
 
 NUMBERS = {name: number for number, name in enumerate(INSTRUCTIONS)}
-MOST_INSTRUCTIONS = REGISTERS - 2  # without x and the parameter
+MOST_INSTRUCTIONS = REGISTERS - 2  # two registers hold x and the parameter
 CARRIES = {"CONSTANT": 0, "COPY": 0, "LESS": 0, "COPYSIGN": 1}
-"""How many of its first arguments an operation has a gradient for: 2 where it is not said."""
+"""Instruction -> number of its first arguments that get a gradient; 2 for all others."""
 DIRECT = {
     **{name: name.upper() for name in (
         "add", "sub", "mul", "div", "neg", "exp", "log", "log1p", "expm1", "sin", "cos", "sinh", "cosh", "tanh",
@@ -22,14 +22,14 @@ DIRECT = {
     )},
     "power": "POW", "below": "LESS", "stop": "COPY",
 }  # fmt: skip
-"""Operation -> the instruction on its arguments."""
+"""Operation -> instruction that takes all its arguments."""
 NUMBERED = {"threshold": "THRESHOLD", "clip": "CLIP", "softplus": "SOFTPLUS", "leaky_relu": "SLOPED",
             "exponential": "ELU"}  # fmt: skip
-"""Operation -> the instruction on its first argument; the others are its numbers."""
+"""Operation -> instruction that takes its first argument; the other arguments are constants of the instruction."""
 
 
 class _Writer:
-    """Collects instructions; a register is a number, 0 being x and 1 the parameter."""
+    """A list of instructions; a register is a number: 0 is x, 1 is the parameter."""
 
     def __init__(self) -> None:
         self.code: list[Instruction] = []
@@ -39,15 +39,22 @@ class _Writer:
     def write(self, name: str, *arguments: int | float, k: float = 0.0, l: float = 0.0) -> int:  # noqa: E741  as in C
         a, b, c = (*map(self.register, arguments), 0, 0, 0)[:3]
         count = min(len(arguments), CARRIES.get(name, 2))
-        wanted = [n < count and (a, b)[n] in self.live for n in (0, 1)]
-        self.code.append(Instruction(NUMBERS[name], a, b, c, *wanted, k, l))
+        gradients = [n < count and (a, b)[n] in self.live for n in (0, 1)]
+        self.code.append(Instruction(NUMBERS[name], a, b, c, *gradients, k, l))
         register = len(self.code) + 1
-        if any(wanted):
+        if any(gradients):
             self.live.add(register)
         return register
 
     def finish(self, result: int) -> Tape:
-        """Say of every gradient whether it is the first part, backwards, and what reaches x and the parameter."""
+        """Return the tape, with marks for the backward pass.
+
+        A gradient is marked 0 if nothing needs it, 1 if it is the first part of its register's sum in backward order,
+        and 2 if it is a later part. The tape also records whether x and the parameter get a gradient.
+
+        Args:
+            result: register of the function's value.
+        """
         if len(self.code) > MOST_INSTRUCTIONS:
             raise NotNativeError(f"{len(self.code)} operations, at most {MOST_INSTRUCTIONS} fit")
         reached = {result}
@@ -63,7 +70,7 @@ class _Writer:
         return Tape(len(self.code), result, 0 in reached, 1 in reached, code)
 
     def register(self, value: int | float) -> int:
-        """Numbers of the function come as floats, registers as ints."""
+        """Return the register of a value, which is a register already (int) or a number of the function (float)."""
         if isinstance(value, int):
             return value
         if value not in self.constants:
@@ -75,8 +82,8 @@ def tape_of(function: Function) -> Tape:
     """Return the tape of a function.
 
     Raises:
-        NotNativeError: it has other inputs than x, several parameters, or one of another place than a channel; an
-            operation has no instruction; there are too many.
+        NotNativeError: the function has other inputs than x, several parameters, or a parameter that is not one per
+            channel; or an operation has no instruction, or there are too many instructions.
     """
     if (
         len(function.inputs) > 1
@@ -89,12 +96,12 @@ def tape_of(function: Function) -> Tape:
     values: list[int | float] = [0] if not function.parameters else [0, 1]
     for step in function.graph:
         arguments = [values[value] if isinstance(value, int) else value for value in step.arguments]
-        values.append(_applied(writer, step.name, arguments))
+        values.append(_write(writer, step.name, arguments))
     return writer.finish(writer.register(values[-1] if function.graph else 0))
 
 
-def _applied(writer: _Writer, name: str, arguments: list[int | float]) -> int | float:
-    """Write an operation on registers and numbers; return its register, or a number."""
+def _write(writer: _Writer, name: str, arguments: list[int | float]) -> int | float:
+    """Write an operation on registers and numbers; return the register of its result, or a number."""
     if name == "lerp" and arguments[2] in writer.live:
         raise NotNativeError("lerp with a weight that has a gradient")
     if name in DIRECT:
@@ -106,7 +113,7 @@ def _applied(writer: _Writer, name: str, arguments: list[int | float]) -> int | 
     if build is None:
         raise NotNativeError(f"the kernel has no operation for {name}")
     places = [leaf(f"argument {n}") if isinstance(one, int) else number(one) for n, one in enumerate(arguments)]
-    made: dict[Node, int | float] = {
+    values_of: dict[Node, int | float] = {
         place: one for place, one in zip(places, arguments, strict=True) if isinstance(one, int)
     }
     try:
@@ -114,7 +121,7 @@ def _applied(writer: _Writer, name: str, arguments: list[int | float]) -> int | 
     except NoCounterpart as fault:
         raise NotNativeError(f"the kernel's {name} takes no such arguments: {fault}") from fault
     for node in parts(result):
-        if node not in made:
-            values = [made[part] for part in node.arguments]
-            made[node] = node.value if node.is_number else _applied(writer, node.name, values)
-    return writer.register(made[result])  # a constant, too, is an instruction
+        if node not in values_of:
+            values = [values_of[part] for part in node.arguments]
+            values_of[node] = node.value if node.is_number else _write(writer, node.name, values)
+    return writer.register(values_of[result])  # a constant, too, becomes an instruction

@@ -1,1 +1,1 @@
-"""The child networks of the built-in tasks, as ordinary torch modules."""
+"""Child networks of the built-in tasks, as ordinary torch modules."""

@@ -10,13 +10,13 @@ WIDTH, LAYERS = 64, 3
 
 
 class MLP(nn.Module):
-    """Maps ``(B, ...) float``, flattened, to logits ``(B, classes)``.
+    """A perceptron that maps flattened inputs ``(B, ...) float`` to logits ``(B, classes)``.
 
     Args:
-        shape: of one example.
-        classes: number of labels.
-        make: builds the candidate's layers.
-        width: units of a hidden layer.
+        shape: shape of one example.
+        classes: number of classes.
+        make: function that builds the candidate's layers.
+        width: number of units of a hidden layer.
     """
 
     def __init__(self, shape: tuple[int, ...], classes: int, make: MakeActivation, width: int = WIDTH) -> None:
@@ -29,5 +29,5 @@ class MLP(nn.Module):
         self.linear = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Return the logits ``(B, classes)``."""
         return self.linear(self.hidden(x.flatten(1)))  # type: ignore[no-any-return]

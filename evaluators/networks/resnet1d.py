@@ -1,21 +1,21 @@
 """The default child: a small pre-activation 1-D ResNet (He et al. 2016, section 3.1, the order of layers).
 
-Stem of 8 channels, three stages of one block (8, 16, 32 channels, stride 2 from the second), normalisation and the
-candidate before every 3-wide convolution, global average pool, linear. Convolutions have no bias: the normalisation
-behind takes it out again, so that its gradient is rounding noise, which AdamW turns into steps of full size. Not here:
-the same network in C (``evaluators.native``).
+It has a stem of 8 channels, three stages of one block (8, 16, 32 channels, stride 2 from the second), normalisation and
+the candidate before every 3-wide convolution of a block, a global average pool and a linear layer. Convolutions have no
+bias: the next normalisation would cancel it, so that its gradient is rounding noise, which AdamW turns into steps of
+full size. Not here: the same network in C (``evaluators.native``).
 """
 
 from torch import Tensor, nn
 
 from actsearch.evaluators.layers import MakeActivation
 
-WIDTH = 8  # channels of the first stage
-STAGES = 3  # each twice as wide as the one before
+WIDTH = 8  # number of channels of the first stage
+STAGES = 3  # each stage is twice as wide as the one before
 
 
 class Site(nn.Sequential):
-    """Normalisation, then the candidate."""
+    """A normalisation, then the candidate."""
 
     def __init__(self, channels: int, make: MakeActivation) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Site(nn.Sequential):
 
 
 class Block(nn.Module):
-    """Two convolutions, each behind a site; a 1-wide shortcut where the number of channels changes."""
+    """Two convolutions, each after a site; a 1-wide convolution as the shortcut if the number of channels changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, make: MakeActivation) -> None:
         super().__init__()
@@ -42,12 +42,12 @@ class Block(nn.Module):
 
 
 class ResNet1d(nn.Module):
-    """Maps ``(B, T) float`` to logits ``(B, classes)``.
+    """A ResNet that maps ``(B, T) float`` to logits ``(B, classes)``.
 
     Args:
-        classes: number of labels.
-        make: builds the candidate's layers.
-        width: channels of the first stage.
+        classes: number of classes.
+        make: function that builds the candidate's layers.
+        width: number of channels of the first stage.
     """
 
     def __init__(self, classes: int, make: MakeActivation, width: int = WIDTH) -> None:
@@ -62,5 +62,5 @@ class ResNet1d(nn.Module):
         self.linear = nn.Linear(channels[-1], classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Return the logits ``(B, classes)``."""
         return self.linear(self.last(self.blocks(self.stem(x.unsqueeze(1)))).mean(2))  # type: ignore[no-any-return]

@@ -1,7 +1,8 @@
 """2-D ResNets for images: ResNet-20 as on CIFAR-10 (He et al. 2015, section 4.2), and a small one for small images.
 
-Three stages of ``blocks`` blocks, each twice as wide as the one before, stride 2 from the second; blocks are
-convolution, normalisation, candidate, convolution, normalisation, plus the shortcut, candidate. Not here: data.
+It has three stages of ``blocks`` blocks. Each stage is twice as wide as the one before, with stride 2 from the second.
+A block is convolution, normalisation, candidate, convolution, normalisation, plus the shortcut, candidate. Not here:
+data.
 """
 
 from torch import Tensor, nn
@@ -10,21 +11,25 @@ from torch.nn import functional
 from actsearch.evaluators.layers import MakeActivation
 
 STAGES = 3
-LEAST_SIDE = 8  # of an image: the third stage then still has two positions a side
+LEAST_SIDE = 8  # pixels of an image's side: the third stage then still has two positions per side
 
 
 def check_images(shape: tuple[int, ...], least: int) -> None:
-    """Refuse what is no image, or one that is too small.
+    """Check that examples are images of a sufficient size.
+
+    Args:
+        shape: shape of one example.
+        least: least number of pixels of a side.
 
     Raises:
-        ValueError: with one sentence.
+        ValueError: the examples are no images, or the images are too small.
     """
     if len(shape) != 3 or min(shape[1:]) < least:
         raise ValueError(f"this child takes images (channels, height, width) of at least {least} a side, found {shape}")
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions; the shortcut takes every second position and pads channels with zeros (option A)."""
+    """Two 3x3 convolutions; the shortcut takes every ``stride``-th position and adds channels of zeros (option A)."""
 
     def __init__(self, inputs: int, outputs: int, stride: int, make: MakeActivation) -> None:
         super().__init__()
@@ -42,14 +47,14 @@ class Block(nn.Module):
 
 
 class ResNet2d(nn.Module):
-    """Maps images ``(B, C, H, W) float`` to logits ``(B, classes)``; 6 * blocks + 2 layers deep.
+    """A ResNet of 6 * blocks + 2 layers that maps images ``(B, C, H, W) float`` to logits ``(B, classes)``.
 
     Args:
-        shape: of one image, ``(C, H, W)``.
-        classes: number of labels.
-        make: builds the candidate's layers.
-        width: channels of the first stage; 16 in the paper.
-        blocks: of a stage; 3 make ResNet-20.
+        shape: shape of one image, ``(C, H, W)``.
+        classes: number of classes.
+        make: function that builds the candidate's layers.
+        width: number of channels of the first stage; 16 in the paper.
+        blocks: number of blocks of a stage; 3 make ResNet-20.
 
     Raises:
         ValueError: the images are too small.
@@ -70,5 +75,5 @@ class ResNet2d(nn.Module):
         self.linear = nn.Linear(inputs, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Return the logits ``(B, classes)``."""
         return self.linear(self.blocks(self.activation(self.norm(self.stem(x)))).mean((2, 3)))  # type: ignore[no-any-return]

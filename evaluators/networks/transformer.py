@@ -1,6 +1,6 @@
 """A small pre-norm transformer (Vaswani et al. 2017; Xiong et al. 2020 for the place of the normalisation).
 
-The candidate is in the feed-forward blocks, four times as wide as the stream. Not here: data.
+The candidate is in the feed-forward blocks, which are four times as wide as the stream. Not here: data.
 """
 
 import torch
@@ -13,7 +13,7 @@ WIDTH, LAYERS, HEADS = 48, 2, 4
 
 
 class Block(nn.Module):
-    """Attention and feed-forward, each added to the stream."""
+    """Attention and a feed-forward block, each added to the stream."""
 
     def __init__(self, width: int, make: MakeActivation, *, causal: bool) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class Block(nn.Module):
 
 
 class _Stream(nn.Module):
-    """The blocks between an embedding and a linear layer."""
+    """Positions, blocks and a normalisation; the linear layer is for the caller."""
 
     def __init__(self, positions: int, outputs: int, make: MakeActivation, width: int, *, causal: bool) -> None:
         super().__init__()
@@ -55,7 +55,7 @@ class _Stream(nn.Module):
 
 
 class SequenceClassifier(nn.Module):
-    """Maps numbers ``(B, T) float`` to logits ``(B, classes)``: patches of neighbours are the transformer's tokens."""
+    """A transformer that maps ``(B, T) float`` to logits ``(B, classes)``; its tokens are patches of four numbers."""
 
     PATCH = 4
 
@@ -65,14 +65,14 @@ class SequenceClassifier(nn.Module):
         self.stream = _Stream(length // self.PATCH, classes, make, width, causal=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Return the logits ``(B, classes)``."""
         length = x.shape[1] // self.PATCH * self.PATCH
         tokens = x[:, :length].reshape(len(x), -1, self.PATCH)
         return self.stream.linear(self.stream(self.embedding(tokens)).mean(1))  # type: ignore[no-any-return]
 
 
 class CharacterModel(nn.Module):
-    """Maps characters ``(B, T) int64`` to the logits of each one's successor, ``(B, characters, T)``."""
+    """A transformer that maps characters ``(B, T) int64`` to logits of the next ones, ``(B, characters, T)``."""
 
     def __init__(self, length: int, characters: int, make: MakeActivation, width: int = WIDTH) -> None:
         super().__init__()
@@ -80,5 +80,5 @@ class CharacterModel(nn.Module):
         self.stream = _Stream(length, characters, make, width, causal=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
+        """Return the logits ``(B, characters, T)``."""
         return self.stream.linear(self.stream(self.embedding(x))).transpose(1, 2)  # type: ignore[no-any-return]

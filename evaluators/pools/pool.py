@@ -1,8 +1,8 @@
-"""The pool of workers: requests in, outcomes out as they come; and the serial pool, for tests and debugging.
+"""The pool of workers: it takes requests and yields outcomes; and the serial pool, for tests and debugging.
 
-What every pool promises: each request gets exactly one outcome; a population of which one raises is halved until that
-one stands alone, so that a bad child costs its neighbours nothing but time. Not here: Ray (``ray_pool``) and the
-training itself (``training``).
+Every pool promises this: each request gets exactly one outcome. If one child of a population raises, the pool halves
+the population until that child is alone, so that a bad child costs its neighbours only time. Not here: Ray
+(``ray_pool``) and the training itself (``training``).
 """
 
 import math
@@ -22,9 +22,9 @@ from actsearch.evaluators.task import Task
 from actsearch.evaluators.training import train_population
 from actsearch.grammar.fault import Failed, fault_text
 
-ATTEMPTS = 2  # a single child that raised this often is given up
-LONE_DEATHS = 4  # of workers under one child alone, with no other reason in sight, before it is given up
-PAUSES = (0.0, 2.0, 4.0, 8.0)  # seconds before each new try: what kills from outside may pass
+ATTEMPTS = 2  # the pool gives up a single child that raised this often
+LONE_DEATHS = 4  # the pool gives up a child that alone lost this many workers, with no other cause in sight
+PAUSES = (0.0, 2.0, 4.0, 8.0)  # seconds before each new try: an outside cause may pass
 
 
 @pydantic.dataclasses.dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
@@ -32,16 +32,16 @@ class PoolSettings:
     """Where children are trained.
 
     Args:
-        kind: ``ray`` trains on workers in processes of their own, ``serial`` in this process.
-        workers: number of Ray workers, one core each; null takes every core, or a worker a GPU where this engine's
-            networks are trained on GPUs.
-        address: a Ray cluster's address; null starts Ray on this machine alone.
-        population: children that a worker gets in one call; with one, each is told of as soon as it is trained. On a
-            GPU it is 8 at least, trained in turns, where one child does not fill it. Ray only.
-        seconds: wall-clock limit of one child; its population's limit is the sum. Ray only.
+        kind: ``ray`` trains on workers in separate processes, ``serial`` trains in this process.
+        workers: number of Ray workers, one core each; null means one per core, or one per GPU if this engine's networks
+            are trained on GPUs.
+        address: address of a Ray cluster; null starts Ray on this machine alone.
+        population: number of children that a worker gets in one call; with 1, each outcome comes back as soon as its
+            child is trained. On a GPU that one child does not fill, it is at least 8, trained in turns. Ray only.
+        seconds: wall-clock limit of one child; a population's limit is the sum. Ray only.
         memory: GB that a worker's data may take, so that a training that leaks ends itself, not the machine. Ray only.
-        niceness: of the workers, from 0 to 19: how far they give way to whatever else the machine does; Ray's own
-            default. Where Ray is started here only.
+        niceness: priority of the workers, from 0 to 19 (the higher, the more they yield to other programs); the default
+            is Ray's own. Only used if Ray is started here.
     """
 
     kind: Literal["ray", "serial"] = "ray"
@@ -55,19 +55,23 @@ class PoolSettings:
 
 @dataclass(frozen=True)
 class Work:
-    """A population on its way: which requests (by index in the call) and how often it was tried."""
+    """A population in progress: the indices of its requests in the call, and the number of tries."""
 
     indices: tuple[int, ...]
     attempts: int = 0
-    deaths: int = 0  # of workers, while it was a single child and nothing else could have killed them
-    excused: int = 0  # deaths that had another reason
-    not_before: float = 0.0  # on the pool's clock
+    deaths: int = 0  # workers that died under this single child with no other cause in sight
+    excused: int = 0  # workers that died from another cause
+    not_before: float = 0.0  # earliest time of the next try, on the pool's clock
 
     def after_failure(self, reason: str, status: Status) -> "Verdict":
-        """Return what to try next and which outcomes are final: halves of a population, a single child once more.
+        """Return the next tries and the final outcomes: halve a population, and try a single child once more.
 
-        Halves, so that one bad child costs many neighbours that are trained as one little more than a second training;
-        of one that came to its time limit single children, each of which has its own limit.
+        With halves, one bad child costs its many neighbours, which are trained as one, little more than a second
+        training. A population that reached its time limit is split into single children, each with its own limit.
+
+        Args:
+            reason: description of the failure.
+            status: status of the outcome, if this failure is final.
         """
         if status is Status.TIMED_OUT and len(self.indices) > 1:
             return [Work((index,)) for index in self.indices], []
@@ -78,12 +82,14 @@ class Work:
         return [], [(self.indices[0], Outcome(status, reason=reason))]
 
     def after_death(self, reason: str, now: float, *, other_reason: bool) -> "Verdict":
-        """Return what to try next when the worker died: somebody may have killed it, so a child is not at fault soon.
+        """Return the next tries after the worker died.
+
+        A worker may be killed from outside; blame the child only after several deaths.
 
         Args:
-            reason: in a sentence.
-            now: on the pool's clock.
-            other_reason: whether something else died at the same time.
+            reason: one sentence about the death.
+            now: time on the pool's clock, in seconds.
+            other_reason: whether another worker died at about the same time, which points to an outside cause.
         """
         if len(self.indices) > 1:
             return self.after_failure(reason, Status.CRASHED)
@@ -92,47 +98,47 @@ class Work:
         if deaths < LONE_DEATHS:
             pause = PAUSES[min(deaths + forgiven - 1, len(PAUSES) - 1)]
             return [Work(self.indices, self.attempts, deaths, forgiven, now + pause)], []
-        said = f"{reason}, {deaths} times while it trained alone; the same command tries it again"
-        return [], [(self.indices[0], Outcome(Status.CRASHED, reason=said, metrics={WORKER_DEATHS: float(deaths)}))]
+        full = f"{reason}, {deaths} times while it trained alone; the same command tries it again"
+        return [], [(self.indices[0], Outcome(Status.CRASHED, reason=full, metrics={WORKER_DEATHS: float(deaths)}))]
 
 
 Verdict = tuple[list[Work], list[tuple[int, Outcome]]]
-"""What has to be tried (again), and which outcomes are final, each with its index."""
+"""The populations to try (again), and the final outcomes, each with the index of its request."""
 
 
 def in_populations(requests: Sequence[Request], size: int, workers: int = 1) -> deque[Work]:
-    """Divide requests into populations of at most ``size``, evenly filled, as many for each worker."""
+    """Divide requests into evenly filled populations of at most ``size``, the same number for each worker."""
     rounds = math.ceil(len(requests) / (size * workers))
     parts = min(len(requests), rounds * workers)
     return deque(Work(tuple(range(len(requests))[part::parts])) for part in range(parts))
 
 
 class WorkersCannotStartError(Failed):
-    """Worker after worker died before it was ready; the message has the last one's reason."""
+    """Several workers in a row died before they were ready; the message has the reason of the last death."""
 
 
 class Pool(ABC):
-    """Workers that train children. Use as a context manager; leaving it frees the workers."""
+    """Workers that train children. Use it as a context manager; leaving it frees the workers."""
 
     @abstractmethod
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
-        """Yield ``(index in requests, outcome)`` once per request, as they are finished."""
+        """Yield ``(index in requests, outcome)`` once per request, as soon as its training is finished."""
 
     def close(self) -> None:
         """Free the workers."""
         return
 
     def __enter__(self) -> "Pool":
-        """Return itself."""
+        """Return the pool itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close."""
+        """Close the pool."""
         self.close()
 
 
 class SerialPool(Pool):
-    """Trains in this process, one child after the other, or on a GPU several in turns."""
+    """A pool that trains in this process, one child after the other, or several in turns on a GPU."""
 
     def __init__(self, task: Task, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
         self.task, self.settings, self.vocabulary = task, settings, vocabulary
@@ -140,13 +146,13 @@ class SerialPool(Pool):
         self.task.warm_up()
 
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
-        """Train one by one; what a training raises becomes a crashed outcome of the child that raises."""
-        waiting = in_populations(requests, self.task.side_by_side)  # each is told as soon as it is there
+        """Train one population after the other; an exception becomes a crashed outcome of the child that raised it."""
+        waiting = in_populations(requests, self.task.side_by_side)  # small, so that each outcome comes back soon
         while waiting:
             work = waiting.popleft()
             try:
                 outcomes = train_population([requests[index] for index in work.indices], self.task, self.vocabulary)
-            except Exception as fault:  # whatever a child raises is its result; Ctrl-C passes through
+            except Exception as fault:  # any exception is that child's result; Ctrl-C passes through
                 more, final = work.after_failure(fault_text(fault), Status.CRASHED)
                 waiting.extendleft(more)
                 yield from final

@@ -1,7 +1,7 @@
-"""Starting Ray on this machine alone, or joining a cluster, and what is said of one that cannot be joined.
+"""Start Ray on this machine alone, or join a cluster, or explain why the cluster cannot be joined.
 
-A Ray that is started here listens on the loopback address and asks for a token: whoever reaches it runs code as the
-user. Not here: the workers (``ray_pool``).
+A Ray started here listens on the loopback address and requires a token, because anyone who reaches it can run code as
+the user. Not here: the workers (``ray_pool``).
 """
 
 import contextlib
@@ -27,16 +27,16 @@ from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.grammar.fault import UserFault
 
 OBJECT_STORE_BYTES = 150 * 2**20  # outcomes are small; Ray's default is a third of the machine's memory
-SECONDS = 25.0  # until a cluster must have answered
-TOKEN = secrets.token_hex(32)  # of this process: Ray reads it once
+SECONDS = 25.0  # time limit for a cluster's answer
+TOKEN = secrets.token_hex(32)  # this process's token: Ray reads it once
 _ON_LOOPBACK = {
-    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # Ray's word for: no cluster, so listen on the loopback address
-    "RAY_AUTH_TOKEN": TOKEN,  # Ray asks for one by itself where RAY_AUTH_MODE says nothing else, since 2.60
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # tells Ray that there is no cluster: it listens on the loopback address
+    "RAY_AUTH_TOKEN": TOKEN,  # since 2.60 Ray requires a token unless RAY_AUTH_MODE says otherwise
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the coming default; silences its warning
 }
-_raylet: Any = ray._raylet  # which has no type hints
-_BEFORE: dict[str, str | None] = {}  # what the user's environment said instead
+_raylet: Any = ray._raylet  # the module has no type hints
+_BEFORE: dict[str, str | None] = {}  # the user's own values of these environment variables
 _PROBE = """
 import json, logging, sys, ray
 ray.init(address=sys.argv[1], log_to_driver=False, logging_level=logging.ERROR)
@@ -46,7 +46,7 @@ print(json.dumps({"nodes": len(nodes), "cores": ray.cluster_resources().get("CPU
 
 
 class BadCluster(UserFault):
-    """The Ray cluster that was named cannot be joined; the message says why and what to do."""
+    """The given Ray cluster cannot be joined; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Cluster:
     """A Ray cluster that answers.
 
     Args:
-        address: as it was named.
-        nodes: that are alive.
-        cores: of all of them.
+        address: address as the user gave it.
+        nodes: number of nodes that are alive.
+        cores: number of cores of all nodes.
     """
 
     address: str
@@ -64,19 +64,22 @@ class Cluster:
     cores: int
 
     def __str__(self) -> str:
-        """In words."""
+        """Describe the cluster for people."""
         return f"the Ray cluster {self.address}, {self.nodes} node{'s' * (self.nodes != 1)}, {self.cores} cores"
 
 
 @functools.cache
 def cluster_at(address: str) -> Cluster:
-    """Return the cluster of an address, asked by a process of its own, whose failures last and print as they like.
+    """Ask for the cluster at an address, in a separate process: a failing Ray takes long and prints a lot.
 
     Args:
-        address: ``HOST:PORT`` of its head, or ``auto``.
+        address: ``HOST:PORT`` of the cluster's head, or ``auto``.
+
+    Returns:
+        The cluster with its numbers of nodes and cores.
 
     Raises:
-        BadCluster: none answers within half a minute, or it asks for another token.
+        BadCluster: no cluster answers within half a minute, or the cluster requires another token.
     """
     host, colon, port = address.rpartition(":")
     if address != "auto" and not (colon and port.isdecimal()):
@@ -100,21 +103,21 @@ def cluster_at(address: str) -> Cluster:
             check=False,
         )
     except subprocess.TimeoutExpired as fault:
-        said = (fault.stderr or b"").decode(errors="replace") if isinstance(fault.stderr, bytes) else fault.stderr or ""
-        raise BadCluster(_reason(address, said)) from fault
+        log = (fault.stderr or b"").decode(errors="replace") if isinstance(fault.stderr, bytes) else fault.stderr or ""
+        raise BadCluster(_reason(address, log)) from fault
     with contextlib.suppress(ValueError, IndexError):
-        told = json.loads(answer.stdout.strip().splitlines()[-1])
-        return Cluster(address, told["nodes"], int(told["cores"]))
+        facts = json.loads(answer.stdout.strip().splitlines()[-1])
+        return Cluster(address, facts["nodes"], int(facts["cores"]))
     raise BadCluster(_reason(address, answer.stderr))
 
 
-def _reason(address: str, said: str) -> str:
-    if "AuthToken" in said or "Unauthenticated" in said:
+def _reason(address: str, log: str) -> str:
+    if "AuthToken" in log or "Unauthenticated" in log:
         return (
             f"the Ray cluster {address} asks for another token: on its head 'ray get-auth-token' prints it; set it "
             "here with RAY_AUTH_MODE=token RAY_AUTH_TOKEN=..., or keep it in ~/.ray/auth_token on every node"
         )
-    lines = [line for line in said.strip().splitlines() if line and not line.startswith(("[", " "))]
+    lines = [line for line in log.strip().splitlines() if line and not line.startswith(("[", " "))]
     last = lines[-1] if lines else f"no answer within {SECONDS:g} s"
     return (
         f"what answers at {address} cannot be joined as a Ray cluster: {last}; it must be the port of the head (6379), "
@@ -123,14 +126,14 @@ def _reason(address: str, said: str) -> str:
 
 
 def start(settings: PoolSettings, directory: str) -> None:
-    """Start Ray on this machine alone, or join the cluster that is named.
+    """Start Ray on this machine alone, or join the cluster at the settings' address.
 
     Args:
-        settings: of the pool.
-        directory: for the files of a Ray that is started here.
+        settings: settings of the pool.
+        directory: path for Ray's files, if Ray is started here.
 
     Raises:
-        BadCluster: it cannot be joined.
+        BadCluster: the cluster cannot be joined.
     """
     if settings.address:
         cluster_at(settings.address)
@@ -151,8 +154,8 @@ def start(settings: PoolSettings, directory: str) -> None:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Let Ray, and what it starts, listen on the loopback address and ask for a token of this process."""
-    for key in (*_ON_LOOPBACK, "RAY_AUTH_MODE"):  # the latter is set by Ray itself
+    """Make Ray and its subprocesses listen on the loopback address and require this process's token."""
+    for key in (*_ON_LOOPBACK, "RAY_AUTH_MODE"):  # Ray itself sets RAY_AUTH_MODE
         _BEFORE.setdefault(key, os.environ.get(key))
     os.environ.update(_ON_LOOPBACK)
     _raylet.AuthenticationTokenLoader.instance().reset_cache()
@@ -165,7 +168,7 @@ def _alone() -> Iterator[None]:
 
 
 def left() -> None:
-    """Take back what was set for a Ray that was started here, and has ended."""
+    """Restore the environment variables after a Ray that was started here has ended."""
     for key, before in _BEFORE.items():
         os.environ.pop(key, None)
         if before is not None:
@@ -175,6 +178,6 @@ def left() -> None:
 
 
 def new_directory() -> "tempfile.TemporaryDirectory[str]":
-    """Return a directory for Ray's files that nobody else can look into, its path short enough for sockets."""
+    """Return a private directory for Ray's files, with a path that is short enough for sockets."""
     short = "/tmp" if Path("/tmp").is_dir() and os.access("/tmp", os.W_OK) else None
     return tempfile.TemporaryDirectory(prefix="actsearch-", dir=short, ignore_cleanup_errors=True)

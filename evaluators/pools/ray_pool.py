@@ -1,7 +1,7 @@
 """Ray's workers: long-lived actors that train populations, supervised by the driver.
 
-A worker that dies costs a retry; a child that kills its worker every time becomes a crashed outcome; one that never
-ends, a timed-out outcome. Not here: what is trained (``training``) and how failures are divided (``pool.Work``).
+A worker that dies costs a retry. A child that kills its worker every time becomes a crashed outcome. A child that never
+ends becomes a timed-out outcome. Not here: the training (``training``) and the retries after a failure (``pool.Work``).
 """
 
 import contextlib
@@ -32,20 +32,21 @@ from actsearch.evaluators.training import train_population
 from actsearch.grammar.fault import fault_text
 
 POLL_SECONDS = 1.0
-NEAR = 10.0  # seconds: workers of different children that die so close together were killed by something else
+NEAR = 10.0  # seconds: when workers of different children die this close together, something else killed them
 now = time.monotonic  # the pool's clock
-FAILED_STARTS = 6  # so many workers in a row that die before they are ready: something is wrong with all of them
-LAST_PRESS = 3  # of Ctrl-C, that is not waited for
+FAILED_STARTS = 6  # after this many deaths in a row before a worker was ready, every worker has the same problem
+LAST_PRESS = 3  # this press of Ctrl-C ends the process at once
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a worker says of a population.
+    """A worker's answer about one population.
 
     Args:
-        outcomes: in the order of the requests; empty where the training raised.
-        fault: what it raised, in words.
-        spoilt: what it changed in the worker's process for good, so that no other child may be trained there.
+        outcomes: outcomes in the order of the requests; empty if the training raised an exception.
+        fault: description of that exception; empty if there was none.
+        spoilt: name of a process setting that the training changed and that cannot be restored, so that no other child
+            may be trained in that process; empty if there is none.
     """
 
     outcomes: tuple[Outcome, ...] = ()
@@ -54,16 +55,16 @@ class Answer:
 
 
 class _Worker:
-    """Lives in a process of its own and trains one population a call."""
+    """A Ray actor: it has its own process and trains one population per call."""
 
     def __init__(
         self, task: Task, vocabulary: Vocabulary, memory: float, directory: str, data: Packed | None,
         sent: bytes,
     ) -> None:  # fmt: skip
         keep_freed_memory()
-        self.memory, self.complaint = memory, _received(sent)
-        with contextlib.suppress(OSError):  # on another machine it may not be there
-            os.chdir(directory)  # the driver's: paths of the user's are relative to it
+        self.memory, self.complaint = memory, _unpack_functions(sent)
+        with contextlib.suppress(OSError):  # another machine may not have this directory
+            os.chdir(directory)  # the driver's directory: the user's paths are relative to it
         self.task, self.vocabulary = task, vocabulary
         if data is not None:
             share(self.task.settings, data)
@@ -72,15 +73,22 @@ class _Worker:
             resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 
     def ready(self, digest: str) -> str:
-        """Make ready, so that the first child's time limit does not pay for it; return why it cannot be, or nothing."""
+        """Warm up before the first child, so that its time limit does not include this.
+
+        Args:
+            digest: digest of the data in the driver, which must match the worker's.
+
+        Returns:
+            The reason why this worker cannot train; empty if it can.
+        """
         if self.complaint:
             return self.complaint
         try:
             self.task.warm_up()
-            found = self.task.digest()
+            own_digest = self.task.digest()
         except (BadTask, BadData, BadOwnTask) as fault:
             return str(fault)
-        if found != digest:
+        if own_digest != digest:
             return (
                 f"the data of the task '{self.task.title}' differ between two processes: draw "
                 "them with a seed of your own, or from the generators of torch, numpy.random or random"
@@ -88,32 +96,32 @@ class _Worker:
         return ""
 
     def train(self, requests: list[Request]) -> Answer:
-        """Train; whatever a training raises is said in words, since not every exception crosses to another process."""
+        """Train a population; return an exception as text, because not every exception can cross to another process."""
         try:
             return Answer(tuple(train_population(requests, self.task, self.vocabulary)), spoilt=spoilt())
         except (Exception, KeyboardInterrupt) as fault:
             reason = fault_text(fault)
-            if isinstance(fault, MemoryError) or "allocate memory" in reason:  # what filled it may still be there
+            if isinstance(fault, MemoryError) or "allocate memory" in reason:  # the memory may still be full
                 return Answer(
                     fault=f"over the {self.memory:g} GB of pool.memory ({type(fault).__name__})", spoilt="memory"
                 )
             return Answer(fault=reason, spoilt=spoilt())
 
 
-def _sent(functions: Sequence[str]) -> bytes:
-    """Return the functions of a program or notebook that workers cannot import, as they are sent."""
-    found = {path: find(path) for path in functions if path.startswith("__main__:")}
+def _pack_functions(names: Sequence[str]) -> bytes:
+    """Pickle the functions of a program or notebook, which workers cannot import."""
+    functions = {name: find(name) for name in names if name.startswith("__main__:")}
     try:
-        return bytes(ray.cloudpickle.dumps(found)) if found else b""  # type: ignore[no-untyped-call]
-    except Exception as fault:  # whatever their globals hold
-        raise BadOwnTask(_NOT_SENT.format(next(iter(found)), fault_text(fault))) from fault
+        return bytes(ray.cloudpickle.dumps(functions)) if functions else b""  # type: ignore[no-untyped-call]
+    except Exception as fault:  # the functions' globals may hold anything
+        raise BadOwnTask(_NOT_SENT.format(next(iter(functions)), fault_text(fault))) from fault
 
 
-def _received(sent: bytes) -> str:
-    """Keep functions that were sent; return why they cannot be used here, or nothing."""
+def _unpack_functions(sent: bytes) -> str:
+    """Unpickle and keep the functions that the driver sent; return the reason if they cannot be used here."""
     try:
         SENT.update(ray.cloudpickle.loads(sent) if sent else {})
-    except Exception as fault:  # what they refer to is not here
+    except Exception as fault:  # the functions refer to something that this process lacks
         return _NOT_SENT.format("__main__", fault_text(fault))
     return ""
 
@@ -126,7 +134,7 @@ _NOT_SENT = (
 
 @contextlib.contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Let Ctrl-C wait, which crashes Ray while it ends; the third one ends the process at once."""
+    """Ignore Ctrl-C, which would crash Ray during its shutdown; the third press ends the process at once."""
     presses = itertools.count(1)
 
     def note(_: int, __: object) -> None:
@@ -144,42 +152,41 @@ def _undisturbed() -> Iterator[None]:
 
 
 class RayPool(Pool):
-    """Trains on Ray workers, one core each.
+    """A pool that trains on Ray workers, one core each.
 
     Raises:
         BadCluster: no cluster answers at ``settings.address``.
-        WorkersCannotStartError: later, from ``evaluate``.
+        WorkersCannotStartError: the workers die before they are ready; ``evaluate`` raises it.
     """
 
     def __init__(self, task: Task, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> None:
         self.task, self.settings, self.vocabulary = task, settings, vocabulary
         self._digest = task.digest()
-        self._sent = _sent(task.settings.own.functions)
-        found = packed(task.settings)
+        self._sent = _pack_functions(task.settings.own.functions)
+        data = packed(task.settings)
         self._owns_ray = not ray.is_initialized()
         if self._owns_ray:
             self._nowhere = ray_door.new_directory()
-            with contextlib.chdir(self._nowhere.name):  # Ray lets workers import from where it is started: from nothing
+            with contextlib.chdir(self._nowhere.name):  # workers can import from Ray's start directory: keep it empty
                 ray_door.start(settings, self._nowhere.name + "/ray")
-        self._data = None if found is None else ray.put(found)  # once a machine; workers look at it
+        self._data = None if data is None else ray.put(data)  # one copy per machine, which its workers share
         wants_gpu, self._side_by_side = task.device == "cuda", task.side_by_side
-        fitting = _resources().get(
-            "GPU" if wants_gpu and self._side_by_side > 1 else "CPU", 1
-        )  # a GPU has one worker, with several
-        self.workers = settings.workers or max(1, int(fitting))
+        # one worker per GPU if a worker trains several children in turns
+        slots = _resources().get("GPU" if wants_gpu and self._side_by_side > 1 else "CPU", 1)
+        self.workers = settings.workers or max(1, int(slots))
         self._gpu_share = min(1.0, _resources().get("GPU", 0.0) / self.workers) if wants_gpu else 0.0
         self._starting: dict[Any, Any] = {}
         self._idle: deque[Any] = deque()
         self._running: dict[Any, tuple[Any, Work, float]] = {}
         self._failed_starts = 0
-        self._deaths: deque[tuple[float, tuple[int, ...]]] = deque(maxlen=64)  # when, and which requests were trained
+        self._deaths: deque[tuple[float, tuple[int, ...]]] = deque(maxlen=64)  # time, and indices of the requests
         for _ in range(self.workers):
             self._spawn()
 
     def evaluate(self, requests: Sequence[Request]) -> Iterator[tuple[int, Outcome]]:
-        """Keep every worker busy; yield outcomes as populations come back."""
+        """Keep every worker busy, and yield outcomes as populations come back."""
         waiting = in_populations(requests, max(self.settings.population, self._side_by_side), self.workers)
-        self._deaths.clear()  # their indices were of other requests
+        self._deaths.clear()  # the indices belong to the previous call's requests
         try:
             self._hand_out(waiting, requests)
             while waiting or self._running:
@@ -188,16 +195,16 @@ class RayPool(Pool):
                 for more, final in [*map(self._receive, done), *self._stop_late()]:
                     waiting.extendleft(more)
                     finished += final
-                self._hand_out(waiting, requests)  # before the caller is busy with what is finished
+                self._hand_out(waiting, requests)  # before the caller spends time on the finished outcomes
                 yield from finished
         finally:
-            for actor, _, _ in self._running.values():  # left early: what still runs is of no use to anyone
+            for actor, _, _ in self._running.values():  # the caller left early: nobody needs the running children
                 self._replace(actor)
             self._running.clear()
 
     def _wait(self) -> list[Any]:
         references = [*self._running, *self._starting]
-        if not references:  # all that is left pauses
+        if not references:  # every remaining population pauses before its next try
             time.sleep(POLL_SECONDS / 10)
             return []
         return list(ray.wait(references, timeout=POLL_SECONDS)[0])
@@ -227,7 +234,7 @@ class RayPool(Pool):
             )
 
     def close(self) -> None:
-        """End the workers, and Ray itself where this pool started it."""
+        """End the workers, and Ray itself if this pool started it."""
         with _undisturbed():
             for actor in [*self._idle, *self._starting.values()]:
                 ray.kill(actor)
@@ -239,7 +246,7 @@ class RayPool(Pool):
                 self._nowhere.cleanup()
 
     def _spawn(self) -> None:
-        # Ray hides the GPUs from workers that do not ask for a share of them
+        # Ray hides the GPUs from workers that do not request a share of one
         remote: Any = ray.remote(num_cpus=1, num_gpus=self._gpu_share, max_restarts=0)(_Worker)
         actor = remote.remote(self.task, self.vocabulary, self.settings.memory, os.getcwd(), self._data, self._sent)
         self._starting[actor.ready.remote(self._digest)] = actor
@@ -266,7 +273,7 @@ class RayPool(Pool):
     def _collect(self, reference: Any, actor: Any, work: Work) -> Verdict:
         try:
             answer: Answer = ray.get(reference)
-        except ray.exceptions.RayError as fault:  # the worker died, was evicted for its memory, or lost its node
+        except ray.exceptions.RayError as fault:  # the worker died, used too much memory, or lost its node
             self._replace(actor)
             others = any(now() - when < NEAR and not set(indices) & set(work.indices) for when, indices in self._deaths)
             self._deaths.append((now(), work.indices))
