@@ -1,6 +1,6 @@
-"""The command ``actsearch``: its commands in one group, and what becomes of a fault.
+"""The program ``actsearch``: all commands in one group, and the exit code and message of each fault.
 
-The commands themselves are in ``commands``; the scripts in ``scripts/`` are doors to the same.
+The commands themselves are in ``commands``; some scripts in ``scripts/`` call the same ones.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from actsearch.search.commands import exporting, functions, listing, looking, re
 from actsearch.search.commands.shared import answers_alone_on_stdout
 
 WRONG_INPUT, INTERRUPTED = 2, 130
-PATIENCE = 2  # interrupts, after which the program ends without more ado
+PATIENCE = 2  # interrupts; one more ends the program at once
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -42,24 +42,24 @@ for command in (
 
 
 def program() -> None:
-    """Run the command line as a program, which ends even where threads that a training left would keep it alive."""
+    """Run the command line as a program, and end it even if threads that a training left would keep it alive."""
     code: int | str | None = 0
     try:
         main()
     except SystemExit as end:
         code = end.code
-    left = [t for t in threading.enumerate() if t is not threading.main_thread() and t.is_alive() and not t.daemon]
-    if not left:
+    threads = [t for t in threading.enumerate() if t is not threading.main_thread() and t.is_alive() and not t.daemon]
+    if not threads:
         sys.exit(code)
-    print(f"note: {len(left)} threads that a training left are ended with the program", file=sys.stderr)
+    print(f"note: {len(threads)} threads that a training left are ended with the program", file=sys.stderr)
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # closed by whoever reads it
+        with contextlib.suppress(OSError, ValueError):  # the reader closed it
             stream.flush()
     os._exit(code if isinstance(code, int) else 1)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line: 0 done, 1 a fault of ours, 2 wrong input, 130 interrupted."""
+    """Run the command line. Exit codes: 0 done, 1 a fault of this program, 2 wrong input, 130 interrupted."""
     words = sys.argv[1:] if arguments is None else arguments
     debug = "--debug" in words
     try:
@@ -74,22 +74,22 @@ def main(arguments: list[str] | None = None) -> None:
         _stop("interrupted; everything trained is kept, the same command goes on", INTERRUPTED, debug)
     except UserFault as fault:
         _stop(str(fault), WRONG_INPUT, debug)
-    except OSError as fault:  # a path that cannot be written, a cluster that does not answer
+    except OSError as fault:  # such as a path that cannot be written, or a cluster that does not answer
         _stop(f"'{fault.filename}': {fault.strerror}" if fault.filename else str(fault), WRONG_INPUT, debug)
     except RecursionError:
         _stop("the expression, template or config is nested too deeply", WRONG_INPUT, debug)
     except Failed as fault:
         _stop(str(fault), 1, debug)
-    except Exception as fault:  # the last line of defence: a sentence instead of a traceback
+    except Exception as fault:  # users get a sentence instead of a traceback
         _stop(f"a fault of actsearch itself: {fault_text(fault)} (--debug shows where)", 1, debug)
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    """Let Ctrl-C end the work in good order, and the third one at once, whatever swallows the others.
+    """Let Ctrl-C end the work in good order, and a third one at once, even if the work swallows the first two.
 
     Raises:
-        KeyboardInterrupt: it was interrupted, whatever that made the work raise.
+        KeyboardInterrupt: the user interrupted the work, whatever the work raised then.
     """
     interrupts: list[int] = []
 
@@ -102,20 +102,20 @@ def _interruptible() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    after = signal.signal(signal.SIGINT, interrupt)
+    old_handler = signal.signal(signal.SIGINT, interrupt)
     try:
         yield
     except BaseException as fault:
         if not interrupts:
             raise
-        after = signal.SIG_IGN  # it ends with the process, and further ones do not disturb that
+        old_handler = signal.SIG_IGN  # the program is ending: ignore further interrupts
         raise KeyboardInterrupt from fault
     finally:
-        signal.signal(signal.SIGINT, after)
+        signal.signal(signal.SIGINT, old_handler)
 
 
 def _stop(message: str, code: int, debug: bool) -> None:
     if debug:
-        raise  # noqa: PLE0704  called while the fault is being handled
+        raise  # noqa: PLE0704  the caller is handling the fault
     print(f"actsearch: {printable(message)}", file=sys.stderr)
     sys.exit(code)

@@ -1,8 +1,8 @@
-"""The core of a search: it is asked for trainings, and told what came of each.
+"""The core of a search: it hands out trainings, and takes the outcome of each.
 
 ``while trainings := core.ask(8): ...`` and ``core.tell(training, outcome)`` are all that a driver needs: a pool of
-workers (see below), a loop of the user's (``search.loop``), or threads. Which trainings are wanted comes in blocks
-(``search.run``, ``search.race``); every outcome is in the store before anybody learns from it. Not here: training.
+workers (see below), the user's own loop (``search.loop``), or threads. The trainings come in blocks (``search.run``,
+``search.race``). Every outcome is in the store before the proposer learns from it. Not here: training.
 """
 
 import threading
@@ -19,11 +19,11 @@ from actsearch.search.trainings import Training, Trainings
 
 @dataclass(frozen=True)
 class Block:
-    """Trainings that are wanted at the same time.
+    """Trainings that may run at the same time.
 
     Args:
-        trainings: in the order in which they are handed out.
-        joint: whether all of them need an outcome before the next block is known.
+        trainings: trainings, in the order in which the core hands them out.
+        joint: whether the next block depends on the outcomes of all of them.
     """
 
     trainings: list[Training]
@@ -31,13 +31,13 @@ class Block:
 
 
 class Core:
-    """What is still to be trained, of a search or of a part of one. Several threads may use it.
+    """The queue of trainings of a search, or of a part of one. Several threads may use it.
 
     Args:
         trainings: children of the run.
-        blocks: blocks of trainings, in their order; each may depend on outcomes of those before.
-        learn: is called with the key of each outcome, once it is stored.
-        elsewhere: trainings that another process has; they are not handed out, and waited for.
+        blocks: blocks of trainings, in their order; each may depend on outcomes of earlier ones.
+        learn: callback that gets the key of each outcome, once the store has it.
+        elsewhere: keys of trainings in other processes; the core waits for them and does not hand them out.
     """
 
     def __init__(
@@ -51,16 +51,16 @@ class Core:
         self._joint = False
         self._losses: dict[Key, dict[int, float]] = {}
         self.is_finished = False
-        """Whether nothing is left to ask for, and everything was told."""
+        """Whether no training is left, and every one has its outcome."""
 
     def ask(self, count: int | None = None) -> list[Training]:
         """Return the next trainings.
 
         Args:
-            count: how many at most; None is all of a block.
+            count: largest number of trainings; None is all of a block.
 
         Returns:
-            Trainings that nobody has; none at the end, or while an outcome that is out decides what comes next.
+            Trainings that no driver has yet; empty at the end, or while the next block needs a missing outcome.
         """
         with self._lock:
             while not self._waiting and not self.is_finished:
@@ -73,25 +73,25 @@ class Core:
                     self._waiting.extend(one for one in block.trainings if one.key not in self._out)
                     self._joint = block.joint
             number = len(self._waiting) if count is None else min(count, len(self._waiting))
-            taken = [self._waiting.popleft() for _ in range(number)]
-            self._out |= {training.key for training in taken}
-            return taken
+            batch = [self._waiting.popleft() for _ in range(number)]
+            self._out |= {training.key for training in batch}
+            return batch
 
     def report(self, training: Training, step: int, loss: float) -> None:
-        """Note the training loss of a step, for drivers that do not keep a curve themselves.
+        """Record the training loss of a step, for drivers that keep no learning curve.
 
-        The outcome gets the learning curve, unless it has one.
+        ``tell`` adds the curve to the outcome, unless the outcome has one.
 
         Args:
-            training: one that was asked for.
-            step: number of the step, from 0; a step that is reported again counts once.
-            loss: training loss of its batch.
+            training: training from ``ask``.
+            step: number of the step, from 0; a repeated step counts once.
+            loss: training loss of the step's batch.
         """
         with self._lock:
             self._losses.setdefault(training.key, {})[step] = loss
 
     def tell(self, training: Training, outcome: Outcome) -> None:
-        """Keep what came of a training that was asked for; a second outcome of the same training is passed over."""
+        """Store the outcome of a training from ``ask``; a second outcome of the same training is ignored."""
         with self._lock:
             self._out.discard(training.key)
             losses = self._losses.pop(training.key, {})
@@ -104,7 +104,7 @@ class Core:
             self._learn(training.key)
 
     def give_back(self, training: Training) -> None:
-        """Take back a training that was asked for and will get no outcome; the next one who asks has it."""
+        """Return a training that will get no outcome to the queue; the next ``ask`` hands it out."""
         with self._lock:
             if training.key in self._out:
                 self._out.remove(training.key)
@@ -112,7 +112,7 @@ class Core:
 
 
 def train_all(core: Core, pool: Pool) -> None:
-    """Train on a pool whatever a core wants, block by block; results do not depend on the order of the outcomes."""
+    """Train all trainings of a core on a pool, block by block; results do not depend on the order of outcomes."""
     while trainings := core.ask():
         for index, outcome in pool.evaluate([training.request for training in trainings]):
             core.tell(trainings[index], outcome)

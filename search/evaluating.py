@@ -1,4 +1,4 @@
-"""Score given expressions, each with some seeds, without any run. Not here: what is printed (``show.display``)."""
+"""Scoring of expressions with several seeds each, without a run. Not here: printing (``show.display``)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from actsearch.search.memory.decisions import Say, unsaid
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What ``evaluate`` found about one expression: one outcome a seed."""
+    """Result of ``evaluate`` for one expression: one outcome a seed."""
 
     text: str
     fingerprint: str
@@ -29,7 +29,7 @@ def evaluate(
     vocabulary: Vocabulary = BUILT_IN,
     say: Say = unsaid,
 ) -> list[Evaluation]:
-    """Train each expression with ``seeds`` seeds and return their outcomes, in the order given.
+    """Train each expression with ``seeds`` seeds, and return the outcomes in the order of the texts.
 
     Raises:
         BadExpression: a text is neither a known activation nor an expression.
@@ -41,8 +41,8 @@ def evaluate(
         for repeat in range(seeds)
     ]
     with open_pool(prepared(task, say), pool, vocabulary) as workers:
-        found = dict(workers.evaluate(requests))
-    outcomes = [found[index] for index in range(len(requests))]
+        by_index = dict(workers.evaluate(requests))
+    outcomes = [by_index[index] for index in range(len(requests))]
     return [
         Evaluation(text, one.identity, tuple(outcomes[i * seeds : (i + 1) * seeds]))
         for i, (text, one) in enumerate(zip(texts, activations, strict=True))

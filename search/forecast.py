@@ -1,6 +1,6 @@
-"""What a plan costs, told before anything is trained, and where the candidate goes.
+"""The forecast of a plan before any training: its cost, and the candidate's places in the network.
 
-Not here: how it is shown (``show.plan_tables``) and what is checked (``evaluators.own.checks``).
+Not here: its tables (``show.plan_tables``), and the checks of the user's network (``evaluators.own.checks``).
 """
 
 import dataclasses
@@ -23,19 +23,19 @@ from actsearch.search.memory.records import SEARCH
 from actsearch.search.plan import Plan
 from actsearch.search.progress import Goal
 
-BUSY = 1.2  # times as long, from where on it is said
-MOST = 10**6  # trainings that anybody plans
+BUSY = 1.2  # slowdown by other programs, beyond which users are told
+MOST = 10**6  # upper limit of planned trainings
 WITH, WITHOUT = BUILT_IN.read("swish"), BUILT_IN.read("relu")  # a function with a parameter, and one without
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the candidate stands.
+    """One place of the candidate in the network.
 
     Args:
-        where: the layer's path, or the line of a call.
-        channels: that it sees; 1 where its uses differ, or where there is a single value of a parameter.
-        dimension: where they are, 1 or -1.
+        where: path of the layer, or the line of a call.
+        channels: number of channels; 1 if uses differ, or if each parameter is a single value.
+        dimension: dimension of the channels, 1 or -1.
     """
 
     where: str
@@ -45,25 +45,25 @@ class Place:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a search will take.
+    """The cost of a search.
 
     Args:
-        places: of the candidate.
-        parameters: of the network with a candidate that has betas, and without.
+        places: places of the candidate.
+        parameters: number of parameters of the network with a candidate that has betas, and without.
         untrained: loss of the untrained network, with Swish.
-        chance: of a network that knows nothing; None where nobody knows it.
-        unit: of both.
-        goals: by rung, how many children of how many steps.
-        each: seconds of a child beside its steps, one core.
-        step: seconds of one of its steps.
-        workers: that train at once.
-        memory: bytes that one process takes that trains.
-        niceness: of Ray's workers; None where this process trains.
-        stack: children that are trained as one.
-        one_by_one: why it is one, in words; empty where it is more, or nobody asked.
-        look: seconds that this process takes for a proposal, while nothing is trained.
-        start: seconds before the first child is trained.
-        busy: times as long as it would take alone, while what else runs now goes on.
+        chance: loss of a network that knows nothing; None if unknown.
+        unit: unit of both losses.
+        goals: rung -> number of children and their steps.
+        each: seconds of a child apart from its steps, on one core.
+        step: seconds of one step, on one core.
+        workers: number of children that train at once.
+        memory: bytes of memory of one training process.
+        niceness: niceness of Ray's workers; None if this process trains.
+        stack: number of children that are trained as one.
+        one_by_one: reason why the stack is one child; empty if it has more, or if nothing was tried.
+        look: seconds of this process for a proposal, while no child trains.
+        start: seconds before the first child trains.
+        busy: slowdown by the other programs that run now, as a factor.
     """
 
     places: tuple[Place, ...]
@@ -85,29 +85,29 @@ class Forecast:
 
     @property
     def manners(self) -> str:
-        """In words, how far workers give way to other programs."""
+        """Note on how workers give way to other programs; empty without a niceness."""
         return "" if not self.niceness else f"; workers give way to other programs (pool.niceness: {self.niceness})"
 
     def child(self, steps: int) -> float:
-        """Return the seconds that a child of so many steps takes, one core."""
+        """Return the seconds of a child with this number of steps, on one core."""
         return self.each + self.step * steps
 
     @property
     def seconds(self) -> float:
-        """Of the whole search, workers side by side."""
+        """Seconds of the whole search, with all workers."""
         return self.takes(self.goals)
 
     def takes(self, planned: Mapping[str, Goal]) -> float:
-        """Return the seconds of other goals on the same task, workers side by side."""
+        """Return the seconds of other goals on the same task, with all workers."""
         trained = sum(goal.children * self.child(goal.steps) for goal in planned.values()) / self.workers
         return self.start + self.look * planned[SEARCH].children + trained
 
 
 def forecast(plan: Plan) -> Forecast | None:
-    """Return what a search will take; None for a training of the user's own, which cannot be tried in part.
+    """Return the cost of a search; None for the user's own training, which cannot be tried in part.
 
     Raises:
-        BadTask, BadData, BadOwnTask: with one sentence.
+        BadTask, BadData, BadOwnTask: the task cannot be trained; the message is one sentence.
     """
     task, pool = plan.task, plan.pool
     if not isinstance(task, NetworkTask):
@@ -142,35 +142,35 @@ def forecast(plan: Plan) -> Forecast | None:
 
 
 def affordable(plan: Plan, minutes: float) -> int:
-    """Return the largest ``budget.trainings`` whose search takes so many minutes on this machine, as it is now.
+    """Return the largest ``budget.trainings`` whose search fits into the minutes, on this machine as busy as now.
 
     Raises:
-        BadSettings: not even the baselines can be trained in that time, or a training cannot be tried in part.
-        BadTask, BadData, BadOwnTask: with one sentence.
+        BadSettings: the time is too short even for the baselines, or a training cannot be tried in part.
+        BadTask, BadData, BadOwnTask: the task cannot be trained; the message is one sentence.
     """
-    tried = forecast(plan)
-    if tried is None:
+    costs = forecast(plan)
+    if costs is None:
         raise BadSettings(
             "--minutes needs a training that can be tried in part, and this one is yours as a whole: say how many "
             "(--set budget.trainings=100)"
         )
-    seconds = 60 * minutes / tried.busy
+    seconds = 60 * minutes / costs.busy
 
     def takes(trainings: int) -> float:
-        return tried.takes(plan.with_trainings(trainings).goals)
+        return costs.takes(plan.with_trainings(trainings).goals)
 
     least = next((n for n in range(1, MOST) if _fits(plan, n)), MOST)
     if takes(least) > seconds:
-        busy = f"; this machine is busy, alone it would take {takes(least):.0f} seconds" if tried.busy > BUSY else ""
+        busy = f"; this machine is busy, alone it would take {takes(least):.0f} seconds" if costs.busy > BUSY else ""
         raise BadSettings(
             f"{minutes:g} minutes do not do for {len(plan.baselines)} baselines and a search: expected about "
-            f"{math.ceil(takes(least) * tried.busy / 60)} or more, fewer steps, or fewer baselines{busy}"
+            f"{math.ceil(takes(least) * costs.busy / 60)} or more, fewer steps, or fewer baselines{busy}"
         )
     return least - 1 + bisect_right(range(least, MOST), seconds, key=takes)
 
 
 def _fits(plan: Plan, trainings: int) -> bool:
-    """Whether so many trainings do for the baselines and a search."""
+    """Return whether this number of trainings is enough for the baselines and a search."""
     try:
         plan.with_trainings(trainings)
     except BadSettings:

@@ -1,7 +1,7 @@
-"""The jobs a person asks for, as functions: launch or go on with a search, and transfer what it found.
+"""The jobs as functions: start or resume a search, and transfer its finalists to another task.
 
 The command line and the scripts both call these. Not here: more seeds (``refining``), scoring given expressions
-(``evaluating``), and what is printed (``show.display``).
+(``evaluating``), and printing (``show.display``).
 """
 
 import functools
@@ -40,11 +40,11 @@ if TYPE_CHECKING:
 
 
 class Busy(UserFault):
-    """Another process works on the run."""
+    """Another process is working on the run."""
 
 
 class NotReady(UserFault):
-    """The run is not far enough for what was asked."""
+    """The run has not got far enough for this job."""
 
 
 def open_pool(task: Task, settings: PoolSettings, vocabulary: Vocabulary = BUILT_IN) -> Pool:
@@ -57,52 +57,52 @@ def open_pool(task: Task, settings: PoolSettings, vocabulary: Vocabulary = BUILT
     """
     if settings.kind == "serial":
         return SerialPool(task, settings, vocabulary)
-    from actsearch.evaluators.pools.ray_pool import RayPool  # noqa: PLC0415  importing Ray costs two seconds that serial runs save
+    from actsearch.evaluators.pools.ray_pool import RayPool  # noqa: PLC0415  importing Ray takes two seconds that serial runs save
 
     return RayPool(task, settings, vocabulary)
 
 
 def prepare(what: Plan | Task, say: Say) -> None:
-    """Try a plan or a task before anything is trained, and say what the user should know.
+    """Try a plan or a task before any training, and pass on its notes for the user.
 
     Raises:
-        BadTask, BadData, BadOwnTask: it cannot be trained.
+        BadTask, BadData, BadOwnTask: a task cannot be trained.
     """
     for sentence in what.prepare():
         say(sentence)
 
 
 def prepared(task: Task, say: Say = unsaid) -> Task:
-    """Return a task that outside of a run may be trained: tried, and settled how.
+    """Return a task ready to train outside of a run: tried, with its kernel and its stack decided.
 
     Raises:
-        BadTask, BadData, BadOwnTask: it cannot be trained.
+        BadTask, BadData, BadOwnTask: the task cannot be trained.
     """
     prepare(task, say)
     return settled(task)
 
 
 def begin(plan: Plan, store: Store, say: Say = unsaid, *, extend: bool = False, asked: str = "") -> tuple[Plan, bool]:
-    """Keep the settings of a run that is new, or see that those of a run that goes on are the same.
+    """Store the settings of a new run, or check that a resumed run has the same ones.
 
     Args:
         plan: plan of the search.
         store: store of the run, which no other process writes to.
-        say: is told what the user should know.
-        extend: whether the settings may be a larger budget than that of the run.
-        asked: what the command was given, to be pasted behind it in a next step.
+        say: callback for notes to the user.
+        extend: whether the plan may have a larger budget than the run.
+        asked: arguments of the command, for the next steps that users paste.
 
     Returns:
-        The plan as the run has it, and whether something failed that may be tried again.
+        The plan with the run's own numbers, and whether a failed training may be tried again.
 
     Raises:
         BadSettings: the run has other settings.
     """
-    kept = json.loads(store.fact("settings") or "{}")
-    plan = as_kept(plan, kept)
+    stored = json.loads(store.fact("settings") or "{}")
+    plan = as_kept(plan, stored)
     store.describe({"settings": to_json(plan.settings), **provenance()} | ({ASKED: printable(asked)} if asked else {}))
     new = json.loads(to_json(plan.settings))
-    old = kept or new
+    old = stored or new
     changed = extended(old, new) if extend else {}
     check_same(old | changed, new, store.path.parent)
     if changed:
@@ -110,9 +110,9 @@ def begin(plan: Plan, store: Store, say: Say = unsaid, *, extend: bool = False, 
         if "final" in changed and not plan.final.race:
             store.describe({RACED: "yes"})
             say("seeds were added after a look at the list: from now on its tests are those that allow for it")
-    ours = {rung.name for rung in (*plan.rungs, *(further.rung for further in plan.transfers))}
-    again = any(key.rung in ours and r.outcome.may_be_tried_again for key, r in store.outcomes().items())
-    return plan, again
+    rung_names = {rung.name for rung in (*plan.rungs, *(further.rung for further in plan.transfers))}
+    may_retry = any(key.rung in rung_names and r.outcome.may_be_tried_again for key, r in store.outcomes().items())
+    return plan, may_retry
 
 
 def launch(
@@ -125,24 +125,24 @@ def launch(
     track: "Name | None" = None,
     asked: str = "",
 ) -> None:
-    """Run a search in a directory; a run that is already there is gone on with.
+    """Start a search, or resume the run in this directory.
 
     Args:
         plan: plan of the search.
         directory: directory of the run.
-        listener: is told after every outcome.
-        say: is told, once each, what the user should know before anything is trained.
-        starts: is called when everything was checked and something is left to train.
-        extend: whether the settings may be a larger budget than that of the run.
-        track: who else is told, ``mlflow`` or ``wandb``, through their own clients.
-        asked: what the command was given, to be pasted behind it in a next step.
+        listener: callback that gets the progress after every outcome.
+        say: callback for notes to the user before training; each note comes once.
+        starts: callback after all checks, if something is left to train.
+        extend: whether the plan may have a larger budget than the run.
+        track: tracker that gets the results as well, ``mlflow`` or ``wandb``, through its own client.
+        asked: arguments of the command, for the next steps that users paste.
 
     Raises:
-        BadSettings: the directory's run has other settings, or it is a file.
-        NotInstalled: what the tracker needs is not installed.
-        NotTheSame: the run cannot be gone on with here.
-        BadTask, BadData, BadOwnTask: a task, one that the finalists are transferred to included, cannot be trained.
-        Busy: another process works on it.
+        BadSettings: the directory's run has other settings, or the directory is a file.
+        NotInstalled: the tracker's package is not installed.
+        NotTheSame: this machine cannot resume the run.
+        BadTask, BadData, BadOwnTask: a task, including one of a transfer, cannot be trained.
+        Busy: another process is working on the run.
         NothingScored: all baselines failed.
     """
     say = functools.cache(say)
@@ -151,17 +151,17 @@ def launch(
     if track is not None and importlib.util.find_spec(track) is None:
         raise NotInstalled(f"'--track {track}' needs the package {track}: pip install {track}")
     has_begun = (directory / FILE_NAME).exists()
-    if not has_begun:  # what is wrong is said before a run, and its settings, are kept
+    if not has_begun:  # a fault must show before the store keeps a run and its settings
         prepare(plan, say)
     directory.mkdir(parents=True, exist_ok=True)
     with alone_in(directory), Store(directory, create=True, say=say) as store:
-        plan, again = begin(plan, store, say, extend=extend, asked=asked)
-        if store.fact(FINISHED) and not again:
+        plan, may_retry = begin(plan, store, say, extend=extend, asked=asked)
+        if store.fact(FINISHED) and not may_retry:
             return  # nothing is left to train: no worker needs to start
         starts()
         if has_begun:
             prepare(plan, say)
-        if again or not store.fact(CLIMBED):
+        if may_retry or not store.fact(CLIMBED):
             _search(plan, store, listener, say, track)
         for further in plan.transfers:
             _transfer(store, further, plan.pool, plan.vocabulary, listener, say)
@@ -169,21 +169,21 @@ def launch(
 
 
 def _search(plan: Plan, store: Store, listener: Listener, say: Say, track: "Name | None") -> None:
-    """Search on the workers of a plan, and rank the finalists."""
-    task, told = decided(store, plan.task, say), _tracker(track, plan, store, say)
+    """Search with the workers of a plan, and rank the finalists."""
+    task, client = decided(store, plan.task, say), _tracker(track, plan, store, say)
     with open_pool(task, plan.pool, plan.vocabulary) as workers, closing(events_of(store)) as events:
 
         def log(batch: int, metrics: Mapping[str, float]) -> None:
-            for one in (events, told) if told else (events,):
-                one.add(batch, metrics)
+            for log_target in (events, client) if client else (events,):
+                log_target.add(batch, metrics)
 
         train_all(Search(plan, store, listener, log, task.settings.stack or 1).core(), workers)
         add_costs(store, plan.vocabulary)  # while no worker is busy
         store.describe({CLIMBED: "yes"})
         board = leaderboard(store)
         events.add_finalists(board)
-    if told:
-        told.finish(board)
+    if client:
+        client.finish(board)
 
 
 def transfer(
@@ -194,12 +194,12 @@ def transfer(
     listener: Listener = silent,
     say: Say = unsaid,
 ) -> None:
-    """Train a run's finalists and baselines on another task and add what comes out to the run.
+    """Train a run's finalists and baselines on another task, and add the outcomes to the run.
 
     Raises:
         StoreError: there is no run.
-        NotReady: it has no finalists yet.
-        Busy: another process works on it.
+        NotReady: the run has no finalists yet.
+        Busy: another process is working on the run.
     """
     Store(directory).close()
     with alone_in(directory), Store(directory, create=True, say=say) as store:
@@ -230,7 +230,7 @@ def _transfer(
         return  # nothing is left to train: no worker needs to start
     with open_pool(decided(store, further.task, say), pool, vocabulary) as workers:
         store.add_rungs([rung])
-        rung = next(known for known in store.rungs() if known.name == rung.name)  # with the key of its first seeds
+        rung = next(known for known in store.rungs() if known.name == rung.name)  # with the stored key of its seeds
         run_seed = json.loads(store.fact("settings") or "{}")["seed"]
         trainings = Trainings(store, run_seed, Behaviours(store.behaviours()), vocabulary, meter)
         missing = trainings.missing(rung, [entry.fingerprint for entry in chosen])
@@ -238,35 +238,35 @@ def _transfer(
 
 
 def add_costs(store: Store, vocabulary: Vocabulary = BUILT_IN) -> None:
-    """Measure what finalists cost that were not measured yet."""
+    """Measure the cost of each finalist that has no stored cost yet."""
     finalists = {record.key.fingerprint: record.request.expression
                  for record in store.outcomes().values() if record.key.rung == FINAL}  # fmt: skip
     texts = {name: text for name, text in finalists.items() if name not in store.costs()}
-    found = measure([vocabulary.read_kept(text) for text in texts.values()])
-    store.add_costs({name: found[text] for name, text in texts.items()})
+    costs = measure([vocabulary.read_kept(text) for text in texts.values()])
+    store.add_costs({name: costs[text] for name, text in texts.items()})
 
 
 def _tracker(name: "Name | None", plan: Plan, store: Store, say: Say) -> "Tracker | None":
     if name is None:
         return None
-    from actsearch.search.show.trackers import tracker  # noqa: PLC0415  only who asks for it
+    from actsearch.search.show.trackers import tracker  # noqa: PLC0415  only users of a tracker need it
 
     return tracker(name, store.path.parent.name, json.loads(to_json(plan.settings)), say)
 
 
 def events_of(store: Store) -> "EventFiles":
-    """Return the files of a run that TensorBoard reads."""
-    from actsearch.search.show.event_files import EventFiles  # noqa: PLC0415  half a second that reading a run saves
+    """Return the event files of a run, for TensorBoard."""
+    from actsearch.search.show.event_files import EventFiles  # noqa: PLC0415  it takes half a second that readers of a run save
 
     return EventFiles(store.path.parent, store.updates())
 
 
 @contextmanager
 def alone_in(directory: Path) -> Iterator[None]:
-    """Keep other processes from working on a run.
+    """Hold the lock that keeps other processes from working on a run.
 
     Raises:
-        Busy: one does.
+        Busy: another process holds it.
     """
     try:
         with held(directory / LOCK_NAME):

@@ -1,7 +1,7 @@
-"""The ladder: the promising are trained longer and with more seeds, rung by rung, up to the final one.
+"""The ladder: promising candidates are trained longer and with more seeds, rung by rung, up to the final rung.
 
-What chooses is the mean validation loss of the rung below; what judges is the final rung, whose seeds and test split
-chose nothing. Not here: the training (``trainings``) and what the numbers say (``significance``).
+The mean validation loss of a rung chooses who climbs to the next. The final rung judges, and its seeds and test split
+chose nothing. Not here: the trainings (``trainings``) and the tests (``significance``).
 """
 
 import dataclasses
@@ -23,10 +23,10 @@ from actsearch.search.progress import Goal
 if TYPE_CHECKING:
     from actsearch.evaluators.task import Task
 
-RUNG_STEPS, FINAL_STEPS = 2, 4  # times the steps of the search, where nothing else is said
-FINAL_SEEDS = 14  # at most, where nothing else is said
-LEAST = 16  # trainings of a race: eight seeds of a leader and the incumbent, with which a plain difference is shown
-UNTELLING = ("device", "kernel", "stack", "diagnostics")  # of a task: they do not tell one rung from another
+RUNG_STEPS, FINAL_STEPS = 2, 4  # default steps, as multiples of the steps of the search
+FINAL_SEEDS = 14  # default number of seeds on the final rung, at most
+LEAST = 16  # trainings of a race: eight seeds each of a leader and the incumbent show a plain difference
+UNTELLING = ("device", "kernel", "stack", "diagnostics")  # settings of a task that do not distinguish rungs
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
@@ -35,9 +35,9 @@ class RungSettings:
     """One rung between the search and the final one.
 
     Args:
-        share: of those that were trained on the rung below; the best of them go on, each with a score.
-        steps: optimiser steps of each child; null is twice those of the search.
-        seeds: children of each, fresh ones on every rung.
+        share: share of the candidates trained on the rung below that climb, the best first, each with a score.
+        steps: number of optimiser steps of each child; null is twice those of the search.
+        seeds: number of children of each candidate, with fresh seeds on every rung.
     """
 
     share: Annotated[float, Field(gt=0, le=1)] = 0.1
@@ -47,18 +47,18 @@ class RungSettings:
 
 @dataclass(frozen=True, config=_STRICT)
 class FinalSettings:
-    """How the final list is made.
+    """The final rung, which makes the final list.
 
     Args:
-        top: how many candidates are trained again, beside the baselines.
-        seeds: fresh ones, never used for choosing: of each function, or in a race of the average one at most; null is
-            14, or in a race as many as take no more than half of all steps, or 16 trainings in all.
-        steps: optimiser steps of each; longer than the search's, since short runs favour fast starters; null is four
-            times those of the search.
-        race: whether seeds go where it is still open who is better than the incumbent; without it everybody is trained
-            with all seeds.
-        known: how many baselines climb, those of the lowest losses, beside the incumbent; null is all.
-        trainings: that a race has at most; null is ``seeds`` of everybody.
+        top: number of candidates that are trained again, beside the baselines.
+        seeds: number of fresh seeds, never used for choosing: of each function, or in a race of the average one at
+            most; null is 14, or in a race as many as take no more than half of all steps, or 16 trainings in all.
+        steps: number of optimiser steps of each child, more than in the search, since short trainings favour fast
+            starters; null is four times those of the search.
+        race: whether seeds go only to functions that may still prove better than the incumbent; otherwise every
+            function gets all seeds.
+        known: number of baselines that climb beside the incumbent, those of the lowest losses; null is all.
+        trainings: largest number of trainings of a race; null is ``seeds`` for every function.
     """
 
     top: Annotated[int, Field(ge=1)] = 6
@@ -71,12 +71,12 @@ class FinalSettings:
 
 @dataclass(frozen=True, config=_STRICT)
 class TransferSettings:
-    """Where finalists and baselines are trained besides.
+    """Another task for the finalists and baselines.
 
     Args:
-        task: another task, or another child for the same data; what is left open is the task's own.
-        seeds: fresh seeds for each.
-        top: how many of the finalists; null is all.
+        task: another task, or another child for the same data; open settings take the task's own values.
+        seeds: number of fresh seeds for each function.
+        top: number of finalists; null is all.
     """
 
     task: TaskSettings = field(default_factory=TaskSettings)
@@ -87,7 +87,7 @@ class TransferSettings:
 def completed(
     task: CompleteSettings, ladder: Sequence[RungSettings], final: FinalSettings
 ) -> tuple[tuple[RungSettings, ...], FinalSettings]:
-    """Return ladder and final rung with steps in the task's own units where they were left open."""
+    """Return ladder and final rung with open steps filled in, as multiples of the task's steps."""
     between = tuple(dataclasses.replace(rung, steps=_steps(rung, task)) for rung in ladder)
     return between, dataclasses.replace(final, steps=_steps(final, task))
 
@@ -98,90 +98,90 @@ def _steps(rung: RungSettings | FinalSettings, task: CompleteSettings) -> int:
 
 
 def rungs(task: "Task", ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:
-    """Return the rungs of a run from the search to the final one."""
-    whole = task.settings
+    """Return the rungs of a run, from the search to the final rung."""
+    base = task.settings
     between = [
-        Rung(f"rung {number}", dataclasses.replace(whole, steps=_steps(step, whole)), step.seeds, test=False)
-        for number, step in enumerate(ladder, start=1)
+        Rung(f"rung {number}", dataclasses.replace(base, steps=_steps(rung, base)), rung.seeds, test=False)
+        for number, rung in enumerate(ladder, start=1)
     ]
-    last = Rung(FINAL, dataclasses.replace(whole, steps=_steps(final, whole)), seeds_of(final), test=True)
-    return [Rung(SEARCH, whole, 1, test=False), *between, last]
+    last = Rung(FINAL, dataclasses.replace(base, steps=_steps(final, base)), seeds_of(final), test=True)
+    return [Rung(SEARCH, base, 1, test=False), *between, last]
 
 
 def seeds_of(final: FinalSettings) -> int:
-    """Return the seeds of a function on the final rung, at most."""
+    """Return the largest number of seeds of a function on the final rung."""
     return final.seeds or FINAL_SEEDS
 
 
-def of_a_race(final: FinalSettings, everybody: int, below: int) -> int:
-    """Return how many trainings a race has at most.
+def of_a_race(final: FinalSettings, full: int, below: int) -> int:
+    """Return the largest number of trainings of a race.
 
-    A race without a limit takes as many steps as all rungs below it, unless these do not do for showing anything.
+    A race without a limit takes as many steps as all rungs below it, unless these are too few to show anything.
 
     Args:
         final: settings of the final rung.
-        everybody: number of trainings that give everybody all seeds.
-        below: number of trainings of the same length that all rungs below are worth.
+        full: number of trainings that give every function all seeds.
+        below: steps of all rungs below, as a number of trainings of the final rung's length.
     """
     if final.trainings or final.seeds:
-        return final.trainings or everybody
-    return min(everybody, max(below, LEAST))
+        return final.trainings or full
+    return min(full, max(below, LEAST))
 
 
 def transfer_rung(task: "Task", seeds: int) -> Rung:
-    """Return the rung of another task, named by what tells it from others: ``digits, 60 steps, width 64``."""
-    whole, usual = task.settings, task.usual
-    names = [whole.name, whole.own.function]
-    silent = {"name", "steps", "own", *UNTELLING}
-    parts = [*_changed(whole, usual, silent), *_changed(whole.own, OwnSettings(), {"build", "score"})]
-    label = ", ".join([*filter(None, names), f"{whole.steps} steps", *parts])
-    told = unusual(dataclasses.asdict(whole))
-    telling = {key: value for key, value in told.items() if key not in {*UNTELLING, "directory"}}
-    return Rung(label, whole, seeds, test=True, key=f"transfer {_digest(telling)}")
+    """Return the rung of another task, named by its unusual settings: ``digits, 60 steps, width 64``."""
+    task_settings, usual = task.settings, task.usual
+    names = [task_settings.name, task_settings.own.function]
+    unnamed = {"name", "steps", "own", *UNTELLING}
+    parts = [*_changed(task_settings, usual, unnamed), *_changed(task_settings.own, OwnSettings(), {"build", "score"})]
+    label = ", ".join([*filter(None, names), f"{task_settings.steps} steps", *parts])
+    settings = unusual(dataclasses.asdict(task_settings))
+    telling = {key: value for key, value in settings.items() if key not in {*UNTELLING, "directory"}}
+    return Rung(label, task_settings, seeds, test=True, key=f"transfer {_digest(telling)}")
 
 
 def _digest(value: object) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _changed(settings: TaskSettings | OwnSettings, usual: TaskSettings | OwnSettings, silent: set[str]) -> list[str]:
-    """Return the settings that are not as usual, as ``width 64``."""
-    names = [part.name for part in dataclasses.fields(settings) if part.name not in silent]
+def _changed(settings: TaskSettings | OwnSettings, usual: TaskSettings | OwnSettings, unnamed: set[str]) -> list[str]:
+    """Return the settings that differ from the usual ones, as ``width 64``."""
+    names = [part.name for part in dataclasses.fields(settings) if part.name not in unnamed]
     values = {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(usual, name)}
     return [f"{name} {_short(name, value)}" for name, value in values.items()]
 
 
 def _short(name: str, value: object) -> str:
-    """Return a value for a label; of a directory its last part, and a few digits that tell it from others."""
+    """Return a value for a label; a directory becomes its last part and four digits of its hash."""
     if name == "directory":
         return f"{Path(str(value)).name} {_digest(str(value))[:4]}"
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
 def best(means: Mapping[str, float], count: int) -> list[str]:
-    """Return those of the lowest means, best first; equal ones by fingerprint, so that the order is always the same."""
+    """Return the fingerprints of the lowest means, best first; fingerprints order ties, so the order is fixed."""
     return sorted(means, key=lambda fingerprint: (means[fingerprint], fingerprint))[:count]
 
 
 def climbing(settings: Sequence[RungSettings], final: FinalSettings, height: int, trained: int) -> int:
-    """Return for how many candidates there is room on rung ``height`` (1 is the first above the search).
+    """Return the number of candidates that rung ``height`` takes.
 
     Args:
-        settings: of the rungs between.
-        final: of the final rung.
-        height: of the rung.
-        trained: candidates that were trained on the rung below, whatever became of them.
+        settings: settings of the rungs between search and final rung.
+        final: settings of the final rung.
+        height: index of the rung; 1 is the first above the search.
+        trained: number of candidates trained on the rung below, with or without a score.
     """
     return min(trained, final.top) if height > len(settings) else math.ceil(settings[height - 1].share * trained)
 
 
 def known_on(final: FinalSettings, baselines: int, *, last: bool) -> int:
-    """Return for how many baselines, beside the incumbent, there is room on a rung above the search.
+    """Return the number of baselines, beside the incumbent, that a rung above the search takes.
 
     Args:
-        final: of the final rung.
-        baselines: that there are.
-        last: whether it is the final one; twice as many are trained on those between.
+        final: settings of the final rung.
+        baselines: number of baselines, without the incumbent.
+        last: whether the rung is the final one; a rung between takes twice as many.
     """
     return baselines if final.known is None else min(baselines, final.known * (1 if last else 2))
 
@@ -192,23 +192,23 @@ def goals_of(
     """Return the number and length of the children of each rung, if every child of the search gets a score.
 
     Args:
-        children: candidates of the search.
+        children: number of candidates of the search.
         baselines: number of known functions.
-        ladder: rungs between.
-        final: final rung.
-        steps: steps of a child, by rung, the search first.
+        ladder: settings of the rungs between search and final rung.
+        final: settings of the final rung.
+        steps: optimiser steps of a child on each rung, the search first.
     """
-    found, going = {SEARCH: Goal(children + baselines, steps[0], baselines)}, children
+    goals, climbers = {SEARCH: Goal(children + baselines, steps[0], baselines)}, children
     names = [*(f"rung {number}" for number in range(1, len(steps) - 1)), FINAL]
     for height, name in enumerate(names, start=1):
         is_last = name == FINAL
-        going = climbing(ladder, final, height, going)
+        climbers = climbing(ladder, final, height, climbers)
         most = baselines if final.known is None else 1 + known_on(final, baselines - 1, last=is_last)
         seeds = seeds_of(final) if is_last else ladder[height - 1].seeds
-        everybody = (going + most) * seeds
+        full = (climbers + most) * seeds
         if is_last and final.race:
-            below = sum(goal.children * goal.steps for goal in found.values()) // steps[height]
-            found[name] = Goal(of_a_race(final, everybody, below), steps[height])  # whose seeds these are is not known
+            below = sum(goal.children * goal.steps for goal in goals.values()) // steps[height]
+            goals[name] = Goal(of_a_race(final, full, below), steps[height])  # the race decides whose they are
         else:
-            found[name] = Goal(everybody, steps[height], most * seeds)
-    return found
+            goals[name] = Goal(full, steps[height], most * seeds)
+    return goals

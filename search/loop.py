@@ -1,8 +1,8 @@
-"""A run whose trainings are a loop of the user's: one training at a time, in any number of processes.
+"""A run that the user's own loop trains: one training at a time, in any number of processes.
 
-Each process has the core of the run, asks it and tells it alone for a moment, and makes it anew where another process
-has written meanwhile. Who has which training is in the store, beside a lock that goes when its process does. Not here:
-what a user sees of a training (``actsearch.trial``), and a search on a pool (``jobs``).
+Each process has its own core of the run, and locks the run while it uses the core. It rebuilds the core if another
+process has written meanwhile. The store records which process has which training; each process holds a lock that ends
+with it. Not here: the user's view of a training (``actsearch.trial``), and a search on a pool (``jobs``).
 """
 
 import functools
@@ -30,8 +30,8 @@ from actsearch.search.run import Search
 from actsearch.search.settings.reading import to_json
 from actsearch.search.trainings import Training
 
-PAUSE = 0.01  # seconds between two looks, while another process works on the run or has what must come first
-PATIENCE = 600.0  # seconds that another process may work on the run
+PAUSE = 0.01  # seconds between two tries, while another process holds the run or a training that must come first
+PATIENCE = 600.0  # seconds that another process may hold the run
 Asked = Generator[tuple[Training, Callable[[Outcome], None]], None, None]
 
 
@@ -40,9 +40,9 @@ class Loop:
 
     Args:
         store: store of the run.
-        owner: name of this process, as ``presence`` gives it.
-        make: makes the core that goes on where the store ends, without trainings that other processes have.
-        end: is called once everything is trained.
+        owner: name of this process, from ``presence``.
+        make: function that builds the core from the store; it gets the keys of trainings in other processes.
+        end: callback once everything is trained.
     """
 
     def __init__(
@@ -50,30 +50,30 @@ class Loop:
     ) -> None:
         self.store, self.owner, self.make, self.end = store, owner, make, end
         self._core: Core | None = None
-        self._seen = 0  # sequence number of the store when the core was last right
+        self._seen = 0  # sequence number of the store that the core reflects
 
     def ask(self) -> tuple[Training | None, bool]:
-        """Return a training that nobody has, if there is one now, and whether the search is over."""
+        """Return a training that no process has, or None while there is none, and whether the search is over."""
         with alone_for_a_moment(self.store.path.parent):
             core = self._up_to_date()
-            found = core.ask(1)
-            if found:
-                self.store.take([found[0].key], self.owner)
+            trainings = core.ask(1)
+            if trainings:
+                self.store.take([trainings[0].key], self.owner)
             elif core.is_finished:
                 self.end()
             else:
                 self._recall()
             self._seen = self.store.sequence
-            return (found[0] if found else None), core.is_finished
+            return (trainings[0] if trainings else None), core.is_finished
 
     def tell(self, training: Training, outcome: Outcome) -> None:
-        """Keep what came of a training."""
+        """Store the outcome of a training."""
         with alone_for_a_moment(self.store.path.parent):
             self._up_to_date().tell(training, outcome)
             self._seen = self.store.sequence
 
     def trainings(self) -> Asked:
-        """Yield what is to be trained, with what is called when it is, until everything is trained."""
+        """Yield trainings, each with a callback for its outcome, until everything is trained."""
         while True:
             training, is_over = self.ask()
             if training is not None:
@@ -89,7 +89,7 @@ class Loop:
         return self._core
 
     def _recall(self) -> None:
-        """Give back what processes have that are gone."""
+        """Give back the trainings of processes that have ended."""
         for owner in {*self.store.taken().values()} - {self.owner}:
             if not is_there(self.store.path.parent, owner):
                 self.store.give_back(owner)
@@ -98,10 +98,10 @@ class Loop:
 
 @contextmanager
 def alone_for_a_moment(directory: Path) -> Iterator[None]:
-    """Work on a run while no other process writes to it, with torch as this project sets it; waits for who does.
+    """Hold the lock of a run, after other processes have let go of it, with torch as this project sets it.
 
     Raises:
-        Busy: another process works on it for too long.
+        Busy: another process holds the lock for too long.
     """
     until = time.monotonic() + PATIENCE
     with ExitStack() as stack:
@@ -120,15 +120,15 @@ def alone_for_a_moment(directory: Path) -> Iterator[None]:
 
 @contextmanager
 def _opened(directory: Path, say: Say) -> Iterator[tuple[Store, str]]:
-    """Open the store of a run for one process of several, and yield it with the name of the process."""
+    """Open the store of a run for one of several processes, and yield it with the name of this process."""
     with presence(directory) as owner, ExitStack() as stack:
         with alone_for_a_moment(directory):
             store = stack.enter_context(Store(directory, create=True, say=say))
-        mine = os.getpid()
+        own_pid = os.getpid()
         try:
             yield store, owner
         finally:
-            if os.getpid() == mine:  # a forked child gives nothing of its parent's back
+            if os.getpid() == own_pid:  # a forked child must not give back its parent's trainings
                 with alone_for_a_moment(directory):
                     store.give_back(owner)
 
@@ -136,17 +136,17 @@ def _opened(directory: Path, say: Say) -> Iterator[tuple[Store, str]]:
 def search_trainings(
     plan: Plan, directory: Path, listener: Listener = silent, say: Say = unsaid, *, extend: bool = False
 ) -> Asked:
-    """Yield the trainings of a search, each with what is called when it has an outcome, until the search is over.
+    """Yield the trainings of a search, each with a callback for its outcome, until the search is over.
 
     Args:
-        plan: plan of the search; a run that is there must have the same.
+        plan: plan of the search; an existing run must have the same.
         directory: directory of the run.
-        listener: is told after every outcome.
-        say: is told what the user should know.
-        extend: whether the plan may be a larger one than that of the run.
+        listener: callback that gets the progress after every outcome.
+        say: callback for notes to the user.
+        extend: whether the plan may have a larger budget than the run.
 
     Raises:
-        UserFault: the run has another plan, or it cannot be used.
+        UserFault: the run has another plan, or the plan cannot be used.
     """
     plan.check_proposer()
     with _opened(directory, say) as (store, owner):
@@ -157,9 +157,9 @@ def search_trainings(
             search = Search(plan, store, listener, events.add)
 
         def end() -> None:
-            kept = json.loads(store.fact("settings") or "{}")
-            is_extended = kept.get("budget") != json.loads(to_json(plan.settings))["budget"]
-            if store.fact(FINISHED) is None and not is_extended:  # else another process goes on with it
+            settings = json.loads(store.fact("settings") or "{}")
+            is_extended = settings.get("budget") != json.loads(to_json(plan.settings))["budget"]
+            if store.fact(FINISHED) is None and not is_extended:  # else another process extends the run
                 add_costs(store, plan.vocabulary)
                 store.describe({CLIMBED: "yes", FINISHED: "yes"})
                 events.add_finalists(leaderboard(store))
@@ -171,14 +171,14 @@ def search_trainings(
 def refinement_trainings(
     directory: Path, which: Sequence[str], minutes: float, vocabulary: Vocabulary, listener: Listener = silent
 ) -> Asked:
-    """Yield further seeds of finalists, each with what is called when it has an outcome, until they decide.
+    """Yield trainings of finalists with further seeds, each with a callback for its outcome, until the race decides.
 
     Args:
         directory: directory of the run.
-        which: who gets them; see ``Refinement``.
-        minutes: after which no further block begins.
-        vocabulary: primitives that expressions are read with.
-        listener: is told after every outcome.
+        which: names of the finalists; see ``Refinement``.
+        minutes: minutes after which no further block begins.
+        vocabulary: primitives of the expressions.
+        listener: callback that gets the progress after every outcome.
 
     Raises:
         StoreError: there is no run.
@@ -188,9 +188,9 @@ def refinement_trainings(
     until = time.monotonic() + 60 * minutes
     with _opened(directory, unsaid) as (store, owner):
         with alone_for_a_moment(directory):
-            found = Refinement(store, which, vocabulary)
+            refinement = Refinement(store, which, vocabulary)
 
         def make(elsewhere: Collection[Key]) -> Core:
-            return found.core(until, listener=listener, elsewhere=elsewhere)
+            return refinement.core(until, listener=listener, elsewhere=elsewhere)
 
         yield from Loop(store, owner, make, lambda: add_costs(store, vocabulary)).trainings()

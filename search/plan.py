@@ -1,7 +1,7 @@
-"""A search, resolved: every open setting has its value, and every name has become what it stands for.
+"""The plan of a search: settings with every value filled in, and objects in place of names.
 
-Whoever searches asks a plan and no settings. Not here: the settings and their defaults (``settings``), and what a plan
-costs in seconds (``forecast``).
+A search reads the plan and no settings. Not here: the settings and their defaults (``settings``), and the cost of a
+plan in seconds (``forecast``).
 """
 
 import dataclasses
@@ -37,11 +37,11 @@ from actsearch.search.settings.space import build_space, vocabulary_of
 
 @dataclass(frozen=True)
 class Transfer:
-    """Where finalists are trained besides.
+    """Another task for the finalists.
 
     Args:
-        task: another task.
-        rung: how they are trained on it.
+        task: the other task.
+        rung: rung of that task: steps and seeds.
         top: number of finalists; None is all.
     """
 
@@ -52,16 +52,16 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search does. Made by ``resolve``.
+    """The plan of a search, from ``resolve``.
 
     Args:
-        settings: the settings without an open value, as the store keeps them.
+        settings: settings without an open value, as the store keeps them.
         task: data and network of the children.
-        vocabulary: primitives that expressions are read with.
-        space: expressions that may be proposed.
-        rungs: from the search to the final rung.
+        vocabulary: primitives of the expressions.
+        space: space of the candidates.
+        rungs: rungs from the search to the final rung.
         transfers: further tasks, in their order.
-        given: a proposer of the user's, instead of that of the settings.
+        given: proposer of the user's, which replaces that of the settings.
     """
 
     settings: SearchSettings
@@ -84,52 +84,52 @@ class Plan:
 
     @property
     def share(self) -> Share:
-        """Which of several functions that the layers around make equal are trained once."""
+        """Which twins are trained once: functions that neighbouring layers make equal."""
         return self.settings.space.share_twins
 
     @property
     def pool(self) -> PoolSettings:
-        """Where children are trained; no result depends on it."""
+        """Workers that train the children; no result depends on them."""
         return self.settings.pool
 
     @property
     def budget(self) -> BudgetSettings:
-        """When the search ends."""
+        """Limits at which the search ends."""
         return self.settings.budget
 
     @property
     def final(self) -> FinalSettings:
-        """How the final list is made."""
+        """Settings of the final rung."""
         return self.settings.final
 
     @property
     def baselines(self) -> tuple[str, ...]:
-        """Texts of the known functions that are trained beside the candidates, the incumbent among them."""
+        """Texts of the known functions beside the candidates, the incumbent among them."""
         return self.settings.baselines
 
     @property
     def incumbent(self) -> str:
-        """Text of the function that everything is compared with."""
+        """Text of the function that all others are compared with."""
         return self.settings.incumbent or "relu"
 
     @property
     def goals(self) -> dict[str, Goal]:
-        """Number and length of the children of each rung, if every child of the search gets a score; most of a race."""
+        """Number and length of each rung's children, if every child of the search gets a score; of a race, the most."""
         settings = self.settings
         steps = [rung.task.steps for rung in self.rungs]
         return goals_of(settings.budget.children, len(settings.baselines), settings.ladder, settings.final, steps)
 
     def candidates_on(self, height: int, trained: int) -> int:
-        """Return how many candidates a rung takes.
+        """Return the number of candidates that a rung takes.
 
         Args:
             height: index of the rung; 1 is the first above the search.
-            trained: number of candidates that were trained on the rung below.
+            trained: number of candidates trained on the rung below.
         """
         return climbing(self.settings.ladder, self.final, height, trained)
 
     def revised(self, settings: SearchSettings) -> "Plan":
-        """Return the plan of the same task and space with other numbers of children, seeds and steps.
+        """Return a plan for the same task and space, with other numbers of children, seeds and steps.
 
         Args:
             settings: settings without an open value.
@@ -138,28 +138,28 @@ class Plan:
         return dataclasses.replace(self, settings=settings, rungs=tuple(ladder))
 
     def with_trainings(self, trainings: int) -> "Plan":
-        """Return the plan of a search that costs so many trainings of the final rung's length.
+        """Return the plan of a search with this cost, in trainings of the final rung's length.
 
         Raises:
-            BadSettings: the trainings do not do for the baselines alone.
+            BadSettings: the trainings are too few even for the baselines.
         """
         budget = dataclasses.replace(self.budget, trainings=trainings)
         return self.revised(planned(dataclasses.replace(self.settings, budget=budget)))
 
     def check_proposer(self) -> None:
-        """Make a proposer of somebody else's, so that what is wrong is said before a run is kept.
+        """Build a third-party proposer once, so that a fault in it shows before the store keeps a run.
 
         Raises:
-            BadProposer, BadPlugin: it cannot be used.
+            BadProposer, BadPlugin: the proposer cannot be used.
         """
         if self.proposer.name not in PROPOSERS or self.given is not None:
             build_proposer(self.proposer, self.space, self.seed, lambda expression: (), self.given)
 
     def prepare(self) -> list[str]:
-        """Try what can be tried of every task before anything is trained.
+        """Check the proposer and every task before any training.
 
         Returns:
-            Sentences that the user should read, each once.
+            Notes for the user, each once.
 
         Raises:
             BadTask, BadData, BadOwnTask: a task cannot be trained.
@@ -170,18 +170,18 @@ class Plan:
 
 
 def resolve(settings: SearchSettings, *, task: Task | None = None, proposer: Proposer | None = None) -> Plan:
-    """Return the plan of settings. A network of the user's is built, to see what it has now.
+    """Return the plan for settings. It builds the user's network, to learn the activation in use now.
 
     Args:
         settings: settings of the search, which may leave values open.
-        task: a task of the user's, instead of that of the settings.
-        proposer: a proposer of the user's, instead of that of the settings.
+        task: task of the user's, which replaces that of the settings.
+        proposer: proposer of the user's, which replaces that of the settings.
 
     Raises:
-        BadSettings: a baseline is neither a known name nor an expression, or the trainings do not do.
-        BadTask, BadOwnTask: a task is unknown, or it lacks what it needs.
+        BadSettings: a baseline is neither a known name nor an expression, or the trainings are too few.
+        BadTask, BadOwnTask: a task is unknown or incomplete.
         UnknownPrimitive, BadPrimitive, BadShape, EmptySpace: the space cannot be built.
-        NotInstalled: a package is missing that the proposer needs.
+        NotInstalled: the proposer needs a package that is not installed.
     """
     task = registry.resolve(settings.task) if task is None else task
     if proposer is not None:
@@ -199,10 +199,10 @@ def resolve(settings: SearchSettings, *, task: Task | None = None, proposer: Pro
 def without_open_values(settings: SearchSettings) -> SearchSettings:
     """Return settings as the store would keep them, without running code of the user's network.
 
-    The incumbent of a network of the user's stays open where neither ``incumbent`` nor ``task.own.replace`` says it.
+    The incumbent in the user's network stays open if neither ``incumbent`` nor ``task.own.replace`` names it.
 
     Raises:
-        BadSettings, BadTask, BadPrimitive: as in ``resolve``.
+        BadSettings, BadTask, BadPrimitive: same as for ``resolve``.
     """
     task, vocabulary = registry.resolve(settings.task), _vocabulary(settings)
     whole, replace = _completed(settings, task), settings.task.own.replace
@@ -211,7 +211,7 @@ def without_open_values(settings: SearchSettings) -> SearchSettings:
 
 
 def _vocabulary(settings: SearchSettings) -> Vocabulary:
-    """Return what expressions are read with; the known functions of the settings are expressions."""
+    """Return the vocabulary of the settings, after checking that it reads their baselines and incumbent."""
     vocabulary = vocabulary_of(settings.space)
     for key, text in (*(("baselines", text) for text in settings.baselines), ("incumbent", settings.incumbent)):
         try:
@@ -227,12 +227,12 @@ def _completed(settings: SearchSettings, task: Task) -> SearchSettings:
 
 
 def _with_incumbent(settings: SearchSettings, vocabulary: Vocabulary, replaced: Sequence[str]) -> SearchSettings:
-    """Return settings with an incumbent, which is a baseline too, and their numbers planned.
+    """Return settings with an incumbent among the baselines, and with planned numbers.
 
     Args:
         settings: settings whose other values are not open.
-        vocabulary: primitives that expressions are read with.
-        replaced: layers that the candidate takes the place of, as in ``task.own.replace``.
+        vocabulary: primitives of the expressions.
+        replaced: layers that the candidate replaces, as in ``task.own.replace``.
     """
     incumbent = settings.incumbent or next(known_layers(replaced), "relu")
     known = {vocabulary.read(text).identity for text in settings.baselines}

@@ -1,4 +1,4 @@
-"""What a running search tells whoever watches it. Not here: how it is shown (``display``)."""
+"""The progress of a running search, for listeners. Not here: its display (``display``)."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ from actsearch.grammar.fault import Failed
 
 
 class NothingScored(Failed):
-    """Nothing that was to be trained gave a score; the message has the reason."""
+    """No training gave a score; the message has the reason."""
 
 
 @dataclass(frozen=True)
 class Goal:
-    """How much a stage will train: children, optimiser steps each, and how many of the children are baselines."""
+    """The size of a stage: number of children, optimiser steps of each, and number of baselines among the children."""
 
     children: int
     steps: int
@@ -24,17 +24,17 @@ class Goal:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the run stands, after every outcome.
+    """The progress of a run after an outcome.
 
     Args:
-        stage: of the last outcome.
-        children: trained so far in this stage.
-        children_goal: to be trained in this stage.
-        baselines: how many of these are of baselines.
-        steps: optimiser steps behind, over all stages.
-        steps_goal: optimiser steps in all.
-        best: the leading expression of the first stage, empty before the first score.
-        best_score: its loss, lower is better.
+        stage: stage of the last outcome.
+        children: number of children trained so far in this stage.
+        children_goal: number of children of this stage in all.
+        baselines: number of baselines among the children of this stage.
+        steps: number of optimiser steps done, over all stages.
+        steps_goal: number of optimiser steps of all stages.
+        best: leading expression of the first stage, empty before the first score.
+        best_score: loss of the leading expression, lower is better.
     """
 
     stage: str
@@ -48,33 +48,33 @@ class Progress:
 
 
 class Listener(Protocol):
-    """Is told of progress."""
+    """A callback for progress."""
 
     def __call__(self, progress: Progress) -> None:
-        """Take note."""
+        """Receive the progress."""
 
 
 def silent(progress: Progress) -> None:
-    """Show nothing."""
+    """Ignore the progress."""
 
 
 class Log(Protocol):
-    """Is told what the proposer says of itself after each batch."""
+    """A callback for the proposer's numbers after each batch."""
 
     def __call__(self, batch: int, metrics: Mapping[str, float]) -> None:
-        """Take note."""
+        """Receive the numbers of a batch."""
 
 
 def unlogged(batch: int, metrics: Mapping[str, float]) -> None:
-    """Keep nothing."""
+    """Ignore the numbers."""
 
 
 class Meter:
-    """Counts outcomes against the goals of the stages, and tells a listener.
+    """A counter of outcomes against the goals of the stages, which reports to a listener.
 
     Args:
-        goals: stage -> goal, in the order of the stages; the best is that of the first one.
-        listener: is told after every outcome.
+        goals: stage -> goal, in the order of the stages; the best expression comes from the first one.
+        listener: callback that gets the progress after every outcome.
     """
 
     def __init__(self, goals: Mapping[str, Goal], listener: Listener) -> None:
@@ -83,17 +83,17 @@ class Meter:
         self.best, self.best_score = "", float("inf")
 
     def expect(self, stage: str, children: int) -> None:
-        """Correct how many children a stage will train, when it is known."""
+        """Correct the number of children of a stage."""
         self.goals[stage] = replace(self.goals[stage], children=children)
 
     def count(self, stage: str, expression: str, outcome: Outcome, *, tell: bool = True) -> None:
-        """Take an outcome into account; a refused expression cost no training and does not count.
+        """Count an outcome; a rejected expression cost no training and does not count.
 
         Args:
-            stage: to which it belongs.
-            expression: that was trained.
-            outcome: of it.
-            tell: the listener; not for what an earlier sitting did.
+            stage: stage of the outcome.
+            expression: expression that was trained.
+            outcome: outcome of the training.
+            tell: whether to tell the listener; False for outcomes of an earlier process.
         """
         self.done[stage] += outcome.status is not Status.REJECTED
         if stage == next(iter(self.goals)) and outcome.score is not None and outcome.score < self.best_score:

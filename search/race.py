@@ -1,12 +1,12 @@
-"""The final rung as a race: fresh seeds, the same ones for everybody, go where they can change the answer.
+"""The final rung as a race: fresh seeds, the same ones for every function, go where they can change the answer.
 
-The question is which functions are better than the incumbent, what the network has now. The find and the known function
-that promise most are asked about first, a few seeds at a time, until each is better, worse, clearly behind, or too
-costly to decide; then it is the turn of the next one, which finds the incumbent's seeds already there. A budget that
-would not do for both is spent on the one that promises more. The race ends when nobody is left or the budget is out.
-Each step depends on the losses before alone, so a race that was killed goes on as it would have. The idea is that of
-F-race (Birattari et al. 2002; Lopez-Ibanez et al. 2016, irace), with tests that stay valid when they are looked at
-after every seed. Not here: these tests (``ranking.standing``, ``ranking.claims``), and who trains (``core``).
+The question is which functions are better than the incumbent, the network's present activation. The most promising find
+and the most promising known function race first, a few seeds at a time, until each is better, worse, clearly behind, or
+too costly to decide. Then the next one races; the incumbent's seeds are already there. A budget too small for both goes
+to the more promising one. The race ends when no function is left or the budget is spent. Each step depends only on
+earlier losses, so a killed race resumes as it would have gone on. The idea is that of F-race (Birattari et al. 2002;
+Lopez-Ibanez et al. 2016, irace), with tests that stay valid when read after every seed. Not here: these tests
+(``ranking.standing``, ``ranking.claims``), and the training (``core``).
 """
 
 import math
@@ -23,23 +23,23 @@ from actsearch.search.ranking.significance import Losses
 from actsearch.search.ranking.standing import Standing
 from actsearch.search.trainings import Trainings
 
-LOOK = 2  # seeds between two looks: who is plainly behind has no more of them
-FOR_TWO = 3 * (pairs_needed() + 1)  # trainings with which a find, a known function and the incumbent may be told apart
-STACKED = 4  # the same where seeds are trained as one, and few of them cost as much
+LOOK = 2  # seeds between two looks at the tests: a function plainly behind gets no more
+FOR_TWO = 3 * (pairs_needed() + 1)  # trainings that may tell a find, a known function and the incumbent apart
+STACKED = 4  # seeds between two looks in a stack, where fewer seeds cost as much
 
 
 def look_of(stack: int) -> int:
-    """Return the seeds between two looks where so many children are trained as one."""
+    """Return the number of seeds between two looks, for stacks of this many children."""
     return LOOK if stack == 1 else STACKED
 
 
 def enter(store: Store, finds: Sequence[str], known: Sequence[str]) -> Entrants:
-    """Keep with a run who is to be judged, behind those of earlier sittings, and return everybody.
+    """Store the entrants of a race behind those of earlier races of the run, and return all of them.
 
     Args:
-        store: of the run.
-        finds: fingerprints, in the order of promise.
-        known: those of baselines, without the incumbent, in theirs.
+        store: store of the run.
+        finds: fingerprints of finds, the most promising first.
+        known: fingerprints of baselines without the incumbent, the most promising first.
     """
     facts = store.facts()
     before = Entrants.of(facts)
@@ -54,15 +54,15 @@ class Race:
     """One race.
 
     Args:
-        trainings: of the run.
-        rung: how everybody is trained.
-        incumbent: the fingerprint that all are compared with.
-        entrants: everybody who was ever judged in the run, in the order of promise.
-        racing: who of them races now; None is everybody.
-        beside: losses of who does not: claims hold for all together.
-        together: whether everybody's turn is at once.
-        look: seeds between two looks.
-        below: mean losses on the rung below, that tell whose turn it is where there are seeds for one alone.
+        trainings: trainings of the run.
+        rung: rung of the race.
+        incumbent: fingerprint of the incumbent.
+        entrants: all functions ever judged in the run, the most promising first.
+        racing: fingerprints of the entrants that race now; None is all.
+        beside: losses of the other functions, since claims hold for all together.
+        together: whether all functions race at once.
+        look: number of seeds between two looks.
+        below: mean losses on the rung below, which choose the function to race when the budget is enough for one.
     """
 
     def __init__(
@@ -74,15 +74,18 @@ class Race:
         self.trainings, self.rung, self.incumbent = trainings, rung, incumbent
         self.entrants, self.beside, self.together = entrants, beside, together
         self.look, self.below, self.alone = look, below, False
-        everybody = [*entrants.finds, *entrants.known]
-        self.racing = everybody if racing is None else [name for name in everybody if name in racing]
-        self.seeds = dict.fromkeys([incumbent, *self.racing], 0)  # of each, that count in this race
+        judged = [*entrants.finds, *entrants.known]
+        self.racing = judged if racing is None else [name for name in judged if name in racing]
+        self.seeds = dict.fromkeys([incumbent, *self.racing], 0)  # seeds of each that count in this race
 
     def blocks(self, budget: int) -> Generator[Block, None, int]:
-        """Race until nobody is left or so many trainings are spent, those of earlier sittings among them.
+        """Race until no function is left or the budget is spent.
+
+        Args:
+            budget: number of trainings, those of earlier processes included.
 
         Returns:
-            Number of trainings that were spent.
+            Number of trainings spent.
         """
         spent, self.alone = 0, budget < FOR_TWO
         while seeds := self.next_seeds(budget - spent):
@@ -95,7 +98,7 @@ class Race:
 
     @property
     def active(self) -> list[str]:
-        """Whose turn it is: the first find that still races, and the first known function, or the better of both."""
+        """The functions to train next: the first find and the first known function left, or the better of both."""
         if self.together:
             return self.racing
         families = ([name for name in self.racing if name in members] for members in
@@ -104,47 +107,47 @@ class Race:
         return [min(heads, key=lambda name: self.below.get(name, math.inf))] if self.alone and heads else heads
 
     def next_seeds(self, budget: int) -> dict[str, int]:
-        """Return how many seeds each whose turn it is should have next, and the incumbent; nothing if none can be paid.
+        """Return the next number of seeds of the incumbent and each active function; empty if the budget is too small.
 
         Args:
-            budget: trainings that are left.
+            budget: number of trainings left.
         """
-        turn = self.active
-        while turn:
+        active = self.active
+        while active:
             for size in range(self.look, 0, -1):
-                seeds = {name: self.seeds[name] + size for name in turn}
+                seeds = {name: self.seeds[name] + size for name in active}
                 seeds = {self.incumbent: max(self.seeds[self.incumbent], *seeds.values())} | seeds
                 if sum(more - self.seeds[name] for name, more in seeds.items()) <= budget:
                     return seeds
-            turn = turn[:-1]
+            active = active[:-1]
         return {}
 
     def block(self, seeds: Mapping[str, int]) -> Block:
-        """Return what gives each of these so many seeds, which count from now on."""
+        """Return the block that brings functions to these numbers of seeds, which count from now on."""
         self.seeds |= seeds
         return Block(self.trainings.missing(self.rung, seeds))
 
     def losses(self, name: str) -> Losses:
-        """Return losses by repeat, of the seeds that count; none at all where one failed."""
+        """Return losses by repeat, of the seeds that count; empty if one of them failed."""
         outcomes, rung = self.trainings.outcomes, self.rung.name
         return without_failures({n: judged(outcomes[Key(name, rung, n)]) for n in range(self.seeds[name])})
 
     def standing(self) -> Standing:
-        """Return where everybody stands."""
-        mine = {name: self.losses(name) for name in self.seeds if name != self.incumbent}
-        return Standing({**self.beside, **mine}, self.losses(self.incumbent), self.entrants)
+        """Return the standing of all functions."""
+        losses = {name: self.losses(name) for name in self.seeds if name != self.incumbent}
+        return Standing({**self.beside, **losses}, self.losses(self.incumbent), self.entrants)
 
     def settle(self, affordable: int, staying: Sequence[str] = ("racing",)) -> None:
-        """Let those go whose turn it was and who are settled.
+        """Remove from the race each active function that failed, or whose place is not in ``staying``.
 
         Args:
-            affordable: seeds that the budget has left for one function and the incumbent.
-            staying: places of who stays.
+            affordable: number of seeds that the budget leaves for one function and the incumbent.
+            staying: places whose functions stay in the race; see ``Standing.place``.
         """
         standing = self.standing()
-        if self.alone:  # what is left would do for nobody else
+        if self.alone:  # the rest of the budget is too small for any other function
             staying = (*staying, "costly")
-        gone = [
+        leaving = [
             name for name in self.active if not self.losses(name) or standing.place(name, affordable) not in staying
         ]
-        self.racing = [name for name in self.racing if name not in gone]
+        self.racing = [name for name in self.racing if name not in leaving]

@@ -1,6 +1,6 @@
-"""More seeds for a run that is finished: of who is still open, or of whom the user names.
+"""More seeds for a finished run: for functions that are still open, or that the user names.
 
-The tests of a race stay valid whatever made somebody look again, so that seeds may be added at any time. Not here: the
+The tests of a race stay valid whatever the reason for another look, so seeds may be added at any time. Not here: the
 race of the search itself (``race``) and more children for a finished search (``jobs.launch``).
 """
 
@@ -28,7 +28,7 @@ from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.trainings import Trainings
 
 MINUTES = 10.0
-FOR_EVER = 10**9  # trainings: time alone ends it
+FOR_EVER = 10**9  # budget of trainings without limit: time alone ends the race
 
 
 class Refinement:
@@ -36,12 +36,12 @@ class Refinement:
 
     Args:
         store: store of the run.
-        which: who gets them, as ``finding.find`` understands; nobody named, who may still be better than the incumbent.
-        vocabulary: primitives that expressions are read with.
+        which: names of the functions, for ``finding.find``; empty is all that may still be better than the incumbent.
+        vocabulary: primitives of the expressions.
 
     Raises:
         NotReady: the run has no finalists yet, or nothing is open.
-        NotFound: somebody named is not in it.
+        NotFound: the run has no function of one of the names.
     """
 
     def __init__(self, store: Store, which: Sequence[str] = (), vocabulary: Vocabulary = BUILT_IN) -> None:
@@ -49,9 +49,9 @@ class Refinement:
         board, directory = leaderboard(store), store.path.parent
         if not store.fact(CLIMBED) or not board.incumbent:
             raise NotReady(f"the run in '{directory}' has no finalists yet: finish it with 'actsearch search' first")
-        chosen = [find(board.entries, text, vocabulary) for text in which] or _open(board, directory)
+        chosen = [find(board.entries, text, vocabulary) for text in which] or _open_entries(board, directory)
         self.chosen = [*{one.fingerprint: one for one in chosen if one.fingerprint != board.incumbent}.values()]
-        """Who gets seeds."""
+        """Entries that get seeds."""
         if not self.chosen:
             raise NotReady(
                 "the incumbent gets its seeds with those it is compared with: name one of these (--which A,B)"
@@ -61,7 +61,7 @@ class Refinement:
         finds, known = ([e.fingerprint for e in self.chosen if e.baseline is is_known] for is_known in (False, True))
         self.entrants = enter(store, finds, known)
         self.began = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
-        """Seeds of each function when the refinement began: a core that is made again goes on from there."""
+        """Number of seeds of each function when the refinement began; a rebuilt core continues from there."""
 
     def core(
         self, until: float, look: int = LOOK, listener: Listener = silent, elsewhere: Collection[Key] = ()
@@ -69,10 +69,10 @@ class Refinement:
         """Return the core of the further trainings.
 
         Args:
-            until: time, as ``time.monotonic`` tells it, after which no further block begins.
+            until: time of ``time.monotonic`` after which no further block begins.
             look: number of seeds between two looks.
-            listener: is told after every outcome.
-            elsewhere: trainings that another process has.
+            listener: callback that gets the progress after every outcome.
+            elsewhere: keys of trainings in other processes.
         """
         store, board = self.store, leaderboard(self.store)
         seeds = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
@@ -102,39 +102,39 @@ def refine(
 
     Args:
         directory: directory of the run.
-        which: who gets them; see ``Refinement``.
-        minutes: after which no further block begins.
-        pool: who trains; None is Ray on every core.
-        vocabulary: primitives that expressions are read with.
-        listener: is told after every outcome.
-        say: is told what the user should know.
+        which: names of the functions; see ``Refinement``.
+        minutes: minutes after which no further block begins.
+        pool: settings of the workers; None is Ray on every core.
+        vocabulary: primitives of the expressions.
+        listener: callback that gets the progress after every outcome.
+        say: callback for notes to the user.
 
     Returns:
-        Who got seeds.
+        Entries that got seeds.
 
     Raises:
         StoreError: there is no run.
         NotReady, NotFound: see ``Refinement``.
-        Busy: another process works on it.
+        Busy: another process is working on the run.
     """
     say = functools.cache(say)
     Store(directory).close()
     with alone_in(directory), Store(directory, create=True, say=say) as store:
-        found = Refinement(store, which, vocabulary)
-        task = decided(store, registry.resolve(found.rung.task), say)
+        refinement = Refinement(store, which, vocabulary)
+        task = decided(store, registry.resolve(refinement.rung.task), say)
         prepare(task, say)
         with open_pool(task, pool or PoolSettings(), vocabulary) as workers:
             until = time.monotonic() + 60 * minutes
-            train_all(found.core(until, look_of(task.settings.stack or 1), listener), workers)
+            train_all(refinement.core(until, look_of(task.settings.stack or 1), listener), workers)
         add_costs(store, vocabulary)
-    return found.chosen
+    return refinement.chosen
 
 
 def _blocks(race: Race, meter: Meter, deadline: float, *, named: bool) -> Iterator[Block]:
-    """Yield seeds until nobody is left, or time is out; who was named by the user stays until it is decided."""
-    staying = ("racing", "costly", "behind") if named else ("racing",)  # costly: hundreds of seeds would hardly do
+    """Yield blocks of seeds until no function is left or time is out; named functions stay until they are decided."""
+    staying = ("racing", "costly", "behind") if named else ("racing",)  # costly: hundreds of seeds might not decide
     while time.monotonic() < deadline and (seeds := race.next_seeds(FOR_EVER)):
-        more = sum(wanted - race.seeds[name] for name, wanted in seeds.items())
+        more = sum(count - race.seeds[name] for name, count in seeds.items())
         meter.expect(FINAL, meter.done[FINAL] + more)
         yield race.block(seeds)
         if not race.losses(race.incumbent):
@@ -142,11 +142,11 @@ def _blocks(race: Race, meter: Meter, deadline: float, *, named: bool) -> Iterat
         race.settle(FOR_EVER, staying)
 
 
-def _open(board: Leaderboard, directory: Path) -> list[Entry]:
-    """Return whose seeds would tell something.
+def _open_entries(board: Leaderboard, directory: Path) -> list[Entry]:
+    """Return the entries for which more seeds may change the answer.
 
     Raises:
-        NotReady: nobody's would.
+        NotReady: there is no such entry.
     """
     verdict = verdict_of(board)
     if verdict.open:

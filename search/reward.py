@@ -1,6 +1,6 @@
-"""What an outcome is worth to a proposer: the one place that says what a failure costs.
+"""The reward of an outcome for a proposer; only this module says what a failure costs.
 
-Whatever the score, a lower one is worth more, and any score is worth more than a failure. Not here: the score itself,
+A lower score always has a higher reward, and any score has a higher reward than a failure. Not here: the score itself,
 which the task measures.
 """
 
@@ -12,20 +12,20 @@ from dataclasses import dataclass
 
 from actsearch.evaluators.outcome import Outcome
 
-SMALLEST_SHARE = 0.01  # of chance: below it the reward grows slowly, so that no single child outweighs all others
+SMALLEST_SHARE = 0.01  # share of chance, below which the reward grows slowly: no single child outweighs all others
 MOST = 1 / SMALLEST_SHARE - 1
-SLOPE = 900.0  # of the reward over the share of chance, below the smallest one: nine more at a loss of 0
-ORDER = 1e-9  # what keeps the order of scores that are worth nothing else
-USUAL_SPREAD = 0.1  # of the score's size, where baselines do not differ
+SLOPE = 900.0  # slope of the reward over the share of chance, below the smallest share: nine more at a loss of 0
+ORDER = 1e-9  # weight that orders scores whose reward would be 0 otherwise
+USUAL_SPREAD = 0.1  # spread as a share of the score's size, if the baselines do not differ
 
 
 @dataclass(frozen=True)
 class Scale:
-    """What scores are measured by.
+    """The scale of scores.
 
     Args:
-        origin: with a unit, the score that is worth 1; without, chance, the loss of a child that knows nothing.
-        unit: a difference between scores that counts; None for positive losses, which are compared as shares of chance.
+        origin: with a unit, the score whose reward is 1; without, the chance loss, that of a child that knows nothing.
+        unit: a substantial difference between scores; None for positive losses, which count as shares of chance.
     """
 
     origin: float
@@ -35,13 +35,13 @@ class Scale:
 def scale_of(chance: float | None, baselines: Sequence[float | None], *, is_cross_entropy: bool = True) -> Scale:
     """Return the scale of a run.
 
-    A cross-entropy is measured by chance. So is a score of the user's whose chance was given, if baselines are positive
-    and most lie below it; any other is measured by the median and the best of the baselines.
+    Chance scales a cross-entropy. It also scales a user's score with a known chance, if the baselines are positive and
+    most lie below chance. The median and the best of the baselines scale any other score.
 
     Args:
-        chance: what a child that knows nothing gets; None if nobody said.
+        chance: chance loss, that of a child that knows nothing; None if unknown.
         baselines: scores of the baselines, None for a failure.
-        is_cross_entropy: whether scores are losses whose chance is known.
+        is_cross_entropy: whether the scores are losses with a known chance.
     """
     scores = [score for score in baselines if score is not None]
     middle, best = (statistics.median(scores), min(scores)) if scores else (-math.inf, math.inf)
@@ -53,18 +53,18 @@ def scale_of(chance: float | None, baselines: Sequence[float | None], *, is_cros
 
 
 def reward(outcome: Outcome, scale: Scale) -> float:
-    """Return what an outcome is worth: 0 for a failure, more than 0 for every score, higher for a lower score.
+    """Return the reward of an outcome: 0 for a failure, above 0 for every score, higher for a lower score.
 
-    A loss that is measured by chance is worth ``chance / loss - 1``: nothing at chance, 1 at half of it, steep where it
-    is small, since a search wants the best function, not good ones on the whole; 99 at a hundredth of chance, from
-    where on it grows slowly. Another score is worth 1 at the median of the baselines, 2.4 at the best, and from there
-    on nearly in proportion to what it is better by.
+    On the scale of chance, the reward is ``chance / loss - 1``: 0 at chance and 1 at half of it. It is steep for small
+    losses, since a search wants the best function, not good ones on average. It is 99 at a hundredth of chance, and
+    grows slowly beyond. On the other scale, the reward is 1 at the median of the baselines and 2.4 at the best. Beyond
+    the best it grows nearly in proportion to the improvement.
     """
     return reward_of_loss(outcome.score, scale)
 
 
 def reward_of_loss(loss: float | None, scale: Scale) -> float:
-    """Return what a loss is worth; None stands for a failure."""
+    """Return the reward of a loss; None stands for a failure."""
     if loss is None:
         return 0.0
     if scale.unit is not None:

@@ -1,7 +1,7 @@
-"""The search itself: baselines, what a proposer proposes, the ladder, and the finalists with fresh seeds.
+"""The search itself: baselines, candidates from a proposer, the ladder, and finalists with fresh seeds.
 
-Everything is in the store before it is acted upon, so a run that was killed goes on from its last outcome. Not here:
-who asks for trainings (``core``), who proposes (``proposer``), and the ranking (``leaderboard``).
+Everything is in the store before the search acts on it, so a killed run resumes from its last outcome. Not here: the
+hand-out of trainings (``core``), the proposer (``proposer``), and the ranking (``leaderboard``).
 """
 
 import dataclasses
@@ -28,16 +28,16 @@ from actsearch.search.trainings import Trainings
 
 
 class Search:
-    """A search of one run: which trainings it wants, and how its proposer learns from them.
+    """The search of one run: it yields trainings, and lets the proposer learn from their outcomes.
 
     Args:
-        plan: what is searched, how long, and what becomes of the best.
-        store: memory of the run; what it already holds is not done again.
-        listener: is told after every outcome.
-        log: is told what the proposer says of itself, by batch.
-        stack: number of children that are trained as one; a batch has as many at least.
-        asynchronous: whether the proposer may be asked before it has learned from all that it proposed: no worker
-            waits for another, and the order of the outcomes decides what is proposed.
+        plan: plan of the search.
+        store: store of the run; the search repeats nothing that it already holds.
+        listener: callback that gets the progress after every outcome.
+        log: callback that gets the proposer's numbers of each batch.
+        stack: number of children that are trained as one; a batch has at least as many.
+        asynchronous: whether the proposer may propose before it has learned from all earlier proposals. Then no worker
+            waits for another, and the order of the outcomes influences the proposals.
     """
 
     def __init__(
@@ -50,28 +50,28 @@ class Search:
         describe = knowledge_of(plan.task, plan.seed)
         proposer = plan.proposer
         if proposer.name == "reinforce" and proposer.reinforce.warm_up and not is_readable(plan.task, plan.seed):
-            unwarmed = dataclasses.replace(proposer.reinforce, warm_up=0)  # zeros alone would teach it something
+            unwarmed = dataclasses.replace(proposer.reinforce, warm_up=0)  # zeros alone would still change it
             proposer = dataclasses.replace(proposer, reinforce=unwarmed)
         self.proposer = build_proposer(proposer, plan.space, plan.seed, describe, plan.given)
 
     def core(self, elsewhere: Collection[Key] = ()) -> Core:
-        """Return the core that goes on where the store ends.
+        """Return the core of the search, which resumes where the store ends.
 
         Args:
-            elsewhere: trainings that another process has.
+            elsewhere: keys of trainings in other processes.
         """
         plan, store = self.plan, self.store
         self.meter = Meter(plan.goals, self.listener)
         self.behaviours = Behaviours(store.behaviours(), plan.share, store.proposed())
         self.trainings = Trainings(store, plan.seed, self.behaviours, plan.vocabulary, self.meter)
         self.open: dict[int, tuple[list[StoredProposal], set[Key]]] = {}
-        """By batch, proposals that the proposer has not learned from, and the keys of their missing outcomes."""
+        """Batch -> proposals that the proposer has not learned from, and keys of their missing outcomes."""
         if (state := store.proposer_state()) is not None:
             from_bytes(self.proposer, state)
         return Core(self.trainings, self._blocks(), self._learn, elsewhere)
 
     def _blocks(self) -> Iterator[Block]:
-        """Yield baselines, the search, then the ladder; what the store already holds is passed over."""
+        """Yield blocks of the baselines, the search and the ladder, without trainings that the store already holds."""
         yield from self._baselines()
         yield from self._search()
         yield from self._climb()
@@ -79,59 +79,59 @@ class Search:
     def _search(self) -> Iterator[Block]:
         stored, learned = self.store.proposals(), self.store.updates()
         before = [self.behaviours.trained_as(row.fingerprint) for row in stored if row.batch in learned]
-        yield Block(self.trainings.missing(self.plan.rungs[0], before))  # nothing, but for what may be tried again
+        yield Block(self.trainings.missing(self.plan.rungs[0], before))  # only failures that may be tried again
         batches = {row.batch: [one for one in stored if one.batch == row.batch] for row in stored}
         for batch, rows in batches.items():
-            if batch not in learned:  # proposed, but killed before it was learned from
+            if batch not in learned:  # proposed, but the run was killed before the update
                 yield from self._block(batch, rows)
-        asked, batch = len(stored), max([0, *learned, *batches])
-        while self._unfinished(asked):
+        proposed, batch = len(stored), max([0, *learned, *batches])
+        while self._unfinished(proposed):
             batch += 1
             rows = self._propose(batch)
-            asked += len(rows)
+            proposed += len(rows)
             if not rows:
-                break  # every behaviour of the space was proposed
+                break  # the space has no further behaviour
             yield from self._block(batch, rows)
         yield Block([])
 
     def _block(self, batch: int, rows: list[StoredProposal]) -> Iterator[Block]:
         names = [self.behaviours.trained_as(row.fingerprint) for row in rows]
         missing = self.trainings.missing(self.plan.rungs[0], names)
-        without = {key for row in rows if (key := self._search_key(row.fingerprint)) not in self.trainings.outcomes}
-        if not without:
+        pending = {key for row in rows if (key := self._search_key(row.fingerprint)) not in self.trainings.outcomes}
+        if not pending:
             self._update(batch, rows)
             return
-        self.open[batch] = (rows, without)
+        self.open[batch] = (rows, pending)
         yield Block(missing, joint=not self.asynchronous)
 
     def _learn(self, key: Key) -> None:
-        """Let the proposer learn from each batch whose last outcome this is."""
-        for batch, (rows, without) in [*self.open.items()]:
-            without.discard(key)
-            if not without:
+        """Let the proposer learn from each batch that this outcome completes."""
+        for batch, (rows, pending) in [*self.open.items()]:
+            pending.discard(key)
+            if not pending:
                 del self.open[batch]
                 self._update(batch, rows)
 
     def _search_key(self, fingerprint: str) -> Key:
         return Key(self.behaviours.trained_as(fingerprint), self.plan.rungs[0].name, 0)
 
-    def _unfinished(self, asked: int) -> bool:
-        out = {key for _, without in self.open.values() for key in without}
-        return self._trained() + len(out) < self.plan.budget.children and asked < self.plan.budget.proposals
+    def _unfinished(self, proposed: int) -> bool:
+        under_way = {key for _, pending in self.open.values() for key in pending}
+        return self._trained() + len(under_way) < self.plan.budget.children and proposed < self.plan.budget.proposals
 
     def _trained(self) -> int:
-        """Return how many proposed behaviours were trained; baselines come on top of the budget."""
+        """Return the number of proposed behaviours that were trained; baselines do not count against the budget."""
         outcomes = self.trainings.outcomes
         keys = map(self._search_key, self.behaviours.proposed)
         return sum(key in outcomes and outcomes[key].status is not Status.REJECTED for key in keys)
 
     def _propose(self, batch: int) -> list[StoredProposal]:
-        rows, new = [], []
+        rows, behaviours = [], []
         for proposal in self.proposer.ask(self.batch):
-            known = self.behaviours.propose(Elementwise(proposal.expression))
-            new.append(known)
-            rows.append(StoredProposal(batch, proposal.tokens, str(proposal.expression), known.fingerprint))
-        self.store.add_proposals(new, rows, to_bytes(self.proposer))
+            behaviour = self.behaviours.propose(Elementwise(proposal.expression))
+            behaviours.append(behaviour)
+            rows.append(StoredProposal(batch, proposal.tokens, str(proposal.expression), behaviour.fingerprint))
+        self.store.add_proposals(behaviours, rows, to_bytes(self.proposer))
         return rows
 
     def _update(self, batch: int, rows: list[StoredProposal]) -> None:
@@ -143,7 +143,7 @@ class Search:
         self.log(batch, metrics)
 
     def _scale(self) -> Scale:
-        """Return what scores are measured by; the baselines have theirs before anything is asked for."""
+        """Return the scale of rewards; the baselines have their scores before the first proposal."""
         outcomes = [
             self.trainings.outcomes[Key(fingerprint, self.plan.rungs[0].name, 0)]
             for fingerprint in self.behaviours.baselines
@@ -152,55 +152,55 @@ class Search:
         return scale_of(self.plan.task.chance, scores, is_cross_entropy=not self.plan.task.is_own)
 
     def _baselines(self) -> Iterator[Block]:
-        read = map(self.plan.vocabulary.read, self.plan.baselines)
-        self.store.add_baselines([self.behaviours.meet(activation, baseline=True) for activation in read])
+        activations = map(self.plan.vocabulary.read, self.plan.baselines)
+        self.store.add_baselines([self.behaviours.meet(activation, baseline=True) for activation in activations])
         incumbent = self.plan.vocabulary.read(self.plan.incumbent).identity
         self.store.describe({INCUMBENT: self.behaviours.trained_as(incumbent)})
         self.incumbent = self.store.fact(INCUMBENT) or incumbent
         yield Block(self.trainings.missing(self.plan.rungs[0], self.behaviours.baselines))
-        found = [self.trainings.outcomes[self._search_key(name)] for name in self.behaviours.baselines]
-        if all(outcome.score is None for outcome in found):
+        outcomes = [self.trainings.outcomes[self._search_key(name)] for name in self.behaviours.baselines]
+        if all(outcome.score is None for outcome in outcomes):
             raise NothingScored(
-                f"the search ends here: not one of {len(found)} trainings has a score, all of them of baselines; "
-                f"{found[0].status.value}: {found[0].reason}"
+                f"the search ends here: not one of {len(outcomes)} trainings has a score, all of them of baselines; "
+                f"{outcomes[0].status.value}: {outcomes[0].reason}"
             )
 
     def _climb(self) -> Iterator[Block]:
-        """Yield the best of each rung for the next one, and baselines with them."""
-        going = sorted({*self.behaviours.proposed} - {*self.behaviours.baselines})
+        """Yield blocks for each rung above the search: the best of the rung below, and baselines."""
+        climbers = sorted({*self.behaviours.proposed} - {*self.behaviours.baselines})
         known = [name for name in self.behaviours.baselines if name != self.incumbent]
         for height, (below, rung) in enumerate(pairwise(self.plan.rungs), start=1):
             self.meter.expect(below.name, self.meter.done[below.name])
-            room = self.plan.candidates_on(height, self.trainings.count_trained(below, going))
-            going = best(self._means(below, going), room)
+            room = self.plan.candidates_on(height, self.trainings.count_trained(below, climbers))
+            climbers = best(self._means(below, climbers), room)
             if self.plan.final.known is not None:
                 room = known_on(self.plan.final, len(known), last=rung is self.plan.rungs[-1])
                 known = best(self._means(below, known), room)
             if rung is self.plan.rungs[-1] and self.plan.final.race:
-                yield from self._race(below, rung, going, known)
+                yield from self._race(below, rung, climbers, known)
             else:
-                everybody = [*going, self.incumbent, *known]
-                self.meter.expect(rung.name, len(everybody) * rung.seeds)
-                yield Block(self.trainings.missing(rung, everybody))
+                functions = [*climbers, self.incumbent, *known]
+                self.meter.expect(rung.name, len(functions) * rung.seeds)
+                yield Block(self.trainings.missing(rung, functions))
 
     def _means(self, rung: Rung, names: Sequence[str]) -> dict[str, float]:
-        """Return the mean losses of those whose seeds of a rung all have a score."""
+        """Return the mean losses of the functions whose seeds of a rung all have a score."""
         means = ((name, self.trainings.mean(rung, name)) for name in names)
         return {name: mean for name, mean in means if mean is not None}
 
     def _race(self, below: Rung, rung: Rung, finds: Sequence[str], known: Sequence[str]) -> Iterator[Block]:
-        """Race finds and known functions, each in the order of the rung below; without a loss there, behind."""
+        """Race finds and known functions, each in the order of the rung below; those without a loss there are last."""
         means = self._means(below, [*finds, *known])
         known = sorted(known, key=lambda name: (means.get(name, math.inf), name if name in means else ""))
-        entrants, everybody = enter(self.store, finds, known), [self.incumbent, *finds, *known]
-        if self.plan.final.trainings is None and rung.seeds < pairs_needed():  # too few to decide anything
-            self.meter.expect(rung.name, len(everybody) * rung.seeds)
-            yield Block(self.trainings.missing(rung, everybody))
+        entrants, functions = enter(self.store, finds, known), [self.incumbent, *finds, *known]
+        if self.plan.final.trainings is None and rung.seeds < pairs_needed():  # too few seeds to decide anything
+            self.meter.expect(rung.name, len(functions) * rung.seeds)
+            yield Block(self.trainings.missing(rung, functions))
             return
-        before = {key.fingerprint for key in self.trainings.outcomes if key.rung == rung.name} - {*everybody}
+        before = {key.fingerprint for key in self.trainings.outcomes if key.rung == rung.name} - {*functions}
         beside = {name: losses for name in sorted(before) if (losses := self.trainings.losses(rung, name))}
-        race = Race(self.trainings, rung, self.incumbent, entrants, everybody, beside, look=self.look, below=means)
+        race = Race(self.trainings, rung, self.incumbent, entrants, functions, beside, look=self.look, below=means)
         done = sum(self.meter.done[one.name] * one.task.steps for one in self.plan.rungs[:-1]) // rung.task.steps
-        budget = of_a_race(self.plan.final, len(everybody) * rung.seeds, done)
+        budget = of_a_race(self.plan.final, len(functions) * rung.seeds, done)
         self.meter.expect(rung.name, budget)
         self.meter.expect(rung.name, (yield from race.blocks(budget)))

@@ -1,6 +1,6 @@
-"""How fast this machine is: what children and proposals take, measured on a few, and how many are trained at once.
+"""The speed of this machine: seconds of children and proposals, from a few of each, and the number of workers.
 
-Not here: what a whole search takes (``plan``).
+Not here: the seconds of a whole search (``forecast``).
 """
 
 import contextlib
@@ -19,9 +19,9 @@ from actsearch.evaluators.outcome import Request, noise_seed
 from actsearch.evaluators.pools.pool import PoolSettings
 from actsearch.evaluators.task import Task
 
-TRIED = (2, 12)  # steps of the two children whose difference tells what a step costs
-AS_STACK = (20, 100)  # which is recorded first
-ON_GPU = (10, 60)  # the first ones there are not recorded yet
+TRIED = (2, 12)  # steps of two children; their difference gives the cost of a step
+AS_STACK = (20, 100)  # steps of two stacks: a stack records its first steps
+ON_GPU = (10, 60)  # steps of two children on a GPU, where the first steps are not recorded yet
 MIXED = [
     BUILT_IN.read(text)
     for text in (
@@ -29,41 +29,41 @@ MIXED = [
         "min(x,sinc(x))", "max(tanh(x),erf(x))", "mul(softplus(x),gauss(x))", "sub(square(x),abs(x))",
     )
 ]  # fmt: skip
-"""Functions as a search proposes them: what a stack of several costs."""
-FULL = 8  # children of a stack on the average of a run
+"""Typical candidates of a search, to measure the cost of a stack."""
+FULL = 8  # average number of children of a stack in a run
 SWISH = BUILT_IN.read("swish")
 START = {"ray": 8.0, "serial": 0.5}
-"""Seconds before the first child is trained, by kind of pool: on two cores 5.7 to 7.3 and 0.3 were measured."""
+"""Kind of pool -> seconds before the first child trains; measured on two cores: 5.7 to 7.3, and 0.3."""
 
 
 def busy(load: float, workers: int, cores: int) -> float:
-    """Return how many times as long workers take beside what else runs.
+    """Return the slowdown of the workers by other programs, as a factor.
 
     Args:
-        load: processes that run or wait for a core now, this one not among them.
-        workers: that will train.
-        cores: of the machine.
+        load: load average: number of processes that run or wait for a core now; one of them is this process.
+        workers: number of workers that will train.
+        cores: number of cores of the machine.
     """
     return max(1.0, (max(0.0, load - 1) + workers) / cores)
 
 
 def child_seconds(task: NetworkTask) -> tuple[float, float]:
-    """Return seconds of a child beside its steps, and of a step; measured on two short ones, after a first."""
-    seconds, tried = [], ON_GPU if task.device == "cuda" else TRIED if task.stack == 1 else AS_STACK
-    for steps in (tried[0], *tried):  # the first one warms up
-        with contained(noise_seed(0), task.settings.own.file):  # which puts the threads back
+    """Return the seconds of a child apart from its steps, and of a step, from two short children after a warm-up."""
+    seconds, lengths = [], ON_GPU if task.device == "cuda" else TRIED if task.stack == 1 else AS_STACK
+    for steps in (lengths[0], *lengths):  # the first is a warm-up
+        with contained(noise_seed(0), task.settings.own.file):  # it restores the number of threads
             torch.set_num_threads(1)
             request = Request(SWISH.text, 0, steps, patient=True)
-            several = [(request, MIXED[number % len(MIXED)]) for number in range(min(FULL, task.side_by_side))]
-            seconds.append(task.trained(several)[0].seconds)
-    step = max(0.0, (seconds[2] - seconds[1]) / (tried[1] - tried[0]))
-    return max(0.0, seconds[1] - tried[0] * step), step
+            children = [(request, MIXED[number % len(MIXED)]) for number in range(min(FULL, task.side_by_side))]
+            seconds.append(task.trained(children)[0].seconds)
+    step = max(0.0, (seconds[2] - seconds[1]) / (lengths[1] - lengths[0]))
+    return max(0.0, seconds[1] - lengths[0] * step), step
 
 
 def look_seconds(task: NetworkTask) -> float:
-    """Return the seconds that a look at a proposal takes."""
+    """Return the seconds of a look at a proposal."""
     seconds = []
-    for activation in MIXED[:3]:  # the first one warms up
+    for activation in MIXED[:3]:  # the first is a warm-up
         before = time.perf_counter()
         with contextlib.suppress(CannotLook):
             first_look(activation, task, 0)
@@ -72,7 +72,7 @@ def look_seconds(task: NetworkTask) -> float:
 
 
 def workers_of(pool: PoolSettings, task: Task) -> int:
-    """Return how many children are trained at once."""
+    """Return the number of children that train at once."""
     if pool.kind == "serial":
         return 1
     if pool.workers is None and task.device == "cuda" and task.side_by_side > 1:
@@ -82,6 +82,6 @@ def workers_of(pool: PoolSettings, task: Task) -> int:
 
 
 def memory() -> int:
-    """Return the most memory that this process took so far, bytes."""
-    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found if sys.platform == "darwin" else 1024 * found
+    """Return the peak memory of this process so far, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak

@@ -1,6 +1,6 @@
-"""Where a run stands, told without disturbing it: done or not, how fast, what was refused, what failed last.
+"""The state of a run, read without disturbing it: progress, speed, rejected candidates, the last failure.
 
-Not here: its ranking (``ranking``) and how this is shown (``show.state_tables``).
+Not here: the ranking (``ranking``), and the tables of states (``show.state_tables``).
 """
 
 import json
@@ -20,27 +20,27 @@ from actsearch.search.memory.store import FILE_NAME, Store, StoreError
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.settings.reading import from_tree
 
-RECENT = timedelta(minutes=10)  # in which the rate is counted
+RECENT = timedelta(minutes=10)  # time over which the rate is measured
 
 
 @dataclass(frozen=True)
 class RunState:
-    """One run.
+    """The state of one run.
 
     Args:
-        directory: of it.
-        state: ``running``, ``finished``, ``unfinished``, or why it cannot be read.
-        trained: children that have an outcome, by rung.
-        wanted: children that its settings ask for, by rung, at most; empty where that is not known.
-        last: when the last outcome was kept; None without any.
+        directory: directory of the run.
+        state: ``running``, ``finished``, ``unfinished``, or the reason why the run cannot be read.
+        trained: rung -> number of children with an outcome.
+        wanted: rung -> largest number of children by the settings; empty if unknown.
+        last: time of the last outcome; None without outcomes.
         rate: children a minute, over the ten minutes before the last outcome.
-        refused: candidates that were not trained, by reason.
-        failed: trainings without a score, by status.
-        fault: the last of these, in a sentence.
-        retries: workers that died under children that were given up.
-        best: text of the first of the ranking; empty without any.
-        size: bytes of its directory.
-        workers: that its settings ask for, in words.
+        refused: reason -> number of candidates that were rejected untrained.
+        failed: status -> number of trainings without a score.
+        fault: last training without a score, in one sentence; empty without any.
+        retries: number of worker deaths on children that were given up.
+        best: expression at the top of the ranking; empty without any.
+        size: bytes of the directory.
+        workers: number of workers by the settings, in words.
     """
 
     directory: Path
@@ -59,16 +59,16 @@ class RunState:
 
     @property
     def left(self) -> float | None:
-        """Minutes that what is wanted will take at this rate, at most; None where nothing is known."""
+        """Minutes until the run ends at this rate, at most; None if unknown or finished."""
         missing = sum(max(0, count - self.trained.get(rung, 0)) for rung, count in self.wanted.items())
         return None if not self.rate or not self.wanted or self.state == "finished" else missing / self.rate
 
 
 def state_of(directory: Path) -> RunState:
-    """Return where a run stands.
+    """Return the state of a run.
 
     Raises:
-        StoreError: there is none, or what it holds makes no sense.
+        StoreError: there is no run, or its store is damaged.
     """
     path = directory if directory.is_dir() else directory.parent
     with Store(directory) as store:
@@ -114,7 +114,7 @@ def _rate(times: Sequence[datetime]) -> float:
 
 
 def _best(store: Store) -> str:
-    """Return the first of the ranking, as every list has it."""
+    """Return the expression at the top of the ranking; empty without one."""
     return next((entry.expression for entry in leaderboard(store, diagnostics=False).entries), "")
 
 
@@ -122,12 +122,12 @@ def _wanted(tree: dict[str, Any]) -> dict[str, int]:
     try:
         settings = from_tree(tree)
         steps = [settings.task.steps, *(rung.steps for rung in settings.ladder), settings.final.steps]
-        whole = [count for count in steps if count is not None]
-        if len(whole) < len(steps):  # a version that kept open values
+        known = [count for count in steps if count is not None]
+        if len(known) < len(steps):  # a store of a version that kept open values
             return {}
-        found = goals_of(settings.budget.children, len(settings.baselines), settings.ladder, settings.final, whole)
-        return {name: goal.children for name, goal in found.items()}
-    except UserFault:  # of another version
+        goals = goals_of(settings.budget.children, len(settings.baselines), settings.ladder, settings.final, known)
+        return {name: goal.children for name, goal in goals.items()}
+    except UserFault:  # settings of another version
         return {}
 
 
@@ -137,7 +137,7 @@ def run_directories(directory: Path) -> set[Path]:
 
 
 def runs_in(directory: Path) -> Iterator[RunState]:
-    """Yield the runs below a directory, at most two folders down, the latest first; what cannot be read says why."""
+    """Yield the states of runs at most two folders down, the latest first; for an unreadable run, the reason."""
     for path in sorted(run_directories(directory), key=_changed, reverse=True):
         try:
             yield state_of(path)
@@ -148,12 +148,12 @@ def runs_in(directory: Path) -> Iterator[RunState]:
 def _changed(path: Path) -> float:
     try:
         return (path / FILE_NAME).stat().st_mtime
-    except OSError:  # it went meanwhile
+    except OSError:  # the run was deleted meanwhile
         return 0.0
 
 
 def age(moment: datetime, now: datetime | None = None) -> str:
-    """Return how long ago something was, for people."""
+    """Return the age of a moment as text, such as ``5 min``."""
     seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
         if seconds >= size:

@@ -1,7 +1,7 @@
-"""Everything that a run trained, in memory and in the store, and what is missing.
+"""The trainings of a run, in memory and in the store, and those still missing.
 
-An outcome is in the store before anybody acts upon it. Not here: which trainings are wanted (``run``, ``race``), and
-who asks for them (``core``).
+An outcome is in the store before the search acts on it. Not here: the choice of trainings (``run``, ``race``), and
+their hand-out (``core``).
 """
 
 import statistics
@@ -19,11 +19,11 @@ from actsearch.search.ranking.entry import judged, without_failures
 
 @dataclass(frozen=True)
 class Training:
-    """One child that is asked for.
+    """One child to train.
 
     Args:
-        key: function, rung and seed.
-        request: what a worker needs to know.
+        key: key of the outcome: function, rung and repeat.
+        request: request for a worker.
     """
 
     key: Key
@@ -34,11 +34,11 @@ class Trainings:
     """The children of one run.
 
     Args:
-        store: memory of the run; what it already holds is not asked for again.
+        store: store of the run; its outcomes are not trained again.
         seed: seed of the run.
-        behaviours: every function of the run, with what it is trained as.
-        vocabulary: primitives that texts are read with.
-        meter: counts the children.
+        behaviours: all functions of the run, each with the fingerprint that it is trained as.
+        vocabulary: primitives of the expressions.
+        meter: counter of the children.
     """
 
     def __init__(self, store: Store, seed: int, behaviours: Behaviours, vocabulary: Vocabulary, meter: Meter) -> None:
@@ -50,11 +50,11 @@ class Trainings:
             meter.count(key.rung, self.behaviours.text(key.fingerprint), outcome, tell=False)
 
     def missing(self, rung: Rung, behaviours: Sequence[str] | Mapping[str, int]) -> list[Training]:
-        """Return the trainings without an outcome; whatever is refused untrained has one now.
+        """Return the trainings without an outcome; functions rejected untrained get theirs now.
 
         Args:
-            rung: how they are trained.
-            behaviours: fingerprints, each with its number of seeds where that is not the rung's.
+            rung: rung of the trainings.
+            behaviours: fingerprints, or fingerprint -> number of seeds if that is not the rung's.
         """
         seeds = behaviours if isinstance(behaviours, Mapping) else dict.fromkeys(behaviours, rung.seeds)
         keys = [
@@ -63,7 +63,7 @@ class Trainings:
             for fingerprint, count in seeds.items()
             if repeat < count
         ]
-        found: list[Training] = []
+        trainings: list[Training] = []
         for key in dict.fromkeys(keys):
             if key in self.outcomes:
                 continue
@@ -72,33 +72,33 @@ class Trainings:
             text = self.behaviours.text(key.fingerprint)
             training = Training(key, Request(text, seed, rung.task.steps, test=rung.test, patient=patient))
             if (reason := self.vocabulary.read_kept(text).refusal) is None:
-                found.append(training)
+                trainings.append(training)
             else:
                 self.keep(training, Outcome(Status.REJECTED, reason=str(reason)))
-        return found
+        return trainings
 
     def keep(self, training: Training, outcome: Outcome) -> None:
-        """Store an outcome, and count it."""
+        """Store an outcome and count it."""
         self.store.add_outcome(Record(training.key, training.request, outcome))
         self.outcomes[training.key] = outcome
         self.meter.count(training.key.rung, training.request.expression, outcome)
 
     def losses(self, rung: Rung, fingerprint: str) -> dict[int, float]:
-        """Return what a behaviour is judged by on a rung, by repeat; none at all where a seed failed."""
-        found = {
+        """Return the losses that judge a behaviour on a rung, by repeat; empty if a seed failed."""
+        by_repeat = {
             key.repeat: judged(outcome)
             for key, outcome in self.outcomes.items()
             if (key.fingerprint, key.rung) == (fingerprint, rung.name)
         }
-        return without_failures(dict(sorted(found.items())))
+        return without_failures(dict(sorted(by_repeat.items())))
 
     def count_trained(self, rung: Rung, fingerprints: Iterable[str]) -> int:
-        """Return how many of them were trained on a rung, with or without a score; who is refused is not trained."""
+        """Return the number of behaviours trained on a rung, with or without a score; rejected ones do not count."""
         first = (self.outcomes.get(Key(fingerprint, rung.name, 0)) for fingerprint in fingerprints)
         return sum(outcome is not None and outcome.status is not Status.REJECTED for outcome in first)
 
     def mean(self, rung: Rung, fingerprint: str) -> float | None:
-        """Return the mean validation loss over the seeds of a rung; None if one failed or is not there."""
+        """Return the mean validation loss over the seeds of a rung; None if a seed failed or is missing."""
         keys = [Key(fingerprint, rung.name, repeat) for repeat in range(rung.seeds)]
         scores = [self.outcomes[key].score for key in keys if key in self.outcomes]
         known = [score for score in scores if score is not None]

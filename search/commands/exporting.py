@@ -1,4 +1,4 @@
-"""The commands that write something of a run: a function as files, a report, live pages."""
+"""The commands that write out a run: one function as files, a report page, live pages."""
 
 import keyword
 import re
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from actsearch.search.ranking.entry import Entry
 
 
-USUAL_NAME = "Activation"  # of a class
+USUAL_NAME = "Activation"  # class name when the user gives none
 
 
 @click.command(cls=Command, name="export")
@@ -25,8 +25,8 @@ USUAL_NAME = "Activation"  # of a class
 @click.argument("which", metavar="WHICH", required=False)
 @click.option("--expression", "text", help='Instead of RUN and WHICH: a name, a formula "x*sigmoid(beta*x)", a .json.')
 @click.option("--to", "formats", default="torch", show_default=True, help="Formats, divided by commas; 'list' lists.")
-@click.option("-o", "--output", type=PATH, help="The file; of several formats, what their names begin with.")
-@click.option("--name", help="Of the class; of the function in small letters.  [default: Activation; of C the file's]")
+@click.option("-o", "--output", type=PATH, help="The file; for several formats, the start of their names.")
+@click.option("--name", help="Class name; in small letters the function's.  [default: Activation; for C the file's]")
 @click.option("--learned", is_flag=True, help="Betas start at the mean of what was learned, not as in the search.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @config_option
@@ -40,33 +40,33 @@ def export_command(
     from actsearch.search.exporting.shipping import files_of, name_of, ship
 
     if formats == "list":
-        for asked, found in FORMATS.items():
-            print(f"{asked:12s} NAME{found.suffix:13s} {found.says}")
+        for key, row in FORMATS.items():
+            print(f"{key:12s} NAME{row.suffix:13s} {row.says}")
         return
     if (text is None) != (run is not None and which is not None) or (text is not None and run is not None):
         raise click.UsageError("name RUN and WHICH, or an --expression without any run")
     if learned and run is None:
         raise click.UsageError("--learned needs a RUN: an expression alone has learned nothing")
-    asked_for = [part.strip() for part in formats.split(",") if part.strip()]
-    name = name or name_of(asked_for, output)
+    format_names = [part.strip() for part in formats.split(",") if part.strip()]
+    name = name or name_of(format_names, output)
     discovery, entry = _discovery(run, which, text, name, learned=learned, config=config)
-    targets = files_of(asked_for, output, discovery.function_name)
+    targets = files_of(format_names, output, discovery.function_name)
     proofs = ship(discovery, targets, force=force)
     print(f"{discovery.written.plain}, {discovery.expression}")
-    for asked, target in targets.items():
-        print(f"{target}: {_told(asked, proofs[asked], discovery)}")
+    for format_name, target in targets.items():
+        print(f"{target}: {_check_result(format_name, proofs[format_name], discovery)}")
     if weak := weak_spot(discovery.expression):
         print(f"take care: {weak}")
     if run is not None and entry is not None:
-        _tell_of_run(run, entry, output or Path("activation.py"))
+        _print_about_run(run, entry, output or Path("activation.py"))
     if "torch" in targets:
-        _tell_use(targets["torch"], discovery.name)
+        _print_import(targets["torch"], discovery.name)
 
 
 def _discovery(
     run: Path | None, which: str | None, text: str | None, name: str | None, *, learned: bool, config: Path | None
 ) -> "tuple[Discovery, Entry | None]":
-    """Return what is exported, and its entry where it is of a run."""
+    """Return the function to export, and its entry if it comes from a run."""
     import dataclasses
 
     from actsearch.grammar.fault import UserFault
@@ -79,51 +79,51 @@ def _discovery(
         board = board_of(run)
         entry = find(board.entries, which, vocabulary)
         expression = read_of_run(entry, vocabulary).as_expression()
-        found = discovery_of_run(entry, expression, run, board, name=name or USUAL_NAME, start_learned=learned)
-        if learned and not found.layers:
+        result = discovery_of_run(entry, expression, run, board, name=name or USUAL_NAME, start_learned=learned)
+        if learned and not result.layers:
             why = (
                 "has no parameter"
-                if not found.parameters
+                if not result.parameters
                 else "kept none that was learned: its furthest rung trained none"
             )
             raise UserFault(f"'{expression}' {why}; leave out --learned")
-        return found, entry
+        return result, entry
     if text is not None and text.endswith(".json"):
-        found = read_file(Path(text), vocabulary.own)
-        return dataclasses.replace(found, name=name or found.name), None
+        result = read_file(Path(text), vocabulary.own)
+        return dataclasses.replace(result, name=name or result.name), None
     return discovery(vocabulary.read(text or "x").as_expression(), name=name or USUAL_NAME), None
 
 
-def _told(asked: str, proof: "Proof", discovery: "Discovery") -> str:
-    """Return what was seen of a file, in a sentence."""
+def _check_result(format_name: str, proof: "Proof", discovery: "Discovery") -> str:
+    """Return one sentence on a file: what it is, and how its check came out."""
     from actsearch.search.exporting.formats import FORMATS
 
-    says = FORMATS[asked].says
+    says = FORMATS[format_name].says
     if proof.missing:
         return f"{says}; NOT CHECKED: {proof.missing}"
     if not proof.gaps:
         return f"{says}{'; ' * bool(proof.checked)}{', '.join(proof.checked)}"
     worst = max(proof.gaps.values())
-    kinds, rest = [*proof.gaps], [part for part in proof.checked if part not in proof.gaps]
-    near = (
+    measured, unmeasured = [*proof.gaps], [part for part in proof.checked if part not in proof.gaps]
+    agreement = (
         "equal to the last bit"
         if worst == 0
         else f"within rounding (at most {max(worst, 0.01):.0%} of what is allowed)"
     )
-    more = f"; also {', '.join(rest)}" if rest else ""
-    care = "".join(f"\n  take care: {complaint}" for complaint in proof.complaints)
-    what = "value and gradient" if asked not in {"torchscript", "export", "onnx", "safetensors"} else "value"
-    return f"{says}; {what} {near} in {', '.join(kinds)}{more}{care}"
+    other_checks = f"; also {', '.join(unmeasured)}" if unmeasured else ""
+    cautions = "".join(f"\n  take care: {complaint}" for complaint in proof.complaints)
+    compared = "value and gradient" if format_name not in {"torchscript", "export", "onnx", "safetensors"} else "value"
+    return f"{says}; {compared} {agreement} in {', '.join(measured)}{other_checks}{cautions}"
 
 
 def _worth(run: Path, entry: "Entry") -> str:
-    """Return what an entry is worth, in a sentence."""
+    """Return one sentence that compares an entry with the incumbent."""
     from actsearch.search.ranking.answer import worth
 
     return worth(entry, board_of(run, diagnostics=False))
 
 
-def _tell_of_run(run: Path, entry: "Entry", output: Path) -> None:
+def _print_about_run(run: Path, entry: "Entry", output: Path) -> None:
     print(_worth(run, entry))
     if entry.baseline:
         words = shlex.join(["export", str(run), "found", "-o", str(output)])
@@ -133,7 +133,7 @@ def _tell_of_run(run: Path, entry: "Entry", output: Path) -> None:
         print(f"take care: it is the best so far, by {seeds} seed{'s' * (seeds != 1)}, which is mostly luck{state}")
 
 
-def _tell_use(target: Path, name: str) -> None:
+def _print_import(target: Path, name: str) -> None:
     if target.suffix == ".py" and target.stem.isidentifier() and not keyword.iskeyword(target.stem):
         print(f"use it: from {target.stem} import {name}")
     else:
@@ -141,7 +141,7 @@ def _tell_use(target: Path, name: str) -> None:
 
 
 def _module_name(stem: str) -> str:
-    """Return the nearest name that can be imported."""
+    """Return the nearest name that Python can import."""
     name = re.sub(r"\W", "_", stem)
     return name if name.isidentifier() and not keyword.iskeyword(name) else f"my_{name}"
 
@@ -162,8 +162,8 @@ def report(runs: tuple[Path, ...], output: Path) -> None:
 
 @click.command(cls=Command)
 @click.argument("directory", metavar="RUN|DIR", type=PATH)
-@click.option("--host", default="127.0.0.1", show_default=True, help="Who may ask: 127.0.0.1 is this machine alone.")
-@click.option("--port", type=click.IntRange(min=0, max=65535), default=8765, show_default=True, help="Of the address.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address; 127.0.0.1 is this machine alone.")
+@click.option("--port", type=click.IntRange(min=0, max=65535), default=8765, show_default=True, help="Port number.")
 def serve(directory: Path, host: str, port: int) -> None:
     """Show RUN, or the runs below DIR, as pages that follow a search while it runs."""
     from actsearch.grammar.fault import NotInstalled
@@ -174,7 +174,7 @@ def serve(directory: Path, host: str, port: int) -> None:
     except ImportError as fault:
         raise NotInstalled(f"'serve' needs {fault.name}: pip install 'actsearch[serve]'") from fault
     if not any(directory.glob(f"**/{FILE_NAME}")):
-        Store(directory).close()  # which says what is missing
+        Store(directory).close()  # raises an error that says what is missing
     shown = f"[{host}]" if ":" in host else host
     print(f"http://{shown}:{port} shows {directory}; Ctrl-C stops", flush=True)
     serving.serve(serving.Pages(directory, called()), host, port)

@@ -1,4 +1,4 @@
-"""The commands on functions, spaces, tasks and settings, outside of any run."""
+"""The commands that need no run: on functions, spaces, tasks and settings."""
 
 import dataclasses
 from pathlib import Path
@@ -18,7 +18,7 @@ from actsearch.search.commands.shared import (
     vocabulary_with,
 )
 
-SHOWN = ("steps", "batch", "learning_rate", "width", "init", "purpose")  # of a task
+SHOWN = ("steps", "batch", "learning_rate", "width", "init", "purpose")  # attributes of a task that `tasks` prints
 
 
 @click.command(cls=Command)
@@ -45,8 +45,8 @@ def space(
     if len(shapes) > 1:
         raise click.UsageError(f"a space has one shape, found {len(shapes)}: count each by itself")
     shape = next(iter(shapes), None)
-    of_config, of_words = config is not None, primitives is not None
-    if of_config == of_words or (of_config and (shapes or units != 1)) or (of_words and changes):
+    has_config, has_primitives = config is not None, primitives is not None
+    if has_config == has_primitives or (has_config and (shapes or units != 1)) or (has_primitives and changes):
         raise click.UsageError("name either a CONFIG (and --set) or --primitives (and --shape or --units)")
     if config is not None:
         settings = load_settings(config, changes).space
@@ -95,7 +95,7 @@ def tasks(as_json: bool) -> None:
 @click.command(cls=Command)
 @json_option
 def primitives(as_json: bool) -> None:
-    """List the primitives that expressions are made of: how each is written, what it computes, its sets."""
+    """List the primitives of expressions: how each is written, what it computes, its sets."""
     from actsearch.grammar.primitive import call
     from actsearch.grammar.rows.sets import SETS, VOCABULARY
     from actsearch.search.show import display
@@ -126,17 +126,17 @@ def settings_command(config: Path | None, changes: tuple[str, ...], as_json: boo
     from actsearch.search.settings.reading import settings_of
     from actsearch.search.settings.text import settings_text
 
-    found = without_open_values(settings_of(config, changes))
+    settings = without_open_values(settings_of(config, changes))
     if as_json:
-        print_json(dataclasses.asdict(found))
+        print_json(dataclasses.asdict(settings))
     else:
-        print(settings_text(found), end="")
+        print(settings_text(settings), end="")
 
 
 @click.command(cls=Command)
 @click.argument("expressions", nargs=-1)
-@click.option("--baselines", help="Known activations besides: names separated by commas, or all.")
-@click.option("--task", help="What the children are trained on; actsearch tasks lists them.  [default: mnist1d]")
+@click.option("--baselines", help="Known activations to score as well: names separated by commas, or all.")
+@click.option("--task", help="Task of the children; actsearch tasks lists them.  [default: mnist1d]")
 @click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Children of each expression.")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps.  [default: the task's own]")
 @click.option(
@@ -144,10 +144,10 @@ def settings_command(config: Path | None, changes: tuple[str, ...], as_json: boo
     type=click.IntRange(min=0),
     default=0,
     show_default=True,
-    help="The children's seeds are made of it.",
+    help="Base for the children's seeds.",
 )
-@click.option("--pool", type=click.Choice(["ray", "serial"]), help="Who trains.  [default: ray]")
-@click.option("--config", type=PATH, help="Whose task, pool and own primitives are used.")
+@click.option("--pool", type=click.Choice(["ray", "serial"]), help="Pool of workers.  [default: ray]")
+@click.option("--config", type=PATH, help="Config that gives the task, the pool and your own primitives.")
 @address_option
 @set_option
 @json_option
@@ -178,9 +178,9 @@ def evaluate(
     texts = list(dict.fromkeys([*expressions, *every]))
     if not texts:
         raise click.UsageError("name EXPRESSIONS or --baselines")
-    words = {"task.name": task, "task.steps": steps, "pool.kind": pool, "pool.address": address}
-    further = [f"{key}={value}" for key, value in words.items() if value is not None]
-    plan = resolve(settings_of(config, [*further, *changes]))
+    options = {"task.name": task, "task.steps": steps, "pool.kind": pool, "pool.address": address}
+    option_changes = [f"{key}={value}" for key, value in options.items() if value is not None]
+    plan = resolve(settings_of(config, [*option_changes, *changes]))
     evaluations = evaluating.evaluate(texts, plan.task, plan.pool, seeds, seed, plan.vocabulary, say)
     if as_json:
         print_json([display.evaluation_facts(evaluation) for evaluation in evaluations])

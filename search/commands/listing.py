@@ -1,4 +1,4 @@
-"""The commands that say where runs stand: runs, status."""
+"""The commands that report the state of runs: runs, status."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ def runs(directory: Path, as_json: bool) -> None:
 
     if not directory.is_dir():
         raise click.UsageError(f"'{directory}' is no directory; name the one that holds your runs")
-    found = list(runs_in(directory))
+    states = list(runs_in(directory))
     if as_json:
-        print_json([state_facts(state) for state in found])
-    elif not found:
+        print_json([state_facts(state) for state in states])
+    elif not states:
         print(f"no run below {directory}; start one: {called()} search configs/quickstart.yaml")
     else:
-        display.print_list(lambda width: runs_table(found, width))
-        print(f"one of them: {called()} status {found[0].directory}")
+        display.print_list(lambda width: runs_table(states, width))
+        print(f"one of them: {called()} status {states[0].directory}")
 
 
 @click.command()
@@ -38,9 +38,9 @@ def status(run: Path, as_json: bool) -> None:
     from actsearch.search.show.state_tables import state_facts, status_lines
     from actsearch.search.states import state_of
 
-    found = state_of(run)
+    state = state_of(run)
     if as_json:
-        print_json(state_facts(found))
+        print_json(state_facts(state))
         return
-    for line in status_lines(found):
+    for line in status_lines(state):
         display.console().print(line, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The commands that look at a run: its ranking, one candidate, its rungs."""
+"""The commands that read a run: its ranking, one candidate, its rungs, comparisons."""
 
 import shlex
 from pathlib import Path
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 @run_argument
 @click.option("-n", "count", type=click.IntRange(min=1), default=10, show_default=True, help="How many.")
 @click.option("--all", "everything", is_flag=True, help="Everything that was tried, also what failed, and why.")
-@click.option("--found", is_flag=True, help="Without the baselines.")
+@click.option("--found", is_flag=True, help="Leave out the baselines.")
 @click.option("--sort", default="", metavar="COLUMN", help="Order: a column, the smallest first; -COLUMN the largest.")
 @click.option("--where", default="", metavar="CONDITION", help='Only some: "loss < 0.07 and size <= 5".')
 @click.option("--pareto", default="", metavar="A,B", help="Only what nothing beats in all of these columns: loss,cost.")
@@ -54,15 +54,15 @@ def top(
     board = board_of(run, diagnostics=as_json)
     reason = ("position", "rung", "formula", "score", "reason") if everything else ()
     choice = listing.Choice(sort, where, parts(pareto), parts(columns) or reason, None if everything else count)
-    wanted = [entry for entry in board.entries if entry.found or not found]
-    frame = frames.frame(board, wanted if where or sort or pareto or everything else wanted[:count])
-    if not wanted:
+    entries = [entry for entry in board.entries if entry.found or not found]
+    frame = frames.frame(board, entries if where or sort or pareto or everything else entries[:count])
+    if not entries:
         print_json({"verdict": verdict_facts(board, run), "entries": []}) if as_json else print(NOTHING_YET)
         return
     if as_json:
-        kept = listing.chosen(frame, choice)
-        entries = [entry_tables.entry_facts(board.entries[index], board) for index in kept.index]
-        print_json({"verdict": verdict_facts(board, run), "entries": entries})
+        rows = listing.chosen(frame, choice)
+        entry_rows = [entry_tables.entry_facts(board.entries[index], board) for index in rows.index]
+        print_json({"verdict": verdict_facts(board, run), "entries": entry_rows})
     elif form:
         print(listing.as_text(frame, choice, board, form), end="")
     else:
@@ -74,7 +74,7 @@ def top(
 @click.command()
 @run_argument
 @which_argument
-@click.option("--seeds", "each", is_flag=True, help="What every seed gave, a line each.")
+@click.option("--seeds", "each", is_flag=True, help="Print one line for every seed.")
 @config_option
 @json_option
 def show(run: Path, which: str, each: bool, config: Path | None, as_json: bool) -> None:
@@ -153,28 +153,28 @@ def compare(run: Path, which: tuple[str, ...], others: tuple[Path, ...], config:
     for name, task in tasks.items():
         if task != tasks[str(run)] or boards[name].unit != boards[str(run)].unit:
             raise click.UsageError(f"{name} has another final rung than {run}: losses of two tasks cannot be compared")
-    found: list[tuple[str, list[Entry]]] = []
+    matches: list[tuple[str, list[Entry]]] = []
     for text in which:
-        missing = []
+        failures = []
         for name, board in boards.items():
             try:
-                found.append((name, [find(board.entries, text, vocabulary)]))
+                matches.append((name, [find(board.entries, text, vocabulary)]))
             except NotFound as fault:
-                missing.append(fault)
-        if len(missing) == len(boards):
-            raise missing[0]
-    losses = {label: mine for label, entry in labelled(found).items() if (mine := losses_by_seed(entry))}
+                failures.append(fault)
+        if len(failures) == len(boards):
+            raise failures[0]
+    losses = {label: by_seed for label, entry in labelled(matches).items() if (by_seed := losses_by_seed(entry))}
     if len(losses) < 2:
         raise click.UsageError(
             "two candidates with scores on the final rung are needed; name more of them, or give them seeds: "
             f"{called()} refine {run} --which {','.join(which)}"
         )
-    compared, measure = pairs(losses), boards[str(run)].measure()
+    results, measure = pairs(losses), boards[str(run)].measure()
     if as_json:
         shown = [
-            {"difference": measure.shown(pair.difference), "interval": measure.ends(pair.interval)} for pair in compared
+            {"difference": measure.shown(pair.difference), "interval": measure.ends(pair.interval)} for pair in results
         ]
-        rows = zip(compared, shown, strict=True)
-        print_json([dataclasses.asdict(pair) | told | {"verdict": pair.verdict} for pair, told in rows])
+        rows = zip(results, shown, strict=True)
+        print_json([dataclasses.asdict(pair) | numbers | {"verdict": pair.verdict} for pair, numbers in rows])
     else:
-        display.print_list(lambda width: entry_tables.pairs_table(compared, measure, width))
+        display.print_list(lambda width: entry_tables.pairs_table(results, measure, width))

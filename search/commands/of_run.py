@@ -1,4 +1,4 @@
-"""What the commands on a run have in common: finding it, its answer, its ranking."""
+"""Helpers of the commands that take a run: its ranking, its state, its answer."""
 
 import shlex
 from pathlib import Path
@@ -22,7 +22,7 @@ NOTHING_YET = "nothing was trained yet; look again in some seconds"
 
 
 def board_of(run: Path, *, diagnostics: bool = True) -> "Leaderboard":
-    """Return the ranking of a run; without diagnostics sooner."""
+    """Return the ranking of a run; reading is faster without diagnostics."""
     from actsearch.search.memory.store import Store
     from actsearch.search.ranking.leaderboard import leaderboard
 
@@ -31,7 +31,7 @@ def board_of(run: Path, *, diagnostics: bool = True) -> "Leaderboard":
 
 
 def state_of_run(run: Path) -> str:
-    """Return what must be said of a run that is not finished."""
+    """Return a note on a run that is not finished; empty once the finalists are trained."""
     from actsearch.search.memory.locks import is_running
     from actsearch.search.memory.records import CLIMBED
     from actsearch.search.memory.store import Store
@@ -39,17 +39,17 @@ def state_of_run(run: Path) -> str:
     with Store(run) as store:
         if store.fact(CLIMBED):
             return ""
-    told = f"{called()} status {shlex.quote(str(run))}"
+    command = f"{called()} status {shlex.quote(str(run))}"
     if is_running(run if run.is_dir() else run.parent):
-        return f"; still running, {told} says how far"
-    return f"; unfinished: the same search command goes on with it, {told} says how far"
+        return f"; still running, {command} says how far"
+    return f"; unfinished: the same search command goes on with it, {command} says how far"
 
 
 def read_of_run(entry: "Entry", vocabulary: "Vocabulary") -> "Activation":
-    """Return what an entry's text stands for.
+    """Return the activation that an entry's text describes.
 
     Raises:
-        BadExpression: it has a primitive of the user's own, which nobody named.
+        BadExpression: the text uses a primitive of the user's own, and no --config defines it.
     """
     from actsearch.grammar.parse import BadExpression
 
@@ -61,15 +61,15 @@ def read_of_run(entry: "Entry", vocabulary: "Vocabulary") -> "Activation":
 
 
 def _quoted(run: Path) -> str:
-    """Return a run's directory for a shell, also where its file was named."""
+    """Return a run's directory, quoted for a shell; the user may have named the file in it."""
     return shlex.quote(str(run if run.is_dir() else run.parent))
 
 
 def check_run(board: "Leaderboard") -> None:
-    """Make the command fail where nothing of a run has a score.
+    """Make the command fail if no training of a run has a score.
 
     Raises:
-        NothingScored: with the commonest reason.
+        NothingScored: every training failed; the message has the commonest reason.
     """
     check_scored(record.outcome for entry in board.entries for records in entry.records.values() for record in records)
 
@@ -87,12 +87,12 @@ def print_verdict(board: "Leaderboard", run: Path) -> None:
 
 
 def print_ranking(board: "Leaderboard", frame: "DataFrame", choice: "Choice") -> None:
-    """Print some of a ranking, and what must be said of it.
+    """Print the chosen rows of a ranking, its caption and its remarks.
 
     Args:
-        board: the ranking.
-        frame: its rows, as ``frames.frame`` makes them.
-        choice: which are wanted.
+        board: ranking of the run.
+        frame: rows of the ranking, from ``frames.frame``.
+        choice: rows, order and columns to print.
     """
     from actsearch.search.show import display, listing, run_tables
 
@@ -108,23 +108,23 @@ def verdict_facts(board: "Leaderboard", run: Path) -> dict[str, object]:
     from actsearch.search.ranking.answer import sentences
     from actsearch.search.ranking.verdict import verdict_of
 
-    found = verdict_of(board, os.cpu_count() or 1)
+    verdict = verdict_of(board, os.cpu_count() or 1)
     return {
-        "state": found.state,
-        "sentences": sentences(found, board, _quoted(run), called()),
-        "incumbent": found.incumbent.expression if found.incumbent else None,
-        "better": [entry.expression for entry in found.better],
-        "worse": [entry.expression for entry in found.worse],
-        "open": [{"expression": entry.expression, "seeds": seeds} for entry, seeds in found.open],
-        "seeds": found.seeds,
+        "state": verdict.state,
+        "sentences": sentences(verdict, board, _quoted(run), called()),
+        "incumbent": verdict.incumbent.expression if verdict.incumbent else None,
+        "better": [entry.expression for entry in verdict.better],
+        "worse": [entry.expression for entry in verdict.worse],
+        "open": [{"expression": entry.expression, "seeds": seeds} for entry, seeds in verdict.open],
+        "seeds": verdict.seeds,
     }
 
 
 def parts(text: str) -> tuple[str, ...]:
-    """Return what is named, divided by commas outside of brackets."""
-    found, depth = [""], 0
+    """Split a text at the commas outside of brackets."""
+    pieces, depth = [""], 0
     for letter in text:
         depth += (letter == "(") - (letter == ")")
-        found[-1] += letter if letter != "," or depth else ""
-        found += [""] if letter == "," and not depth else []
-    return tuple(part.strip() for part in found if part.strip())
+        pieces[-1] += letter if letter != "," or depth else ""
+        pieces += [""] if letter == "," and not depth else []
+    return tuple(part.strip() for part in pieces if part.strip())

@@ -1,4 +1,4 @@
-"""The command that answers for a network of the user's, without a config: recommend."""
+"""The command for the user's own network, without a config: recommend."""
 
 import shlex
 from pathlib import Path
@@ -13,16 +13,16 @@ from actsearch.search.commands.training import called_with, every_change, planne
 if TYPE_CHECKING:
     from actsearch.search.settings.classes import SearchSettings
 
-PARTS = 4  # times the steps of a search's child that a whole training has
+PARTS = 4  # a whole training has this many times the steps of a child of the search
 PICTURE = "answer.svg"
 
 
 @click.command(cls=Command)
 @click.argument("network", metavar="FILE.py:FUNCTION")
 @click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="What it may take."
+    "--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="Time it may take."
 )
-@click.option("--steps", type=click.IntRange(min=8), default=1000, show_default=True, help="Of a whole training.")
+@click.option("--steps", type=click.IntRange(min=8), default=1000, show_default=True, help="Steps of a whole training.")
 @click.option("--run", type=PATH, help="Where to keep the run. [default: runs/recommend-FILE-FUNCTION]")
 @click.option("--dry-run", is_flag=True, help="Say where the candidate goes and what it costs, and train nothing.")
 @click.option("--extend", "extensions", metavar="KEY=VALUE", multiple=True, help="Go on: budget.trainings=200.")
@@ -47,8 +47,8 @@ def recommend(
     directory = run or Path("runs") / name
     if plan.budget.trainings is None:
         plan = planned_for(plan, minutes, directory)
-    asked = f"recommend {called_with(network, '--steps', str(steps), changes=changes)}"
-    if not train(plan, directory, asked, dry_run=dry_run, extend=bool(extensions)):
+    command = f"recommend {called_with(network, '--steps', str(steps), changes=changes)}"
+    if not train(plan, directory, command, dry_run=dry_run, extend=bool(extensions)):
         return
     board, where = board_of(directory), shlex.quote(str(directory))
     check_run(board)
@@ -60,15 +60,15 @@ def recommend(
 
 
 def settings_for(network: str, steps: int, changes: list[str]) -> "SearchSettings":
-    """Return the settings of a search for a network of the user's that nobody wrote a config for.
+    """Return the settings of a search for the user's network, without a config.
 
     Args:
-        network: ``file.py:function`` or ``module:function``.
-        steps: of a whole training.
-        changes: ``section.key=value``, which come last.
+        network: path of the function that builds it, ``file.py:function`` or ``module:function``.
+        steps: number of optimiser steps of a whole training.
+        changes: changed settings as ``section.key=value``, which override all others.
 
     Raises:
-        BadSettings: a change cannot be used.
+        BadSettings: a change is invalid.
     """
     import json
 
@@ -83,7 +83,7 @@ def settings_for(network: str, steps: int, changes: list[str]) -> "SearchSetting
 
 
 def picture_of(directory: Path) -> Path | None:
-    """Write the answer of a run as a picture beside it, and return the file; None where there is nothing to draw."""
+    """Draw the answer of a run into its directory, and return the file; None if there is nothing to draw."""
     from actsearch.grammar.fault import UserFault
     from actsearch.search.api.run import open_run
 

@@ -1,4 +1,4 @@
-"""What the commands share: options, their own rows, printing JSON, and how the program is called again."""
+"""Code that the commands share: options, printing JSON, and how to call the program again."""
 
 import contextlib
 import itertools
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
 
 class Command(click.Command):
-    """A command that may train or compute with torch. One that only reads is click's own, and needs no torch."""
+    """A command that may train or compute with torch. A command that only reads a run is click's own, without torch."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run it with one thread: the cores are the workers', and a controller's last bits depend on their number."""
+        """Run with one thread: the cores are for workers, and a controller's last bits depend on the thread count."""
         import torch
 
         torch.set_num_threads(1)
@@ -34,7 +34,7 @@ class Command(click.Command):
 
 
 class NamedPath(click.Path):
-    """A path that was named: an empty text is a shell's unset variable, not the directory one stands in."""
+    """A path that may not be empty: an empty text is a shell's unset variable, not the current directory."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Refuse the empty text."""
@@ -44,7 +44,7 @@ class NamedPath(click.Path):
 
 
 PATH = NamedPath(path_type=Path)
-config_option = click.option("--config", type=PATH, help="Where primitives of your own stand; their code runs here.")
+config_option = click.option("--config", type=PATH, help="Config with primitives of your own; their code runs here.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 set_option = click.option(
     "--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change a setting, such as task.steps=500."
@@ -57,61 +57,61 @@ address_option = click.option(
 
 
 def called() -> str:
-    """Return how to call this program again: by name where it is on the path, else as it was called."""
-    called = Path(sys.argv[0])
+    """Return the command that calls this program again: its name if that is on the path, else as it was called."""
+    program = Path(sys.argv[0])
     if shutil.which("actsearch"):
         return "actsearch"
-    if called.name == "__main__.py":
+    if program.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m actsearch"
-    return "actsearch" if called.name != "actsearch" else shlex.quote(str(called))
+    return "actsearch" if program.name != "actsearch" else shlex.quote(str(program))
 
 
 def free_name() -> str:
-    """Return a name for a module that no file has yet, here."""
+    """Return a file name for a module that is free in the current directory."""
     return next(name for name in itertools.chain(["activation.py"], (f"activation_{n}.py" for n in itertools.count(2)))
                 if not Path(name).exists())  # fmt: skip
 
 
 def check_scored(outcomes: "Iterable[Outcome]") -> None:
-    """Make the command fail where nothing has a score.
+    """Make the command fail if no outcome has a score.
 
     Raises:
-        NothingScored: with the commonest reason.
+        NothingScored: every training failed; the message has the commonest reason.
     """
     from actsearch.evaluators.outcome import NO_PART
     from actsearch.search.progress import NothingScored
 
-    found = list(outcomes)
-    without = sum(NO_PART in outcome.metrics for outcome in found)
-    if without:
+    trained = list(outcomes)
+    unused = sum(NO_PART in outcome.metrics for outcome in trained)
+    if unused:
         say(
-            f"in {without} of {len(found)} trainings the candidate had no part: make(channels) was not called, its "
+            f"in {unused} of {len(trained)} trainings the candidate had no part: make(channels) was not called, its "
             "layer was not called, or nothing was made of its values; their scores say nothing of it"
         )
-    if found and all(outcome.score is None for outcome in found):
-        (reason, count), *_ = Counter(o.reason or o.status.value for o in found).most_common(1)
-        raise NothingScored(f"not one of {len(found)} trainings has a score; {count} times the reason was: {reason}")
+    if trained and all(outcome.score is None for outcome in trained):
+        (reason, count), *_ = Counter(o.reason or o.status.value for o in trained).most_common(1)
+        raise NothingScored(f"not one of {len(trained)} trainings has a score; {count} times the reason was: {reason}")
 
 
 def say(sentence: str) -> None:
-    """Tell the user something that is no result, on the error stream."""
+    """Print a note for the user on the error stream."""
     print(f"note: {printable(sentence)}", file=sys.stderr)
 
 
-_ANSWERS: list[TextIO] = []  # where JSON goes, if not to sys.stdout
+_ANSWERS: list[TextIO] = []  # stream for JSON, if it is not sys.stdout
 
 
 @contextlib.contextmanager
 def answers_alone_on_stdout() -> Iterator[None]:
-    """Send to the error stream whatever is printed, by this process or those it starts, but for ``print_json``."""
-    if sys.stdout is None:  # closed by whoever started this
+    """Keep stdout for ``print_json``: other output of this process and its children goes to the error stream."""
+    if sys.stdout is None:  # the parent process closed it
         yield
         return
     sys.stdout.flush()
     descriptor = _descriptor_of(sys.stdout)
     answers = sys.stdout if descriptor is None else os.fdopen(os.dup(descriptor), "w", encoding="utf-8")
     _ANSWERS.append(answers)
-    kept = None if descriptor is None else os.dup(descriptor)
+    saved = None if descriptor is None else os.dup(descriptor)
     try:
         if descriptor is not None:
             os.dup2(2, descriptor)
@@ -120,14 +120,14 @@ def answers_alone_on_stdout() -> Iterator[None]:
     finally:
         _ANSWERS.pop()
         answers.flush()
-        if descriptor is not None and kept is not None:
-            os.dup2(kept, descriptor)
-            os.close(kept)
+        if descriptor is not None and saved is not None:
+            os.dup2(saved, descriptor)
+            os.close(saved)
             answers.close()
 
 
 def _descriptor_of(stream: TextIO) -> int | None:
-    """Return the stream's descriptor, or None where it has none: in a notebook, or while tests look on."""
+    """Return the stream's descriptor; None if it has none, as in a notebook or under pytest."""
     try:
         return stream.fileno()
     except (OSError, ValueError, AttributeError):
@@ -140,7 +140,7 @@ def print_json(value: object) -> None:
 
 
 def vocabulary_with(config: Path | None) -> "Vocabulary":
-    """Return what expressions are read with; own rows are taken from a config only, since their code runs here."""
+    """Return the vocabulary that reads expressions; only a config adds own primitives, since their code runs here."""
     from actsearch.evaluators.activation import BUILT_IN
     from actsearch.search.settings.reading import load_settings
     from actsearch.search.settings.space import vocabulary_of

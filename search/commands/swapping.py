@@ -1,4 +1,4 @@
-"""The command that puts an activation in the places of a network's own. Not here: how it is done (``swap``)."""
+"""The command that replaces a network's activations by another one. Not here: the replacing itself (``swap``)."""
 
 import importlib
 import io
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-MOST_NUMBERS = 2**28  # of an example: 1 GB
+MOST_NUMBERS = 2**28  # numbers in an example input: 1 GB
 
 
 @click.command(cls=Command)
@@ -24,14 +24,14 @@ MOST_NUMBERS = 2**28  # of an example: 1 GB
 @click.argument("activation", metavar="ACTIVATION")
 @click.option("--replace", default="ReLU", show_default=True, help="Which layers: classes or names, divided by commas.")
 @click.option("--example", help="Shape of an input, 1,3,32,32 or 2,16:int: finds channels, and calls that stay.")
-@click.option("--dimension", type=int, help="Where the channels are, if the network does not tell: 1 or -1.")
+@click.option("--dimension", type=int, help="Dimension of the channels, if the network does not tell: 1 or -1.")
 @click.option(
     "--init", type=click.Choice(["keep", "matched"]), default="keep", show_default=True,
     help="Keep the weights, or draw them anew with the gain that suits ACTIVATION.",
 )  # fmt: skip
 @click.option(
     "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True,
-    help="Of the network's weights, and of those drawn anew.",
+    help="Seed of the network's weights, and of those drawn anew.",
 )  # fmt: skip
 @click.option("--weights", type=PATH, help="A state dict (.pt, .safetensors) that the network had before.")
 @click.option("-o", "--output", type=PATH, help="Where the state dict of the changed network goes.")
@@ -52,44 +52,44 @@ def swap(
 
     if output is not None:
         check_target(output, force=force)
-    found = read_of(activation, vocabulary_with(config))
+    replacement = read_of(activation, vocabulary_with(config))
     kinds = tuple(part.strip() for part in replace.split(","))
     model = _network(network, seed)
     if weights is not None:
         _load(model, weights)
-    given = None if example is None else _example(example, seed)
+    example_input = None if example is None else _example(example, seed)
     try:
         report = replace_activations(
-            model, kinds, found, init="matched" if init == "matched" else "keep", example=given, dimension=dimension,
-            seed=seed,
+            model, kinds, replacement, init="matched" if init == "matched" else "keep", example=example_input,
+            dimension=dimension, seed=seed,
         )  # fmt: skip
     except UserFault as fault:
-        if given is None or not given.is_floating_point() or "indices" not in str(fault):
+        if example_input is None or not example_input.is_floating_point() or "indices" not in str(fault):
             raise
         raise UserFault(f"{fault}; whole numbers, as an embedding takes them: --example {example}:int") from fault
     print(report)
     if output is not None:
         put(_state(model, output), output)
         print(f"{output}: the state dict of the changed network")
-    if config is None:  # else it may have primitives of one's own, which a text alone does not tell
-        asked = "".join(
+    if config is None:  # the printed text would lack the config's own primitives
+        options = "".join(
             f", {name}={value}" for name, value in (
                 ("init", None if init == "keep" else repr(init)),
-                ("example", None if example is None else _written(example)),
+                ("example", None if example is None else _example_code(example)),
                 ("dimension", dimension),
                 ("seed", seed or None),
             ) if value is not None
         )  # fmt: skip
-        new = f'"{activation if activation.endswith(".json") else found.text}"'
-        written = repr(kinds[0] if len(kinds) == 1 else kinds)
-        print(f"the same in Python: actsearch.replace_activations(model, {written}, {new}{asked})")
+        activation_code = f'"{activation if activation.endswith(".json") else replacement.text}"'
+        kinds_code = repr(kinds[0] if len(kinds) == 1 else kinds)
+        print(f"the same in Python: actsearch.replace_activations(model, {kinds_code}, {activation_code}{options})")
 
 
 def _network(path: str, seed: int) -> "nn.Module":
-    """Return what the user's function makes, with every generator seeded.
+    """Return the network that the user's function builds, with every random generator seeded.
 
     Raises:
-        UserFault: there is none, it raises, or it returns something else.
+        UserFault: the function is missing, it raises, or it returns no network.
     """
     from torch import nn
 
@@ -102,17 +102,17 @@ def _network(path: str, seed: int) -> "nn.Module":
     build = find(path)
     try:
         with contained(seed, path.partition(":")[0]):
-            found = build()
+            result = build()
     except Exception as fault:  # whatever the user's function raises
         raise BadOwnTask(f"'{path}' raised {fault_text(fault)}; it is called without arguments") from fault
-    model = found[0] if isinstance(found, tuple) and found else found
+    model = result[0] if isinstance(result, tuple) and result else result
     if not isinstance(model, nn.Module):
-        raise BadOwnTask(f"'{path}' must return a torch.nn.Module, found {type(found).__name__}")
+        raise BadOwnTask(f"'{path}' must return a torch.nn.Module, found {type(result).__name__}")
     return model
 
 
 def _state(model: "nn.Module", target: Path) -> bytes:
-    """Return the state dict as a file's content: of safetensors where its name ends so."""
+    """Return the state dict as file content, in the format that the file's suffix names: safetensors, or torch's."""
     if target.suffix == ".safetensors":
         parts = {name: part.detach().clone().contiguous() for name, part in model.state_dict().items()}
         saved: bytes = _safetensors().save(parts)
@@ -128,7 +128,7 @@ def _safetensors() -> Any:
     """Return safetensors' module for torch.
 
     Raises:
-        NotInstalled: it is not there.
+        NotInstalled: safetensors is not installed.
     """
     from actsearch.grammar.fault import NotInstalled
 
@@ -142,7 +142,7 @@ def _load(model: "nn.Module", weights: Path) -> None:
     """Load a state dict; nothing in the file is executed.
 
     Raises:
-        UserFault: it cannot be read, or is of another network.
+        UserFault: the file cannot be read, or its state dict belongs to another network.
     """
     import torch
 
@@ -163,12 +163,12 @@ def _load(model: "nn.Module", weights: Path) -> None:
             "torch.save(model.state_dict(), ...) writes"
         ) from fault
     except Exception as fault:  # whatever reading a damaged file raises: EOFError, KeyError, safetensors' own
-        said = " ".join(str(fault).split())
-        raise UserFault(f"'{weights}' is no state dict of the network: {said[:300]}") from fault
+        reason = " ".join(str(fault).split())
+        raise UserFault(f"'{weights}' is no state dict of the network: {reason[:300]}") from fault
 
 
 def _shape(example: str) -> tuple[tuple[int, ...], bool]:
-    """Return the shape, and whether it is one of whole numbers."""
+    """Return the shape of an example, and whether the example has whole numbers."""
     if not re.fullmatch(r"\s*\d+(\s*[,x]\s*\d+)*\s*(:int)?", example):
         raise click.UsageError(
             f"--example must be a shape such as 1,3,32,32, or 2,16:int for whole numbers, found '{example}'"
@@ -181,7 +181,7 @@ def _shape(example: str) -> tuple[tuple[int, ...], bool]:
 
 
 def _example(example: str, seed: int) -> Any:
-    """Return normal numbers of a shape, or whole ones: zeros, which every embedding has."""
+    """Return an example of normal numbers, or of zeros if they are whole: every embedding has index 0."""
     import torch
 
     shape, whole = _shape(example)
@@ -190,6 +190,7 @@ def _example(example: str, seed: int) -> Any:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def _written(example: str) -> str:
+def _example_code(example: str) -> str:
+    """Return the Python code that makes an example."""
     shape, whole = _shape(example)
     return f"torch.zeros({shape}, dtype=torch.long)" if whole else f"torch.randn({shape})"

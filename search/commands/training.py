@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from actsearch.search.plan import Plan
 
 
-ELSEWHERE = ("mnist1d_mlp", "mnist1d_transformer")  # tasks on which the finalists may be tried next
+ELSEWHERE = ("mnist1d_mlp", "mnist1d_transformer")  # tasks that the next steps suggest for the finalists
 
 
 @click.command(cls=Command)
@@ -46,42 +46,42 @@ ELSEWHERE = ("mnist1d_mlp", "mnist1d_transformer")  # tasks on which the finalis
 @click.option(
     "--minutes", type=click.FloatRange(min=0, min_open=True), help="Plan the search so that it takes so many."
 )
-@click.option("--track", type=click.Choice(["mlflow", "wandb"]), help="Tell MLflow or Weights & Biases, too.")
+@click.option("--track", type=click.Choice(["mlflow", "wandb"]), help="Log to MLflow or Weights & Biases, too.")
 @address_option
 @set_option
 def search(
     config: Path, run: Path | None, dry_run: bool, extensions: tuple[str, ...], minutes: float | None,
     track: Literal["mlflow", "wandb"] | None, address: str | None, changes: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Start the search of CONFIG (a YAML file); on an unfinished run, go on with it."""
+    """Start the search of CONFIG (a YAML file), or resume an unfinished run."""
     from actsearch.search.plan import resolve
     from actsearch.search.settings.reading import load_settings
 
     plan = resolve(load_settings(config, every_change(changes, extensions, address)))
     directory = run or Path("runs") / config.stem
-    asked = called_with(str(config), changes=changes)
+    arguments = called_with(str(config), changes=changes)
     if minutes is not None and plan.budget.trainings is None:
         plan = planned_for(plan, minutes, directory)
-        asked += f" --minutes {minutes:g}"
-    if train(plan, directory, f"search {asked}", dry_run=dry_run, extend=bool(extensions), track=track):
+        arguments += f" --minutes {minutes:g}"
+    if train(plan, directory, f"search {arguments}", dry_run=dry_run, extend=bool(extensions), track=track):
         print_whole(directory, plan.task.is_own)
 
 
 def every_change(changes: Sequence[str], extensions: Sequence[str], address: str | None) -> list[str]:
-    """Return what the options of a command change in its settings, the later ones last."""
+    """Return all changes of settings that a command's options make; later ones override earlier ones."""
     return [*changes, *extensions, *([f"pool.address={address}"] if address else [])]
 
 
 def called_with(*words: str, changes: Sequence[str]) -> str:
-    """Return what a command was given, to be pasted behind its name again."""
+    """Return a command's arguments, quoted so that the user can paste them behind its name."""
     return shlex.join([*words, *(word for change in changes for word in ("--set", change))])
 
 
 def planned_for(plan: "Plan", minutes: float, directory: Path) -> "Plan":
-    """Return a plan for so many minutes; a run that has begun keeps the trainings that it was planned with.
+    """Return a plan that takes this many minutes; a run that has begun keeps its planned number of trainings.
 
     Raises:
-        BadSettings: not even the baselines can be trained in that time.
+        BadSettings: the time is too short even for the baselines.
     """
     import contextlib
     import json
@@ -91,10 +91,10 @@ def planned_for(plan: "Plan", minutes: float, directory: Path) -> "Plan":
     from actsearch.search.memory.store import FILE_NAME, Store
 
     if (directory / FILE_NAME).exists():
-        kept = {}
+        settings = {}
         with contextlib.suppress(NotBegun), Store(directory) as store:
-            kept = json.loads(store.fact("settings") or "{}")
-        trainings = kept.get("budget", {}).get("trainings")
+            settings = json.loads(store.fact("settings") or "{}")
+        trainings = settings.get("budget", {}).get("trainings")
         if trainings is not None:
             return plan.with_trainings(trainings)
     return plan.with_trainings(affordable(plan, minutes))
@@ -104,15 +104,15 @@ def train(
     plan: "Plan", directory: Path, asked: str, *, dry_run: bool = False, extend: bool = False,
     track: Literal["mlflow", "wandb"] | None = None,
 ) -> bool:  # fmt: skip
-    """Launch a search, with its plan and its progress on the terminal; return whether something was to be trained.
+    """Launch a search, and show its plan and progress on the terminal; return False for a dry run.
 
     Args:
         plan: plan of the search.
         directory: directory of the run.
-        asked: the command and what it was given, for the next steps.
-        dry_run: whether only the plan is printed.
-        extend: whether the run goes on with a larger budget.
-        track: who else is told.
+        asked: name and arguments of the command, for the next steps.
+        dry_run: whether to print the plan only.
+        extend: whether to resume the run with a larger budget.
+        track: experiment tracker that gets the results as well.
     """
     from actsearch.search import jobs
     from actsearch.search.memory.store import FILE_NAME
@@ -145,11 +145,11 @@ def train(
 
 
 def print_whole(directory: Path, is_own: bool) -> None:
-    """Print the answer of a run, its finalists, and what may be done next.
+    """Print the answer of a run, its finalists, and the commands for next steps.
 
     Args:
         directory: directory of the run.
-        is_own: whether the task is the user's, whose finalists no other task of this engine tells about.
+        is_own: whether the task is the user's; the engine's other tasks say nothing about its finalists.
     """
     from actsearch.search.memory.records import FINAL
     from actsearch.search.show import frames
@@ -172,10 +172,10 @@ def print_whole(directory: Path, is_own: bool) -> None:
 
 
 def cluster_of(address: str) -> str:
-    """Return a Ray cluster in words.
+    """Return a description of a Ray cluster.
 
     Raises:
-        BadCluster: it cannot be joined.
+        BadCluster: this process cannot join it.
     """
     from actsearch.evaluators.pools.ray_door import cluster_at
 
@@ -183,30 +183,30 @@ def cluster_of(address: str) -> str:
 
 
 def print_forecast(plan: "Plan", console: "Console") -> bool:
-    """Print where the candidate goes and what the search costs; return whether that can be told."""
+    """Print the candidate's places and the search's cost; return whether a forecast exists."""
     from actsearch.search.forecast import forecast
     from actsearch.search.show.plan_tables import plan_parts
 
-    found = forecast(plan)
-    for part in plan_parts(found) if found else ():
+    costs = forecast(plan)
+    for part in plan_parts(costs) if costs else ():
         console.print(part, soft_wrap=isinstance(part, str))
-    return found is not None
+    return costs is not None
 
 
 @click.command(cls=Command)
 @run_argument
 @click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="At most."
+    "--minutes", type=click.FloatRange(min=0, min_open=True), default=10.0, show_default=True, help="Time at most."
 )
-@click.option("--which", help="Who gets seeds, as A,B (positions, ids, names).  [default: who is still open]")
-@click.option("--pool", type=click.Choice(["ray", "serial"]), default="ray", show_default=True, help="Who trains.")
+@click.option("--which", help="Candidates to train, as A,B (positions, ids, names).  [default: those still open]")
+@click.option("--pool", type=click.Choice(["ray", "serial"]), default="ray", show_default=True, help="Workers.")
 @address_option
 @config_option
 def refine(
     run: Path, minutes: float, which: str | None, pool: Literal["ray", "serial"], address: str | None,
     config: Path | None,
 ) -> None:  # fmt: skip
-    """Train more seeds of the finalists of RUN, until it is decided who is better than the incumbent."""
+    """Train more seeds of the finalists of RUN, until it is decided which are better than the incumbent."""
     from actsearch.evaluators.pools.pool import PoolSettings
     from actsearch.search.memory.records import FINAL
     from actsearch.search.refining import refine as more_seeds
@@ -214,7 +214,7 @@ def refine(
 
     console = display.console()
     named = parts(which or "")
-    chosen = more_seeds(
+    finalists = more_seeds(
         run,
         named,
         minutes,
@@ -226,20 +226,20 @@ def refine(
     console.print()
     board = board_of(run)
     seeds = {entry.fingerprint: len(entry.records.get(FINAL, ())) for entry in board.entries}
-    told = ", ".join(f"{entry.expression} {seeds[entry.fingerprint]}" for entry in chosen)
-    console.print(f"seeds now: {told}", markup=False, soft_wrap=True)
+    counts = ", ".join(f"{entry.expression} {seeds[entry.fingerprint]}" for entry in finalists)
+    console.print(f"seeds now: {counts}", markup=False, soft_wrap=True)
     print_verdict(board, run)
     print(f"the list: {called()} top {shlex.quote(str(run))}")
 
 
 @click.command(cls=Command)
 @run_argument
-@click.option("--task", help="Where to train; actsearch tasks lists them.")
+@click.option("--task", help="Task to train on; actsearch tasks lists them.")
 @click.option("--top", "count", type=click.IntRange(min=1), help="How many of the finalists.  [default: all]")
 @click.option("--seeds", type=click.IntRange(min=1), default=5, show_default=True, help="Fresh seeds of each.")
 @click.option("--steps", type=click.IntRange(min=1), help="Optimiser steps.  [default: the task's own]")
-@click.option("--pool", type=click.Choice(["ray", "serial"]), help="Who trains.  [default: ray]")
-@click.option("--config", type=PATH, help="Whose task, pool and own primitives are used.")
+@click.option("--pool", type=click.Choice(["ray", "serial"]), help="Pool of workers.  [default: ray]")
+@click.option("--config", type=PATH, help="Config that gives the task, the pool and your own primitives.")
 @address_option
 @set_option
 def transfer(
@@ -260,19 +260,19 @@ def transfer(
     from actsearch.search.settings.reading import settings_of
     from actsearch.search.show import display, run_tables
 
-    words = {"task.name": task, "task.steps": steps, "pool.kind": pool, "pool.address": address}
+    options = {"task.name": task, "task.steps": steps, "pool.kind": pool, "pool.address": address}
     if not (task or steps or config or any(change.startswith("task.") for change in changes)):
         raise click.UsageError(
             "name another task (--task) or another child of the same (--steps, --set task.KEY=VALUE)"
         )
-    further = [f"{key}={value}" for key, value in words.items() if value is not None]
-    plan = resolve(settings_of(config, [*further, *changes]))
-    wanted = Transfer(plan.task, transfer_rung(plan.task, seeds), count)
+    option_changes = [f"{key}={value}" for key, value in options.items() if value is not None]
+    plan = resolve(settings_of(config, [*option_changes, *changes]))
+    target = Transfer(plan.task, transfer_rung(plan.task, seeds), count)
     console = display.console()
-    jobs.transfer(run, wanted, plan.pool, plan.vocabulary, display.ProgressLine(console), say)
+    jobs.transfer(run, target, plan.pool, plan.vocabulary, display.ProgressLine(console), say)
     console.print()
     board = board_of(run)
-    name = wanted.rung.name
+    name = target.rung.name
     console.print(run_tables.transfer_table(board, name))
     check_scored(record.outcome for entry in board.entries for record in entry.records.get(name, ()))
     console.print(f"\nwith it in the run: {called()} show {shlex.quote(str(run))} 1")

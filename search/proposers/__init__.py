@@ -1,1 +1,1 @@
-"""Who decides what to try next; ``registry`` knows them by name."""
+"""The proposers, which choose the next candidates; ``registry`` lists them by name."""

@@ -1,4 +1,4 @@
-"""The proposers that learn nothing: ``random``, the yardstick, and ``exhaustive``, which leaves nothing out."""
+"""The proposers that learn nothing: ``random``, the yardstick, and ``exhaustive``, which tries every string."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 
 class RandomProposer(DrawingProposer):
-    """Draws every token evenly from the legal ones."""
+    """A proposer that draws every token uniformly from the legal ones."""
 
     def draws(self, count: int) -> Iterator[Tokens]:
         """Yield uniform legal tokens."""
@@ -25,7 +25,7 @@ class RandomProposer(DrawingProposer):
 
 
 def uniform(space: Space, count: int, generator: torch.Generator) -> list[Tokens]:
-    """Draw strings, every token evenly from the legal ones."""
+    """Draw strings; every token is uniform over the legal ones."""
     tokens = torch.empty(count, 0, dtype=torch.int64)
     for _ in range(space.length):
         legal = space.mask(tokens).float()
@@ -34,33 +34,33 @@ def uniform(space: Space, count: int, generator: torch.Generator) -> list[Tokens
 
 
 class ExhaustiveProposer(DrawingProposer):
-    """Goes through every string of the space once, in leaps, so that an unfinished walk is a fair sample of it."""
+    """A walk over every string of the space, once each, in leaps: an unfinished walk is a fair sample of the space."""
 
     def __init__(self, space: Space, seed: int) -> None:
         super().__init__(space, seed)
         self.strings = space.count(())
         self.position = 0
         first, leap = (int(torch.randint(2**62, (), generator=self.generator)) % self.strings for _ in range(2))
-        while math.gcd(leap, self.strings) != 1:  # then the walk visits every string before it returns
+        while math.gcd(leap, self.strings) != 1:  # coprime: the walk visits every string before it returns
             leap += 1
         self.first, self.leap = first, leap
 
     def draws(self, count: int) -> Iterator[Tokens]:
-        """Yield the strings that were not visited yet."""
+        """Yield the strings that the walk has not visited yet."""
         while self.position < self.strings:
-            number = (self.first + self.position * self.leap) % self.strings
+            index = (self.first + self.position * self.leap) % self.strings
             self.position += 1
-            yield self.space.string(number)
+            yield self.space.string(index)
 
     def learn(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
         """Learn nothing."""
         return {}
 
     def state(self) -> dict[str, Any]:
-        """Return where the walk is, too."""
+        """Return the state, with the position of the walk."""
         return {**super().state(), "walk": [self.position, self.first, self.leap]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Load a state."""
         super().restore(state)
         self.position, self.first, self.leap = state["walk"]

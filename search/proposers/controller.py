@@ -1,7 +1,7 @@
 """The recurrent controller: an LSTM that writes expressions token by token, each choice fed back into the next step.
 
-Sampling and scoring are one function, so a scored string has exactly the probability it was drawn with. Not here: how
-it learns (``policy`` and the proposers that have one).
+One function samples and scores, so a scored string has exactly its probability of being drawn. Not here: the learning
+(``policy`` and the proposers that hold one).
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ from actsearch.grammar.space import Space
 
 @dataclass(frozen=True)
 class Scores:
-    """What the controller thinks of ``n`` strings of length ``L``, in nats.
+    """Log-probabilities and entropies of ``n`` strings of length ``L``, in nats.
 
     Args:
-        log_probability: of each string, ``(n,)``.
-        entropy: of each choice, given the choices before, ``(n, L)``.
-        logs: log-probability of every token at every choice, ``(n, L, vocabulary)``; -inf where it is not legal.
+        log_probability: log-probability of each string, ``(n,)``.
+        entropy: entropy of each choice, given the choices before, ``(n, L)``.
+        logs: log-probability of every token at every choice, ``(n, L, vocabulary)``; -inf for an illegal token.
     """
 
     log_probability: Tensor
@@ -33,7 +33,7 @@ class Controller(nn.Module):
     """Distribution over the strings of a space.
 
     Args:
-        space: its mask leaves only legal tokens.
+        space: space of the strings, whose mask leaves only legal tokens.
         hidden: width of the LSTM.
         embedding: width of a token's embedding.
         generator: source of the initial weights, uniform in +-0.3 (Zoph & Le 2017, section 4.1, use +-0.08 for
@@ -43,7 +43,7 @@ class Controller(nn.Module):
     def __init__(self, space: Space, hidden: int, embedding: int, generator: torch.Generator) -> None:
         super().__init__()
         self.space = space
-        self.embed: nn.Embedding = _unset(nn.Embedding, space.vocabulary + 1, embedding)  # the last one starts a string
+        self.embed: nn.Embedding = _unset(nn.Embedding, space.vocabulary + 1, embedding)  # the last starts a string
         self.lstm = _unset(nn.LSTMCell, embedding, hidden)
         self.head = _unset(nn.Linear, hidden, space.vocabulary)
         with torch.no_grad():
@@ -52,14 +52,14 @@ class Controller(nn.Module):
 
     @torch.no_grad()
     def sample(self, count: int, generator: torch.Generator) -> Tensor:
-        """Draw ``(count, L) int64`` strings; never the arg-max."""
+        """Draw ``(count, L) int64`` strings at random; never take the arg-max."""
         return self._run(count, None, generator)[0]
 
     def score(self, tokens: Tensor) -> Scores:
-        """Return what it thinks of ``(n, L) int64`` strings."""
+        """Return the scores of ``(n, L) int64`` strings."""
         return self._run(len(tokens), tokens, None)[1]
 
-    def _run(self, count: int, given: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Scores]:
+    def _run(self, count: int, fixed: Tensor | None, generator: torch.Generator | None) -> tuple[Tensor, Scores]:
         tokens = torch.empty(count, 0, dtype=torch.int64)
         current = torch.full((count,), self.space.vocabulary)
         state: tuple[Tensor, Tensor] | None = None
@@ -69,10 +69,10 @@ class Controller(nn.Module):
             logits = self.head(state[0]).masked_fill(~self.space.mask(tokens), -torch.inf)
             logs = torch.log_softmax(logits, dim=1)
             probabilities = logs.exp()
-            if given is None:
+            if fixed is None:
                 current = torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
             else:
-                current = given[:, position]
+                current = fixed[:, position]
             chosen.append(logs.gather(1, current[:, None]).squeeze(1))
             entropies.append(-(probabilities * logs.masked_fill(probabilities == 0, 0.0)).sum(1))
             every.append(logs)
@@ -81,5 +81,5 @@ class Controller(nn.Module):
 
 
 def _unset(kind: type[nn.Module], *sizes: int) -> Any:
-    """Build a layer without its own start, which would draw from torch's global generator."""
+    """Build a layer without initial weights, since drawing these would use torch's global generator."""
     return skip_init(kind, *sizes)  # type: ignore[no-untyped-call]

@@ -1,6 +1,6 @@
-"""What proposers that draw strings have in common: each behaviour is asked for once, and learned from once.
+"""The base of proposers that draw strings: it proposes each behaviour once, and learns from each string once.
 
-Not here: how strings are drawn and learned from (``chance``, ``evolution``, ``reinforce``, ...).
+Not here: how a proposer draws and learns (``chance``, ``evolution``, ``reinforce``, ...).
 """
 
 import itertools
@@ -15,94 +15,94 @@ from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.space import Space
 from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
-PATIENCE, LEAST_DRAWS = 24, 400  # strings looked at for each one wanted, and at least, before the rest is drawn evenly
-LISTED = 20_000  # strings up to which what is left can be listed
+PATIENCE, LEAST_DRAWS = 24, 400  # limit of draws per proposal, and least limit of a batch; then draws are uniform
+LISTED = 20_000  # largest number of strings for which all of them are listed
 
 
 class DrawingProposer(ABC):
     """A ``Proposer`` that draws strings until their behaviours are new.
 
-    A subclass draws (``draws``), learns (``learn``), and adds what it keeps to ``state`` and ``restore``.
+    A subclass draws (``draws``), learns (``learn``), and adds its own state to ``state`` and ``restore``.
 
     Args:
-        space: what may be proposed.
-        seed: of every draw.
+        space: space of the candidates.
+        seed: seed of every draw.
     """
 
     def __init__(self, space: Space, seed: int) -> None:
         self.space = space
         self.generator = torch.Generator().manual_seed(seed)
-        self._asked: set[str] = set()  # fingerprints
-        self._told: set[Tokens] = set()
+        self._proposed: set[str] = set()  # fingerprints of the proposals
+        self._rewarded: set[Tokens] = set()
         self._share_new = math.nan
 
     @abstractmethod
     def draws(self, count: int) -> Iterator[Tokens]:
-        """Yield legal strings, known behaviours among them or not, until nobody asks; about ``count`` are wanted."""
+        """Yield legal strings of new or known behaviours while the caller asks; it needs about ``count`` new ones."""
 
     @abstractmethod
     def learn(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
-        """Learn from at least one new reward, each finite; return numbers for the log."""
+        """Learn from one or more new rewards, each finite; return numbers for the log."""
 
     def ask(self, count: int) -> list[Proposal]:
-        """Return ``count`` legal proposals whose behaviours were never asked for; fewer when no more are left."""
+        """Return ``count`` legal proposals of behaviours never proposed before; fewer when no more are left."""
         if count < 1:
             return []
-        found: list[Proposal] = []
-        drawn = self._collect(itertools.islice(self.draws(count), max(LEAST_DRAWS, PATIENCE * count)), count, found)
-        self._share_new = len(found) / max(drawn, 1)
-        if len(found) < count:
-            self._collect(self._drawn_evenly(), count, found)
-        return found
+        batch: list[Proposal] = []
+        seen = self._collect(itertools.islice(self.draws(count), max(LEAST_DRAWS, PATIENCE * count)), count, batch)
+        self._share_new = len(batch) / max(seen, 1)
+        if len(batch) < count:
+            self._collect(self._uniform_draws(), count, batch)
+        return batch
 
     def tell(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
-        """Pass over what was told before, and learn from the rest."""
-        told = list(zip(proposals, rewards, strict=True))
-        new = {p.tokens: (p, float(r) if math.isfinite(r) else 0.0) for p, r in told if p.tokens not in self._told}
-        self._told |= new.keys()
+        """Learn from the rewards of strings that are new here, and skip the others."""
+        pairs = list(zip(proposals, rewards, strict=True))
+        new = {p.tokens: (p, float(r) if math.isfinite(r) else 0.0) for p, r in pairs if p.tokens not in self._rewarded}
+        self._rewarded |= new.keys()
         if not new:
             return {}
-        fresh, found = [proposal for proposal, _ in new.values()], [reward for _, reward in new.values()]
-        self._asked |= {fingerprint(proposal.expression) for proposal in fresh}
-        summary = {"reward_mean": sum(found) / len(found), "reward_best": max(found)}
+        fresh, values = [proposal for proposal, _ in new.values()], [reward for _, reward in new.values()]
+        self._proposed |= {fingerprint(proposal.expression) for proposal in fresh}
+        summary = {"reward_mean": sum(values) / len(values), "reward_best": max(values)}
         summary |= {} if math.isnan(self._share_new) else {"share_new": self._share_new}
-        return summary | self.learn(fresh, found)
+        return summary | self.learn(fresh, values)
 
     def forget(self, proposals: Sequence[Proposal]) -> None:
-        """Take back what was asked for and will not be trained, so that it may be asked for again."""
-        self._asked -= {fingerprint(proposal.expression) for proposal in proposals}
+        """Forget proposals that will not be trained, so that their behaviours may be proposed again."""
+        self._proposed -= {fingerprint(proposal.expression) for proposal in proposals}
 
     def state(self) -> dict[str, Any]:
-        """Return the random state and what was asked for and told."""
+        """Return the random state, the proposed behaviours, and the strings with a reward."""
         return {
             "generator": self.generator.get_state(),
-            "asked": sorted(self._asked),
-            "told": sorted(self._told),
+            "asked": sorted(self._proposed),
+            "told": sorted(self._rewarded),
             "share_new": self._share_new,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Load a state."""
         self.generator.set_state(state["generator"])
-        self._asked, self._told = set(state["asked"]), set(state["told"])
+        self._proposed, self._rewarded = set(state["asked"]), set(state["told"])
         self._share_new = state["share_new"]
 
-    def _collect(self, strings: Iterator[Tokens], count: int, found: list[Proposal]) -> int:
-        """Add strings of new behaviour until there are ``count``; return how many were looked at."""
-        looked_at = 0
+    def _collect(self, strings: Iterator[Tokens], count: int, batch: list[Proposal]) -> int:
+        """Add proposals of new behaviour to a list until it has ``count``; return the number of strings examined."""
+        seen = 0
         for tokens in strings:
-            looked_at += 1
+            seen += 1
             proposal = Proposal(tokens, self.space.decode(tokens))
-            name = fingerprint(proposal.expression)
-            if name not in self._asked:
-                self._asked.add(name)
-                found.append(proposal)
-                if len(found) == count:
+            behaviour = fingerprint(proposal.expression)
+            if behaviour not in self._proposed:
+                self._proposed.add(behaviour)
+                batch.append(proposal)
+                if len(batch) == count:
                     break
-        return looked_at
+        return seen
 
-    def _drawn_evenly(self) -> Iterator[Tokens]:
-        """Yield strings evenly: every one of a small space, in random order; of a large one, many."""
+    def _uniform_draws(self) -> Iterator[Tokens]:
+        """Yield uniform strings: of a small space every one, in random order; of a large space, many draws."""
         strings = self.space.count(())
         if strings <= LISTED:
             order = torch.randperm(strings, generator=self.generator)

@@ -1,4 +1,4 @@
-"""Regularised evolution (Real et al. 2019): mutate the best of a few, and let the oldest die, however good.
+"""Regularised evolution (Real et al. 2019): mutate the best of a few members, and drop the oldest, however good.
 
 Not here: what a string means (``grammar.space``).
 """
@@ -19,11 +19,11 @@ from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class EvolutionSettings:
-    """How the population lives. Real et al. 2019, section 3, use 100 and 25 for tens of thousands of children.
+    """Sizes of the population. Real et al. 2019, section 3, use 100 and 25 for tens of thousands of children.
 
     Args:
-        population: how many of the latest outcomes live; as many are drawn at random first.
-        tournament: how many are drawn to choose a parent among.
+        population: number of members, the latest outcomes; the search begins with as many random strings.
+        tournament: number of members drawn to choose a parent from.
     """
 
     population: Annotated[int, Field(ge=1)] = 50
@@ -31,7 +31,7 @@ class EvolutionSettings:
 
 
 class Evolution(DrawingProposer):
-    """A population of the latest outcomes: the best of a random few is the parent, one token is changed."""
+    """A population of the latest outcomes: a mutation changes one token of the best of a random few."""
 
     def __init__(self, space: Space, seed: int, settings: EvolutionSettings) -> None:
         super().__init__(space, seed)
@@ -45,10 +45,10 @@ class Evolution(DrawingProposer):
         while True:
             drawn = torch.randint(len(self.living), (self.settings.tournament,), generator=self.generator)
             _, parent = max(self.living[index] for index in drawn.tolist())
-            yield self._mutated(parent)
+            yield self._mutate(parent)
 
-    def _mutated(self, parent: Tokens) -> Tokens:
-        """Change one token to another that is legal there; a string that allows none is returned as it is."""
+    def _mutate(self, parent: Tokens) -> Tokens:
+        """Return a string with one token changed to another legal one; the string itself if no change is legal."""
         for index in torch.randperm(len(parent), generator=self.generator).tolist():
             legal = [
                 tokens
@@ -61,16 +61,16 @@ class Evolution(DrawingProposer):
         return parent
 
     def learn(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
-        """Let the told live, and the oldest die."""
+        """Add the new members to the population and drop the oldest."""
         self.living.extend((reward, proposal.tokens) for proposal, reward in zip(proposals, rewards, strict=True))
         best, _ = max(self.living)
         return {"population_mean": sum(reward for reward, _ in self.living) / len(self.living), "population_best": best}
 
     def state(self) -> dict[str, Any]:
-        """Return who lives, too."""
+        """Return the state, with the population."""
         return {**super().state(), "living": list(self.living)}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Load a state."""
         super().restore(state)
         self.living = deque(state["living"], maxlen=self.settings.population)

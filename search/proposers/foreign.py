@@ -1,6 +1,6 @@
-"""A proposer of somebody else's, held to what every proposer promises; what it does otherwise is said in a sentence.
+"""A check around a third-party proposer: whatever breaks the protocol raises an error of one sentence.
 
-Not here: the promise (``proposer``), and proposers of this project.
+Not here: the protocol (``proposer``), and the proposers of this project (``registry``).
 """
 
 import io
@@ -19,18 +19,18 @@ METHODS = ("ask", "tell", "state", "restore")
 
 
 class BadProposer(UserFault):
-    """A user's proposer cannot be found or does not do what it should; the message says what was expected."""
+    """A user's proposer is missing or breaks the protocol; the message says what was expected."""
 
 
 class ForeignProposer:
-    """A ``Proposer`` that passes everything on to a user's.
+    """A ``Proposer`` that passes every call on to the user's, and checks the answers.
 
     Args:
-        inner: proposer of the user's.
-        space: expressions that may be proposed.
+        inner: the user's proposer.
+        space: space of the candidates.
 
     Raises:
-        BadProposer: a method is missing.
+        BadProposer: the inner proposer lacks a method.
     """
 
     def __init__(self, inner: Proposer, space: Space) -> None:
@@ -43,20 +43,20 @@ class ForeignProposer:
             )
 
     def ask(self, count: int) -> list[Proposal]:
-        """Return what it proposes, each a string of the space.
+        """Return the inner proposer's proposals, each a string of the space.
 
         Raises:
-            BadProposer: it proposes something else.
+            BadProposer: the inner proposer returns something else.
         """
-        found = self._called("ask", count)
-        if not isinstance(found, (list, tuple)) or not all(isinstance(one, Proposal) for one in found):
-            raise BadProposer(f"{self.name}.ask: expected a list of actsearch.Proposal, found {_shown(found)}")
-        if len(found) > count:
-            raise BadProposer(f"{self.name}.ask({count}): expected {count} proposals at most, found {len(found)}")
-        return [self._checked(one) for one in found]
+        proposals = self._call("ask", count)
+        if not isinstance(proposals, (list, tuple)) or not all(isinstance(one, Proposal) for one in proposals):
+            raise BadProposer(f"{self.name}.ask: expected a list of actsearch.Proposal, found {_shown(proposals)}")
+        if len(proposals) > count:
+            raise BadProposer(f"{self.name}.ask({count}): expected {count} proposals at most, found {len(proposals)}")
+        return [self._check(one) for one in proposals]
 
-    def _checked(self, one: Proposal) -> Proposal:
-        """Return a proposal whose tokens are plain whole numbers, as NumPy's and torch's are not."""
+    def _check(self, one: Proposal) -> Proposal:
+        """Return a checked proposal, with plain integers for tokens of NumPy's or torch's types."""
         try:
             tokens = tuple(operator.index(token) for token in one.tokens)
         except TypeError as fault:
@@ -73,45 +73,45 @@ class ForeignProposer:
         return Proposal(tokens, one.expression)
 
     def tell(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
-        """Tell it rewards; return its numbers for the log.
+        """Pass rewards on, and return the inner proposer's numbers for the log.
 
         Raises:
-            BadProposer: it raises, or returns no numbers.
+            BadProposer: the inner proposer raises, or returns no numbers.
         """
-        found = self._called("tell", proposals, rewards)
+        metrics = self._call("tell", proposals, rewards)
         try:
-            return {str(name): float(value) for name, value in ({} if found is None else dict(found)).items()}
+            return {str(name): float(value) for name, value in ({} if metrics is None else dict(metrics)).items()}
         except (TypeError, ValueError) as fault:
             raise BadProposer(
-                f"{self.name}.tell: expected numbers by name, or nothing, found {_shown(found)}"
+                f"{self.name}.tell: expected numbers by name, or nothing, found {_shown(metrics)}"
             ) from fault
 
     def state(self) -> dict[str, Any]:
-        """Return its state.
+        """Return the inner proposer's state.
 
         Raises:
-            BadProposer: it is no dictionary of tensors and plain values, which alone can be read back.
+            BadProposer: the state is no dictionary of tensors and plain values, the only kind that can be read back.
         """
-        found = self._called("state")
-        if not isinstance(found, dict) or not _is_readable(found):
+        inner_state = self._call("state")
+        if not isinstance(inner_state, dict) or not _is_readable(inner_state):
             raise BadProposer(
                 f"{self.name}.state: expected a dictionary of tensors, numbers, texts, lists and dictionaries, which "
-                f"alone are read back; found {_shown(found)}"
+                f"alone are read back; found {_shown(inner_state)}"
             )
-        return found
+        return inner_state
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Give it a state.
+        """Load a state into the inner proposer.
 
         Raises:
-            BadProposer: it cannot take it over.
+            BadProposer: the inner proposer cannot load it.
         """
-        self._called("restore", state)
+        self._call("restore", state)
 
-    def _called(self, method: str, *arguments: Any) -> Any:
+    def _call(self, method: str, *arguments: Any) -> Any:
         try:
             return getattr(self.inner, method)(*arguments)
-        except Exception as fault:  # whatever a proposer of the user's raises
+        except Exception as fault:  # whatever the user's proposer raises
             raise BadProposer(f"{self.name}.{method} raises {fault_text(fault)}") from fault
 
 
@@ -120,7 +120,7 @@ def _is_readable(state: dict[str, Any]) -> bool:
     try:
         torch.save(state, buffer)
         torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
-    except Exception:  # whatever its values raise while they are written
+    except Exception:  # whatever the values raise while torch writes them
         return False
     return True
 

@@ -1,7 +1,8 @@
-"""What is known of a function without training it, as one row of numbers: for the warm-up and the surrogate.
+"""Features of a function that need no training, as one row of numbers: for the warm-up and the surrogate.
 
-How well the untrained network's features tell the classes apart, what else is seen before the first step, and the
-function's profile. Not here: how these are measured (``evaluators.looks.first_look``, ``grammar.behaviour.profile``).
+The row says how well hidden features of the untrained network tell the classes apart. It also has other numbers of the
+untrained network, and the function's profile. Not here: the measurements (``evaluators.looks.first_look``,
+``grammar.behaviour.profile``).
 """
 
 import functools
@@ -14,18 +15,18 @@ from actsearch.grammar.behaviour.profile import profile
 from actsearch.grammar.expression import Expression
 from actsearch.search.proposers.proposer import Describe
 
-REFERENCE = BUILT_IN.read("swish")  # which every task was tried with before
-REMEMBERED = 4096  # functions: what the warm-up looked at, the surrogate needs not look at again
+REFERENCE = BUILT_IN.read("swish")  # every task has been tried with it before
+REMEMBERED = 4096  # functions in the cache: the surrogate reuses the rows that the warm-up computed
 
 
 def is_readable(task: Task, seed: int) -> bool:
-    """Return whether anything can be read of a task before training, so that a warm-up has something to learn from.
+    """Return whether an untrained network of a task tells anything, so that a warm-up can learn from it.
 
     Args:
-        task: whose network is looked at.
-        seed: of its weights.
+        task: task with the network to examine.
+        seed: seed of the network's weights.
     """
-    if not isinstance(task, NetworkTask):  # a training of the user's own has no network to look at
+    if not isinstance(task, NetworkTask):  # no network to look at
         return False
     try:
         return first_look(REFERENCE, task, seed).is_read
@@ -34,21 +35,23 @@ def is_readable(task: Task, seed: int) -> bool:
 
 
 def knowledge_of(task: Task, seed: int) -> Describe:
-    """Return what describes an expression, the most telling number first; for a task without a network 0 and a profile.
+    """Return the function that computes an expression's row, the most telling number first.
+
+    For a task without a network, the row is 0 and the profile.
 
     Args:
-        task: whose network is looked at.
-        seed: of its weights.
+        task: task with the network to examine.
+        seed: seed of the network's weights.
     """
 
     @functools.lru_cache(maxsize=REMEMBERED)
     def describe(expression: Expression) -> tuple[float, ...]:
-        return (*seen(Elementwise(expression)), *profile(expression).tolist())
+        return (*look_numbers(Elementwise(expression)), *profile(expression).tolist())
 
     @functools.cache
-    def nothing() -> list[float]:
-        """Stands for what cannot be looked at: the worst readout, and zeros, as many as the network gives."""
-        if not isinstance(task, NetworkTask):  # a training of the user's own has no network to look at
+    def failed_look() -> list[float]:
+        """Return the numbers for a failed look: the worst readout, then as many zeros as the network has numbers."""
+        if not isinstance(task, NetworkTask):  # no network to look at
             return []
         try:
             look = first_look(REFERENCE, task, seed)
@@ -56,12 +59,12 @@ def knowledge_of(task: Task, seed: int) -> Describe:
             return []
         return [WORST, *([0.0] * (len(look.numbers()) - 1))]
 
-    def seen(activation: Activation) -> list[float]:
-        if not isinstance(task, NetworkTask) or not nothing():  # nor one that cannot be looked at at all
+    def look_numbers(activation: Activation) -> list[float]:
+        if not isinstance(task, NetworkTask) or not failed_look():  # no function can be looked at
             return [0.0]
         try:
             return first_look(activation, task, seed).numbers()
         except CannotLook:
-            return nothing()
+            return failed_look()
 
     return describe

@@ -1,6 +1,6 @@
 """Proximal policy optimisation (Schulman et al. 2017) on the recurrent controller: several small steps a batch.
 
-The paper of 2017 names it for its controller (Ramachandran, Zoph & Le, section 3). Not here: the distribution itself
+Ramachandran, Zoph & Le (2017, section 3) name it for their controller. Not here: the distribution itself
 (``controller``).
 """
 
@@ -21,13 +21,13 @@ from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class PPOSettings:
-    """How the controller learns.
+    """Learning settings of ``ppo``.
 
     Args:
-        controller: its size, optimiser and entropy bonus.
-        baseline_decay: of the exponential moving average of rewards; 0 follows the last batch.
-        epochs: steps for each batch.
-        range: a string gains nothing from probability beyond 1 +- this times that which it had when it was told
+        controller: size, optimiser and entropy bonus of the controller.
+        baseline_decay: decay of the exponential moving average of rewards; 0 follows the last batch.
+        epochs: number of gradient steps for each batch.
+        range: clip range: beyond 1 +- this times a string's probability before the batch, a change gains nothing
             (Schulman et al. 2017, equation 7, use 0.2).
     """
 
@@ -38,7 +38,7 @@ class PPOSettings:
 
 
 class PPO(DrawingProposer):
-    """A controller that takes several steps a batch, none of them far from the one that was told."""
+    """A controller that takes several steps a batch, all of them near the policy before the batch."""
 
     def __init__(self, space: Space, seed: int, settings: PPOSettings) -> None:
         super().__init__(space, seed)
@@ -47,11 +47,11 @@ class PPO(DrawingProposer):
         self.baseline = Baseline(settings.baseline_decay)
 
     def draws(self, count: int) -> Iterator[Tokens]:
-        """Yield what the controller writes."""
+        """Yield strings from the controller."""
         return self.policy.draws(count)
 
     def learn(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
-        """Take the steps; the probabilities to stay near to are those of now, so nothing of ``ask`` is remembered."""
+        """Take the steps. They stay near the current probabilities, so ``ask`` need not store its own."""
         self.baseline.move(rewards)
         advantage = self.baseline.advantages(rewards)
         scores = self.policy.score([proposal.tokens for proposal in proposals])
@@ -59,18 +59,18 @@ class PPO(DrawingProposer):
         norm = 0.0
         for _ in range(self.settings.epochs):
             ratio = (scores.log_probability - before).exp()
-            near = ratio.clamp(1 - self.settings.range, 1 + self.settings.range)
-            norm = self.policy.climb(torch.minimum(ratio * advantage, near * advantage).mean(), scores.entropy)
+            clipped = ratio.clamp(1 - self.settings.range, 1 + self.settings.range)
+            norm = self.policy.climb(torch.minimum(ratio * advantage, clipped * advantage).mean(), scores.entropy)
             scores = self.policy.score([proposal.tokens for proposal in proposals])
-        moved = float((scores.log_probability.detach() - before).abs().mean())
-        return {"baseline": self.baseline.mean, "gradient_norm": norm, "policy_change": moved, **facts}
+        change = float((scores.log_probability.detach() - before).abs().mean())
+        return {"baseline": self.baseline.mean, "gradient_norm": norm, "policy_change": change, **facts}
 
     def state(self) -> dict[str, Any]:
-        """Return weights, optimiser and baseline, too."""
+        """Return the state, with weights, optimiser and baseline."""
         return {**super().state(), **self.policy.state(), "baseline": self.baseline.state()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state, the baseline included."""
+        """Load a state, the baseline included."""
         super().restore(state)
         self.policy.restore(state)
         self.baseline.restore(state["baseline"])

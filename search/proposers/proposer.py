@@ -1,6 +1,6 @@
-"""Who decides what to try next: ``ask(n)`` and ``tell(proposals, rewards)``, and the state in which it may be left.
+"""The protocol of a proposer: ``ask(n)`` and ``tell(proposals, rewards)``, and a state that can be saved and loaded.
 
-Not here: what those that draw strings have in common (``drawing``), and each of them (the modules beside).
+Not here: the base of proposers that draw strings (``drawing``), and the proposers themselves (``registry``).
 """
 
 import io
@@ -13,10 +13,10 @@ import torch
 from actsearch.grammar.expression import Expression
 
 Tokens = tuple[int, ...]
-Metrics = dict[str, float]  # by the names of the README's glossary
+Metrics = dict[str, float]  # name -> number; the README's glossary has the names
 Describe = Callable[[Expression], Sequence[float]]
-"""What is known of a function without training it: always as many finite numbers, the first one higher for the more
-promising."""
+"""Computes features of an expression without training: a fixed number of finite values, the first one higher for the
+more promising."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Proposal:
     """One candidate.
 
     Args:
-        tokens: its string in the space.
-        expression: what the string stands for.
+        tokens: string of the candidate in the space.
+        expression: expression that the string encodes.
     """
 
     tokens: Tokens
@@ -33,38 +33,38 @@ class Proposal:
 
 
 class Proposer(Protocol):
-    """Proposes expressions of a space, each behaviour once, and may learn from their rewards.
+    """A source of candidates: it proposes each behaviour of a space once, and may learn from the rewards.
 
-    It owns all of its state, random generator included.
+    It owns all of its state, its random generator included.
     """
 
     def ask(self, count: int) -> list[Proposal]:
-        """Return ``count`` legal proposals whose behaviours were never asked for; fewer when no more are left."""
+        """Return ``count`` legal proposals of behaviours never proposed before; fewer when no more are left."""
 
     def tell(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
         """Learn from rewards (higher is better); return numbers for the log.
 
-        Tells may come late, in any order, and for what was never asked for. What was told before is passed over, and a
-        reward that is no number counts as 0, as a failure does.
+        Calls may come late, in any order, and with proposals from elsewhere. A proposal that already had a reward is
+        skipped. A reward that is no finite number counts as 0, like a failure.
 
         Raises:
-            ValueError: there is not one reward for each proposal.
+            ValueError: proposals and rewards differ in number.
         """
 
     def state(self) -> dict[str, Any]:
-        """Return everything that the next ``ask`` and ``tell`` depend on: tensors and plain values."""
+        """Return all that the next ``ask`` and ``tell`` depend on, as tensors and plain values."""
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Load a state."""
 
 
 def to_bytes(proposer: Proposer) -> bytes:
-    """Return a proposer's state for the store."""
+    """Return a proposer's state as bytes for the store."""
     buffer = io.BytesIO()
     torch.save(proposer.state(), buffer)
     return buffer.getvalue()
 
 
 def from_bytes(proposer: Proposer, saved: bytes) -> None:
-    """Give a proposer a stored state; only tensors and plain values are read, never code."""
+    """Load a stored state into a proposer; torch reads tensors and plain values only, never code."""
     proposer.restore(torch.load(io.BytesIO(saved), weights_only=True))

@@ -29,18 +29,18 @@ PROPOSERS: dict[str, Callable[[Space, int, "ProposerSettings", Describe], Drawin
     "random": lambda space, seed, settings, describe: RandomProposer(space, seed),
     "exhaustive": lambda space, seed, settings, describe: ExhaustiveProposer(space, seed),
 }
-"""Name -> proposer of this project."""
+"""Name -> constructor of a proposer of this project."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class ProposerSettings:
-    """Who proposes.
+    """The proposer of a search.
 
     Args:
         name: reinforce, ppo, risk_seeking, evolution, random (the yardstick) or exhaustive; one that an installed
             package adds; or a class of yours, ``module:Class`` or ``file.py:Class``, called with (space, seed).
-        reinforce, ppo, risk_seeking, evolution: how each of them learns.
-        surrogate: whether a model chooses among what is proposed, and how.
+        reinforce, ppo, risk_seeking, evolution: learning settings of the proposer of this name.
+        surrogate: settings of the model that chooses among the proposals.
     """
 
     name: str = "reinforce"
@@ -51,7 +51,7 @@ class ProposerSettings:
     surrogate: SurrogateSettings = field(default_factory=SurrogateSettings)
 
     def __post_init__(self) -> None:
-        """The name is known, or a path to a class."""
+        """Check that the name is known, or a path to a class."""
         known = [*PROPOSERS, *installed("proposers")]
         if self.name.count(":") == 1 or self.name in known:
             return
@@ -65,32 +65,32 @@ class ProposerSettings:
 def build_proposer(
     settings: ProposerSettings, space: Space, seed: int, describe: Describe, given: Proposer | None = None
 ) -> Proposer:
-    """Return the proposer that the settings name, behind the surrogate where they ask for one.
+    """Return the proposer that the settings name, inside the surrogate if they ask for one.
 
     Args:
-        settings: which, and how it learns.
-        space: expressions that may be proposed.
+        settings: name of the proposer, and its learning settings.
+        space: space of the candidates.
         seed: seed of every draw.
-        describe: what is known of a function without training it, for the warm-up and the surrogate.
-        given: a proposer of the user's, instead of that of the settings.
+        describe: function that computes features without training, for the warm-up and the surrogate.
+        given: proposer of the user's, which replaces that of the settings.
 
     Raises:
-        BadProposer: a proposer of somebody else's cannot be found, or cannot stand behind the surrogate.
-        BadPlugin: a package that adds it is broken.
+        BadProposer: a third-party proposer is missing, or the settings put it inside the surrogate.
+        BadPlugin: the package that adds the proposer is broken.
     """
-    own = PROPOSERS.get(settings.name) if given is None else None
-    if own is not None:
-        inner = own(space, seed, settings, describe)
+    built_in = PROPOSERS.get(settings.name) if given is None else None
+    if built_in is not None:
+        inner = built_in(space, seed, settings, describe)
         return Surrogate(inner, settings.surrogate, describe) if settings.surrogate.use else inner
     if settings.surrogate.use:
         raise BadProposer("key 'proposer.surrogate.use': the surrogate stands before proposers of this project alone")
     if given is None:
-        made = (
+        make = (
             loaded("proposers", settings.name) if settings.name in installed("proposers") else _of_user(settings.name)
         )
         try:
-            given = made(space, seed)
-        except Exception as fault:  # whatever a class of somebody else's raises
+            given = make(space, seed)
+        except Exception as fault:  # whatever a third-party class raises
             raise BadProposer(f"'{settings.name}': called with (space, seed) it raises {fault_text(fault)}") from fault
     return ForeignProposer(given, space)
 

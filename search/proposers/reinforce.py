@@ -1,8 +1,8 @@
 """REINFORCE (Williams 1992) on the recurrent controller, with a moving-average baseline that outlives the process.
 
-Before anything is trained, the controller warms up on what strings promise at first sight. Each update also takes
-remembered outcomes, weighted by how likely they still are. Not here: the distribution itself (``controller``), what a
-reward is (``search.reward``) and what is known at first sight (``search.proposers.knowledge``).
+Before the first training, the controller warms up on features of untrained networks. Each update also takes earlier
+outcomes, weighted by how likely they still are. Not here: the distribution itself (``controller``), rewards
+(``search.reward``) and features (``search.proposers.knowledge``).
 """
 
 import itertools
@@ -20,22 +20,22 @@ from actsearch.search.proposers.drawing import DrawingProposer
 from actsearch.search.proposers.policy import ControllerSettings, Policy
 from actsearch.search.proposers.proposer import Describe, Metrics, Proposal, Tokens
 
-LOOKS = 16  # strings that are looked at for one update of the warm-up
-Remembered = tuple[Tokens, float, float]  # string, reward, log-probability when it was told
+LOOKS = 16  # strings for one update of the warm-up
+Remembered = tuple[Tokens, float, float]  # string, reward, log-probability when the reward came
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class ReinforceSettings:
-    """How the controller learns.
+    """Learning settings of ``reinforce``.
 
     Args:
-        controller: its size, optimiser and entropy bonus.
-        warm_up: strings that are only looked at before the first ask; 0 begins knowing nothing.
-        baseline_decay: of the exponential moving average of rewards; 0 follows the last batch.
-        memory: earlier outcomes that join each update, drawn at random, each weighted by min(1, p_now / p_then)
+        controller: size, optimiser and entropy bonus of the controller.
+        warm_up: number of untrained strings that the controller learns from before the first ask; 0 is no warm-up.
+        baseline_decay: decay of the exponential moving average of rewards; 0 follows the last batch.
+        memory: number of earlier outcomes in each update, drawn at random, each weighted by min(1, p_now / p_then)
             (truncated importance sampling: Espeholt et al. 2018, section 4.1).
-        updates: of the controller for each batch, each with other remembered outcomes.
-        blame: weight of outcomes below the baseline: what was bad says less than what was good.
+        updates: number of updates for each batch, each with other earlier outcomes.
+        blame: weight of outcomes below the baseline: a bad outcome says less than a good one.
     """
 
     controller: ControllerSettings = field(default_factory=ControllerSettings)
@@ -47,13 +47,13 @@ class ReinforceSettings:
 
 
 class Reinforce(DrawingProposer):
-    """A controller that is made likelier to write what was rewarded above the baseline.
+    """A controller whose updates make strings with rewards above the baseline likelier.
 
     Args:
-        space: what may be proposed.
-        seed: of every draw.
-        settings: how it learns.
-        describe: what is known of a function without training it; the first number is what it promises.
+        space: space of the candidates.
+        seed: seed of every draw.
+        settings: learning settings.
+        describe: function that computes features without training; the first is higher for the more promising.
     """
 
     def __init__(self, space: Space, seed: int, settings: ReinforceSettings, describe: Describe) -> None:
@@ -65,49 +65,49 @@ class Reinforce(DrawingProposer):
         self.cold = True
 
     def draws(self, count: int) -> Iterator[Tokens]:
-        """Yield what the controller writes, after its warm-up."""
+        """Yield strings from the controller, after its warm-up."""
         if self.cold:
             self.cold = False
             for _ in range(0, self.settings.warm_up, LOOKS):
                 strings = list(itertools.islice(self.policy.draws(LOOKS), LOOKS))
                 self._study(strings, [self.describe(self.space.decode(tokens))[0] for tokens in strings])
-            self.baseline, self.memory = Baseline(self.settings.baseline_decay), []  # a promise is no reward
+            self.baseline, self.memory = Baseline(self.settings.baseline_decay), []  # a feature is no reward
         yield from self.policy.draws(count)
 
     def learn(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
-        """Make the updates; strings are scored anew, so nothing of ``ask`` has to be remembered."""
+        """Make the updates. They score the strings anew, so ``ask`` need not store anything."""
         return self._study([proposal.tokens for proposal in proposals], rewards)
 
     def _study(self, strings: Sequence[Tokens], rewards: Sequence[float]) -> Metrics:
         self.baseline.move(rewards)
         with torch.no_grad():
-            told = self.policy.score(strings)
-        fresh: list[Remembered] = list(zip(strings, rewards, told.log_probability.tolist(), strict=True))
-        norms = [self._update([*fresh, *self._recalled()]) for _ in range(self.settings.updates)]
+            scores = self.policy.score(strings)
+        fresh: list[Remembered] = list(zip(strings, rewards, scores.log_probability.tolist(), strict=True))
+        norms = [self._update([*fresh, *self._sample_memory()]) for _ in range(self.settings.updates)]
         self.memory += fresh
-        return {"baseline": self.baseline.mean, "gradient_norm": norms[0], **self.policy.facts(told)}
+        return {"baseline": self.baseline.mean, "gradient_norm": norms[0], **self.policy.facts(scores)}
 
     def _update(self, outcomes: Sequence[Remembered]) -> float:
-        """Take one step; return the gradient's norm."""
+        """Take one gradient step; return the gradient's norm."""
         advantages = self.baseline.advantages([reward for _, reward, _ in outcomes])
-        blamed = torch.where(advantages < 0, self.settings.blame * advantages, advantages)
+        weighted = torch.where(advantages < 0, self.settings.blame * advantages, advantages)
         scores = self.policy.score([tokens for tokens, _, _ in outcomes])
-        then = torch.tensor([log for _, _, log in outcomes])
-        weights = (scores.log_probability.detach() - then).exp().clamp(max=1.0)
-        gain = (weights * blamed * scores.log_probability).sum() / weights.sum()
+        old_logs = torch.tensor([log for _, _, log in outcomes])
+        weights = (scores.log_probability.detach() - old_logs).exp().clamp(max=1.0)
+        gain = (weights * weighted * scores.log_probability).sum() / weights.sum()
         return self.policy.climb(gain, scores.entropy)
 
-    def _recalled(self) -> list[Remembered]:
+    def _sample_memory(self) -> list[Remembered]:
         order = torch.randperm(len(self.memory), generator=self.generator)
         return [self.memory[index] for index in order[: self.settings.memory].tolist()]
 
     def state(self) -> dict[str, Any]:
-        """Return weights, optimiser, baseline and memory, too."""
-        mine = {"baseline": self.baseline.state(), "memory": self.memory, "cold": self.cold}
-        return {**super().state(), **self.policy.state(), **mine}
+        """Return the state, with weights, optimiser, baseline and memory."""
+        own_state = {"baseline": self.baseline.state(), "memory": self.memory, "cold": self.cold}
+        return {**super().state(), **self.policy.state(), **own_state}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state, the baseline included."""
+        """Load a state, the baseline included."""
         super().restore(state)
         self.policy.restore(state)
         self.baseline.restore(state["baseline"])

@@ -1,7 +1,7 @@
 """Risk-seeking policy gradient (Petersen et al. 2021): learn from the best share only, since only the best counts.
 
-With a priority queue of the best so far, whose strings are made likelier again and again (Abolafia et al. 2018, section
-3). Not here: the distribution itself (``controller``).
+A priority queue keeps the best strings so far, and each step makes them likelier (Abolafia et al. 2018, section 3).
+Not here: the distribution itself (``controller``).
 """
 
 import heapq
@@ -22,15 +22,15 @@ from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class RiskSeekingSettings:
-    """How the controller learns.
+    """Learning settings of ``risk_seeking``.
 
     Args:
-        controller: its size, optimiser and entropy bonus.
-        share: of the latest outcomes that is learned from (Petersen et al. 2021, section 3.3, use 0.05 of 1,000).
-        window: how many outcomes the share is taken of: a batch of 16 has no best twentieth.
-        queue: how many of the best so far are kept; 0 keeps none.
-        queue_weight: of their log-likelihood beside the policy gradient.
-        epochs: steps for each batch.
+        controller: size, optimiser and entropy bonus of the controller.
+        share: share of the latest outcomes to learn from (Petersen et al. 2021, section 3.3, use 0.05 of 1,000).
+        window: number of latest outcomes that the share is taken of: a batch of 16 has no best twentieth.
+        queue: number of best strings in the queue; 0 is no queue.
+        queue_weight: weight of the queue's log-likelihood beside the policy gradient.
+        epochs: number of gradient steps for each batch.
     """
 
     controller: ControllerSettings = field(default_factory=ControllerSettings)
@@ -42,7 +42,7 @@ class RiskSeekingSettings:
 
 
 class RiskSeeking(DrawingProposer):
-    """A controller that learns from its best strings by how far they lie above the rest."""
+    """A controller that learns from its best strings, weighted by how far they lie above the threshold."""
 
     def __init__(self, space: Space, seed: int, settings: RiskSeekingSettings) -> None:
         super().__init__(space, seed)
@@ -52,26 +52,26 @@ class RiskSeeking(DrawingProposer):
         self.queue: list[tuple[float, Tokens]] = []  # a heap, the worst of the best first
 
     def draws(self, count: int) -> Iterator[Tokens]:
-        """Yield what the controller writes."""
+        """Yield strings from the controller."""
         return self.policy.draws(count)
 
     def learn(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
         """Take the steps on the best share of the window and on the queue."""
         settings = self.settings
-        told = [(reward, proposal.tokens) for proposal, reward in zip(proposals, rewards, strict=True)]
-        self.recent = [*self.recent, *told][-max(settings.window, len(told)) :]
-        for one in told:
+        outcomes = [(reward, proposal.tokens) for proposal, reward in zip(proposals, rewards, strict=True)]
+        self.recent = [*self.recent, *outcomes][-max(settings.window, len(outcomes)) :]
+        for one in outcomes:
             heapq.heappush(self.queue, one)
             if len(self.queue) > settings.queue:
                 heapq.heappop(self.queue)
         threshold = sorted(reward for reward, _ in self.recent)[-max(1, round(settings.share * len(self.recent)))]
         best = [one for one in self.recent if one[0] >= threshold]
-        learned = [*best, *self.queue]
+        studied = [*best, *self.queue]
         advantage = torch.tensor([reward - threshold for reward, _ in best])
         advantage = advantage / max(float(advantage.square().mean()) ** 0.5, LEAST_SPREAD)
         norm, facts = 0.0, Metrics()
         for _ in range(settings.epochs):
-            scores = self.policy.score([tokens for _, tokens in learned])
+            scores = self.policy.score([tokens for _, tokens in studied])
             logs = scores.log_probability
             gain = (advantage * logs[: len(best)]).mean()
             if self.queue:
@@ -81,11 +81,11 @@ class RiskSeeking(DrawingProposer):
         return {"threshold": threshold, "gradient_norm": norm, **facts}
 
     def state(self) -> dict[str, Any]:
-        """Return weights, optimiser, window and queue, too."""
+        """Return the state, with weights, optimiser, window and queue."""
         return {**super().state(), **self.policy.state(), "recent": self.recent, "queue": self.queue}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Load a state."""
         super().restore(state)
         self.policy.restore(state)
         self.recent, self.queue = list(state["recent"]), list(state["queue"])

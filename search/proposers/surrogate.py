@@ -1,7 +1,7 @@
-"""A wrapper around any proposer: many are proposed, and only the promising and the uncertain are trained.
+"""A wrapper around a proposer: it takes many proposals, and has only the promising and the uncertain trained.
 
-A model learns rewards from what is known of a function without training it. Candidates wait in a room: what is not
-chosen now may be chosen later. Not here: what is known (``knowledge``) and the model (``gaussian_process``).
+A model predicts rewards from features that need no training. Candidates wait in a room: a later batch may take those
+that this one leaves. Not here: the features (``knowledge``) and the model (``gaussian_process``).
 """
 
 import importlib.util
@@ -22,16 +22,16 @@ from actsearch.search.proposers.proposer import Describe, Metrics, Proposal, Tok
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
 class SurrogateSettings:
-    """How the surrogate chooses.
+    """Settings of the surrogate, a model that chooses among the proposals.
 
     Args:
-        use: whether there is one.
-        first: outcomes that are waited for; before, the most promising at first sight are trained.
-        candidates: proposals that are looked at for each ask, beside those that wait.
-        room: how many wait at most; the least promising are let go, and may be proposed again.
-        optimism: standard deviations above the mean that a function is credited with.
-        length: of the model's kernel, in typical distances between functions.
-        noise: variance of a seed, as a share of the variance of rewards.
+        use: whether to use a surrogate.
+        first: number of outcomes before the model is used; until then the first feature chooses.
+        candidates: number of fresh proposals for each ask, beside those that wait.
+        room: number of candidates that wait at most; the least promising are dropped, and may be proposed again.
+        optimism: number of standard deviations added to a candidate's expected reward.
+        length: length of the model's kernel, in typical distances between functions.
+        noise: variance between seeds, as a share of the variance of rewards.
     """
 
     use: bool = False
@@ -44,10 +44,10 @@ class SurrogateSettings:
 
 
 def check_installed(settings: SurrogateSettings) -> None:
-    """Say what is missing before anything is trained; a plain install goes without scikit-learn.
+    """Check before any training that the model is installed; a plain install lacks scikit-learn.
 
     Raises:
-        NotInstalled: a surrogate is wanted, and its model is not there.
+        NotInstalled: the settings use a surrogate, and scikit-learn is not installed.
     """
     if settings.use and importlib.util.find_spec("sklearn") is None:
         raise NotInstalled(
@@ -57,23 +57,23 @@ def check_installed(settings: SurrogateSettings) -> None:
 
 
 class Surrogate:
-    """A ``Proposer`` that trains what a model of the outcomes so far holds for promising or uncertain.
+    """A ``Proposer`` that passes on the proposals that a model of the outcomes finds promising or uncertain.
 
     Args:
-        inner: who proposes.
-        settings: how is chosen.
-        describe: what is known of a function without training it.
+        inner: proposer that makes the proposals.
+        settings: settings of the choice.
+        describe: function that computes features without training.
     """
 
     def __init__(self, inner: DrawingProposer, settings: SurrogateSettings, describe: Describe) -> None:
         self.inner, self.settings, self.describe = inner, settings, describe
         self.room: list[Tokens] = []
-        self.expected: dict[Tokens, float] = {}  # asked for, not told yet: the reward that is expected
+        self.expected: dict[Tokens, float] = {}  # proposed, without a reward yet -> expected reward
         self.learned: dict[Tokens, float] = {}
-        self.known: dict[Tokens, list[float]] = {}  # of all of these
+        self.known: dict[Tokens, list[float]] = {}  # features of all of these
 
     def ask(self, count: int) -> list[Proposal]:
-        """Return the best of the room and of fresh proposals, each chosen as if those before had come as expected."""
+        """Return the best of room and fresh proposals; each choice assumes the expected rewards of earlier ones."""
         if count < 1:
             return []
         self._admit(self.inner.ask(max(count, self.settings.candidates)))
@@ -89,7 +89,7 @@ class Surrogate:
         return self._proposals(strings)
 
     def tell(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
-        """Learn, and let the inner proposer learn."""
+        """Learn from rewards, and pass them to the inner proposer."""
         metrics = self.inner.tell(proposals, rewards)
         errors = []
         for proposal, reward in zip(proposals, rewards, strict=True):
@@ -106,7 +106,7 @@ class Surrogate:
         return metrics
 
     def state(self) -> dict[str, Any]:
-        """Return the inner proposer's state, and who waits, is expected and was learned, each string written once."""
+        """Return the inner proposer's state with the room and both kinds of rewards; each string is stored once."""
         index = {tokens: number for number, tokens in enumerate(self.known)}
         return {
             "inner": self.inner.state(),
@@ -118,7 +118,7 @@ class Surrogate:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take over a state."""
+        """Load a state."""
         self.inner.restore(state["inner"])
         strings = [tuple(row) for row in state["strings"].tolist()]
         self.known = dict(zip(strings, state["numbers"].tolist(), strict=True))
@@ -132,20 +132,20 @@ class Surrogate:
             self.room.append(proposal.tokens)
 
     def _by_promise(self) -> list[int]:
-        """Return indices in the room, the most promising at first sight first."""
+        """Return indices in the room, in falling order of the first feature."""
         return sorted(range(len(self.room)), key=lambda index: -self.known[self.room[index]][0])
 
     def _by_model(self, count: int) -> list[tuple[int, float]]:
-        """Return the model's choice of indices in the room, with the rewards it expects."""
-        told = {**self.learned, **self.expected}  # what is under way is taken to come as expected
+        """Return the model's choice of indices in the room, with their expected rewards."""
+        rewards = {**self.learned, **self.expected}  # outcomes under way count as expected
         settings = self.settings
         return choose(
-            self._numbers(told), np.array(list(told.values())), self._numbers(self.room), count,
+            self._numbers(rewards), np.array(list(rewards.values())), self._numbers(self.room), count,
             optimism=settings.optimism, length=settings.length, noise=settings.noise,
         )  # fmt: skip
 
     def _make_room(self) -> None:
-        """Let go the least promising, by the model where there is one."""
+        """Drop the least promising candidates if the room is too full; the model ranks them once it is used."""
         if len(self.room) <= self.settings.room:
             return
         order = self._by_promise()
@@ -155,12 +155,12 @@ class Surrogate:
                 numbers, rewards, self._numbers(self.room), self.settings.length, self.settings.noise
             )
             order = np.argsort(-(mean + self.settings.optimism * spread), kind="stable").tolist()
-        kept = {self.room[index] for index in order[: self.settings.room]}
-        dropped = [tokens for tokens in self.room if tokens not in kept]
+        staying = {self.room[index] for index in order[: self.settings.room]}
+        dropped = [tokens for tokens in self.room if tokens not in staying]
         self.inner.forget(self._proposals(dropped))
         for tokens in dropped:
             del self.known[tokens]
-        self.room = [tokens for tokens in self.room if tokens in kept]
+        self.room = [tokens for tokens in self.room if tokens in staying]
 
     def _numbers(self, strings: Iterable[Tokens]) -> np.ndarray[Any, np.dtype[np.float64]]:
         return np.array([self.known[tokens] for tokens in strings])
