@@ -18,7 +18,7 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.rows.known import KNOWN, USUAL
 from actsearch.search.plan import resolve
 from scripts.panel.problems import names
-from scripts.panel.run import RUNS, STEPS, settings_of
+from scripts.panel.run import RUNS, settings_of
 from scripts.replays.replay import file_of, load_table
 from scripts.replays.tabulation import Cell, Row, rows_of, tabulate
 
