@@ -54,7 +54,7 @@ def replace_activations(
     matches = _matches(model, kinds)
     old = [layer for layer, _ in matches]
     meeting = None if example is None else meet(model, old, example, dimension)
-    places, new = _new_layers(matches, module, meeting, _first(model), seed)
+    places, new = _new_layers(matches, module, meeting, _first_weight(model), seed)
     notes = list(_notes(model, kinds, matches))
     if meeting is not None and uses_side_effect(model, old, example, meeting.output):
         notes.append("the network reads again what a layer changed in place (inplace=True), and the new one does not")
@@ -79,7 +79,7 @@ def _draw_weights(model: nn.Module, function: Compute | None, seed: int, last: n
         seed: seed of the weights.
         last: last linear layer, which no activation follows, or None.
     """
-    one = _first(model)
+    one = _first_weight(model)
     generator = torch.Generator(device="cpu" if one is None else one.device).manual_seed(seed)
     if undrawn := initialise(model, "matched", function, generator, last):
         names = ", ".join(name.lstrip(".") or "the network's own" for name in undrawn)
@@ -163,7 +163,7 @@ def _matches(model: nn.Module, kinds: Sequence[Kind]) -> list[tuple[nn.Module, l
     return list(matches.values())
 
 
-def _first(model: nn.Module) -> Tensor | None:
+def _first_weight(model: nn.Module) -> Tensor | None:
     return next((p for p in model.parameters() if p.is_floating_point()), None)
 
 
@@ -223,7 +223,7 @@ def _put_all(model: nn.Module, places: Sequence[Place], layers: Sequence[nn.Modu
     try:
         for place, layer in zip(places, layers, strict=True):
             for name in place.names:
-                _put(model, name, layer, undo)
+                _put_one(model, name, layer, undo)
         yield
     except BaseException:
         for owner, attribute, was in reversed(undo):
@@ -231,7 +231,7 @@ def _put_all(model: nn.Module, places: Sequence[Place], layers: Sequence[nn.Modu
         raise
 
 
-def _put(model: nn.Module, name: str, layer: nn.Module, undo: list[tuple[nn.Module, str, Any]]) -> None:
+def _put_one(model: nn.Module, name: str, layer: nn.Module, undo: list[tuple[nn.Module, str, Any]]) -> None:
     """Put a layer in a place, and append each attribute's old value to ``undo``."""
     parent_name, _, attribute = name.rpartition(".")
     parent = model.get_submodule(parent_name)

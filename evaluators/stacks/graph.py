@@ -72,7 +72,7 @@ def record(
             named = {name: state[first] for name, first in places.items()}
             return functional_call(base, named, args, kwargs, tie_weights=False)
 
-        return objective.loss(objective.output(network, child_batch), child_batch)  # type: ignore[arg-type]  # the objective only calls it
+        return objective.loss(objective.output(network, child_batch), child_batch)  # type: ignore[arg-type]  # it is only called
 
     copies = {name: one.clone() for name, one in buffers.items()}  # the recording would change the originals
     leaves = {name: one.detach().requires_grad_() for name, one in trained.items()}
@@ -148,7 +148,13 @@ def _products(a: Tensor, b: Tensor) -> Tensor:
 
 
 def clip_(gradients: Tensor, betas: Tensor, most: float) -> None:
-    """Scale each child's gradients ``(children, numbers)`` in place to a norm of at most ``most``."""
+    """Clip each child's gradients in place, by the norm of weights and betas together.
+
+    Args:
+        gradients: gradients of the weights, ``(children, numbers)``.
+        betas: gradients of the functions' parameters, ``(children, numbers)``.
+        most: largest norm of one child.
+    """
     norm = (gradients.square().sum(1) + betas.square().sum(1)).sqrt()
     factor = (most / (norm + 1e-6)).clamp(max=1.0).unsqueeze(1)
     gradients.mul_(factor)

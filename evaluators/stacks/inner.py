@@ -36,15 +36,16 @@ def _grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *args: Any, **kwa
     if not any(map(within.is_batchedtensor, [*sources, *results])):
         return tuple(_GRAD(outputs, inputs, grad_outputs, *args, **kwargs))
     level = max(within.maybe_get_level(one) for one in [*sources, *results] if within.is_batchedtensor(one))
-    whole_results = [_whole(one, level)[0] for one in results]
+    whole_results = [_unwrapped(one, level)[0] for one in results]
     if grad_outputs is None:
         directions: Sequence[Tensor | None] = [torch.ones_like(one) for one in whole_results]
     else:
         listed = [grad_outputs] if isinstance(grad_outputs, Tensor) else [*grad_outputs]
         directions = [
-            None if one is None else _like(one, whole, level) for one, whole in zip(listed, whole_results, strict=True)
+            None if one is None else _whole_direction(one, whole, level)
+            for one, whole in zip(listed, whole_results, strict=True)
         ]
-    inner = [_whole(one, level) for one in sources]
+    inner = [_unwrapped(one, level) for one in sources]
     gradients = _GRAD(whole_results, [one for one, _ in inner], directions, *args, **kwargs)
     return tuple(
         one if one is None or child_dimension is None else within._add_batch_dim(one, child_dimension, level)
@@ -52,7 +53,7 @@ def _grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *args: Any, **kwa
     )
 
 
-def _whole(value: Tensor, level: int) -> tuple[Tensor, int | None]:
+def _unwrapped(value: Tensor, level: int) -> tuple[Tensor, int | None]:
     """Return a stack's whole tensor and its dimension of the children, which is None for a shared tensor."""
     if not within.is_batchedtensor(value):
         return value, None
@@ -60,9 +61,9 @@ def _whole(value: Tensor, level: int) -> tuple[Tensor, int | None]:
     return unwrapped
 
 
-def _like(direction: Tensor, whole: Tensor, level: int) -> Tensor:
+def _whole_direction(direction: Tensor, whole: Tensor, level: int) -> Tensor:
     """Return a gradient's direction with the shape of the whole output, children first."""
-    tensor, place = _whole(direction, level)
+    tensor, place = _unwrapped(direction, level)
     return tensor.expand_as(whole) if place is None else tensor.movedim(place, 0)
 
 
