@@ -1,1 +1,1 @@
-"""The data sets, one module for each format."""
+"""The data sets, with one module for each format."""

@@ -1,8 +1,8 @@
-"""CIFAR-10 and CIFAR-100 as their authors publish them: Python pickles, read without running anything in them.
+"""Read CIFAR-10 and CIFAR-100 from the Python pickles that their authors publish, without running code in them.
 
-A pickle may name any function to be called when it is loaded; this reader calls none. It knows what the published files
-hold, arrays of numbers in plain containers, puts stand-ins of its own in their places, and refuses the
-rest. The only door to pickle. Not here: the child.
+A pickle may name any function to call on loading; this reader calls none of them. The published files hold arrays of
+numbers in plain containers. The reader replaces those types by stand-ins of its own, and rejects everything else. No
+other module of ``evaluators`` imports pickle. Not here: the child.
 """
 
 import io
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from actsearch.evaluators.data.dataset import DataSet, find_directory
 from actsearch.evaluators.data.examples import BadData, Split
 
-VALIDATION = 5_000  # the last of the 50,000 training images
+VALIDATION = 5_000  # validation images: the last of the 50,000 training images
 SIDE = 32
 FILES = {
     10: ("labels", [f"data_batch_{n}" for n in range(1, 6)], "test_batch"),
@@ -28,7 +28,7 @@ USUAL = {10: "cifar-10-batches-py", 100: "cifar-100-python"}
 
 
 class _Kind:
-    """Stands for ``numpy.dtype`` in a pickle: a name and a byte order, compared with those that are admitted."""
+    """Stand-in for ``numpy.dtype`` in a pickle; it accepts only listed types in little-endian order."""
 
     def __init__(self, name: object, *_: object) -> None:
         self.name = name
@@ -39,7 +39,7 @@ class _Kind:
 
 
 class _Array:
-    """Stands for an array in a pickle until its numbers are there; plain bytes are all that is taken over."""
+    """Stand-in for an array in a pickle; its numbers are built from the plain bytes."""
 
     def __init__(self, *_: object) -> None:
         self.numbers: NDArray[Any] | None = None
@@ -53,14 +53,14 @@ class _Array:
 
 
 def _encode(text: str, encoding: str) -> bytes:
-    """Stand for ``codecs.encode``, with which Python 3 writes bytes for Python 2."""
+    """Stand in for ``codecs.encode``, by which Python 3 writes bytes for Python 2."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it asks for the encoding {encoding}")
     return text.encode("latin1")
 
 
 KINDS = {"u1": np.uint8, "i8": np.int64, "i4": np.int32, "f4": np.float32, "f8": np.float64}
-STAND_INS: dict[tuple[str, str], Any] = {  # none of numpy's own is called: they trust what they are given
+STAND_INS: dict[tuple[str, str], Any] = {  # numpy's own functions are never called: they trust their arguments
     ("numpy.core.multiarray", "_reconstruct"): _Array,
     ("numpy._core.multiarray", "_reconstruct"): _Array,
     ("numpy", "ndarray"): "ndarray",
@@ -70,21 +70,25 @@ STAND_INS: dict[tuple[str, str], Any] = {  # none of numpy's own is called: they
 
 
 class _Reader(pickle.Unpickler):
-    """Knows arrays of numbers in plain containers only."""
+    """Unpickler that reads only arrays of numbers in plain containers."""
 
     def find_class(self, module: str, name: str) -> Any:
-        """Return what stands for the name, which is never the thing itself."""
+        """Return the stand-in for a name, never the named object itself.
+
+        Raises:
+            UnpicklingError: the name has no stand-in.
+        """
         if (module, name) not in STAND_INS:
             raise pickle.UnpicklingError(f"it asks for {module}.{name}, and only arrays of numbers are read")
         return STAND_INS[module, name]
 
 
 def load(directory: str | None, classes: int) -> DataSet[Split]:
-    """Read the batches of a directory, ``(N, 3, 32, 32)``, each channel with mean 0 and deviation 1 over the training.
+    """Read images ``(N, 3, 32, 32)``, each channel normalised to mean 0 and deviation 1 over the training images.
 
     Args:
-        directory: of the unpacked archive, or the one that holds it.
-        classes: 10 or 100.
+        directory: directory of the unpacked archive, or its parent.
+        classes: number of classes, 10 or 100.
 
     Raises:
         BadData: a file is missing, foreign, truncated, or holds something else.
@@ -109,7 +113,7 @@ def load(directory: str | None, classes: int) -> DataSet[Split]:
 
 
 def _check_memo(content: bytes) -> None:
-    """Refuse a memo larger than the file could fill: nine bytes may ask for eight gigabytes."""
+    """Reject a memo index larger than the file: nine bytes may ask for eight gigabytes."""
     for code, argument, _ in pickletools.genops(content):
         if "PUT" in code.name and isinstance(argument, int) and argument > len(content):
             raise pickle.UnpicklingError(f"it counts {argument} parts in {len(content)} bytes")
@@ -119,24 +123,24 @@ def _read(path: Path, key: str, classes: int) -> tuple[torch.Tensor, torch.Tenso
     try:
         content = path.read_bytes()
         _check_memo(content)
-        found = _Reader(io.BytesIO(content), encoding="latin1").load()
+        batch = _Reader(io.BytesIO(content), encoding="latin1").load()
     except OSError as fault:
         raise BadData(f"'{path}' cannot be read: {fault.strerror}") from fault
-    except Exception as fault:  # a damaged pickle raises anything
+    except Exception as fault:  # a damaged pickle may raise anything
         hint = "; take the file as it was published, not one that was pickled again"
         raise BadData(f"'{path}' is not one of CIFAR's pickles: {fault}{hint}") from fault
-    if not isinstance(found, dict) or "data" not in found or key not in found:
+    if not isinstance(batch, dict) or "data" not in batch or key not in batch:
         raise BadData(f"'{path}' is not one of CIFAR's pickles: expected 'data' and '{key}' in it")
-    labels = found[key].numbers.tolist() if isinstance(found[key], _Array) else found[key]
+    labels = batch[key].numbers.tolist() if isinstance(batch[key], _Array) else batch[key]
     if (
         not isinstance(labels, list)
         or not labels
         or not all(type(label) is int and 0 <= label < classes for label in labels)
     ):
         raise BadData(f"'{path}': labels must be a list of whole numbers from 0 to {classes - 1}")
-    pixels = found["data"].numbers if isinstance(found["data"], _Array) else None
+    pixels = batch["data"].numbers if isinstance(batch["data"], _Array) else None
     if pixels is None or pixels.dtype != np.uint8 or pixels.shape != (len(labels), 3 * SIDE * SIDE):
-        shown = type(found["data"]).__name__ if pixels is None else f"{pixels.shape} of {pixels.dtype}"
+        shown = type(batch["data"]).__name__ if pixels is None else f"{pixels.shape} of {pixels.dtype}"
         raise BadData(f"'{path}': expected {len(labels)} rows of {3 * SIDE * SIDE} bytes, found {shown}")
     images = torch.from_numpy(pixels.reshape(-1, 3, SIDE, SIDE).astype(np.float32) / 255)
     return images, torch.tensor(labels)

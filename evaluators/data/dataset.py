@@ -1,6 +1,6 @@
-"""A data set in three splits, and the user's cache directory where generated ones are kept, checked by hash.
+"""A data set in three splits, and the cache directory that keeps generated data sets, checked by hash.
 
-Not here: any particular data set (its neighbours).
+Not here: any particular data set (the neighbouring modules).
 """
 
 import hashlib
@@ -25,13 +25,14 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True)
 class DataSet(Generic[E_co]):
-    """``train`` trains the child, ``validation`` scores the search, ``test`` is for finalists only.
+    """A data set: ``train`` trains the child, ``validation`` scores the search, ``test`` is for finalists only.
 
     Args:
-        train, validation: examples.
-        test: the same; None if nothing is held out.
-        classes: how many the labels name; None where they are no classes.
-        known_chance: the loss of a child that knows nothing, where it is not that of ``classes`` equally likely ones.
+        train: training examples.
+        validation: validation examples.
+        test: test examples; None if no examples are held out.
+        classes: number of classes; None if the labels are no classes.
+        known_chance: chance loss, if it is not that of ``classes`` equally likely classes.
     """
 
     train: E_co
@@ -41,7 +42,11 @@ class DataSet(Generic[E_co]):
     known_chance: float | None = None
 
     def __post_init__(self) -> None:
-        """Labels are classes, of which there are at least two."""
+        """Check that there are at least two classes and that every label is one of them.
+
+        Raises:
+            BadData: a label is out of range, or there are fewer classes.
+        """
         if self.classes is None:
             return
         if self.classes < 2:
@@ -56,16 +61,16 @@ class DataSet(Generic[E_co]):
 
     @property
     def splits(self) -> dict[str, E_co]:
-        """Those that there are, by name."""
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: split for name, split in found.items() if split is not None}
+        """The existing splits, by name."""
+        every = {"train": self.train, "validation": self.validation, "test": self.test}
+        return {name: split for name, split in every.items() if split is not None}
 
     @property
     def class_count(self) -> int:
-        """How many classes the labels name.
+        """The number of classes.
 
         Raises:
-            BadData: they are no classes.
+            BadData: the labels are no classes.
         """
         if self.classes is None:
             raise BadData("the labels are no classes")
@@ -73,24 +78,24 @@ class DataSet(Generic[E_co]):
 
     @property
     def chance(self) -> float | None:
-        """The loss of a child that knows nothing: where rewards begin; None where nobody knows it."""
+        """The chance loss, at which rewards begin; None if it is unknown."""
         return math.log(self.classes) if self.known_chance is None and self.classes else self.known_chance
 
     @property
     def digest(self) -> str:
-        """A name for the contents: 16 hexadecimal digits, equal for equal data."""
-        found = hashlib.sha256()
+        """The digest of the contents: 16 hexadecimal digits, equal for equal data."""
+        sha256 = hashlib.sha256()
         for split in self.splits.values():
-            split.update(found)
-        return found.hexdigest()[:16]
+            split.update(sha256)
+        return sha256.hexdigest()[:16]
 
     def to(self, device: str, dtype: torch.dtype | None = None) -> "DataSet[Any]":
-        """Return the data on a device, numbers with a point in another type if one is named."""
+        """Return the data on a device; ``dtype``, if given, is the new type of floating-point numbers."""
         moved: dict[str, Any] = {name: split.to(device, dtype) for name, split in self.splits.items()}
         return replace(self, **moved)
 
     def shortened(self, examples: int | None) -> "DataSet[Any]":
-        """Return the data with the first so many training examples; None leaves all."""
+        """Return the data with only the first ``examples`` training examples; None keeps all."""
         train: Any = self.train.shortened(examples)
         return replace(self, train=train)
 
@@ -99,15 +104,20 @@ Arrays = dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]]
 
 
 def cache_directory() -> Path:
-    """Return the directory of generated data; the environment's ACTSEARCH_CACHE moves it."""
+    """Return the directory of generated data; the environment variable ACTSEARCH_CACHE overrides it."""
     return Path(os.environ.get("ACTSEARCH_CACHE") or platformdirs.user_cache_dir("actsearch"))
 
 
 def find_directory(directory: str | None, usual: tuple[str, ...], what: str) -> Path:
-    """Return the directory that the user named, or the first usual one that is there.
+    """Return the directory that the user named, or else the first usual one that exists.
+
+    Args:
+        directory: path that the user named, or None.
+        usual: usual paths of the data.
+        what: name of the data, for the message.
 
     Raises:
-        BadData: there is none.
+        BadData: no such directory exists.
     """
     for name in (directory,) if directory else usual:
         if Path(name).is_dir():
@@ -121,21 +131,21 @@ def find_directory(directory: str | None, usual: tuple[str, ...], what: str) -> 
 
 
 def load_or_generate(name: str, generate: Callable[[], Arrays], directory: Path | None = None) -> DataSet[Split]:
-    """Return the data set of that name; generate and keep it when it is absent or does not match its hash.
+    """Return a data set from the cache; generate and store it if it is absent or does not match its hash.
 
     Args:
         name: file name without ending.
-        generate: makes ``{split}_inputs`` and ``{split}_labels`` for every split.
-        directory: where to keep it, by default the user's cache.
+        generate: function that returns the arrays ``{split}_inputs`` and ``{split}_labels`` for every split.
+        directory: directory of the files; None means the user's cache.
 
     Raises:
-        BadData: it cannot be kept there.
+        BadData: the data cannot be stored there.
     """
     directory = directory or cache_directory()
     data, record = directory / f"{name}.npz", directory / f"{name}.json"
     if not _is_intact(data, record):
         try:
-            _keep(generate(), data, record)
+            _store(generate(), data, record)
         except OSError as fault:
             raise BadData(
                 f"the generated data of '{name}' cannot be kept in '{directory}': {fault.strerror}; "
@@ -166,8 +176,8 @@ def _is_intact(data: Path, record: Path) -> bool:
         return False
 
 
-def _keep(arrays: Arrays, data: Path, record: Path) -> None:
-    """Write both files so that a reader meets the old pair, the new pair, or a mismatch that it regenerates."""
+def _store(arrays: Arrays, data: Path, record: Path) -> None:
+    """Write both files so that a reader sees the old pair, the new pair, or a mismatch, which it regenerates."""
     data.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=data.parent) as scratch:
         fresh = Path(scratch) / data.name

@@ -1,6 +1,6 @@
-"""scikit-learn's digits: 1,797 images of 8x8, in the package; a task of a second that shows whether everything works.
+"""scikit-learn's digits: 1,797 images of 8x8 that come with the package, for a one-second check of the whole engine.
 
-Too easy to rank activations (sin wins). Not here: the child.
+The task is too easy to rank activations (sin wins). Not here: the child.
 """
 
 import numpy as np
@@ -10,7 +10,7 @@ from actsearch.evaluators.data.dataset import DataSet
 from actsearch.evaluators.data.examples import BadData, Split
 
 TRAIN, VALIDATION = 1197, 300  # 300 remain for the test
-SHUFFLE_SEED = 0  # the file is ordered by writer: a split must not be
+SHUFFLE_SEED = 0  # the file is ordered by writer, and a split must not be
 
 
 def load() -> DataSet[Split]:
@@ -20,15 +20,15 @@ def load() -> DataSet[Split]:
         BadData: scikit-learn is not installed.
     """
     try:
-        from sklearn.datasets import load_digits  # noqa: PLC0415  a second that other tasks save
+        from sklearn.datasets import load_digits  # noqa: PLC0415  the import takes a second, which other tasks save
     except ModuleNotFoundError as fault:
         message = "the digits come with scikit-learn, which is not installed; pip install 'actsearch[surrogate]'"
         raise BadData(message) from fault
 
-    found = load_digits()
-    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(found.target))
-    images = torch.from_numpy(found.images[order].astype(np.float32) / 16).unsqueeze(1)
-    labels = torch.from_numpy(found.target[order].astype(np.int64))
+    digits = load_digits()
+    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(digits.target))
+    images = torch.from_numpy(digits.images[order].astype(np.float32) / 16).unsqueeze(1)
+    labels = torch.from_numpy(digits.target[order].astype(np.int64))
     bounds = (slice(0, TRAIN), slice(TRAIN, TRAIN + VALIDATION), slice(TRAIN + VALIDATION, None))
     train, validation, test = (Split(images[bound], labels[bound]) for bound in bounds)
     return DataSet(train, validation, test, classes=10)

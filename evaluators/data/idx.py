@@ -1,4 +1,4 @@
-"""Images in the IDX format as MNIST's and Fashion-MNIST's authors publish them, plain or gzipped.
+"""Read images in the IDX format of MNIST and Fashion-MNIST, plain or gzipped.
 
 The format (Y. LeCun's page on MNIST): two zero bytes, a type code, the number of dimensions, each dimension as a
 big-endian 32-bit number, then the values. Not here: the child.
@@ -16,16 +16,16 @@ from actsearch.evaluators.data.dataset import DataSet, find_directory
 from actsearch.evaluators.data.examples import BadData, Split
 
 UNSIGNED_BYTE = 0x08
-VALIDATION = 10_000  # the last of the 60,000 training images
-FASHION_DIRECTORIES = ("/usr/share/datasets/fashion-mnist",)  # of Debian's package dataset-fashion-mnist
-TORCHVISIONS = ("FashionMNIST/raw", "raw")  # where torchvision unpacks them, from its root on
+VALIDATION = 10_000  # validation images: the last of the 60,000 training images
+FASHION_DIRECTORIES = ("/usr/share/datasets/fashion-mnist",)  # from Debian's package dataset-fashion-mnist
+TORCHVISIONS = ("FashionMNIST/raw", "raw")  # torchvision's folders below its root
 CLASSES = 10
 MOST_DIMENSIONS = 3
-LEAST = 6  # images of a part: a sixth of those for training is held out
+LEAST = 6  # least images in a part, since a sixth of the training images is held out
 
 
 def load(directory: str | None) -> DataSet[Split]:
-    """Read the four files of a directory; a sixth of the training images become the validation split.
+    """Read the four files of a directory; a sixth of the training images, at most 10,000, become the validation split.
 
     Raises:
         BadData: a file is missing, of another kind, or broken.
@@ -63,7 +63,7 @@ def read(path: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
     """Return the array of one file.
 
     Raises:
-        BadData: not IDX, not of bytes, or shorter or longer than it says.
+        BadData: the file is not IDX, holds no bytes as values, or has another length than its header says.
     """
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -92,7 +92,7 @@ def read(path: Path) -> "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]":
 
 
 def _file(folder: Path, name: str) -> Path:
-    dotted = name.replace("-idx", ".idx")  # as some mirrors have it
+    dotted = name.replace("-idx", ".idx")  # the spelling of some mirrors
     for path in (folder / f"{stem}{ending}" for stem in (name, dotted) for ending in ("", ".gz")):
         if path.is_file():
             return path

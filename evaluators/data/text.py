@@ -1,7 +1,6 @@
-"""Characters of any text: windows of neighbours, each character labelled with its successor.
+"""Characters of any text: windows of adjacent characters, each labelled with its successor.
 
-Without a file it is the source of the Python standard library, which is on every machine that runs this. Not here: the
-child.
+Without a file the text is the source of the Python standard library, which every machine here has. Not here: the child.
 """
 
 import sysconfig
@@ -14,17 +13,17 @@ from torch import Tensor
 from actsearch.evaluators.data.dataset import DataSet
 from actsearch.evaluators.data.examples import BadData, Split
 
-WINDOW = 64  # characters of an example
-KEPT = 95  # the most frequent characters; the others become one
-MOST = 500_000  # characters that are read: more would make scoring longer than training
-SHARES = (0.8, 0.9)  # the text's beginning trains, then validation, then test: windows do not overlap between splits
+WINDOW = 64  # characters in an example
+KEPT = 95  # most frequent characters that keep a class of their own; all others share one
+MOST = 500_000  # most characters read: more would make scoring longer than training
+SHARES = (0.8, 0.9)  # ends of train and validation in the text; test follows, so splits do not overlap
 
 
 def load(path: str | None) -> DataSet[Split]:
-    """Return windows ``(N, 64) int64`` and their successors, of the same shape.
+    """Return windows ``(N, 64) int64`` and the successors of their characters, in the same shape.
 
     Args:
-        path: of a text file; None for the standard library.
+        path: path of a text file; None means the source of the standard library.
 
     Raises:
         BadData: the file cannot be read or is too short.
@@ -56,7 +55,7 @@ def _read(path: Path) -> str:
 
 
 def _library() -> str:
-    """Return the top-level modules of the standard library, one behind the other, in the order of their names."""
+    """Return the text of the standard library's top-level modules, joined in the order of their names."""
     files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
     text, length = list[str](), 0
     for file in files:

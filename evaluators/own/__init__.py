@@ -1,1 +1,1 @@
-"""The user's own network, data or training: found, tried before anything is trained, and given the candidate."""
+"""The user's own network, data or training: find it, check it before training, and put the candidate into it."""

@@ -1,4 +1,4 @@
-"""A candidate as a class of layers, for training loops of the user's and for libraries that want a class.
+"""A candidate as a class of layers, for the user's own training loops and for libraries that expect a class.
 
 Not here: the layers themselves (``evaluators.layers``).
 """
@@ -11,21 +11,22 @@ from actsearch.evaluators.activation import Activation
 from actsearch.evaluators.own.freshness import Freshness
 
 
-class _Making(type):
-    """Makes layers of an activation where its class is called."""
+class _LayerFactory(type):
+    """Metaclass whose classes return a layer of their activation when called."""
 
     def __call__(cls, channels: int = 1, dimension: int | None = None, inplace: bool = False) -> Any:
         """Return a layer with trainable parameters of its own, if the function has any.
 
         Args:
-            cls: the class.
-            channels: of the input; 1 makes one parameter for the whole layer, as a library does that calls ``cls()``.
-            dimension: where the channels are: None or 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``.
-            inplace: taken, since torch's own activations have it, and not done.
+            cls: class that is called.
+            channels: number of channels of the input; 1, as for a library that calls ``cls()``, makes one parameter for
+                the whole layer.
+            dimension: channel dimension: None or 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``.
+            inplace: accepted because torch's own activations have it, and ignored.
         """
-        made: Any = cls
-        layer = made.freshness.watch(made.activation.make(int(channels), dimension))
-        made.layers.append(layer)
+        owner: Any = cls
+        layer = owner.freshness.watch(owner.activation.make(int(channels), dimension))
+        owner.layers.append(layer)
         return layer
 
     def __repr__(cls) -> str:
@@ -33,8 +34,8 @@ class _Making(type):
         return str(getattr(cls, "text", cls.__name__))
 
 
-class Made(nn.Module, metaclass=_Making):
-    """An activation that is tried: called with the number of channels it returns a layer, a torch module.
+class Made(nn.Module, metaclass=_LayerFactory):
+    """Class of a candidate's layers; a call with the number of channels returns a layer, a torch module.
 
     ``made(64)`` is for inputs ``(B, 64, ...)``, ``made(64, dimension=-1)`` for ``(B, T, 64)``, ``made()`` has one
     parameter for all channels.
@@ -51,11 +52,11 @@ def made_of(activation: Activation, freshness: Freshness) -> type[Made]:
     """Return the class of layers of an activation.
 
     Args:
-        activation: of which.
-        freshness: watches the layers.
+        activation: activation of the layers.
+        freshness: watcher of the child's training, which gets every layer.
     """
-    found: Any = _Making("Activation", (Made,), {
+    result: Any = _LayerFactory("Activation", (Made,), {
         "activation": activation, "freshness": freshness, "layers": [], "text": activation.text,
         "formula": activation.formula,
     })  # fmt: skip
-    return found  # type: ignore[no-any-return]  # mypy does not follow a metaclass that is called
+    return result  # type: ignore[no-any-return]  # mypy does not follow a call of a metaclass

@@ -1,6 +1,6 @@
-"""One batch through the user's network with the real loss, and one sentence for whatever is wrong with it.
+"""Run one batch through the user's network with the real loss, and report any fault in one sentence.
 
-Not here: what is looked for while it runs (``checks``, ``determinism``).
+Not here: the checks that use it (``checks``, ``determinism``).
 """
 
 import inspect
@@ -15,11 +15,17 @@ from actsearch.evaluators.own.losses import WrongOutput
 from actsearch.evaluators.own.user_code import BadOwnTask
 from actsearch.grammar.fault import fault_text
 
-EXAMPLES = 32  # of a batch that is tried
+EXAMPLES = 32  # examples in a batch for checks
 
 
 def loss_of(objective: Objective, model: nn.Module, batch: Split, when: str) -> tuple[Any, Tensor]:
     """Return the network's output and its loss.
+
+    Args:
+        objective: loss of the task.
+        model: the user's network.
+        batch: inputs and labels.
+        when: phrase for messages, such as "in training".
 
     Raises:
         BadOwnTask: the network or the loss raises, or the output does not fit the labels.
@@ -41,7 +47,7 @@ def loss_of(objective: Objective, model: nn.Module, batch: Split, when: str) -> 
 
 
 def _hint(model: nn.Module, batch: Split) -> str:
-    """Return what to do where a network takes the labels itself, and gets a pair (inputs, labels)."""
+    """Return advice for a network that takes the labels itself but gets a pair (inputs, labels); else empty."""
     forward = getattr(model, "model", model).forward
     takes = [*inspect.signature(forward).parameters]
     label = next((name for name in LABELS if name in takes), None)

@@ -1,7 +1,7 @@
 """Activations that a network calls as functions: where each call stands, and the candidate in its place.
 
-``F.relu(x)``, ``torch.relu(x)`` and ``x.relu_()`` are one kind. A call is told by the layer within which it stands and
-by its line, so that two calls are two places and one call in a loop is one. Not here: layers (``graft``).
+``F.relu(x)``, ``torch.relu(x)`` and ``x.relu_()`` are one kind. A place is identified by the surrounding layer and the
+instruction of the call: two calls are two places, and one call in a loop is one. Not here: layers (``graft``).
 """
 
 import re
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 KINDS = ("relu", "gelu", "silu", "elu", "selu", "celu", "leaky_relu", "mish", "hardswish", "relu6", "rrelu", "softplus")
-"""Activations whose call as a function is told from a layer's; sigmoid and tanh are gates as often."""
+"""Functions that are activations wherever they are called; sigmoid and tanh serve as gates just as often."""
 MATHEMATICAL = (
     "sin", "cos", "tan", "sinc", "sinh", "cosh", "asinh", "atan", "exp", "expm1", "log1p", "erf", "erfc", "abs",
     "square", "sqrt",
@@ -25,8 +25,8 @@ MATHEMATICAL = (
 REPLACEABLE = (
     *KINDS, "tanh", "sigmoid", "hardtanh", "hardsigmoid", "logsigmoid", "softsign", "tanhshrink", *MATHEMATICAL,
 )  # fmt: skip
-"""Functions of one tensor, element by element, that are replaced where they are named."""
-SPELLINGS = ("F.", "torch.nn.functional.", "torch.")  # in ``task.own.replace``, before the function's name
+"""Elementwise functions of one tensor; a candidate replaces them if ``task.own.replace`` names them."""
+SPELLINGS = ("F.", "torch.nn.functional.", "torch.")  # prefixes of a function's name in ``task.own.replace``
 TORCH = Path(torch.__file__).parent
 _BETWEEN = {
     str(TORCH / part)
@@ -43,12 +43,13 @@ _BETWEEN.add(__file__)
 
 @dataclass(frozen=True)
 class Site:
-    """Where something is called.
+    """Place in the source from which a function or layer is called.
 
     Args:
-        layer: name of the layer within which it is called, empty for the network itself.
-        code: of the caller.
-        offset: within that code.
+        layer: name of the layer around the call; empty for the network itself.
+        code: code object of the caller.
+        offset: offset of the call instruction within that code, in bytes.
+        line: line number of the call.
     """
 
     layer: str
@@ -57,16 +58,16 @@ class Site:
     line: int
 
     def __str__(self) -> str:
-        """Return file and line, and the layer."""
+        """Return the file name and line, and the layer if the call is inside one."""
         return f"{Path(self.code.co_filename).name}:{self.line}" + (f" in '{self.layer}'" if self.layer else "")
 
 
 def site_of(names: Mapping[int, str], skipped: str = "") -> tuple[Site, nn.Module | None]:
-    """Return where the caller was called from, outside of torch's own detours, and the layer around it.
+    """Return the nearest call site outside torch's own helper files, and the layer around it.
 
     Args:
-        names: of the network's layers, by identity.
-        skipped: a file of ours that is no caller either.
+        names: names of the network's layers, by ``id`` of the layer.
+        skipped: path of a further file of this engine whose frames do not count as callers.
     """
     frame: FrameType | None = sys._getframe(1)
     caller: FrameType | None = None
@@ -74,40 +75,41 @@ def site_of(names: Mapping[int, str], skipped: str = "") -> tuple[Site, nn.Modul
     while frame is not None and (caller is None or layer is None):
         if caller is None and frame.f_code.co_filename not in {*_BETWEEN, skipped}:
             caller = frame
-        found = frame.f_locals.get("self") if layer is None else None
-        if isinstance(found, nn.Module) and id(found) in names:
-            layer = found
+        owner = frame.f_locals.get("self") if layer is None else None
+        if isinstance(owner, nn.Module) and id(owner) in names:
+            layer = owner
         frame = frame.f_back
-    assert caller is not None  # the program's own first frame is none of these
+    assert caller is not None  # the outermost frame of the program is in none of the skipped files
     name = "" if layer is None else names[id(layer)]
     return Site(name, caller.f_code, caller.f_lasti, caller.f_lineno), layer
 
 
 def functions_of(replace: tuple[str, ...]) -> frozenset[str]:
-    """Return the functions among what is to be replaced: ``relu`` for ``F.relu`` and ``torch.relu``."""
-    found = {text.removeprefix(start) for text in replace for start in SPELLINGS if text.startswith(start)}
-    return frozenset(name for name in found if name in REPLACEABLE)
+    """Return the names of the functions in ``replace``: ``relu`` for ``F.relu`` and ``torch.relu``."""
+    names = {text.removeprefix(start) for text in replace for start in SPELLINGS if text.startswith(start)}
+    return frozenset(name for name in names if name in REPLACEABLE)
 
 
 def spelt(name: str) -> str:
-    """Return how a function is named in ``task.own.replace``."""
+    """Return the spelling of a function in ``task.own.replace``."""
     return f"torch.{name}" if name in MATHEMATICAL else f"F.{name}"
 
 
 def unknown_functions(replace: tuple[str, ...]) -> list[str]:
-    """Return what is spelt as a function among what is to be replaced, and is none that can be."""
+    """Return the entries of ``replace`` that are spelt like a function but name none that can be replaced."""
     is_class = re.compile(r"torch\.nn\.(?!functional\.)")
     plain = [text for text in replace if text.startswith(SPELLINGS) and not is_class.match(text)]
     return [text for text in plain if not functions_of((text,))]
 
 
 class Calls(TorchFunctionMode):
-    """While it is entered, gives every call of some functions to somebody else.
+    """Context manager that redirects every call of some functions to a handler.
 
     Args:
-        kinds: the functions, by name.
-        names: of the network's layers, by identity.
-        instead: is given the input, the place and the call as it was meant; returns what comes out.
+        kinds: names of the functions.
+        names: names of the network's layers, by ``id`` of the layer.
+        instead: handler; gets the input, the call site and the original call as a function without arguments, and
+            returns the result of the call.
     """
 
     def __init__(
@@ -115,24 +117,24 @@ class Calls(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self.kinds, self.names, self.instead = kinds, names, instead
-        self.within = 0  # layers of the candidate's: what these call is the candidate
+        self.within = 0  # nesting depth of candidate layers that are running; calls inside them are not redirected
 
     def enter(self, *_: object) -> None:
-        """Let what a layer of the candidate's calls be."""
+        """Enter a layer of the candidate: leave the calls that it makes alone."""
         self.within += 1
 
     def leave(self, *_: object) -> None:
-        """End that."""
+        """Leave a layer of the candidate: redirect calls again."""
         self.within -= 1
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        """Call the function, or what stands in its place; layers of torch that are activations call their own."""
-        given = dict(kwargs or {})
+        """Send a listed function to the handler; run others, and calls inside torch's activations, unchanged."""
+        keywords = dict(kwargs or {})
         if not self.within and getattr(func, "__name__", "").rstrip("_") in self.kinds:
             site, layer = site_of(self.names)
             if layer is None or type(layer).__module__ != "torch.nn.modules.activation":
-                value = args[0] if args else given["input"]
-                return self.instead(value, site, lambda: func(*args, **given))
-        return func(*args, **given)
+                value = args[0] if args else keywords["input"]
+                return self.instead(value, site, lambda: func(*args, **keywords))
+        return func(*args, **keywords)

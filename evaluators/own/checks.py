@@ -1,9 +1,10 @@
-"""Try the user's network and data before anything is trained: what is wrong is said, not scored.
+"""Try the user's network and data before training, so that a mistake raises an error and is not scored.
 
-The network is built twice, run on the task's own data with the real loss, once backward and once for the score, in
-training and in evaluation, with probes in the places of the candidate that tell whether they are called and whether
-what they return matters. Not here: whether two networks come to the same (``determinism``), what else a user should
-know (``notes``), and a training that is the user's as a whole (``own.score``), which cannot be tried in part.
+The check builds the network twice and runs it on the task's own data with the real loss: backward in training mode,
+and for the score in evaluation mode. Probes stand in the places of the candidate. They record whether the network calls
+them and whether their output affects the loss. Not here: whether two networks give equal results (``determinism``),
+further notes for the user (``notes``), and a training that is wholly the user's (``own.score``), which cannot be tried
+in part.
 """
 
 import contextlib
@@ -35,17 +36,17 @@ from actsearch.evaluators.own.wrapped import Owned
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import fault_text
 
-DRAWS = 64  # batches at most, of a network that leaves layers out at random in training
-PARTS = 20  # of the validation split, that are looked through for examples by which a place is used
+DRAWS = 64  # most batches tried in training, since a network may leave layers out at random
+PARTS = 20  # most validation batches searched for an example that uses a place
 
 
 class _Probe(nn.Module):
-    """Stands where the candidate will: a smooth function that notes its calls, and can be disturbed."""
+    """Stand-in for the candidate: a smooth function that counts its calls and can be disturbed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.calls, self.outputs, self.disturbed = 0, list[Tensor](), False
-        self.slope = nn.Parameter(torch.ones(()))  # has a gradient behind frozen weights too
+        self.slope = nn.Parameter(torch.ones(()))  # gives the output a gradient even behind frozen weights
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  a network may call it by torch's own name for it
         self.calls += 1
@@ -58,18 +59,18 @@ class _Probe(nn.Module):
         return value
 
 
-def check(settings: CompleteSettings, given: Problem) -> list[str]:
+def check(settings: CompleteSettings, problem: Problem) -> list[str]:
     """Try the user's network on its data.
 
     Args:
-        settings: complete, of the task ``own`` with ``build``.
-        given: the problem, its data on the device it is trained on.
+        settings: complete settings of the task ``own`` with ``build``.
+        problem: the user's problem, with its data on the training device.
 
     Returns:
-        What the user should know, a sentence each; nothing of it stands in the way.
+        Notes for the user, one sentence each; none of them prevents training.
 
     Raises:
-        BadOwnTask: with one sentence.
+        BadOwnTask: the network or the data cannot be used; the message is one sentence.
     """
     try:
         with contained(0, settings.own.file):
@@ -80,31 +81,34 @@ def check(settings: CompleteSettings, given: Problem) -> list[str]:
                 probes.append(_Probe())
                 return probes[-1]
 
-            data = given.data
+            data = problem.data
             model = network(settings, data, make).to(data.train.device)
             names = {probe: model.name_of(probe) for probe in probes}
             batch = data.train.first(min(settings.batch, EXAMPLES))
-            said = [*of_numbers_that_are_none(given, model)]
-            _check_training(settings, given, model, batch, names)
-            _check_broadcast(given.objective, model, batch)
-            _check_scoring(settings, given, model, names)
-            said += of_the_data(settings, given, model)
-            said += of_the_output(given, model, batch)
-            said += of_what_stays(settings, given, model, batch)
-            said += of_what_goes(given, built(settings)[0])
-            check_repeats(settings, given, make)
-            said += _of_the_start(settings, model)
-            return said
+            notes = [*of_numbers_that_are_none(problem, model)]
+            _check_training(settings, problem, model, batch, names)
+            _check_broadcast(problem.objective, model, batch)
+            _check_scoring(settings, problem, model, names)
+            notes += of_the_data(settings, problem, model)
+            notes += of_the_output(problem, model, batch)
+            notes += of_what_stays(settings, problem, model, batch)
+            notes += of_what_goes(problem, built(settings)[0])
+            check_repeats(settings, problem, make)
+            notes += _init_notes(settings, model)
+            return notes
     except BadOwnTask:
         raise
     except Exited as fault:
         raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
-    except Exception as fault:  # whatever the user's network raises where nobody foresaw it
+    except Exception as fault:  # the user's network may raise anything
         raise BadOwnTask(f"'{settings.own.function}' cannot be tried: {fault_text(fault)}") from fault
 
 
-def _of_the_start(settings: CompleteSettings, model: Owned) -> list[str]:
-    """Draw the weights, which nobody needs any more, as a child's are, and tell which stay the network's own."""
+def _init_notes(settings: CompleteSettings, model: Owned) -> list[str]:
+    """Draw the weights as for a child, and return a note on those that ``task.init`` does not reach.
+
+    This overwrites the weights; no later check needs them.
+    """
     device = next(model.parameters()).device
     left = initialise(model.model, settings.init, None, torch.Generator(device=device).manual_seed(0))
     if not left:
@@ -113,27 +117,27 @@ def _of_the_start(settings: CompleteSettings, model: Owned) -> list[str]:
 
 
 def _check_training(
-    settings: CompleteSettings, given: Problem, model: Owned, batch: Split, names: dict[_Probe, str]
+    settings: CompleteSettings, problem: Problem, model: Owned, batch: Split, names: dict[_Probe, str]
 ) -> None:
-    """Train no step, and see that every place is used in training, and matters."""
+    """Run backward passes in training mode and check that every place is used and has an effect; no step is taken."""
     model.train()
     slopes = {probe.slope for probe in names}
     if not [part for part in model.parameters() if part.requires_grad and part not in slopes]:
         raise BadOwnTask("the network has no weights to train")
-    others = given.data.train.stream(len(batch), DRAWS, torch.Generator().manual_seed(0))
-    used, mattered, without = set[_Probe](), set[_Probe](), set[_Probe]()
-    for number in range(DRAWS):  # some layers are used by few examples, or left out at random
-        _, loss = loss_of(given.objective, model, (batch if number == 0 else next(others)).copy(), "in training")
+    others = problem.data.train.stream(len(batch), DRAWS, torch.Generator().manual_seed(0))
+    used, effective, without_gradient = set[_Probe](), set[_Probe](), set[_Probe]()
+    for number in range(DRAWS):  # few examples may use a layer, or the network may leave it out at random
+        _, loss = loss_of(problem.objective, model, (batch if number == 0 else next(others)).copy(), "in training")
         try:
             loss.backward()  # type: ignore[no-untyped-call]
         except Exception as fault:
             raise BadOwnTask(f"the loss has no gradient: {fault_text(fault)}") from fault
         for probe in names:
             used |= {probe} if probe.calls else set()
-            without |= {probe} if probe.calls and not probe.outputs else set()
-            mattered |= {probe} if any(output.grad is not None for output in probe.outputs) else set()
+            without_gradient |= {probe} if probe.calls and not probe.outputs else set()
+            effective |= {probe} if any(output.grad is not None for output in probe.outputs) else set()
             probe.outputs.clear()
-        if all(probe in mattered or probe in without for probe in names):
+        if all(probe in effective or probe in without_gradient for probe in names):
             break
     for path, part in model.model.named_parameters():
         if part.grad is not None and part.grad.is_sparse:
@@ -142,7 +146,7 @@ def _check_training(
                 "takes: make the embedding with sparse=False"
             )
     for probe, name in names.items():
-        if probe in without and probe not in mattered and name.startswith("the call"):
+        if probe in without_gradient and probe not in effective and name.startswith("the call"):
             raise BadOwnTask(
                 f"{name} of the network runs without gradients in training (torch.utils.checkpoint, or a function of "
                 "torch.autograd): the step backward would be that of another activation. Make it a layer"
@@ -150,7 +154,7 @@ def _check_training(
     for probe, name in names.items():
         if probe not in used:
             raise BadOwnTask(f"{name} of the network is not used in training; {_others(names, probe)}")
-        if probe not in mattered and probe not in without:
+        if probe not in effective and probe not in without_gradient:
             what = name.removeprefix("layer ").strip("'").rpartition(".")[2]
             hint = f"Did you mean h = self.{what}(h)? " if name.startswith("layer") else "Did you mean h = F.relu(h)? "
             raise BadOwnTask(
@@ -160,13 +164,17 @@ def _check_training(
 
 
 def _others(names: dict[_Probe, str], left: _Probe) -> str:
-    """Return how to name all places but one."""
+    """Return advice that names all places but one for ``task.own.replace``."""
     layers = [name.removeprefix("layer ").strip("'") for probe, name in names.items() if probe is not left]
     return choose_others([] if any(name.startswith("the call") for name in layers) else layers)
 
 
 def _check_broadcast(objective: Objective, model: Owned, batch: Split) -> None:
-    """A loss of the user's that compares (n, 1) with (n,) makes (n, n) of it without a word."""
+    """Reject a user's loss that compares (n, 1) with (n,) and silently broadcasts both to (n, n).
+
+    Raises:
+        BadOwnTask: the loss changes when the last dimension of the output is dropped.
+    """
     if not isinstance(objective, FunctionObjective) or not isinstance(batch.labels, Tensor):
         return
     with warnings.catch_warnings(), objective.looking():
@@ -174,30 +182,30 @@ def _check_broadcast(objective: Objective, model: Owned, batch: Split) -> None:
         output = objective.output(model.eval(), batch.copy())
         if not isinstance(output, Tensor) or tuple(output.shape) != (*batch.labels.shape, 1):
             return
-        found = [float(objective.loss(one.clone(), batch).detach()) for one in (output, output)]
-        with contextlib.suppress(Exception):  # it wants the last dimension
-            found[1] = float(objective.loss(output.squeeze(-1), batch).detach())
-    if not math.isclose(*found, rel_tol=1e-3):
+        losses = [float(objective.loss(one.clone(), batch).detach()) for one in (output, output)]
+        with contextlib.suppress(Exception):  # the loss may require the last dimension
+            losses[1] = float(objective.loss(output.squeeze(-1), batch).detach())
+    if not math.isclose(*losses, rel_tol=1e-3):
         raise BadOwnTask(
             f"the loss '{objective.unit}' makes outputs {tuple(output.shape)} fit labels {tuple(batch.labels.shape)} "
             "by repeating both: return one number an example, or give labels the same shape"
         )
 
 
-def _check_scoring(settings: CompleteSettings, given: Problem, model: Owned, names: dict[_Probe, str]) -> None:
-    """See that every place is used where the score is taken, and matters to the score of some example."""
+def _check_scoring(settings: CompleteSettings, problem: Problem, model: Owned, names: dict[_Probe, str]) -> None:
+    """Check in evaluation mode that every place is used and changes the score of at least one example."""
     model.eval()
-    objective, data = given.objective, given.data
+    objective, data = problem.objective, problem.data
     with objective.looking():
         for split, examples in data.splits.items():
             batch = examples.first(EXAMPLES)
             labels = examples.labels if isinstance(examples, Split) else None
             if isinstance(labels, Tensor) and not labels.is_floating_point():
-                batch.labels.flatten()[0] = labels.max()  # the largest label must have its logit
+                batch.labels.flatten()[0] = labels.max()  # the output must have a logit for the largest label
             for probe in names:
                 probe.calls = 0
             loss_of(objective, model, batch, f"on the {split} split in evaluation")
-    left = _without_effect(settings, given, model, dict(names))
+    left = _without_effect(settings, problem, model, dict(names))
     for probe, name in left.items():
         if not probe.calls:
             raise BadOwnTask(
@@ -210,25 +218,31 @@ def _check_scoring(settings: CompleteSettings, given: Problem, model: Owned, nam
 
 
 def _without_effect(
-    settings: CompleteSettings, given: Problem, model: Owned, left: dict[_Probe, str]
+    settings: CompleteSettings, problem: Problem, model: Owned, left: dict[_Probe, str]
 ) -> dict[_Probe, str]:
-    """Return the places that matter to no example, with the weights that the network starts with nor with others.
+    """Return the places that affect no example, neither with the initial weights nor with perturbed ones.
 
-    A head or a branch may start at zero and let nothing through as yet; with shaken weights a network of experts may
-    route its examples elsewhere.
+    A head or a branch may start at zero and pass nothing on at first; perturbed weights reveal it. With perturbed
+    weights a network of experts may route its examples elsewhere; therefore the initial weights are tried too.
+
+    Args:
+        settings: complete settings of the task.
+        problem: the user's problem.
+        model: the network with probes in its places.
+        left: name of each place that is to be tested, by its probe.
     """
-    data, started = given.data, [(part, part.detach().clone()) for part in model.parameters()]
-    for shaken in (True, False):
+    data, initial = problem.data, [(part, part.detach().clone()) for part in model.parameters()]
+    for perturbed in (True, False):
         with torch.no_grad():
-            for part, start in started:
+            for part, start in initial:
                 if part.is_floating_point():
-                    part.copy_(start + 0.1 * torch.randn_like(part) if shaken else start)
+                    part.copy_(start + 0.1 * torch.randn_like(part) if perturbed else start)
         further = itertools.islice(data.validation.parts(), PARTS)
         for batch in itertools.chain([data.validation.first(EXAMPLES)], further):
             left = {
                 probe: name
                 for probe, name in left.items()
-                if not _matters(settings, given.objective, model, batch, probe)
+                if not _matters(settings, problem.objective, model, batch, probe)
             }
             if not left:
                 return left
@@ -236,7 +250,7 @@ def _without_effect(
 
 
 def _matters(settings: CompleteSettings, objective: Objective, model: Owned, batch: Split, probe: _Probe) -> bool:
-    """Whether the score of a batch is another with another function in one place."""
+    """Return whether the score of a batch changes when the function in one place is disturbed."""
     totals = []
     for probe.disturbed in (False, True):
         with contained(2, settings.own.file), objective.looking():

@@ -1,6 +1,6 @@
-"""Build the user's network twice and train it twice, shortly: both must come to the same, and share nothing.
+"""Build the user's network twice and train it twice briefly: results must be equal, and the networks share nothing.
 
-Not here: whether the candidate matters in it (``checks``).
+Not here: whether the candidate affects the network (``checks``).
 """
 
 import torch
@@ -20,29 +20,33 @@ from actsearch.evaluators.settings import CompleteSettings
 from actsearch.evaluators.torch_child import TorchChild
 from actsearch.grammar.fault import fault_text
 
-STEPS = 2  # of a training that must come out the same twice
+STEPS = 2  # optimiser steps of the training that must repeat exactly
 
 
 def check_builds(settings: CompleteSettings) -> None:
-    """Two calls must return two networks that start alike under one seed, and the same data."""
-    found = []
+    """Check that two calls of ``build`` with one seed return separate networks with equal weights, and equal data.
+
+    Raises:
+        BadOwnTask: the networks share a part, or the weights or the data differ.
+    """
+    builds = []
     for _ in range(2):
         with contained(1, settings.own.file):
             model, data, loss = built(settings)
-            before = {name: part.clone() for name, part in model.state_dict().items() if isinstance(part, Tensor)
+            weights = {name: part.clone() for name, part in model.state_dict().items() if isinstance(part, Tensor)
                       and not is_lazy(part)}  # fmt: skip
-            found.append(
-                (model, before, read(settings, model, data, loss).data.digest)
-            )  # before a next call changes it
-    (first, started, first_data), (second, theirs, second_data) = found
+            builds.append(
+                (model, weights, read(settings, model, data, loss).data.digest)
+            )  # the digest is taken now, before the next call may change the data
+    (first, first_weights, first_data), (second, second_weights, second_data) = builds
     shared = _shared(first, second)
     if shared:
         raise BadOwnTask(
             f"'{settings.own.function}' returns {shared} again when it is called a second time: the next child would "
             "go on from this one. Make the whole network anew inside the function, or return a copy.deepcopy of it"
         )
-    for name, value in started.items():
-        if not (name in theirs and _equal(value, theirs[name])):
+    for name, value in first_weights.items():
+        if not (name in second_weights and _equal(value, second_weights[name])):
             raise BadOwnTask(
                 f"'{settings.own.function}': '{name}' starts differently in a second call with the same seed, so no "
                 "score would come twice: draw from the generators of torch, numpy.random or random, which are "
@@ -55,16 +59,25 @@ def check_builds(settings: CompleteSettings) -> None:
         )
 
 
-def check_repeats(settings: CompleteSettings, given: Problem, make: MakeActivation) -> None:
-    """Two short trainings from one seed must come to the same losses, whatever the network keeps or draws."""
-    found, data, objective = [], given.data, given.objective
+def check_repeats(settings: CompleteSettings, problem: Problem, make: MakeActivation) -> None:
+    """Check that two short trainings from one seed give equal losses, so that no hidden state or generator matters.
+
+    Args:
+        settings: complete settings of the task.
+        problem: the user's problem.
+        make: function that makes the layer in the candidate's place.
+
+    Raises:
+        BadOwnTask: the losses differ, or a step fails.
+    """
+    runs, data, objective = [], problem.data, problem.objective
     for _ in range(2):
         with contained(3, settings.own.file):
-            made = list[nn.Module]()
-            model = network(settings, data, _noted(make, made)).to(data.train.device)
+            layers = list[nn.Module]()
+            model = network(settings, data, _recording(make, layers)).to(data.train.device)
             batches = data.train.stream(min(settings.batch, EXAMPLES), STEPS * settings.own.accumulate, _generator())
             try:
-                course = course_of(model, settings, STEPS, made, data.train)
+                course = course_of(model, settings, STEPS, layers, data.train)
                 child = TorchChild(model, objective, batches, STEPS, settings, _generator(), (), course)
                 child.advance(STEPS)
             except (BadOwnTask, BadData):
@@ -75,9 +88,9 @@ def check_repeats(settings: CompleteSettings, given: Problem, make: MakeActivati
                 raise BadOwnTask(f"a first step cannot be taken: {fault_text(fault)}") from fault
             with objective.looking():
                 _, loss = loss_of(objective, model.eval(), data.validation.first(EXAMPLES), "in evaluation")
-            found.append(torch.tensor([*child.losses, float(loss.detach())]))
+            runs.append(torch.tensor([*child.losses, float(loss.detach())]))
     exact = data.train.device.type == "cpu"
-    if not torch.allclose(found[0], found[1], rtol=0 if exact else 1e-3, atol=0, equal_nan=True):
+    if not torch.allclose(runs[0], runs[1], rtol=0 if exact else 1e-3, atol=0, equal_nan=True):
         raise BadOwnTask(
             f"'{settings.own.function}': two trainings with the same seed come to other losses, so no score would come "
             "twice: the network draws from a generator that nobody seeds (numpy.random.default_rng, torch.Generator), "
@@ -85,10 +98,10 @@ def check_repeats(settings: CompleteSettings, given: Problem, make: MakeActivati
         )
 
 
-def _noted(make: MakeActivation, made: list[nn.Module]) -> MakeActivation:
+def _recording(make: MakeActivation, layers: list[nn.Module]) -> MakeActivation:
     def noting(channels: int, dimension: int | None = None) -> nn.Module:
-        made.append(make(channels, dimension))
-        return made[-1]
+        layers.append(make(channels, dimension))
+        return layers[-1]
 
     return noting
 
@@ -98,7 +111,7 @@ def _generator() -> torch.Generator:
 
 
 def _shared(first: nn.Module, second: nn.Module) -> str:
-    """Name the first part with weights or parts of its own that both networks hold."""
+    """Return a phrase for the first weight or module that both networks hold; empty if they share nothing."""
     tensors = {id(part) for part in _tensors(first)} | {part.data_ptr() for part in _tensors(first) if part.numel()}
     for name, part in [*second.named_parameters(), *second.named_buffers()]:
         if is_lazy(part):

@@ -1,6 +1,6 @@
-"""A network run once on an example: what each layer to be replaced gets, and which calls of functions stay.
+"""Run a network once on an example: record the inputs of the layers to be replaced, and the function calls that stay.
 
-Not here: replacing (``swap``), and the looking of a search, whose network runs on its data (``graft``).
+Not here: replacing (``swap``), and the same inspection in a search, where the network runs on its data (``graft``).
 """
 
 import copy
@@ -15,17 +15,17 @@ from actsearch.evaluators.layout import Layouts
 from actsearch.evaluators.own.calls import KINDS, REPLACEABLE, Calls, Site
 from actsearch.grammar.fault import UserFault, fault_text
 
-Width = tuple[int, int]  # channels and their dimension
+Width = tuple[int, int]  # number of channels, and their dimension
 
 
 @dataclass
 class Met:
-    """What a layer gets while the network runs.
+    """Inputs that a layer received while the network ran.
 
     Args:
-        widths: of its inputs; None where nothing tells where their channels are.
-        dtype: of the first input.
-        device: of that.
+        dtype: type of the first input.
+        device: device of the first input.
+        widths: widths of all inputs; None for an input whose channel dimension is unknown.
     """
 
     dtype: torch.dtype
@@ -33,7 +33,7 @@ class Met:
     widths: set[Width | None] = field(default_factory=set)
 
     def width(self) -> tuple[int, int | None, str]:
-        """Return channels, their dimension, and why there is one parameter if more were possible."""
+        """Return the number of channels, their dimension, and a reason if one parameter must serve all channels."""
         if len(self.widths) > 1:
             return 1, None, "it is used with several widths"
         (one,) = self.widths
@@ -42,13 +42,13 @@ class Met:
 
 @dataclass
 class Meeting:
-    """What a run of the network showed.
+    """Record of one run of the network.
 
     Args:
-        met: by the layer's identity.
-        calls: of activations as functions, a line each.
-        output: of the network.
-        last: the linear layer that was called last.
+        met: inputs of each inspected layer, by ``id`` of the layer.
+        calls: places that call an activation as a function, one line each.
+        output: output of the network.
+        last: linear layer that was called last; None if the network has none.
     """
 
     met: dict[int, Met]
@@ -58,18 +58,18 @@ class Meeting:
 
 
 def meet(model: nn.Module, layers: Sequence[nn.Module], example: Any, named: int | None) -> Meeting:
-    """Run the network as in evaluation and look at some of its layers.
+    """Run the network in evaluation mode and record the inputs of some of its layers.
 
     Args:
-        model: the network; it is left as it was.
-        layers: to look at.
-        example: see ``replace_activations``.
-        named: the dimension of channels that the user named.
+        model: the network; its state is restored afterwards.
+        layers: layers whose inputs are recorded.
+        example: input of the network, as in ``replace_activations``.
+        named: channel dimension that the user named, or None.
 
     Raises:
-        UserFault: it does not run, or a layer's input has no such dimension.
+        UserFault: the network does not run, or the input of a layer has no such dimension.
     """
-    layouts, met, calls = Layouts(), dict[int, Met](), dict[str, None]()
+    layouts, inputs, calls = Layouts(), dict[int, Met](), dict[str, None]()
 
     def note(layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         x = next((value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)), None)
@@ -77,16 +77,16 @@ def meet(model: nn.Module, layers: Sequence[nn.Module], example: Any, named: int
             raise UserFault(f"a layer {type(layer).__name__} is called without a tensor, which no activation can be")
         if named is not None and not -x.ndim <= named < x.ndim:
             raise UserFault(f"dimension {named} was named, and an activation gets an input of {x.ndim} dimensions")
-        told = layouts.of(x)
-        place = named % x.ndim if told is None and named is not None else told
+        dimension = layouts.of(x)
+        place = named % x.ndim if dimension is None and named is not None else dimension
         width = None
-        if place is not None and x.ndim:  # counted from behind where that holds with more dimensions in front too
+        if place is not None and x.ndim:  # a negative index stays right if dimensions are added in front
             last = layouts.is_last(x) or (place == x.ndim - 1 != 1)
             width = (x.shape[place], -1 if last else -x.ndim if place == 0 else place)
-        met.setdefault(id(layer), Met(x.dtype, x.device)).widths.add(width)
+        inputs.setdefault(id(layer), Met(x.dtype, x.device)).widths.add(width)
 
     names = {id(layer): name for name, layer in model.named_modules()}
-    inside = {names[id(part)] for layer in layers for part in layer.modules()}  # whose calls are replaced with it
+    inside = {names[id(part)] for layer in layers for part in layer.modules()}  # calls in these vanish with the layer
 
     def call(x: Tensor, site: Site, meant: Callable[[], Any]) -> Any:
         if site.layer not in inside:
@@ -105,28 +105,28 @@ def meet(model: nn.Module, layers: Sequence[nn.Module], example: Any, named: int
     finally:
         for hook in hooks:
             hook.remove()
-    return Meeting(met, tuple(calls), output, linear[-1] if linear else None)
+    return Meeting(inputs, tuple(calls), output, linear[-1] if linear else None)
 
 
 def _watched(layers: Iterable[nn.Module]) -> frozenset[str]:
-    """Return the functions whose calls are told: the usual ones, and those of the layers' classes."""
+    """Return the functions whose calls are recorded: the usual ones, and those of the layers' classes."""
     kinds = {type(layer).__name__.lower() for layer in layers}
     return frozenset((*KINDS, *(name for name in REPLACEABLE if name.replace("_", "") in kinds)))
 
 
 def run_without(model: nn.Module, old: Mapping[str, nn.Module], example: Any) -> Any:
-    """Run the network with new layers in it, and return its output.
+    """Run the network with its new layers, check that no old layer is called, and return the output.
 
     Args:
-        model: the network.
-        old: the layers that stood in it, by their names.
-        example: see ``replace_activations``.
+        model: the network with the new layers.
+        old: replaced layers, by name.
+        example: input of the network, as in ``replace_activations``.
 
     Raises:
-        UserFault: it does not run, or calls one of the old ones all the same.
+        UserFault: the network does not run, or still calls one of the old layers.
     """
     called = dict[str, None]()
-    there = {id(layer) for layer in model.modules()}  # under another name, which was not to be replaced
+    there = {id(layer) for layer in model.modules()}  # layers that also stand under a name that was not to be replaced
     hooks = [
         layer.register_forward_pre_hook(lambda *_, name=name: called.setdefault(name))
         for name, layer in old.items() if id(layer) not in there
@@ -145,7 +145,14 @@ def run_without(model: nn.Module, old: Mapping[str, nn.Module], example: Any) ->
 
 
 def uses_side_effect(model: nn.Module, layers: Sequence[nn.Module], example: Any, output: Any) -> bool:
-    """Whether the network's output is another if layers that change their input in place do not."""
+    """Return whether the output depends on layers that change their input in place.
+
+    Args:
+        model: the network with the old layers.
+        layers: layers to be replaced.
+        example: input of the network, as in ``replace_activations``.
+        output: output of the network for the example, with the layers as they are.
+    """
     inplace = [layer for layer in layers if getattr(layer, "inplace", False) is True]
     if not inplace:
         return False
@@ -159,26 +166,32 @@ def uses_side_effect(model: nn.Module, layers: Sequence[nn.Module], example: Any
 
 
 def run(model: nn.Module, example: Any, who: str = "the network") -> Any:
-    """Run a network on a copy of the example, as in evaluation, layer by layer, and leave it as it was.
+    """Run a network on a copy of the example in evaluation mode, and restore its state.
 
-    What it draws is the same in each run. No ``train`` or ``eval`` of its own is called: these may do more.
+    Random draws are equal in each run. The mode is set layer by layer: the network's own ``train`` and ``eval`` may do
+    more. The fast path of attention is switched off, so that every layer is called.
+
+    Args:
+        model: the network.
+        example: input of the network, as in ``replace_activations``.
+        who: subject of the error message.
 
     Raises:
-        UserFault: it does not run.
+        UserFault: the network does not run.
     """
-    modes = [(layer, layer.training) for layer in model.modules()]  # some may be in evaluation on purpose
+    modes = [(layer, layer.training) for layer in model.modules()]  # some layers may be in evaluation mode on purpose
     devices = {p.device.index for p in model.parameters() if p.device.type == "cuda"}
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
     try:
         for layer, _ in modes:
             layer.training = False
-        given = _copied(example)  # what is computed in place must not change the user's
+        arguments = _copy_of(example)  # an operation in place must not change the user's example
         with torch.no_grad(), torch.random.fork_rng(sorted(devices)):
             torch.manual_seed(0)
-            if isinstance(given, Mapping):
-                return model(**given)
-            return model(*(given if type(given) is tuple else (given,)))
+            if isinstance(arguments, Mapping):
+                return model(**arguments)
+            return model(*(arguments if type(arguments) is tuple else (arguments,)))
     except UserFault:
         raise
     except Exception as fault:
@@ -189,28 +202,28 @@ def run(model: nn.Module, example: Any, who: str = "the network") -> Any:
             layer.training = mode
 
 
-def _copied(found: Any) -> Any:
-    """Return a copy, tensors without history."""
-    if isinstance(found, Tensor):
-        return found.detach().clone()
-    if type(found) in {tuple, list}:
-        return type(found)(map(_copied, found))
-    if isinstance(found, Mapping):
-        return {key: _copied(value) for key, value in found.items()}
+def _copy_of(structure: Any) -> Any:
+    """Return a copy whose tensors have no autograd history."""
+    if isinstance(structure, Tensor):
+        return structure.detach().clone()
+    if type(structure) in {tuple, list}:
+        return type(structure)(map(_copy_of, structure))
+    if isinstance(structure, Mapping):
+        return {key: _copy_of(value) for key, value in structure.items()}
     try:
-        return copy.deepcopy(found)
-    except RuntimeError:  # tensors with history inside
-        return found
+        return copy.deepcopy(structure)
+    except RuntimeError:  # it holds tensors with autograd history
+        return structure
 
 
 def differ(one: Any, other: Any) -> bool | None:
-    """Return whether two outputs differ; None where they have no numbers, or none that can be compared."""
+    """Return whether two outputs differ; None if they hold no numbers that can be compared."""
     try:
         first, second = _tensors(one), _tensors(other)
         if not any(tensor.numel() for tensor in first) or any(tensor.is_meta for tensor in (*first, *second)):
             return None
         return len(first) != len(second) or not all(map(_equal, first, second))
-    except (RuntimeError, RecursionError):  # sparse or nested, or a list in itself
+    except (RuntimeError, RecursionError):  # tensors are sparse or nested, or a list contains itself
         return None
 
 
@@ -220,9 +233,9 @@ def _equal(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=0, atol=0, equal_nan=True)
 
 
-def _tensors(found: Any) -> list[Tensor]:
-    if isinstance(found, Tensor):
-        return [found]
-    if isinstance(found, Mapping):
-        return [part for value in found.values() for part in _tensors(value)]
-    return [part for value in found for part in _tensors(value)] if isinstance(found, (tuple, list)) else []
+def _tensors(structure: Any) -> list[Tensor]:
+    if isinstance(structure, Tensor):
+        return [structure]
+    if isinstance(structure, Mapping):
+        return [part for value in structure.values() for part in _tensors(value)]
+    return [part for value in structure for part in _tensors(value)] if isinstance(structure, (tuple, list)) else []

@@ -1,8 +1,9 @@
-"""Notice what makes the number of a user's own training no number of this candidate: warm weights, or an unused layer.
+"""Detect why a score of the user's own training may not belong to the candidate: trained weights, or an unused layer.
 
-A network that was made once, at the top of a file, gives every candidate but the first a head start: if the weights
-that an optimiser steps, or that feed the candidate's layers, are where an earlier child left them after it had moved
-them, this child does not start afresh. Not here: networks that ``own.build`` returns (``checks``).
+A network that is made once, at the top of a file, gives every candidate but the first a head start. This module looks
+at the weights that an optimiser steps and at those in front of the candidate's layers. If an earlier child moved such a
+weight and it still has the values that the child left, this child does not start afresh. Not here: networks that
+``own.build`` returns (``checks``).
 """
 
 import math
@@ -14,30 +15,32 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils.weak import WeakIdKeyDictionary
 
-MOST_NODES = 20_000  # of a graph that are looked through
+MOST_NODES = 20_000  # most nodes of an autograd graph that are searched
 
-Mark = tuple[float, float]
-_LEFT_AT: MutableMapping[Tensor, Mark] = WeakIdKeyDictionary()  # weight -> its mark when the child that moved it ended
+Mark = tuple[float, float]  # sum and norm of a weight
+_LEFT_AT: MutableMapping[Tensor, Mark] = (
+    WeakIdKeyDictionary()
+)  # weight -> its mark at the end of the child that last moved it
 
 
 class NotFreshError(RuntimeError):
-    """The network was trained before; the message says what to do."""
+    """An earlier child has trained the network; the message says what to do."""
 
 
 class Freshness:
-    """Watches one child, as a context manager around the user's training."""
+    """Context manager around one training of the user's: it watches the weights and the candidate's layers."""
 
     def __init__(self) -> None:
         self._began_at: MutableMapping[Tensor, Mark] = WeakIdKeyDictionary()
         self.called = self.with_gradient = self.reached = 0
 
     def __enter__(self) -> "Freshness":
-        """Watch every optimiser."""
+        """Start to watch every optimiser."""
         self._handle = register_optimizer_step_pre_hook(self._look_at_step)
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Remember where the child left the weights that it moved."""
+        """Stop watching, and remember the marks of the weights that the child moved."""
         self._handle.remove()
         for weight, began in self._began_at.items():
             mark = _mark(weight)
@@ -45,14 +48,14 @@ class Freshness:
                 _LEFT_AT[weight] = mark
 
     def watch(self, layer: nn.Module) -> nn.Module:
-        """Look at the weights in front of a layer of the candidate's, and at what is made of its values."""
+        """Watch the weights in front of a candidate's layer and the gradient of its output; return the layer."""
 
         def look(_: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
             self.called += 1
-            given = next(iter((*arguments, *keywords.values())), None)
-            if isinstance(given, Tensor) and given.grad_fn is not None:
+            value = next(iter((*arguments, *keywords.values())), None)
+            if isinstance(value, Tensor) and value.grad_fn is not None:
                 handle.remove()
-                self._begin(_weights_behind(given))
+                self._begin(_weights_behind(value))
 
         def follow(_: nn.Module, __: object, output: Tensor) -> None:
             if output.requires_grad and not self.reached:
@@ -82,7 +85,7 @@ class Freshness:
 
     @property
     def had_no_part(self) -> bool:
-        """Whether the candidate was not asked for, not called, or nothing was made of its values."""
+        """Whether the candidate had no part: its layers were never called, or no gradient reached them."""
         return not self.called or bool(self.with_gradient and not self.reached)
 
 
@@ -97,14 +100,14 @@ def _same(one: Mark, other: Mark) -> bool:
 
 def _weights_behind(tensor: Tensor) -> Iterator[Tensor]:
     waiting = [tensor.grad_fn]
-    met = set(waiting)
-    while waiting and len(met) < MOST_NODES:
+    seen = set(waiting)
+    while waiting and len(seen) < MOST_NODES:
         node = waiting.pop()
         if node is None:
             continue
-        if hasattr(node, "variable"):  # where a gradient is collected: a weight
+        if hasattr(node, "variable"):  # a leaf that accumulates a gradient: a weight
             yield node.variable
         for further, _ in node.next_functions:
-            if further is not None and further not in met:
-                met.add(further)
+            if further is not None and further not in seen:
+                seen.add(further)
                 waiting.append(further)

@@ -1,6 +1,6 @@
-"""The candidate in the places of some layers and calls of the user's network, with as many betas as each has channels.
+"""Put the candidate in place of some layers and calls of the user's network, with one beta per channel of each place.
 
-Not here: where the network comes from (``user_code``), and whether what was replaced has any effect (``checks``).
+Not here: where the network comes from (``user_code``), and whether the replaced places have any effect (``checks``).
 """
 
 import contextlib
@@ -23,19 +23,25 @@ from actsearch.evaluators.own.wrapped import ByUse, Noting, Owned, Uses
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.fault import fault_text
 
-EXAMPLES = (2, 256, 4096)  # that are run to see the channels of each place: more where a place is not met by few
-PART = 256  # examples at once: thousands of pictures would not fit the memory
+EXAMPLES = (2, 256, 4096)  # numbers of examples run to find the channels: the next if some place was not reached
+PART = 256  # examples per forward pass: thousands of pictures at once would not fit into memory
 
 
 def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) -> Owned:
     """Return the user's network with the candidate in the places of ``own.replace``.
 
+    Args:
+        settings: settings of the task.
+        data: the user's data, on which the network is run to find the channels.
+        make: function that makes a layer of the candidate for a number of channels and their dimension.
+
     Raises:
-        BadOwnTask: no such layer, the network does not run on the data, or the channels of a place cannot be told.
+        BadOwnTask: there is no such layer, the network does not run on the data, or the channels of a place are
+            unknown.
     """
     model, *_ = built(settings)
-    given = problem(settings)
-    replace = settings.own.replace or given.replace
+    own_problem = problem(settings)
+    replace = settings.own.replace or own_problem.replace
     every = list(model.named_modules(remove_duplicate=False))  # one layer may stand in several places
     places = {name: layer for name, layer in every if is_wanted(name, layer, replace)}
     for name, layer in every:
@@ -48,7 +54,7 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
     method = step_of(model) if settings.own.loss in {None, "step"} else ""
     lists = method == "training_step" or settings.own.optimiser is not None
     owned = Owned(model, method, functions_of(replace), lists=lists)
-    uses, calls = _uses(owned, places, data, settings.own.dimension, given.objective.looking)
+    uses, calls = _uses(owned, places, data, settings.own.dimension, own_problem.objective.looking)
     if calls and _is_compiled(model):
         raise BadOwnTask("the network is compiled (torch.compile) and calls activations as functions: leave it plain")
     if unknown := unknown_functions(replace):
@@ -63,9 +69,9 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
             f"of {', '.join(kinds)}: what it calls as a function is named so, F.gelu or torch.sin"
         )
     by_use = settings.own.shared == "use"
-    for name, mine in uses.items():
+    for name, layer_uses in uses.items():
         parent, _, attribute = name.rpartition(".")
-        layer = _layer(mine, make, owned.names, by_use=by_use)
+        layer = _layer(layer_uses, make, owned.names, by_use=by_use)
         layer.register_forward_pre_hook(owned.mode.enter)
         layer.register_forward_hook(owned.mode.leave, always_call=True)
         setattr(model.get_submodule(parent), attribute, layer)
@@ -75,7 +81,7 @@ def network(settings: TaskSettings, data: DataSet[Any], make: MakeActivation) ->
 
 
 def _hint(data: DataSet[Any], fault: Exception) -> str:
-    """Return what to do where whole numbers meet weights that are none."""
+    """Return advice for whole-number inputs that reach floating-point weights; empty in other cases."""
     whole = [one.dtype for one in tensors_of(data.train.first(1).inputs) if not one.is_floating_point()]
     return (
         f"; its inputs are {whole[0]}: give numbers with a point (.float())" if whole and "dtype" in str(fault) else ""
@@ -83,38 +89,56 @@ def _hint(data: DataSet[Any], fault: Exception) -> str:
 
 
 def _is_compiled(model: nn.Module) -> bool:
-    """Whether ``torch.compile`` made a part of it."""
+    """Return whether any part of the network is compiled by ``torch.compile``."""
     return any(type(layer).__name__ == "OptimizedModule" for layer in model.modules())
 
 
 def _layer(uses: Uses, make: MakeActivation, names: dict[int, str], *, by_use: bool) -> nn.Module:
-    """Return what takes a place: a layer, or one by use; one of several widths has one value a parameter."""
-    widths = {width: dtype for mine in uses.values() for width, dtype in mine.items()}
+    """Return the layer for a place.
+
+    A place with one width gets a layer with a value per channel. A place with several uses gets a layer for each use
+    if ``by_use`` is set; otherwise a place with several widths gets one value per parameter.
+
+    Args:
+        uses: widths and types of the inputs, by call site.
+        make: function that makes a layer of the candidate.
+        names: names of the network's layers, by ``id`` of the layer.
+        by_use: whether each use has parameters of its own.
+    """
+    widths = {width: dtype for types in uses.values() for width, dtype in types.items()}
     if len(widths) == 1 and (not by_use or len(uses) == 1):
         (((channels, dimension), dtype),) = widths.items()
-        return _made(make, channels, dimension, dtype)
+        return _new_layer(make, channels, dimension, dtype)
     if by_use:
-        found = {(site, w): _made(make, *w, dtype) for site, mine in uses.items() for w, dtype in mine.items()}
-        return ByUse(found, names)
-    return _made(make, 1, next(iter(widths))[1], next(iter(widths.values())))
+        layers = {(site, w): _new_layer(make, *w, dtype) for site, types in uses.items() for w, dtype in types.items()}
+        return ByUse(layers, names)
+    return _new_layer(make, 1, next(iter(widths))[1], next(iter(widths.values())))
 
 
-def _made(make: MakeActivation, channels: int, dimension: int, dtype: torch.dtype) -> nn.Module:
+def _new_layer(make: MakeActivation, channels: int, dimension: int, dtype: torch.dtype) -> nn.Module:
     layer = make(channels, dimension)
-    layer.register_forward_hook(_apart)
+    layer.register_forward_hook(_copy_of_output)
     return layer.to(dtype) if dtype.is_floating_point else layer
 
 
-def _apart(_: nn.Module, __: object, output: Tensor) -> Tensor | None:
-    """Return a copy where a gradient is wanted: what follows may change it in place, as Dropout(inplace=True) does.
+def _copy_of_output(_: nn.Module, __: object, output: Tensor) -> Tensor | None:
+    """Return a copy of the output if it needs a gradient: a later layer such as Dropout(inplace=True) may change it.
 
-    A candidate whose slope is computed from its value would fail then, and one of another kind would not.
+    Without the copy, a candidate whose slope is computed from its value would fail, and others would not.
     """
     return output.clone() if output.requires_grad else None
 
 
 def is_wanted(name: str, layer: nn.Module, wanted: tuple[str, ...]) -> bool:
-    """Whether a layer is named by its place, its class or the whole name of that; torch's by either name of theirs."""
+    """Return whether a layer is listed, by its place, its class name or the full name of its class.
+
+    Torch's own classes match under ``torch.nn`` as well as under the module that defines them.
+
+    Args:
+        name: dotted name of the layer in the network; the network itself has none, and is never wanted.
+        layer: the layer.
+        wanted: names as in ``task.own.replace``.
+    """
     kind = type(layer)
     return bool(name) and any(
         text in {name, kind.__name__, f"{kind.__module__}.{kind.__name__}"}
@@ -128,7 +152,7 @@ def is_wanted(name: str, layer: nn.Module, wanted: tuple[str, ...]) -> bool:
 
 
 def is_kind(name: str, wanted: tuple[str, ...]) -> bool:
-    """Whether a class of this name is among those that are wanted."""
+    """Return whether a class of this name is among the wanted names, whose module parts are ignored."""
     return any(text.rpartition(".")[2] == name for text in wanted)
 
 
@@ -139,32 +163,39 @@ def _uses(
     named: int | None,
     looking: Callable[[], contextlib.AbstractContextManager[object]],
 ) -> tuple[dict[str, Uses], Uses]:
-    """Run the network once and return how each place and each call is used.
+    """Run the network and return the uses of each place, and the uses of function calls.
+
+    Args:
+        owned: the network, with the layers to be replaced still in it.
+        places: layers to be replaced, by name.
+        data: the user's data.
+        named: channel dimension that the user named, or None.
+        looking: makes the context in which the network runs.
 
     Raises:
-        BadOwnTask: it does not run, or a layer is not used at all.
+        BadOwnTask: the network does not run, or does not use one of the layers.
     """
     layouts, seen, calls = Layouts(), {name: Uses() for name in places}, Uses()
 
-    def noting(uses: Uses, name: str) -> Callable[[Tensor, Site], None]:
-        def note(x: Tensor, site: Site) -> None:
+    def recorder(uses: Uses, name: str) -> Callable[[Tensor, Site], None]:
+        def record(x: Tensor, site: Site) -> None:
             dimension = _dimension(x, layouts.of(x), named, name or f"at {site}", mixed=layouts.is_mixed(x))
             uses.setdefault(site, {})[x.shape[dimension], dimension] = x.dtype
 
-        return note
+        return record
 
     def instead(x: Tensor, site: Site, meant: Callable[[], Any]) -> Any:
-        noting(calls, "")(x, site)
+        recorder(calls, "")(x, site)
         return meant()
 
     model = owned.model
     for name, layer in places.items():
         parent, _, attribute = name.rpartition(".")
-        setattr(model.get_submodule(parent), attribute, Noting(layer, noting(seen[name], name), owned.names))
+        setattr(model.get_submodule(parent), attribute, Noting(layer, recorder(seen[name], name), owned.names))
     training = model.training
     try:
         for count in EXAMPLES:
-            # what is compiled would hide its calls; asking costs seconds where nothing is
+            # compiled code would hide its calls; the switch costs seconds, so plain networks skip it
             eagerly = torch.compiler.set_stance("force_eager") if _is_compiled(model) else contextlib.nullcontext()
             run = getattr(model.eval(), owned.method) if owned.method else model.eval()
             batch = data.train.first(count).to("cpu")
@@ -193,7 +224,7 @@ def _uses(
 
 
 def choose_others(names: Sequence[str]) -> str:
-    """Return how to leave a place out, by the names of the other layers."""
+    """Return advice on how to leave a place out, with the names of the other layers."""
     return f"choose others, task.own.replace: [{', '.join(names)}]" if names else "choose others (task.own.replace)"
 
 
@@ -204,26 +235,33 @@ def _run(run: Any, batch: Split, method: str) -> None:
         call(run, batch.inputs)
 
 
-def _dimension(tensor: Tensor, found: int | None, named: int | None, name: str, *, mixed: bool) -> int:
-    """Return where the channels are, the last dimension as -1: as the layer in front says, else as the user.
+def _dimension(tensor: Tensor, implied: int | None, named: int | None, name: str, *, mixed: bool) -> int:
+    """Return the channel dimension of an input, from the preceding layer or else from the user; -1 is the last one.
+
+    Args:
+        tensor: input of the place.
+        implied: channel dimension that follows from the preceding layer, or None.
+        named: channel dimension that the user named, or None.
+        name: name of the place, for messages.
+        mixed: whether the input is a product or a sum over channels, so that a guess would be wrong.
 
     Raises:
-        BadOwnTask: the layer in front contradicts the user, nobody tells, or there is no such dimension.
+        BadOwnTask: the preceding layer contradicts the user, neither gives the dimension, or it does not exist.
     """
     last = tensor.ndim - 1
     if named is not None and not -tensor.ndim <= named <= last:
         found_shape = f"layer '{name}' gets {tuple(tensor.shape)}, without dimension {named}"
         raise BadOwnTask(f"key 'task.own.dimension': {found_shape}")
-    if named is not None and found is not None and named % tensor.ndim != found:
+    if named is not None and implied is not None and named % tensor.ndim != implied:
         raise BadOwnTask(
             f"key 'task.own.dimension': says {named}, but layer '{name}' gets {tuple(tensor.shape)} with its "
-            f"{tensor.shape[found]} channels in dimension {found}, by the layer in front of it: leave the key out, and "
-            "they are found for each place"
+            f"{tensor.shape[implied]} channels in dimension {implied}, by the layer in front of it: leave the key out, "
+            "and they are found for each place"
         )
-    if found is None and named is None and (last > 1 or (mixed and last == 1)):
+    if implied is None and named is None and (last > 1 or (mixed and last == 1)):
         raise BadOwnTask(
             f"layer '{name}' gets {tuple(tensor.shape)}, and nothing in front of it tells where its channels are: "
             "say it with task.own.dimension, 1 for (B, C, ...), -1 for (B, T, C)"
         )
-    place = found if found is not None else named % tensor.ndim if named is not None else min(1, last)
+    place = implied if implied is not None else named % tensor.ndim if named is not None else min(1, last)
     return -1 if place == last and place != 1 else place

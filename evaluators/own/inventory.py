@@ -1,6 +1,6 @@
-"""Which activations a network has so far, as layers and as calls of functions, and which of them a candidate replaces.
+"""List the activations of a network, as layers and as function calls, and choose those that a candidate replaces.
 
-Not here: replacing them (``graft``).
+Not here: the replacement (``graft``).
 """
 
 import collections
@@ -13,32 +13,32 @@ from torch import Tensor, nn
 from actsearch.evaluators.own.calls import KINDS, Calls, Site
 
 RECTIFIERS = ("torch.nn.ReLU", "F.relu")
-"""What is replaced where nothing is said, if the network has any."""
-SIGMOIDAL = ("tanh", "softsign", "hardtanh", "tanhshrink")  # gates too, so that they are taken where nothing else is
+"""Activations that are replaced by default, if the network has any of them."""
+SIGMOIDAL = ("tanh", "softsign", "hardtanh", "tanhshrink")  # often gates, so the last choice
 NAMES = {
     "relu": "ReLU", "gelu": "GELU", "silu": "SiLU", "elu": "ELU", "selu": "SELU", "celu": "CELU", "mish": "Mish",
     "leaky_relu": "LeakyReLU", "hardswish": "Hardswish", "relu6": "ReLU6", "rrelu": "RReLU", "softplus": "Softplus",
     "tanh": "Tanh", "softsign": "Softsign", "hardtanh": "Hardtanh", "tanhshrink": "Tanhshrink",
 }  # fmt: skip
-"""Function -> torch's layer of it."""
+"""Name of torch's layer, by function."""
 
 
 def layers_of(model: nn.Module, kinds: Iterable[str] = KINDS) -> collections.Counter[str]:
-    """Return how many layers of torch's activations a network has, by function."""
+    """Return the number of torch's activation layers in a network, by function."""
     by_class = {NAMES[kind]: kind for kind in kinds if kind in NAMES}
-    found = (layer for layer in model.modules() if type(layer).__module__ == "torch.nn.modules.activation")
-    return collections.Counter(by_class[name] for layer in found if (name := type(layer).__name__) in by_class)
+    layers = (layer for layer in model.modules() if type(layer).__module__ == "torch.nn.modules.activation")
+    return collections.Counter(by_class[name] for layer in layers if (name := type(layer).__name__) in by_class)
 
 
 def calls_of(
     run: Callable[[], object], names: dict[int, str], kinds: Iterable[str] = KINDS
 ) -> collections.Counter[str]:
-    """Return how often a network calls activations as functions while it runs, by function.
+    """Return the number of calls of activation functions during one run of a network, by function.
 
     Args:
-        run: runs it.
-        names: of its layers, by identity.
-        kinds: functions that are counted.
+        run: function that runs the network once.
+        names: names of the network's layers, by ``id`` of the layer.
+        kinds: functions to count.
     """
     counts: collections.Counter[str] = collections.Counter()
 
@@ -57,20 +57,20 @@ def calls_of(
 
 
 def usual(model: nn.Module, run: Callable[[], object]) -> tuple[str, ...]:
-    """Return what a candidate replaces where the user names nothing: rectifiers, or the one activation that is there.
+    """Return the default for ``task.own.replace``: rectifiers, or the only kind of activation if there are none.
 
     Args:
         model: the network.
-        run: runs it on its data.
+        run: function that runs the network on its data.
     """
     names = {id(layer): name for name, layer in model.named_modules()}
     for kinds in (("relu",), KINDS, SIGMOIDAL):
-        found = {*layers_of(model, kinds)}
-        with contextlib.suppress(Exception):  # a network that does not run is told so where it is tried
-            found |= {*calls_of(run, names, kinds)}
-        if len(found) == 1:
-            (kind,) = found
+        present = {*layers_of(model, kinds)}
+        with contextlib.suppress(Exception):  # ``checks`` reports a network that does not run
+            present |= {*calls_of(run, names, kinds)}
+        if len(present) == 1:
+            (kind,) = present
             return f"torch.nn.{NAMES[kind]}", f"F.{kind}"
-        if found:
+        if present:
             break
     return RECTIFIERS

@@ -1,6 +1,6 @@
-"""What takes the place of a network's activation: from a name, an expression, a class or a layer to layers.
+"""Make the layers that replace a network's activations, from a name, an expression, a class or a layer.
 
-Not here: where they are put (``swap``).
+Not here: placing them in the network (``swap``).
 """
 
 import copy
@@ -20,10 +20,14 @@ New = str | Activation | nn.Module | Callable[..., nn.Module]
 
 
 def read_of(module: str | Activation, vocabulary: Vocabulary = BUILT_IN) -> Activation:
-    """Return an activation, of a text or of a JSON file that was exported.
+    """Return an activation, read from an expression or from an exported JSON file.
+
+    Args:
+        module: name, expression, path that ends in ``.json``, or an activation, which is returned as it is.
+        vocabulary: names that an expression may use.
 
     Raises:
-        UserFault: it is neither.
+        UserFault: the text or the file cannot be read.
     """
     if isinstance(module, Activation):
         return module
@@ -31,10 +35,10 @@ def read_of(module: str | Activation, vocabulary: Vocabulary = BUILT_IN) -> Acti
 
 
 def maker_of(module: New) -> Callable[..., nn.Module]:
-    """Return what makes a layer of channels and dimension.
+    """Return a function that makes a layer for a number of channels and their dimension.
 
     Raises:
-        UserFault: it is no expression, or makes nothing.
+        UserFault: ``module`` is no valid expression, or cannot make a layer.
     """
     if isinstance(module, (str, Activation)):
         return read_of(module).make
@@ -46,21 +50,26 @@ def maker_of(module: New) -> Callable[..., nn.Module]:
 
 
 def new_layer(make: Callable[..., nn.Module], channels: int, dimension: int | None) -> nn.Module:
-    """Return a new layer, told of channels and their dimension where it asks for them.
+    """Return a new layer; ``channels`` and ``dimension`` are passed if the signature has them.
+
+    Args:
+        make: function or class that makes a layer.
+        channels: number of channels of the input.
+        dimension: channel dimension of the input, or None.
 
     Raises:
-        UserFault: it cannot be made, or is no layer.
+        UserFault: the layer cannot be made, or is no layer.
     """
     try:
         takes = inspect.signature(make).parameters
     except (TypeError, ValueError):
         takes = {}  # type: ignore[assignment]
-    given = {"channels": channels, "dimension": dimension}
+    arguments = {"channels": channels, "dimension": dimension}
     try:
-        layer = make(**{name: value for name, value in given.items() if name in takes})
+        layer = make(**{name: value for name, value in arguments.items() if name in takes})
     except UserFault:
         raise
-    except Exception as fault:  # whatever a class of the user's raises
+    except Exception as fault:  # the user's class may raise anything
         raise UserFault(
             f"what takes the place of an activation could not be made: {fault_text(fault)}; expected what "
             "needs no arguments but channels and dimension, such as the class of an exported file"
@@ -73,15 +82,19 @@ def new_layer(make: Callable[..., nn.Module], channels: int, dimension: int | No
 
 
 def has_by_channel(layer: nn.Module, channels: int) -> bool:
-    """Whether a layer has parameters by channel: one each, or weights between them."""
+    """Return whether a layer has parameters per channel: one for each, or weights between channels."""
     return channels > 1 and any(channels in parameter.shape for parameter in layer.parameters())
 
 
 def check_alone(layer: nn.Module, module: str | Activation) -> None:
-    """Refuse what has weights between channels where nothing tells how many there are.
+    """Reject a layer with weights between channels, since without an example their number is unknown.
+
+    Args:
+        layer: the layer, made for one channel.
+        module: expression or activation of the layer, for the message.
 
     Raises:
-        UserFault: it needs an example.
+        UserFault: the layer does not run on three channels.
     """
     try:
         layer(torch.zeros(1, 3, 2))
@@ -93,10 +106,10 @@ def check_alone(layer: nn.Module, module: str | Activation) -> None:
 
 
 def function_of(module: New) -> Compute | None:
-    """Return what takes the places as a function of x, parameters at their start; None where it is none.
+    """Return the new layer as a function of x with its initial parameters; None if it is no such function.
 
     Raises:
-        UserFault: it does not run on numbers alone, so that no gain suits it.
+        UserFault: the layer does not run on a row of numbers, so that no gain can be matched.
     """
     if isinstance(module, (str, Activation)):
         inner = read_of(module).function
@@ -104,12 +117,12 @@ def function_of(module: New) -> Compute | None:
     layer = copy.deepcopy(new_layer(maker_of(module), 1, None)).to("cpu", torch.float64)
 
     def function(x: Tensor) -> Tensor:
-        found: Tensor = layer(x)
-        return found
+        value: Tensor = layer(x)
+        return value
 
     try:
         matched_gain(function)
-    except Exception as fault:  # whatever a layer of the user's raises
+    except Exception as fault:  # the user's layer may raise anything
         raise UserFault(
             "no gain can be matched to the new layer, which does not run on a row of numbers: "
             f"{fault_text(fault)}; use init='keep'"

@@ -1,4 +1,4 @@
-"""Which loss and which metrics the user's network has: as ``build`` returns it, as settings say, or as labels tell.
+"""Choose the loss and the metrics of the user's network, from ``build``, from the settings, or from the labels.
 
 Not here: the losses (``losses``, ``objectives``).
 """
@@ -22,15 +22,22 @@ STEPS = ("training_step", "step")  # methods of a network that computes its own 
 
 
 def step_of(model: nn.Module) -> str:
-    """Return the method with which a network computes its own loss, or nothing."""
+    """Return the name of the method with which a network computes its own loss; empty if it has none."""
     return next((name for name in STEPS if callable(getattr(model, name, None))), "")
 
 
 def objective_of(settings: TaskSettings, model: nn.Module, first: Split, loss: Any, method: str) -> Objective:
-    """Return the objective: as ``build`` returns it, as the settings say, or as network and labels tell.
+    """Return the objective, from ``build``, from the settings, or else from the network and the labels.
+
+    Args:
+        settings: settings of the task.
+        model: the user's network.
+        first: first training examples.
+        loss: loss that ``build`` returned, or None.
+        method: name of the network's method that computes its own loss, or empty.
 
     Raises:
-        BadOwnTask: nothing tells it, or there is no such loss.
+        BadOwnTask: nothing determines the loss, or there is no such loss.
     """
     own = settings.own
     if loss is not None and own.loss is not None:
@@ -48,7 +55,7 @@ def objective_of(settings: TaskSettings, model: nn.Module, first: Split, loss: A
     if method:
         return Step(method, takes_index=method == "training_step")
     if chosen is None:
-        chosen = _told_by(model, first, settings)
+        chosen = _inferred_loss(model, first, settings)
     if chosen == "step":
         raise BadOwnTask("key 'task.own.loss': the network has no method training_step or step")
     if chosen == "model":
@@ -68,12 +75,18 @@ def objective_of(settings: TaskSettings, model: nn.Module, first: Split, loss: A
     raise BadOwnTask(f"key 'task.own.loss': unknown loss '{chosen}'; {hint}")
 
 
-def _told_by(model: nn.Module, first: Split, settings: TaskSettings) -> str:
-    """Return the loss that network and labels tell: the network's own where it has one, cross-entropy for classes."""
+def _inferred_loss(model: nn.Module, first: Split, settings: TaskSettings) -> str:
+    """Return the name of the loss that suits the network and the labels.
+
+    It is the network's own loss if its output has one, and cross-entropy for labels that are classes.
+
+    Raises:
+        BadOwnTask: the labels are no whole numbers, so that they determine no loss.
+    """
     labels = first.labels
     if isinstance(first.inputs, dict):
         output = model.eval()(**first.inputs)
-        # beside the output of a network that saw no labels, a number is a penalty and no loss
+        # if the network got no labels, a number beside its output is a penalty and no loss
         if loss_in(output) is not None and (not isinstance(output, tuple) or hasattr(output, "loss") or labels is None):
             return "model"
     if isinstance(labels, Tensor) and not labels.is_floating_point() and not labels.is_complex():
@@ -86,13 +99,13 @@ def _told_by(model: nn.Module, first: Split, settings: TaskSettings) -> str:
 
 
 def _further(settings: TaskSettings) -> Further:
-    found: dict[str, Callable[[Tensor, Any], float]] = {}
+    metrics: dict[str, Callable[[Tensor, Any], float]] = {}
     for text in settings.own.metrics:
         name, _, direction = text.partition(" ")
         if ":" in name and direction not in DIRECTIONS:
             raise BadOwnTask(f"key 'task.own.metrics': say whether '{name}' is better high or low: '{name} maximise'")
         if ":" in name:
-            found[name.rpartition(":")[2]] = _of_users(find(name), name)
+            metrics[name.rpartition(":")[2]] = _user_metric(find(name), name)
         elif name not in METRICS:
             near = difflib.get_close_matches(name, METRICS, n=1)
             hint = (
@@ -101,14 +114,14 @@ def _further(settings: TaskSettings) -> Further:
             raise BadOwnTask(f"key 'task.own.metrics': unknown metric '{name}'; {hint}")
         elif direction not in {"", METRICS[name][0]}:
             raise BadOwnTask(f"key 'task.own.metrics': '{name}' is to {METRICS[name][0]}, found {direction}")
-        elif name != "accuracy":  # which is told with the loss
-            found[name] = _of_numbers(METRICS[name][1])
-    return found
+        elif name != "accuracy":  # which is computed with the loss
+            metrics[name] = _known_metric(METRICS[name][1])
+    return metrics
 
 
-def _of_users(metric: Callable[[Any, Any], Any], name: str) -> Callable[[Tensor, Any], float]:
+def _user_metric(metric: Callable[[Any, Any], Any], name: str) -> Callable[[Tensor, Any], float]:
     return lambda outputs, labels: number_of(metric(outputs, labels), f"metric '{name}'")
 
 
-def _of_numbers(metric: Callable[[Tensor, Tensor], float]) -> Callable[[Tensor, Any], float]:
+def _known_metric(metric: Callable[[Tensor, Tensor], float]) -> Callable[[Tensor, Any], float]:
     return lambda outputs, labels: metric(*like(outputs.double(), labels))

@@ -1,6 +1,6 @@
-"""The losses that a user may choose, by name: what they expect of an output, what they are measured in.
+"""The losses that a user may choose by name, the outputs that they expect, and their units.
 
-Formulas are torch's (``torch.nn.functional``). Not here: which one a task has (``own.problem``).
+Formulas are torch's (``torch.nn.functional``). Not here: the choice of a task's loss (``own.problem``).
 """
 
 import math
@@ -16,18 +16,19 @@ from actsearch.grammar.fault import UserFault
 
 
 class WrongOutput(UserFault):
-    """What a network returns does not fit its targets; the message says what was expected."""
+    """The output of a network does not fit its targets; the message says what was expected."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """Of the cross-entropy.
+    """Options of the cross-entropy.
 
     Args:
-        ignore_index: a label that counts for nothing.
-        label_smoothing: share of the target that is spread over all classes; in training alone.
-        classes: the dimension of the classes in the output, 1 or -1; None is told by the shapes.
-        unchecked: whether values of targets are taken as they are, for many children at once, where none can be read.
+        ignore_index: label that is left out of the loss.
+        label_smoothing: share of the target that is spread over all classes, in training only.
+        classes: class dimension of the output, 1 or -1; None infers it from the shapes.
+        unchecked: whether the check of target values is skipped; needed for a stack of children, in which no value can
+            be read.
     """
 
     ignore_index: int = -100
@@ -38,14 +39,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Loss:
-    """One loss.
+    """A loss with its unit and shape rules.
 
     Args:
-        unit: what it is in, for people.
-        each: returns the loss of every target (``reduction="none"``) and which of them count, None for all; called
-            with the output, the targets, the options and whether this is training.
-        right: whether each prediction is right, for those whose targets are classes.
-        batch_dimension: of the output.
+        unit: unit of the loss, for people.
+        each: function of the output, the targets, the options and a flag for training; returns the loss of every target
+            (``reduction="none"``) and a mask of the targets that count, or None if all count.
+        right: function of the output, the targets and the options; returns whether each prediction is right and a mask
+            as for ``each``. None if the loss has no classes.
+        batch_dimension: dimension of the examples in the output.
         of_classes: whether a whole-number target is one of several classes.
     """
 
@@ -56,7 +58,7 @@ class Loss:
     of_classes: bool = False
 
     def mean(self, output: Tensor, targets: Any, options: Options, *, training: bool) -> Tensor:
-        """Return the mean over what counts."""
+        """Return the mean over the targets that count."""
         each, counts = self.each(output, targets, options, training)
         return each.mean() if counts is None else each.sum() / counts.sum()
 
@@ -64,33 +66,38 @@ class Loss:
 def in_order(output: Tensor, labels: Tensor, options: Options) -> Tensor:
     """Return logits as ``(n, classes, ...)``.
 
+    Args:
+        output: logits with the classes in dimension 1 or in the last one.
+        labels: classes ``(n, ...)``.
+        options: options of the cross-entropy; ``classes`` names the class dimension.
+
     Raises:
-        WrongOutput: no dimension can be that of the classes, or two can.
+        WrongOutput: no dimension fits the classes, or two do.
     """
-    wanted = tuple(labels.shape)
+    expected = tuple(labels.shape)
     fits = [
         axis for axis in (1, -1)
-        if output.ndim == labels.ndim + 1 and tuple(output.shape[:axis] + output.shape[axis:][1:]) == wanted
+        if output.ndim == labels.ndim + 1 and tuple(output.shape[:axis] + output.shape[axis:][1:]) == expected
     ]  # fmt: skip
     if options.classes is not None:
         fits = [axis for axis in fits if axis % output.ndim == options.classes % output.ndim]
     if len({axis % output.ndim for axis in fits}) == 2:
         raise WrongOutput(
-            f"the network returns {tuple(output.shape)} for labels {wanted}: the classes may be in dimension 1 or in "
+            f"the network returns {tuple(output.shape)} for labels {expected}: the classes may be in dimension 1 or in "
             "the last one; say which with task.own.classes"
         )
     if not fits:
         raise WrongOutput(
-            f"the network returns {tuple(output.shape)}; expected logits (examples, classes) for labels {wanted}"
+            f"the network returns {tuple(output.shape)}; expected logits (examples, classes) for labels {expected}"
         )
     return output if fits[0] == 1 else output.movedim(-1, 1)
 
 
 def like(output: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-    """Return output and targets of one shape: a last dimension of 1 may be there or not, nothing is broadcast.
+    """Return output and targets in one shape and type; a last dimension of 1 is dropped if only one of them has it.
 
     Raises:
-        WrongOutput: the shapes differ otherwise.
+        WrongOutput: the shapes differ in another way; nothing is broadcast.
     """
     if output.shape != targets.shape:
         if tuple(output.shape) == (*targets.shape, 1):
@@ -101,7 +108,7 @@ def like(output: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
             raise WrongOutput(
                 f"the network returns {tuple(output.shape)}; expected {tuple(targets.shape)}, the shape of the targets"
             )
-    if output.dtype in {torch.bfloat16, torch.float16}:  # targets keep their digits
+    if output.dtype in {torch.bfloat16, torch.float16}:  # targets keep their precision
         output = output.float()
     return output, targets.to(output.dtype)
 
@@ -126,7 +133,7 @@ def _cross_entropy(output: Tensor, labels: Any, options: Options, training: bool
 
 
 def _check_classes(logits: Tensor, labels: Tensor) -> None:
-    if not labels.numel() or labels.device.type != "cpu":  # a look at what lies on a GPU would wait for it
+    if not labels.numel() or labels.device.type != "cpu":  # reading labels on a GPU would wait for it
         return
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= logits.shape[1]:
@@ -166,9 +173,11 @@ def _elementwise(function: Callable[..., Tensor]) -> Callable[[Tensor, Any, Opti
 def _ctc(output: Tensor, targets: Any, options: Options, training: bool) -> tuple[Tensor, None]:
     if not isinstance(targets, tuple) or len(targets) != 3:
         raise WrongOutput("ctc wants targets (labels (n, S), lengths of the outputs (n,), lengths of the labels (n,))")
-    labels, lengths, wanted = targets
-    each = functional.ctc_loss(output.log_softmax(-1), labels, lengths, wanted, reduction="none", zero_infinity=True)
-    return each / wanted.clamp(min=1), None  # as reduction="mean"
+    labels, lengths, label_lengths = targets
+    each = functional.ctc_loss(
+        output.log_softmax(-1), labels, lengths, label_lengths, reduction="none", zero_infinity=True
+    )
+    return each / label_lengths.clamp(min=1), None  # as reduction="mean"
 
 
 LOSSES = {
@@ -180,52 +189,56 @@ LOSSES = {
     "poisson_nll": Loss("nats", _elementwise(functional.poisson_nll_loss)),
     "ctc": Loss("nats a label", _ctc, batch_dimension=1),
 }
-"""By the name of ``task.own.loss``; logits of ``ctc`` are ``(T, n, classes)``, class 0 is the blank, as in torch."""
+"""Losses by the name in ``task.own.loss``; logits of ``ctc`` are ``(T, n, classes)``, class 0 is blank, as in torch."""
 
 
 def _r2(output: Tensor, targets: Tensor) -> float:
-    rest, whole = (output - targets).square().sum(), (targets - targets.mean(0)).square().sum()
-    return 1 - float(rest / whole) if float(whole) else math.nan
+    residual, total = (output - targets).square().sum(), (targets - targets.mean(0)).square().sum()
+    return 1 - float(residual / total) if float(total) else math.nan
 
 
 METRICS: dict[str, tuple[str, Callable[[Tensor, Tensor], float]]] = {
-    "accuracy": ("maximise", lambda output, targets: math.nan),  # told with the loss
+    "accuracy": ("maximise", lambda output, targets: math.nan),  # computed with the loss
     "mae": ("minimise", lambda output, targets: float((output - targets).abs().mean())),
     "rmse": ("minimise", lambda output, targets: math.sqrt(float((output - targets).square().mean()))),
     "r2": ("maximise", _r2),
 }
-"""Metrics by name: whether higher is better, and of outputs and targets of a whole split, in double precision."""
+"""Metrics by name: a direction, and a function of a whole split's outputs and targets in double precision."""
 
 
-def number_of(found: Any, what: str) -> float:
-    """Return a number that a user's function returned.
+def number_of(result: Any, what: str) -> float:
+    """Return a user function's result as a float.
+
+    Args:
+        result: result of the function.
+        what: name of the function, for the message.
 
     Raises:
-        WrongOutput: it is none.
+        WrongOutput: the result is no number.
     """
-    value = found.item() if isinstance(found, Tensor) and found.numel() == 1 else found
+    value = result.item() if isinstance(result, Tensor) and result.numel() == 1 else result
     try:
         return float(value)
     except (TypeError, ValueError) as fault:
-        raise WrongOutput(f"{what} must return a number, found {type(found).__name__}") from fault
+        raise WrongOutput(f"{what} must return a number, found {type(result).__name__}") from fault
 
 
 def best_constant(loss: Callable[[Tensor], Tensor], output: Tensor, dimension: int) -> Tensor:
-    """Return the constant output with the lowest loss: what a network that knows nothing can do best.
+    """Return the constant output with the lowest loss, the best guess of a network that ignores its input.
 
     Args:
-        loss: of outputs ``(n, ...)``, over many examples.
-        output: of one batch, whose shape is kept but for the number of examples.
-        dimension: of the examples.
+        loss: function that maps a constant output to its mean loss over many examples.
+        output: output of one batch; the constant has its shape with a single example.
+        dimension: dimension of the examples in the output.
     """
     constant = torch.zeros_like(output.narrow(dimension, 0, 1)).detach().requires_grad_()
     optimiser = torch.optim.LBFGS([constant], max_iter=200, line_search_fn="strong_wolfe")
 
     def closure() -> Tensor:
         optimiser.zero_grad()
-        found = loss(constant)
-        found.backward()  # type: ignore[no-untyped-call]
-        return found
+        value = loss(constant)
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
 
     optimiser.step(closure)  # type: ignore[no-untyped-call, arg-type, unused-ignore]
     return constant.detach()

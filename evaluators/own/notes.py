@@ -1,7 +1,7 @@
-"""What a user should know of their network and data before anything is trained, a sentence each.
+"""Notes for the user on their network and data before training, one sentence each.
 
-Data that are not finite, or that differ each time, are refused. Not here: whether the candidate has its part in the
-network (``checks``).
+Data whose loss is not finite, or that differ at each reading, raise an error. Not here: whether the candidate affects
+the network (``checks``).
 """
 
 import hashlib
@@ -25,19 +25,26 @@ from actsearch.evaluators.own.wrapped import Owned
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.rows.known import known_layers
 
-BESIDE = 64  # examples that a row is tried with
-SUM = 1e-4  # how far from 1 the outputs of a softmax add up
+BESIDE = 64  # examples of the batch in which a row with nan or infinity is tried
+SUM = 1e-4  # tolerance for the sum of a softmax's outputs, which is 1
 
 
-def of_the_data(settings: CompleteSettings, given: Problem, model: Owned) -> Iterator[str]:
-    """Say what of the data and the loss may surprise.
+def of_the_data(settings: CompleteSettings, problem: Problem, model: Owned) -> Iterator[str]:
+    """Yield notes on facts about the data and the loss that may surprise.
+
+    Args:
+        settings: complete settings of the task.
+        problem: the user's problem.
+        model: the network with probes in the candidate's places.
 
     Raises:
-        BadOwnTask: the validation data differ each time that they are read.
+        BadOwnTask: two readings of the validation data differ.
     """
-    data, objective = given.data, given.objective
+    data, objective = problem.data, problem.objective
     if objective.further:
-        objective.metrics(model, data.validation)  # a metric that fails would fail after each training
+        objective.metrics(
+            model, data.validation
+        )  # computed now, since a metric that fails would otherwise fail after each training
     if isinstance(objective, Step):
         yield (
             f"the network computes its own loss ('{objective.name}'), for scores too"
@@ -66,10 +73,10 @@ def of_the_data(settings: CompleteSettings, given: Problem, model: Owned) -> Ite
         )
     digests = []
     for _ in range(2):
-        found = hashlib.sha256()
+        digest = hashlib.sha256()
         for part in data.validation.parts() if not isinstance(data.validation, Split) else ():
-            update(found, (part.inputs, part.labels))
-        digests.append(found.digest())
+            update(digest, (part.inputs, part.labels))
+        digests.append(digest.digest())
     if digests[0] != digests[1]:
         raise BadOwnTask(
             "data['validation'] differs each time that it is read, so that no two children are scored by the same: "
@@ -77,22 +84,28 @@ def of_the_data(settings: CompleteSettings, given: Problem, model: Owned) -> Ite
         )
 
 
-def of_numbers_that_are_none(given: Problem, model: Owned) -> Iterator[str]:
-    """Look for nan and infinity in the data, and say where they are if the network takes them.
+def of_numbers_that_are_none(problem: Problem, model: Owned) -> Iterator[str]:
+    """Yield a note on the first nan or infinity of each split, if the loss stays finite.
+
+    Args:
+        problem: the user's problem.
+        model: the network with probes in the candidate's places.
 
     Raises:
-        BadOwnTask: its loss is not finite with them.
+        BadOwnTask: the loss of a batch with such a number is not finite.
     """
-    for split, examples in given.data.splits.items():
-        for part in _looked_through(examples, whole=split != "train"):
+    for split, examples in problem.data.splits.items():
+        for part in _searched_parts(examples, whole=split != "train"):
             where = _not_finite(part)
             if where is None:
                 continue
             name, row, column, value = where
             place = f"data['{split}'] holds {value} in its {name}, row {row}{column}"
-            one = part.take(slice(max(0, row + 1 - BESIDE), max(row + 1, BESIDE)))  # a mask may leave the row out
-            with given.objective.looking():
-                _, loss = loss_of(given.objective, model.eval(), one, f"with {value} in row {row} of {split}")
+            one = part.take(
+                slice(max(0, row + 1 - BESIDE), max(row + 1, BESIDE))
+            )  # with its neighbours, since a mask may leave the row out
+            with problem.objective.looking():
+                _, loss = loss_of(problem.objective, model.eval(), one, f"with {value} in row {row} of {split}")
             if not bool(torch.isfinite(loss)):
                 number = float(loss.detach())
                 raise BadOwnTask(f"{place}, and the loss of it is {number:g}: leave the row out, or fill it in")
@@ -100,8 +113,14 @@ def of_numbers_that_are_none(given: Problem, model: Owned) -> Iterator[str]:
             break
 
 
-def _looked_through(examples: Examples, *, whole: bool) -> Iterator[Split]:
-    """Yield what is looked through: all that is in memory or scored, and the first of what is trained on."""
+def _searched_parts(examples: Examples, *, whole: bool) -> Iterator[Split]:
+    """Yield the batches that are searched for nan and infinity.
+
+    Args:
+        examples: a split.
+        whole: whether every batch of a loader or data set is searched, as for scored splits; otherwise only its first
+            examples. Tensors in memory are always searched as a whole.
+    """
     if isinstance(examples, Split):
         yield examples
     elif whole:
@@ -111,7 +130,7 @@ def _looked_through(examples: Examples, *, whole: bool) -> Iterator[Split]:
 
 
 def _not_finite(part: Split) -> tuple[str, int, str, float] | None:
-    """Return where the first number is that is none: in what, its row, its column in words, and the number."""
+    """Return the first number that is not finite: inputs or labels, row, column in words, and the number; else None."""
     for name, structure in (("inputs", part.inputs), ("labels", part.labels)):
         for tensor in tensors_of(structure):
             if tensor.is_floating_point() and not bool((bad := ~torch.isfinite(tensor)).any()):
@@ -123,9 +142,9 @@ def _not_finite(part: Split) -> tuple[str, int, str, float] | None:
     return None
 
 
-def of_the_output(given: Problem, model: Owned, batch: Split) -> Iterator[str]:
-    """Say where a network ends in what its loss does once more: a softmax or a sigmoid."""
-    objective = given.objective
+def of_the_output(problem: Problem, model: Owned, batch: Split) -> Iterator[str]:
+    """Yield a note if the network ends in a softmax or a sigmoid that its loss applies once more."""
+    objective = problem.objective
     if not isinstance(objective, NamedObjective) or not isinstance(batch.labels, Tensor):
         return
     names = {id(layer): name for name, layer in model.model.named_modules()}
@@ -154,25 +173,25 @@ def of_the_output(given: Problem, model: Owned, batch: Split) -> Iterator[str]:
         )
 
 
-def of_what_stays(settings: CompleteSettings, given: Problem, model: Owned, batch: Split) -> Iterator[str]:
-    """Say which activations take the candidate where the user named none, and which stay what they are."""
+def of_what_stays(settings: CompleteSettings, problem: Problem, model: Owned, batch: Split) -> Iterator[str]:
+    """Yield notes on the activations that are replaced by default, and on those that stay."""
     named = settings.own.replace
-    if named is None and given.replace != RECTIFIERS:
+    if named is None and problem.replace != RECTIFIERS:
         yield (
-            f"the network has no rectifier: the candidate takes the place of {' and '.join(given.replace)}; name "
+            f"the network has no rectifier: the candidate takes the place of {' and '.join(problem.replace)}; name "
             "others with task.own.replace"
         )
-        if not any(known_layers(given.replace)):
+        if not any(known_layers(problem.replace)):
             yield "none of the known activations is what the network has: candidates are compared with relu"
     for kind, number in layers_of(model.model).items():
-        kept = "a layer" if number == 1 else f"{number} layers"
-        yield f"the network keeps {kept} {NAMES[kind]}, which task.own.replace does not name"
+        amount = "a layer" if number == 1 else f"{number} layers"
+        yield f"the network keeps {amount} {NAMES[kind]}, which task.own.replace does not name"
     if any(isinstance(layer, nn.RNN) and layer.nonlinearity == "relu" for layer in model.model.modules()):
         yield "the network keeps the rectifiers within its nn.RNN, which nothing can take the place of"
 
     def run() -> None:
-        with given.objective.looking():
-            given.objective.output(model.eval(), batch.copy())
+        with problem.objective.looking():
+            problem.objective.output(model.eval(), batch.copy())
 
     for kind, number in calls_of(run, model.names, [kind for kind in KINDS if kind not in model.kinds]).items():
         times = "once" if number == 1 else f"{number} times"
@@ -182,23 +201,27 @@ def of_what_stays(settings: CompleteSettings, given: Problem, model: Owned, batc
         )
 
 
-def of_what_goes(given: Problem, model: nn.Module) -> Iterator[str]:
-    """Say which numbers of a layer of the user's own class vanish with it.
+def of_what_goes(problem: Problem, model: nn.Module) -> Iterator[str]:
+    """Yield notes on the numbers that vanish when a layer of the user's own class is replaced.
 
     Args:
-        given: the problem.
-        model: the network as it was built, without the candidate.
+        problem: the user's problem.
+        model: network as ``build`` returned it, without the candidate.
     """
-    told: set[str] = set()
+    noted_classes: set[str] = set()
     for name, layer in model.named_modules():
         kind = type(layer)
-        if kind.__module__.startswith("torch.nn") or kind.__name__ in told or not is_wanted(name, layer, given.replace):
+        if (
+            kind.__module__.startswith("torch.nn")
+            or kind.__name__ in noted_classes
+            or not is_wanted(name, layer, problem.replace)
+        ):
             continue
         numbers: dict[str, Any] = {key: value for key, value in vars(layer).items()
                                    if isinstance(value, (int, float)) and not isinstance(value, bool)}  # fmt: skip
         numbers |= {key: "trained" for key, _ in layer.named_parameters(recurse=False)}
         if numbers:
-            told.add(kind.__name__)
+            noted_classes.add(kind.__name__)
             listed = ", ".join(f"{key} = {value}" for key, value in numbers.items() if not key.startswith("_"))
             yield (
                 f"the candidate takes the place of the whole layer {kind.__name__}, of its {listed} too; to keep what "

@@ -1,6 +1,6 @@
-"""Optimiser and schedule of the user's own: a function of theirs, or the network's ``configure_optimizers``.
+"""The user's own optimiser and schedule: from the user's function, or from the network's ``configure_optimizers``.
 
-Not here: those of this engine (``schedule``).
+Not here: the optimisers and schedule of this engine (``schedule``).
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,52 +21,53 @@ from actsearch.evaluators.settings import CompleteSettings
 def course_of(
     network: nn.Module, settings: CompleteSettings, steps: int, layers: Sequence[nn.Module], train: Examples
 ) -> Course | None:
-    """Return the optimiser and schedule of the user's own; None if there are none.
+    """Return the user's own optimiser and schedule; None if there are none.
 
     Args:
-        network: the user's, with the candidate in it, as ``owned.Owned``.
-        settings: of the task.
-        steps: of the child.
-        layers: the candidate's; parameters that the user's optimiser does not know are added to its first group.
-        train: whose batches make an epoch, for schedules that go by epochs.
+        network: the user's network with the candidate in it, an ``Owned``.
+        settings: complete settings of the task.
+        steps: number of optimiser steps of the child.
+        layers: layers of the candidate; parameters that the user's optimiser lacks are added with its first group's
+            options.
+        train: training examples, whose batches make an epoch for schedules by epochs.
 
     Raises:
-        BadOwnTask: what the user's function returns is something else.
+        BadOwnTask: the user's function returns something else.
     """
     model = network.get_submodule("model")
     configure = getattr(model, "configure_optimizers", None)
     if settings.own.optimiser is not None:
-        what, found = settings.own.optimiser, find(settings.own.optimiser)(network, steps)
+        what, result = settings.own.optimiser, find(settings.own.optimiser)(network, steps)
     elif callable(configure) and step_of(model) == "training_step":
-        what, found = "configure_optimizers", configure()
+        what, result = "configure_optimizers", configure()
     else:
         return None
-    optimiser, schedule, by_epoch, interval = _parted(found, what)
+    optimiser, schedule, by_epoch, interval = _unpacked(result, what)
     known = {id(part) for group in optimiser.param_groups for part in group["params"]}
     missing = [part for layer in layers for part in layer.parameters() if id(part) not in known]
     if missing:
         _join(optimiser, schedule, missing)
     if schedule is None:
-        return Course(optimiser, _nothing)
+        return Course(optimiser, _no_schedule)
     every = interval * (max(1, _epoch(train, settings.batch) // settings.own.accumulate) if by_epoch else 1)
-    return Course(optimiser, _each(schedule, every) if every > 1 else schedule.step)
+    return Course(optimiser, _step_every(schedule, every) if every > 1 else schedule.step)
 
 
 def _join(optimiser: Optimizer, schedule: LRScheduler | None, missing: list[nn.Parameter]) -> None:
-    """Add parameters as one more group, which goes as the first one does, within the schedule too."""
+    """Add parameters as one more group with the options of the first, and extend the schedule's lists to match."""
     usual = {name: value for name, value in optimiser.param_groups[0].items() if name != "params"}
     optimiser.add_param_group({"params": missing, **usual})
-    for name in ("base_lrs", "lr_lambdas", "_last_lr"):  # lists of one value a group
+    for name in ("base_lrs", "lr_lambdas", "_last_lr"):  # lists with one value per group
         values = getattr(schedule, name, None)
         if isinstance(values, list) and values:
             values.append(values[0])
 
 
-def _nothing() -> None:
+def _no_schedule() -> None:
     return
 
 
-def _each(schedule: LRScheduler, epoch: int) -> Any:
+def _step_every(schedule: LRScheduler, epoch: int) -> Any:
     done = 0
 
     def after_step() -> None:
@@ -79,7 +80,7 @@ def _each(schedule: LRScheduler, epoch: int) -> Any:
 
 
 def _epoch(train: Examples, batch: int) -> int:
-    """Return how many batches an epoch has."""
+    """Return the number of batches in an epoch."""
     loader = getattr(train, "loader", None)
     try:
         return max(1, len(loader) if loader is not None else len(train) // batch)  # type: ignore[arg-type]
@@ -87,19 +88,23 @@ def _epoch(train: Examples, batch: int) -> int:
         raise BadOwnTask("a schedule by epochs needs a training loader with a length; let it go by steps") from fault
 
 
-def _parted(found: Any, what: str) -> tuple[Optimizer, LRScheduler | None, bool, int]:
-    """Return the optimiser, the schedule, whether this goes by epochs, as Lightning does, and every how many.
+def _unpacked(result: Any, what: str) -> tuple[Optimizer, LRScheduler | None, bool, int]:
+    """Return the optimiser, the schedule, whether the schedule goes by epochs, and its interval in epochs or steps.
+
+    Args:
+        result: result of the user's function or of ``configure_optimizers``, whose schedules go by epochs by default.
+        what: name of that function, for messages.
 
     Raises:
-        BadOwnTask: it is something else, or there are several optimisers.
+        BadOwnTask: the result has another form, or there are several optimisers.
     """
     schedule: Any = None
-    if isinstance(found, Mapping):
-        found, schedule = found.get("optimizer"), found.get("lr_scheduler")
-    elif isinstance(found, tuple) and len(found) == 2:
-        found, schedule = found
-    if isinstance(found, (list, tuple)) and len(found) == 1:
-        found = found[0]
+    if isinstance(result, Mapping):
+        result, schedule = result.get("optimizer"), result.get("lr_scheduler")
+    elif isinstance(result, tuple) and len(result) == 2:
+        result, schedule = result
+    if isinstance(result, (list, tuple)) and len(result) == 1:
+        result = result[0]
     if isinstance(schedule, (list, tuple)) and len(schedule) <= 1:
         schedule = schedule[0] if schedule else None
     by_epoch, interval = what == "configure_optimizers", 1
@@ -108,11 +113,11 @@ def _parted(found: Any, what: str) -> tuple[Optimizer, LRScheduler | None, bool,
         schedule = schedule.get("scheduler")
     if isinstance(schedule, ReduceLROnPlateau):
         raise BadOwnTask(f"'{what}' returns ReduceLROnPlateau, which waits for scores; expected a schedule by steps")
-    if not isinstance(found, Optimizer) or not (schedule is None or isinstance(schedule, LRScheduler)):
+    if not isinstance(result, Optimizer) or not (schedule is None or isinstance(schedule, LRScheduler)):
         raise BadOwnTask(
             f"'{what}' must return one optimizer, or an optimizer and a schedule of torch.optim, found "
-            f"{type(found).__name__}" + ("" if schedule is None else f" and {type(schedule).__name__}")
+            f"{type(result).__name__}" + ("" if schedule is None else f" and {type(schedule).__name__}")
         )
-    if isinstance(found, torch.optim.LBFGS):
+    if isinstance(result, torch.optim.LBFGS):
         raise BadOwnTask(f"'{what}' returns LBFGS, whose step calls the loss again and again; use another optimizer")
-    return found, schedule, by_epoch, interval
+    return result, schedule, by_epoch, interval

@@ -1,6 +1,6 @@
-"""The user's problem, read once a process: their data as a data set, and what children are trained towards.
+"""The user's problem, read once per process: the data as a data set, and the training objective.
 
-Not here: what a split may be (``data``), which loss it is (``loss_choice``), the network (``graft``).
+Not here: the forms of a split (``data``), the choice of the loss (``loss_choice``), the network (``graft``).
 """
 
 import contextlib
@@ -28,19 +28,20 @@ from actsearch.evaluators.own.user_code import BadOwnTask, built
 from actsearch.evaluators.settings import TaskSettings
 from actsearch.grammar.fault import fault_text
 
-SHARED: dict[TaskSettings, DataSet[Any]] = {}  # by task: data that this process looks at, as ``sharing`` brought them
-FIRST = 4096  # labels at most that chance is made of
-ADDED = 16  # examples by which it is seen whether a loss adds up over them
+SHARED: dict[TaskSettings, DataSet[Any]] = {}  # by task: data in shared memory, put here by ``sharing``
+FIRST = 4096  # most labels per split from which the chance loss is computed
+ADDED = 16  # examples for the test whether a loss is a sum over the batch
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What is trained on, and towards what.
+    """The data and the objective of the user's task.
 
     Args:
-        data: of the user.
-        objective: the loss.
-        replace: what the candidate takes the place of, as in ``task.own.replace``: the user's words, or what is usual.
+        data: the user's data.
+        objective: loss and metrics.
+        replace: activations that the candidate replaces, as in ``task.own.replace``; the user's list, or the default
+            that suits the network.
     """
 
     data: DataSet[Any]
@@ -50,10 +51,10 @@ class Problem:
 
 @functools.lru_cache(maxsize=2)
 def problem(settings: TaskSettings) -> Problem:
-    """Return the user's problem; what the functions draw from the global generators is the same on every worker.
+    """Return the user's problem; the global generators are seeded, so that every worker gets the same.
 
     Raises:
-        BadOwnTask: something of it cannot be used.
+        BadOwnTask: the network, the data or the loss cannot be used.
     """
     try:
         with contained(0, settings.own.file):
@@ -63,7 +64,7 @@ def problem(settings: TaskSettings) -> Problem:
         raise
     except Exited as fault:
         raise BadOwnTask(f"'{settings.own.function}': {fault}") from fault
-    except Exception as fault:  # whatever the user's data or network raises while they are read
+    except Exception as fault:  # the user's data or network may raise anything while they are read
         raise BadOwnTask(
             f"'{settings.own.function}': its data cannot be read, or its network not be run on them: "
             f"{fault_text(fault)}"
@@ -74,21 +75,27 @@ def load(settings: TaskSettings) -> DataSet[Any]:
     """Return the user's data.
 
     Raises:
-        BadOwnTask: something of the problem cannot be used.
+        BadOwnTask: the network, the data or the loss cannot be used.
     """
     return problem(settings).data
 
 
 def read(settings: TaskSettings, model: nn.Module, data: Any, loss: Any) -> Problem:
-    """Return the problem of what ``build`` returned.
+    """Return the problem made of the three results of ``build``.
+
+    Args:
+        settings: settings of the task.
+        model: the user's network.
+        data: the user's data: a dictionary of splits, a data set, or a function that returns one of them.
+        loss: loss that ``build`` returned, or None.
 
     Raises:
-        BadOwnTask: something of it cannot be used.
+        BadOwnTask: the network, the data or the loss cannot be used.
     """
     method = step_of(model) if loss is None and settings.own.loss in {None, "step"} else ""
     reader = Reader(dtype_of(model), settings.batch or 1, None if method else model.forward)
     try:
-        splits = {name: reader.examples(given, name) for name, given in _splits(settings, data).items()}
+        splits = {name: reader.examples(split, name) for name, split in _splits(settings, data).items()}
         first = splits["train"].first(2)
         objective = objective_of(settings, model, first, loss, method)
     except BadData as fault:
@@ -102,26 +109,26 @@ def read(settings: TaskSettings, model: nn.Module, data: Any, loss: Any) -> Prob
 
 
 def _needs_gradients(objective: Objective, network: Any, batch: Split) -> bool:
-    """Whether the network runs with gradients alone, since it differentiates while it is called."""
+    """Return whether the network runs only with gradients enabled, since it differentiates in its forward pass."""
 
     def runs() -> bool:
         try:
             objective.loss(objective.output(network, batch.copy()), batch)
-        except Exception:  # whatever a network raises; what is wrong with both is said when it is tried
+        except Exception:  # a network may raise anything; ``checks`` reports a fault that remains
             return False
         return True
 
     with torch.no_grad():
-        without = runs()
-    return not without and runs()
+        runs_without = runs()
+    return not runs_without and runs()
 
 
 def _adds_up(objective: Objective, network: Any, batch: Split) -> bool:
-    """Whether a loss of the user's is the sum over a batch, no mean: by that of two halves and of both together."""
+    """Return whether a user's loss is a sum over the batch: compare two halves with both together."""
     half = len(batch) // 2
     if batch.whole or not half:
         return False
-    with contextlib.suppress(Exception), objective.looking():  # what is wrong with it is said when it is tried
+    with contextlib.suppress(Exception), objective.looking():  # ``checks`` reports a fault of the network
         parts = (batch.take(part) for part in (slice(half), slice(half, 2 * half), slice(2 * half)))
         one, other, both = (float(objective.loss(objective.output(network, p.copy()), p).detach()) for p in parts)
         mean = (one + other) / 2
@@ -130,10 +137,10 @@ def _adds_up(objective: Objective, network: Any, batch: Split) -> bool:
 
 
 def _splits(settings: TaskSettings, data: Any) -> dict[str, Any]:
-    """Return what the user gave, by the name of the split.
+    """Return the user's data by the name of the split.
 
     Raises:
-        BadOwnTask: a split is missing, or there are others.
+        BadOwnTask: a split is missing, or one has an unknown name.
     """
     function = f"'{settings.own.function}'"
     if settings in SHARED:
@@ -171,22 +178,22 @@ def _data_set(
 
 
 def _settle(objective: NamedObjective, train: Examples, model: nn.Module) -> None:
-    """Decide once where the classes are in an output: a later batch may be as long as there are classes."""
+    """Fix the class dimension of the output from the first batch: in a later batch a size may equal the class count."""
     first = train.first(2)
     labels = first.labels
     if not objective.formula.of_classes or not isinstance(labels, Tensor) or labels.is_floating_point():
         return
-    with contextlib.suppress(Exception), objective.looking():  # what is wrong with it is said when it is tried
+    with contextlib.suppress(Exception), objective.looking():  # ``checks`` reports a fault of the network
         output = objective.output(model.eval(), first)
         place = 1 if in_order(output, labels, objective.options) is output else -1
         objective.options = dataclasses.replace(objective.options, classes=place)
 
 
 def _check_classes(settings: TaskSettings, splits: Mapping[str, Examples]) -> None:
-    """Labels that are classes begin at 0, and there are two at least.
+    """Check that class labels begin at 0 and that there are at least two classes.
 
     Raises:
-        BadOwnTask: they do not.
+        BadOwnTask: a label is negative, or there are fewer classes.
     """
     every = {name: part.labels for name, part in splits.items() if isinstance(part, Split)}
     classes = {
@@ -206,14 +213,14 @@ def _check_classes(settings: TaskSettings, splits: Mapping[str, Examples]) -> No
 
 
 def _chance(objective: Objective, data: DataSet[Any], model: nn.Module) -> float | None:
-    """Return the loss, on the validation split, of the constant output that is best on the training split.
+    """Return the chance loss: the validation loss of the constant output that is best on the training split.
 
-    None where it cannot be told: the network makes its own loss, or its outputs are of no one shape.
+    It is None if the network computes its own loss, or if its outputs have no common shape.
     """
     if not isinstance(objective, (NamedObjective, FunctionObjective)):
         return None
     dimension = objective.formula.batch_dimension if isinstance(objective, NamedObjective) else 0
-    with contextlib.suppress(Exception):  # whatever a loss of the user's raises for outputs that are none
+    with contextlib.suppress(Exception):  # a user's loss may raise anything for a made-up output
         train, validation = (split.targets(FIRST) for split in (data.train, data.validation))
         first = data.train.first(2)
         with objective.looking():
@@ -236,10 +243,17 @@ def _chance(objective: Objective, data: DataSet[Any], model: nn.Module) -> float
 
 
 def _chance_of_classes(count: int, ignored: int, train: Split, validation: Split) -> float | None:
-    """Return the cross-entropy of who knows how frequent each class is; one that was never met counts as met once."""
+    """Return the cross-entropy of a guess by class frequency in the training split.
+
+    Args:
+        count: number of classes.
+        ignored: label that is left out.
+        train: labels of the training split, from which the frequencies are taken with one added to each count.
+        validation: labels of the validation split, on which the guess is scored.
+    """
     if train.labels.is_floating_point():
         shares = train.labels.reshape(len(train), train.labels.shape[1], -1).mean((0, 2)).clamp(min=1e-6)
         return float(-(validation.labels * shares.log().view(1, -1, *[1] * (validation.labels.ndim - 2))).sum(1).mean())
-    told, wanted = (part.labels[part.labels != ignored].long() for part in (train, validation))
-    logs = (torch.bincount(told, minlength=count).double() + 1).log()
-    return float((logs.exp().sum().log() - logs[wanted]).mean()) if wanted.numel() else None
+    train_labels, validation_labels = (part.labels[part.labels != ignored].long() for part in (train, validation))
+    logs = (torch.bincount(train_labels, minlength=count).double() + 1).log()
+    return float((logs.exp().sum().log() - logs[validation_labels]).mean()) if validation_labels.numel() else None

@@ -1,6 +1,6 @@
-"""The task that is the user's whole training: a function that returns a score.
+"""The task whose whole training is the user's: a function that returns a score.
 
-Not here: the function itself and what it may return (``user_code``).
+Not here: the function itself and its permitted results (``user_code``).
 """
 
 import dataclasses
@@ -21,18 +21,18 @@ from actsearch.evaluators.settings import CompleteSettings, TaskSettings, unusua
 from actsearch.evaluators.task import BadTask, Task, Training, far_above_chance
 
 IDLE = ("weight_decay", "beta_decay", "clip", "optimiser", "augment", "precision", "examples", "directory", "kernel")
-"""Of a task: they mean nothing to a training of the user's."""
+"""Settings of ``task`` that have no effect on the user's own training."""
 MEANT = ("build", "score", "loop", "direction", "chance")
-"""Of ``task.own``: all others are those of ``build``."""
+"""Settings of ``task.own`` that have an effect here; all others belong to ``build``."""
 
 
 @dataclass(frozen=True)
 class WholeTraining(Task):
-    """A training of the user's own, which cannot be tried in part.
+    """The user's own training, which cannot be tried in part.
 
     Args:
-        settings: with every value.
-        kind: the values that settings take where they are left open.
+        settings: complete settings of the task.
+        kind: kind of task, which supplies the values of settings left open.
     """
 
     settings: CompleteSettings
@@ -40,33 +40,33 @@ class WholeTraining(Task):
 
     @property
     def usual(self) -> CompleteSettings:
-        """Those of its kind."""
+        """Default settings of this kind of task."""
         return self.kind.complete(TaskSettings(name=self.settings.name, own=self.settings.own))
 
     @property
     def chance(self) -> float | None:
-        """As the user says."""
+        """Chance loss, as the user states it; None if it is not stated."""
         return self.settings.own.chance
 
     @property
     def unit(self) -> str:
-        """Nobody knows."""
+        """Unit of the score: empty, since it is unknown."""
         return ""
 
     @property
     def device(self) -> str:
-        """The user's function chooses its own."""
+        """Device that the settings give; the user's function chooses its own."""
         return device_of(self.settings, large=True)
 
     def digest(self) -> str:
-        """Return nothing: the data are the user's."""
+        """Return an empty digest: the data are the user's."""
         return ""
 
     def prepare(self) -> list[str]:
-        """Find the function, and name settings that mean nothing to it.
+        """Find the function, and return a note on settings that have no effect.
 
         Raises:
-            BadTask: the training is a loop of the user's, which no pool can run.
+            BadTask: the training is the user's own loop, which no pool can run.
         """
         if self.settings.own.loop:
             raise BadTask(
@@ -79,16 +79,16 @@ class WholeTraining(Task):
         return [f"{', '.join(idle)}: does nothing where the training is your own"] if idle else []
 
     def warm_up(self) -> None:
-        """Call the function once, so that it starts alike in every worker."""
+        """Call the function once, so that it starts from the same state in every worker."""
         own.find(self.settings.own.function)
         own.rehearse(self.settings, BUILT_IN.read("swish"))
 
     def training(self, request: Request, activation: Activation) -> Training:
-        """Return what the user's function returns."""
-        yield  # none of its parts is known
+        """Run the user's function and return its outcome."""
+        yield  # the only pause: the training cannot be divided
         started = perf_counter()
         with Freshness() as freshness:
-            found = own.score(
+            numbers = own.score(
                 self.settings,
                 made_of(activation, freshness),
                 request.seed,
@@ -96,39 +96,39 @@ class WholeTraining(Task):
             )
         seconds, sign = perf_counter() - started, self.settings.own.sign
         by = f"'{self.settings.own.function}' returned"
-        return told(found, sign, seconds, test=request.test, had_no_part=freshness.had_no_part, by=by,
+        return told(numbers, sign, seconds, test=request.test, had_no_part=freshness.had_no_part, by=by,
                     chance=self.settings.own.chance)  # fmt: skip
 
 
 def told(
-    found: Mapping[str, float], sign: int, seconds: float, *, test: bool, had_no_part: bool, by: str,
+    numbers: Mapping[str, float], sign: int, seconds: float, *, test: bool, had_no_part: bool, by: str,
     diagnostics: Mapping[str, list[float]] | None = None, chance: float | None = None,
 ) -> Outcome:  # fmt: skip
-    """Return what became of a training of the user's own.
+    """Return the outcome of the user's own training.
 
     Args:
-        found: their numbers: ``validation``, ``test`` if anything was held out, and metrics by name.
-        sign: -1 where higher is better: scores are lower where they are better.
-        seconds: that it took.
-        test: whether their test data may be looked at.
-        had_no_part: whether the candidate had none in it.
-        by: who told it, before what was told that is not finite.
-        diagnostics: what else is known of it.
-        chance: what a network that knows nothing gets, where the user said it.
+        numbers: numbers that the user reported: ``validation``, ``test`` if data were held out, and metrics by name.
+        sign: factor of the scores, so that lower is better: -1 if a higher number of the user's is better, else 1.
+        seconds: duration of the training in seconds.
+        test: whether the test number may be used.
+        had_no_part: whether the candidate had no part in the training.
+        by: source of the numbers, which begins the reason for a number that is not finite.
+        diagnostics: further diagnostics by name.
+        chance: chance loss that the user stated, or None.
 
     Raises:
-        BadOwnTask: a metric has a name of this engine's.
+        BadOwnTask: a metric has a name that this engine reserves.
     """
-    taken = {"validation_loss", "test_loss", NO_PART, WORKER_DEATHS} & set(found)
-    if taken:
-        raise BadOwnTask(f"a metric must not be called '{min(taken)}', which this engine keeps: call it otherwise")
-    found = {name: value for name, value in found.items() if name != "test" or test}
-    losses = {f"{name}_loss": sign * found[name] for name in ("validation", "test") if name in found}
-    metrics = losses | {name: value for name, value in found.items() if name not in {"validation", "test"}}
-    wrong = next((name for name in ("validation", "test") if not math.isfinite(found.get(name, 0.0))), None)
+    reserved = {"validation_loss", "test_loss", NO_PART, WORKER_DEATHS} & set(numbers)
+    if reserved:
+        raise BadOwnTask(f"a metric must not be called '{min(reserved)}', which this engine keeps: call it otherwise")
+    numbers = {name: value for name, value in numbers.items() if name != "test" or test}
+    losses = {f"{name}_loss": sign * numbers[name] for name in ("validation", "test") if name in numbers}
+    metrics = losses | {name: value for name, value in numbers.items() if name not in {"validation", "test"}}
+    wrong = next((name for name in ("validation", "test") if not math.isfinite(numbers.get(name, 0.0))), None)
     if wrong:
-        what = "" if list(found) == ["validation"] else f"{wrong} "
-        return Outcome(Status.DIVERGED, reason=f"{by} {what}{found[wrong]}", seconds=seconds, trained_by="own")
+        what = "" if list(numbers) == ["validation"] else f"{wrong} "
+        return Outcome(Status.DIVERGED, reason=f"{by} {what}{numbers[wrong]}", seconds=seconds, trained_by="own")
     metrics = {name: value for name, value in metrics.items() if math.isfinite(value)}
     if far := far_above_chance(metrics, chance):
         return Outcome(Status.DIVERGED, reason=far, seconds=seconds, trained_by="own")

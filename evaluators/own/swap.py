@@ -1,6 +1,6 @@
-"""Another activation in the places of a network's own, for good: ``actsearch.replace_activations``.
+"""Replace a network's activations permanently: ``actsearch.replace_activations``.
 
-Not here: the candidate in a network while it is searched (``graft``).
+Not here: the candidate in a network during a search (``graft``).
 """
 
 import contextlib
@@ -27,37 +27,37 @@ def replace_activations(
     model: nn.Module, replace: Kind | Sequence[Kind], module: New, *, init: Literal["keep", "matched"] = "keep",
     example: Any = None, dimension: int | None = None, seed: int = 0,
 ) -> Replacement:  # fmt: skip
-    """Put an activation in the places of some of a network's layers, in place, also of a trained one.
+    """Replace some layers of a network, trained or not, by another activation; the network itself is changed.
 
     Args:
         model: the network.
-        replace: which layers: a class, its name, a layer's own name, or several of these.
-        module: what takes their places: a known name or an expression, the class of an exported file, whatever makes a
-            layer, or one layer that is copied.
+        replace: layers to replace: a class, the name of a class, the name of a layer, or several of these.
+        module: the new activation: a known name or an expression, the class of an exported file, any function that
+            makes a layer, or one layer to copy.
         init: ``keep`` leaves all weights; ``matched`` draws them anew with the gain that suits the activation
-            (``evaluators.initialisation``), which forgets what was trained.
-        example: an input, a tuple of several, or a mapping of those that have names (one that is a dict itself:
-            ``({...},)``). The network is run on it a few times, without gradients: then there are as many parameters as
-            a place has channels, and calls that stay are found. Without it there is one a layer, and what really runs
-            is not looked at.
-        dimension: where the channels are, for places of which the network does not tell: 1 or -1.
-        seed: of the weights that are drawn.
+            (``evaluators.initialisation``), so that earlier training is lost.
+        example: input of the network: one value, a tuple of arguments, or a mapping of keyword arguments (an input that
+            is itself a dict goes into a tuple: ``({...},)``). The network is run on it a few times without gradients.
+            Then each new layer gets one parameter per channel, and the report lists function calls that stay. Without
+            an example each layer gets one parameter for all channels, and nothing is run.
+        dimension: channel dimension, 1 or -1, of places for which the network does not determine it.
+        seed: seed of all weights that are drawn.
 
     Returns:
         The report; print it.
 
     Raises:
-        UserFault: there is no such layer, what takes its place is none, or the network does not run on the example.
+        UserFault: there is no such layer, ``module`` makes no layer, or the network does not run on the example.
     """
     _check(model, init, example, dimension, seed)
     kinds = _kinds(replace)
-    found = _found(model, kinds)
-    old = [layer for layer, _ in found]
+    matches = _matches(model, kinds)
+    old = [layer for layer, _ in matches]
     meeting = None if example is None else meet(model, old, example, dimension)
-    places, new = _made_for(found, module, meeting, _first(model), seed)
-    cares = list(_cares(model, kinds, found))
+    places, new = _new_layers(matches, module, meeting, _first_weight(model), seed)
+    notes = list(_notes(model, kinds, matches))
     if meeting is not None and uses_side_effect(model, old, example, meeting.output):
-        cares.append("the network reads again what a layer changed in place (inplace=True), and the new one does not")
+        notes.append("the network reads again what a layer changed in place (inplace=True), and the new one does not")
     function = function_of(module) if init == "matched" else None
     last = last_linear(model) if meeting is None else meeting.last
     changed: bool | None = None
@@ -66,13 +66,20 @@ def replace_activations(
             output = run_without(model, dict(zip((place.names[0] for place in places), old, strict=True)), example)
             changed = None if init == "matched" else differ(meeting.output, output)
     if init == "matched":
-        cares += _drawn(model, function, seed, last)
-    return Replacement(tuple(places), () if meeting is None else meeting.calls, changed, tuple(cares))
+        notes += _draw_weights(model, function, seed, last)
+    return Replacement(tuple(places), () if meeting is None else meeting.calls, changed, tuple(notes))
 
 
-def _drawn(model: nn.Module, function: Compute | None, seed: int, last: nn.Module | None) -> Iterator[str]:
-    """Draw the weights anew, and yield what the user should know of it."""
-    one = _first(model)
+def _draw_weights(model: nn.Module, function: Compute | None, seed: int, last: nn.Module | None) -> Iterator[str]:
+    """Draw the weights of a network anew and yield notes for the user.
+
+    Args:
+        model: the network with its new layers.
+        function: the new activation as a function, for its gain; None means the gain of a rectifier.
+        seed: seed of the weights.
+        last: last linear layer, which no activation follows, or None.
+    """
+    one = _first_weight(model)
     generator = torch.Generator(device="cpu" if one is None else one.device).manual_seed(seed)
     if undrawn := initialise(model, "matched", function, generator, last):
         names = ", ".join(name.lstrip(".") or "the network's own" for name in undrawn)
@@ -82,11 +89,11 @@ def _drawn(model: nn.Module, function: Compute | None, seed: int, last: nn.Modul
         yield f"'{name}' is taken for the last layer, which no activation follows: gain 1"
 
 
-def _cares(model: nn.Module, kinds: Sequence[Kind], found: list[tuple[nn.Module, list[str]]]) -> Iterator[str]:
+def _notes(model: nn.Module, kinds: Sequence[Kind], matches: list[tuple[nn.Module, list[str]]]) -> Iterator[str]:
     for kind in kinds:
-        if not any(_is(kind, name, layer) for layer, names in found for name in names):
+        if not any(_is(kind, name, layer) for layer, names in matches for name in names):
             yield f"no layer is '{kind}'"
-    within = {name.rpartition(".")[0] for _, names in found for name in names}
+    within = {name.rpartition(".")[0] for _, names in matches for name in names}
     modules = dict(model.named_modules())
     if any(isinstance(modules.get(name), nn.TransformerEncoderLayer) for name in within) and not any(
         isinstance(layer, nn.TransformerEncoder) for layer in modules.values()
@@ -95,10 +102,10 @@ def _cares(model: nn.Module, kinds: Sequence[Kind], found: list[tuple[nn.Module,
 
 
 def _check(model: nn.Module, init: str, example: Any, dimension: int | None, seed: int) -> None:
-    """Refuse what cannot be changed.
+    """Check the arguments of ``replace_activations``.
 
     Raises:
-        UserFault: it is no network, or is compiled, or its weights cannot be drawn, or another argument is wrong.
+        UserFault: ``model`` is no network, is compiled, or has no weights to draw, or another argument is wrong.
     """
     if type(seed) is not int or not 0 <= seed < 2**63:
         raise UserFault(f"seed must be a whole number from 0 to 2^63 - 1, found {seed!r}")
@@ -131,52 +138,60 @@ def _is(kind: Kind, name: str, layer: nn.Module) -> bool:
     return bool(name) and (type(layer) is kind or is_wanted(name, layer, (_spelt(kind),)))
 
 
-def _found(model: nn.Module, kinds: Sequence[Kind]) -> list[tuple[nn.Module, list[str]]]:
-    """Return the layers to be replaced, each with all the names that it has.
+def _matches(model: nn.Module, kinds: Sequence[Kind]) -> list[tuple[nn.Module, list[str]]]:
+    """Return the layers to be replaced, each with all its names in the network.
 
     Raises:
-        UserFault: there is none, or one is compiled.
+        UserFault: there is no such layer, or one is compiled.
     """
-    found: dict[int, tuple[nn.Module, list[str]]] = {}
-    outer = "\n"  # what a layer that is replaced holds goes with it
+    matches: dict[int, tuple[nn.Module, list[str]]] = {}
+    outer = "\n"  # prefix of the last replaced layer, whose inner layers go with it
     for name, layer in model.named_modules(remove_duplicate=False):
         if name.startswith(outer):
             continue
         if isinstance(layer, torch.jit.ScriptModule) and is_kind(layer.original_name, tuple(map(_spelt, kinds))):
             raise UserFault(f"layer '{name}' is compiled (torch.jit) and cannot be replaced: leave it plain")
         if any(_is(kind, name, layer) for kind in kinds):
-            found.setdefault(id(layer), (layer, []))[1].append(name)
+            matches.setdefault(id(layer), (layer, []))[1].append(name)
             outer = f"{name}."
-    if not found:
+    if not matches:
         every = sorted({f"{type(layer).__module__}.{type(layer).__name__}" for layer in model.modules()})
         raise UserFault(
             f"the network has no layer {' or '.join(map(_spelt, kinds))} inside; it is made of {', '.join(every)}; "
             "what it calls as a function is no layer: make it one to replace it"
         )
-    return list(found.values())
+    return list(matches.values())
 
 
-def _first(model: nn.Module) -> Tensor | None:
+def _first_weight(model: nn.Module) -> Tensor | None:
     return next((p for p in model.parameters() if p.is_floating_point()), None)
 
 
-def _made_for(
-    found: list[tuple[nn.Module, list[str]]], module: New, meeting: Meeting | None, first: Tensor | None, seed: int
+def _new_layers(
+    matches: list[tuple[nn.Module, list[str]]], module: New, meeting: Meeting | None, first: Tensor | None, seed: int
 ) -> tuple[list[Place], list[nn.Module]]:
-    """Return what is said of each place, and the layer that takes it."""
+    """Return a report on each place, and its new layer.
+
+    Args:
+        matches: layers to be replaced, each with its names.
+        module: the new activation.
+        meeting: record of the network's run on the example, or None.
+        first: first floating-point weight of the network, or None.
+        seed: seed of weights that are drawn while a layer is made.
+    """
     make, places, new = maker_of(module), list[Place](), list[nn.Module]()
     if meeting is None and isinstance(module, (str, Activation)):
         check_alone(make(1, None), module)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        for layer, names in found:
+        for layer, names in matches:
             met = None if meeting is None else meeting.met.get(id(layer))
             channels, axis, note = (1, None, "") if met is None else met.width()
             note = "the example does not reach it" if meeting is not None and met is None else note
-            made = new_layer(make, channels, axis)
-            channels, axis = (channels, axis) if has_by_channel(made, channels) else (1, None)
-            new.append(_at_home(made, met, first).train(layer.training))
-            channels = channels if any(True for _ in made.parameters()) else 0
+            replacement = new_layer(make, channels, axis)
+            channels, axis = (channels, axis) if has_by_channel(replacement, channels) else (1, None)
+            new.append(_moved(replacement, met, first).train(layer.training))
+            channels = channels if any(True for _ in replacement.parameters()) else 0
             notes = [note] if channels == 1 and note else []
             if layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks:
                 notes.append("it had hooks, which are gone")
@@ -184,10 +199,15 @@ def _made_for(
     return places, new
 
 
-def _at_home(layer: nn.Module, met: Met | None, first: Tensor | None) -> nn.Module:
-    """Return the layer with parameters in the precision and on the device of its place.
+def _moved(layer: nn.Module, met: Met | None, first: Tensor | None) -> nn.Module:
+    """Move a new layer to the precision and device of its place.
 
-    Where half precision comes from autocast, parameters are wide.
+    If the input has half precision because of autocast, the parameters get the precision of the network's weights.
+
+    Args:
+        layer: the new layer.
+        met: inputs of the place, or None if they are unknown.
+        first: first floating-point weight of the network, or None.
     """
     if met is None:
         return layer if first is None else layer.to(first.device, first.dtype)
@@ -198,12 +218,12 @@ def _at_home(layer: nn.Module, met: Met | None, first: Tensor | None) -> nn.Modu
 
 @contextlib.contextmanager
 def _put_all(model: nn.Module, places: Sequence[Place], layers: Sequence[nn.Module]) -> Iterator[None]:
-    """Put layers in their places; what was there comes back if what is done within fails."""
+    """Put layers in their places, and restore the old ones if the body of the ``with`` statement raises."""
     undo = list[tuple[nn.Module, str, Any]]()
     try:
         for place, layer in zip(places, layers, strict=True):
             for name in place.names:
-                _put(model, name, layer, undo)
+                _put_one(model, name, layer, undo)
         yield
     except BaseException:
         for owner, attribute, was in reversed(undo):
@@ -211,16 +231,18 @@ def _put_all(model: nn.Module, places: Sequence[Place], layers: Sequence[nn.Modu
         raise
 
 
-def _put(model: nn.Module, name: str, layer: nn.Module, undo: list[tuple[nn.Module, str, Any]]) -> None:
-    """Put a layer in a place; ``undo`` gets what was there, and what was set besides."""
+def _put_one(model: nn.Module, name: str, layer: nn.Module, undo: list[tuple[nn.Module, str, Any]]) -> None:
+    """Put a layer in a place, and append each attribute's old value to ``undo``."""
     parent_name, _, attribute = name.rpartition(".")
     parent = model.get_submodule(parent_name)
     changes: list[tuple[nn.Module, str, Any]] = [(parent, attribute, layer)]
     if isinstance(parent, nn.TransformerEncoderLayer):
-        # else its fast path for evaluation would go on computing what was there
+        # else its fast path for evaluation would still compute the old activation
         changes.append((parent, "activation_relu_or_gelu", 0))
         encoders = (module for module in model.modules() if isinstance(module, nn.TransformerEncoder))
-        changes += [(encoder, "use_nested_tensor", False) for encoder in encoders]  # only that path can compute these
+        changes += [
+            (encoder, "use_nested_tensor", False) for encoder in encoders
+        ]  # only that path can compute nested tensors
     for owner, changed, value in changes:
         undo.append((owner, changed, getattr(owner, changed)))
         setattr(owner, changed, value)

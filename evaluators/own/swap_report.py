@@ -1,4 +1,4 @@
-"""What was replaced in a network, as a report. Not here: replacing (``swap``)."""
+"""Report on the activations replaced in a network. Not here: the replacement (``swap``)."""
 
 from dataclasses import dataclass
 
@@ -8,11 +8,11 @@ class Place:
     """A place where an activation was replaced.
 
     Args:
-        names: of the layer; several where one object stands in several places, and does so still.
-        was: its class.
-        channels: of the new layer's parameters; 1 is one for the whole layer, 0 that it has none.
-        dimension: where the channels are; None where there is one parameter.
-        note: why there is one, if more were possible.
+        names: names of the layer in the network; several if one object stands in several places, before and after.
+        was: class name of the old layer.
+        channels: number of channels with their own parameter; 1 is one for the whole layer, 0 means no parameters.
+        dimension: channel dimension; None if there is one parameter.
+        note: reason for a single parameter, and other remarks; empty if there are none.
     """
 
     names: tuple[str, ...]
@@ -22,7 +22,7 @@ class Place:
     note: str = ""
 
     def __str__(self) -> str:
-        """In a line."""
+        """Return the place as one line."""
         where = f"parameters for {self.channels} channels in dimension {self.dimension}"
         where = where if self.channels > 1 else "parameters for the whole layer" if self.channels else "no parameters"
         return f"{', '.join(self.names)}: was {self.was}, {where}" + (f" ({self.note})" if self.note else "")
@@ -30,13 +30,14 @@ class Place:
 
 @dataclass(frozen=True)
 class Replacement:
-    """What was replaced.
+    """Report on a replacement.
 
     Args:
-        places: in the order of the network.
-        left: calls of activation functions that the example met and that stay: a line each.
-        changed: whether the network's output for the example is another than before; None without an example.
-        cares: what else the user should know, a sentence each.
+        places: replaced places, in the order of the network.
+        left: calls of activation functions that ran on the example and stay, one line each.
+        changed: whether the network's output for the example has changed; None if that is unknown, as without an
+            example.
+        cares: warnings for the user, one sentence each.
     """
 
     places: tuple[Place, ...]
@@ -45,7 +46,7 @@ class Replacement:
     cares: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """As a report."""
+        """Return the report as lines of text."""
         lines = [
             f"{len(self.places)} activation{'s' * (len(self.places) != 1)} replaced",
             *(f"  {place}" for place in self.places),

@@ -1,7 +1,7 @@
-"""The user's own task: their functions, what they return, and the data among it.
+"""Find and call the functions of the user's own task, and check what they return.
 
-Their code is found by a dotted path or a file's path and runs on this machine. Not here: the settings (``settings``),
-the candidate in the places of the network's layers (``graft``), and what is checked before training (``checks``).
+A function is named by a dotted path or by a file's path, and runs on this machine. Not here: the settings
+(``settings``), the candidate in the network's layers (``graft``), and the checks before training (``checks``).
 """
 
 import contextlib
@@ -28,28 +28,28 @@ from actsearch.grammar.fault import UserFault, fault_text
 
 
 class BadOwnTask(UserFault):
-    """The user's function cannot be found or does not return what it should; the message says what was expected."""
+    """The user's function is missing or returns something unexpected; the message says what was expected."""
 
 
 SENT: dict[str, Callable[..., Any]] = {}  # functions of a program or notebook, as a driver sent them to this worker
 
 
 def find(path: str) -> Callable[..., Any]:
-    """Return the function of ``module:function`` or ``file.py:function``.
+    """Return the function at ``module:function`` or ``file.py:function``.
 
     Raises:
-        BadOwnTask: there is none.
+        BadOwnTask: there is no such module, file or function.
     """
     if path in SENT:
         return SENT[path]
     where, name = path.split(":")
     module = _from_file(Path(where)) if where.endswith(".py") else _from_path(where)
-    found = getattr(module, name, None)
-    if not callable(found):
+    function = getattr(module, name, None)
+    if not callable(function):
         near = difflib.get_close_matches(name, [key for key, value in vars(module).items() if callable(value)], n=1)
         hint = f"; did you mean '{where}:{near[0]}'?" if near else ""
         raise BadOwnTask(f"'{where}' has no function '{name}'{hint}")
-    return found  # type: ignore[no-any-return]  # any callable of the user's
+    return function  # type: ignore[no-any-return]  # the user's function may be any callable
 
 
 @functools.cache
@@ -60,9 +60,9 @@ def _from_file(path: Path) -> Any:
     if spec is None or spec.loader is None:
         raise BadOwnTask(f"'{path}' is no Python file")
     module, loader = importlib.util.module_from_spec(spec), spec.loader
-    sys.modules.setdefault(path.stem, module)  # dataclasses look their module up
+    sys.modules.setdefault(path.stem, module)  # dataclasses look up their module there
     if str(path.parent.absolute()) not in sys.path:
-        sys.path.append(str(path.parent.absolute()))  # what lies beside the file can be imported
+        sys.path.append(str(path.parent.absolute()))  # modules beside the file can be imported
     _import(str(path), lambda: loader.exec_module(module))
     return module
 
@@ -70,7 +70,7 @@ def _from_file(path: Path) -> Any:
 @functools.cache
 def _from_path(where: str) -> Any:
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))  # a module beside the config is found, as with python -m
+        sys.path.append(str(Path.cwd()))  # modules in the working directory are found, as with python -m
     return _import(where, lambda: importlib.import_module(where))
 
 
@@ -78,45 +78,51 @@ def _import(where: str, run: Callable[[], Any]) -> Any:
     try:
         with importing(where):
             return run()
-    except Exception as fault:  # whatever the user's module raises
+    except Exception as fault:  # the user's module may raise anything
         raise BadOwnTask(f"'{where}' cannot be imported: {fault_text(fault)}") from fault
 
 
 def score(settings: TaskSettings, make: MakeActivation, seed: int, steps: int) -> dict[str, float]:
-    """Return what the user's training returns for a candidate: ``validation`` and whatever else it tells.
+    """Run the user's training for a candidate and return its numbers by name: ``validation`` and any others.
 
-    One number is that of the validation split: it makes no claim of a test.
+    A single number is taken as ``validation``, never as a test score.
+
+    Args:
+        settings: settings of the task.
+        make: class that makes layers of the candidate.
+        seed: seed of the training.
+        steps: budget of the training.
 
     Raises:
-        BadOwnTask: it returns something else.
+        BadOwnTask: the training returns something else.
     """
-    found, function = find(settings.own.function)(make, seed, steps), f"'{settings.own.function}'"
-    if not isinstance(found, Mapping):
-        return {"validation": number(found, f"{function} must return")}
-    if "validation" not in found:
-        keys = ", ".join(map(str, found)) or "nothing"
+    result, function = find(settings.own.function)(make, seed, steps), f"'{settings.own.function}'"
+    if not isinstance(result, Mapping):
+        return {"validation": number(result, f"{function} must return")}
+    if "validation" not in result:
+        keys = ", ".join(map(str, result)) or "nothing"
         raise BadOwnTask(
             f"{function} must return a number, or a mapping with 'validation', found a mapping with {keys}"
         )
-    return {str(name): number(value, f"{function}: '{name}' must be") for name, value in found.items()}
+    return {str(name): number(value, f"{function}: '{name}' must be") for name, value in result.items()}
 
 
-def number(found: Any, what: str) -> float:
-    """Return a number that was told, of Python, NumPy or torch.
+def number(reported: Any, what: str) -> float:
+    """Convert a number of Python, NumPy or torch to a float.
 
     Args:
-        found: what was told.
-        what: who must tell it, the beginning of a sentence.
+        reported: value from the user's code.
+        what: beginning of the error message, such as "'f' must return".
 
     Raises:
-        BadOwnTask: it is none.
+        BadOwnTask: the value is no number, or too large for a float.
     """
-    is_one_number = (isinstance(found, Tensor) and found.numel() == 1) or (
-        isinstance(found, (np.generic, np.ndarray)) and found.size == 1
+    is_one_number = (isinstance(reported, Tensor) and reported.numel() == 1) or (
+        isinstance(reported, (np.generic, np.ndarray)) and reported.size == 1
     )
-    value = found.item() if is_one_number else found
+    value = reported.item() if is_one_number else reported
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise BadOwnTask(f"{what} a number, found {type(found).__name__}")
+        raise BadOwnTask(f"{what} a number, found {type(reported).__name__}")
     try:
         return float(value)
     except OverflowError as fault:
@@ -124,17 +130,21 @@ def number(found: Any, what: str) -> float:
 
 
 def rehearse(settings: TaskSettings, activation: Activation) -> None:
-    """Call the user's training once with a budget of 1, so that what it keeps, such as data, is alike in every process.
+    """Call the user's training once with a budget of 1, so that its caches, such as data, are equal in every process.
 
-    Whatever it raises with so small a budget is no matter: the children will tell. Weights that it keeps are warm
-    from here on, for the first child too.
+    Errors are ignored, since the budget may be too small; a child would report a real one. Weights that the training
+    keeps count as trained from here on, for the first child too.
+
+    Args:
+        settings: settings of the task.
+        activation: activation that takes the candidate's place.
     """
     with contextlib.suppress(Exception), contained(0, settings.own.file), Freshness() as freshness:
         find(settings.own.function)(made_of(activation, freshness), 0, 1)
 
 
 def _takes_settings(build: Callable[..., Any]) -> bool:
-    """Whether a function of the user's can be called with one argument; true where its signature is not known."""
+    """Return whether a user's function accepts one positional argument; true if its signature is unknown."""
     with contextlib.suppress(ValueError):
         kinds = [one.kind for one in inspect.signature(build).parameters.values()]
         return any(kind not in {inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD} for kind in kinds)
@@ -142,18 +152,20 @@ def _takes_settings(build: Callable[..., Any]) -> bool:
 
 
 def built(settings: TaskSettings) -> tuple[nn.Module, Any, Any]:
-    """Return what the user's function builds: a network, its data, and its loss or None.
+    """Call the user's ``build`` and return a network, its data, and its loss or None.
 
     Raises:
-        BadOwnTask: it raises, or returns something else.
+        BadOwnTask: ``build`` raises, or returns something else.
     """
     build = find(settings.own.function)
     try:
-        found = build(settings) if _takes_settings(build) else build()
-    except Exception as fault:  # whatever the user's function raises; an end of the program is ``Exited`` further out
+        result = build(settings) if _takes_settings(build) else build()
+    except (
+        Exception
+    ) as fault:  # the user's function may raise anything; an exit of the program becomes ``Exited`` in the caller
         raise BadOwnTask(f"'{settings.own.function}' raised {fault_text(fault)}") from fault
-    if not (isinstance(found, tuple) and len(found) in {2, 3} and isinstance(found[0], nn.Module)):
+    if not (isinstance(result, tuple) and len(result) in {2, 3} and isinstance(result[0], nn.Module)):
         raise BadOwnTask(
-            f"'{settings.own.function}' must return (model, data) or (model, data, loss), found {type(found).__name__}"
+            f"'{settings.own.function}' must return (model, data) or (model, data, loss), found {type(result).__name__}"
         )
-    return found[0], found[1], found[2] if len(found) == 3 else None
+    return result[0], result[1], result[2] if len(result) == 3 else None

@@ -1,6 +1,6 @@
-"""The user's network with the candidate in it, and the layers that stand in its places.
+"""The user's network with the candidate in it, and the helper layers that stand in its places.
 
-Not here: which places those are, and how many channels each has (``graft``).
+Not here: the choice of the places and their numbers of channels (``graft``).
 """
 
 from collections.abc import Callable
@@ -12,31 +12,31 @@ from torch import Tensor, nn
 from actsearch.evaluators.own.calls import Calls, Site, site_of
 from actsearch.evaluators.own.user_code import BadOwnTask
 
-CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)  # run or list whatever is put into them
-Width = tuple[int, int]  # channels and their dimension
-Uses = dict[Site, dict[Width, torch.dtype]]  # by where it is called
+CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)  # a module added to one would be run or listed
+Width = tuple[int, int]  # number of channels, and their dimension
+Uses = dict[Site, dict[Width, torch.dtype]]  # types of the inputs, by call site and width
 
 
 class Owned(nn.Module):
     """The user's network with the candidate in it.
 
     Args:
-        model: the network.
-        method: that is called instead of it, if it computes its own loss.
-        kinds: functions whose calls are replaced.
-        lists: whether ``model.parameters()`` must have all of them, since an optimiser of the user's asks it.
+        model: the user's network.
+        method: name of the method to call instead of the network, if it computes its own loss; else empty.
+        kinds: names of functions whose calls are replaced.
+        lists: whether ``model.parameters()`` must include the candidate's, because the user's own optimiser reads it.
     """
 
     def __init__(self, model: nn.Module, method: str, kinds: frozenset[str], *, lists: bool = False) -> None:
         super().__init__()
         self.model, self.method, self.kinds, self.lists = model, method, kinds, lists
-        self.calls = nn.ModuleDict()  # the candidate's, in the places of calls
+        self.calls = nn.ModuleDict()  # layers of the candidate that replace calls
         self.sites: dict[Site, str] = {}
         self.names = {id(layer): name for name, layer in model.named_modules()}
         self.mode = Calls(kinds, self.names, self._instead)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the network; calls of functions that are replaced go to the candidate."""
+        """Call the network; replaced function calls go to the candidate."""
         run: Callable[..., Any] = getattr(self.model, self.method) if self.method else self.model
         if not self.sites:
             return run(*args, **kwargs)
@@ -52,14 +52,14 @@ class Owned(nn.Module):
         return self.calls[self.sites[site]](x)
 
     def add(self, site: Site, layer: nn.Module) -> None:
-        """Put a layer in the place of a call."""
+        """Let a layer replace the call at a site."""
         self.sites[site] = str(len(self.sites))
         self.calls[self.sites[site]] = layer
         if self.lists and not isinstance(self.model, CONTAINERS):
             self.model.add_module("actsearch_calls", self.calls)
 
     def name_of(self, layer: nn.Module) -> str:
-        """Return where a layer of the candidate's is, for people: ``layer 'act'``, or a line."""
+        """Return the place of a candidate's layer for messages: ``layer 'act'``, or the line of a call."""
         inside = {id(part): site for site, key in self.sites.items() for part in self.calls[key].modules()}
         if id(layer) in inside:
             return f"the call at {inside[id(layer)]}"
@@ -67,20 +67,31 @@ class Owned(nn.Module):
 
 
 class Noting(nn.Module):
-    """Stands in a place while the network is run once: notes how it is used, and does what was there."""
+    """Wrapper that reports every input of a layer and then calls the layer.
+
+    Args:
+        layer: layer of the network.
+        note: function that gets each input and its call site.
+        names: names of the network's layers, by ``id`` of the layer.
+    """
 
     def __init__(self, layer: nn.Module, note: Callable[[Tensor, Site], None], names: dict[int, str]) -> None:
         super().__init__()
         self.layer, self.note, self.names = layer, note, names
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Note the input, and call the layer."""
+        """Report the input and its call site, and call the layer."""
         self.note(args[0] if args else kwargs["input"], site_of(self.names, __file__)[0])
         return self.layer(*args, **kwargs)
 
 
 class ByUse(nn.Module):
-    """A layer that is used in several places, with parameters of their own for each."""
+    """Layer for a place with several uses, each with its own parameters.
+
+    Args:
+        layers: layer of the candidate for each call site and width.
+        names: names of the network's layers, by ``id`` of the layer.
+    """
 
     def __init__(self, layers: dict[tuple[Site, Width], nn.Module], names: dict[int, str]) -> None:
         super().__init__()
@@ -88,14 +99,14 @@ class ByUse(nn.Module):
         self.numbers, self.names = {use: number for number, use in enumerate(layers)}, names
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  a network may call it by torch's own name for it
-        """Call the layer of the place that it is called from.
+        """Call the layer that belongs to the call site and the width of the input.
 
         Raises:
-            BadOwnTask: the place was not met before.
+            BadOwnTask: this use did not occur when the places were inspected.
         """
         site = site_of(self.names, __file__)[0]
         for (where, (channels, dimension)), number in self.numbers.items():
             if where == site and input.shape[dimension] == channels:
                 return self.layers[number](input)  # type: ignore[no-any-return]
-        found = tuple(input.shape)
-        raise BadOwnTask(f"a layer is used at {site} with an input of {found}, as it was not in evaluation")
+        shape = tuple(input.shape)
+        raise BadOwnTask(f"a layer is used at {site} with an input of {shape}, as it was not in evaluation")

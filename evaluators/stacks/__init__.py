@@ -1,1 +1,1 @@
-"""Many small children in one: their weights stacked, their operations shared."""
+"""Train many small children as one: stacked weights, shared operations."""

@@ -1,8 +1,8 @@
-"""One training step of a whole stack, recorded once.
+"""Record one training step of a whole stack.
 
-``vmap`` runs the user's network, as it is, for every child at once; what it does is recorded, forwards and backwards,
-so that a step costs one pass through plain operations. Not here: the loop around it (``stack``), and how operations are
-recorded (``recording``).
+``vmap`` runs the user's network unchanged for every child at once. The operations of the forward and the backward pass
+are recorded, so that a later step costs one pass through plain operations. Not here: the training loop (``stack``), and
+the recording of operations (``recording``).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,21 +21,21 @@ from actsearch.evaluators.stacks.inner import differentiating
 from actsearch.evaluators.stacks.recording import ATEN, NotStackable, Operation, Recorder
 
 ALIGNED = 16
-"""Numbers in a row that start at a place in memory where sums of products have the same last bits."""
+"""Alignment in numbers: from addresses that are multiples of it, sums of products have the same last bits."""
 State = Mapping[str, Tensor]
-"""Parameters or buffers by name, ``(children, ...)`` each."""
+"""Parameters or buffers by name, each ``(children, ...)``."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """A recorded step.
+    """A recorded training step.
 
     Args:
-        run: called with the tensors of trained, frozen, buffers and batch, ``(children, ...)`` each; returns the losses
-            ``(children,)`` and the gradients of what is trained. Buffers are changed in place.
-        work: numbers that the average operation computes, for all children.
-        unused: parameters on which no loss depends.
-        convolves: whether there is a convolution in it.
+        run: function of the tensors of trained, frozen, buffers and batch, each ``(children, ...)``; returns the losses
+            ``(children,)`` and the gradients of the trained parameters, and changes the buffers in place.
+        work: mean count of numbers that an operation computes, over all children.
+        unused: names of parameters on which no loss depends.
+        convolves: whether the step contains a convolution.
     """
 
     run: Callable[..., list[Any]]
@@ -48,46 +48,46 @@ def record(
     base: nn.Module, objective: Objective, trained: State, frozen: State, buffers: State, batch: Split,
     generators: Sequence[torch.Generator],
 ) -> Step:  # fmt: skip
-    """Record one step.
+    """Record one training step.
 
     Args:
-        base: one child's network in training, whose candidate's layers apply the functions of the whole stack.
-        objective: its loss.
-        trained: parameters of all children.
-        frozen: those that are not trained.
-        buffers: of all children.
-        batch: of all children: tensors ``(children, batch, ...)``.
-        generators: of what each child draws while it is trained.
+        base: network of one child in training mode; its candidate's layers apply the functions of the whole stack.
+        objective: objective of the task.
+        trained: trained parameters of all children.
+        frozen: parameters of all children that are not trained.
+        buffers: buffers of all children.
+        batch: batches of all children, tensors ``(children, batch, ...)``.
+        generators: generator of each child for random draws during training.
 
     Raises:
-        NotStackable: what the network does cannot be recorded for many children at once.
+        NotStackable: the step cannot be recorded for many children at once.
     """
     objective = objective.for_many()
     structure, places = (batch.inputs, batch.labels), _every_place(base)
 
     def loss_of(state: dict[str, Tensor], tensors: list[Tensor]) -> Tensor:
-        mine = Split(*_filled(structure, tensors))
+        child_batch = Split(*_filled(structure, tensors))
 
         def network(*args: Any, **kwargs: Any) -> Any:
             named = {name: state[first] for name, first in places.items()}
             return functional_call(base, named, args, kwargs, tie_weights=False)
 
-        return objective.loss(objective.output(network, mine), mine)  # type: ignore[arg-type]  # it is called alone
+        return objective.loss(objective.output(network, child_batch), child_batch)  # type: ignore[arg-type]  # it is only called
 
-    kept = {name: one.clone() for name, one in buffers.items()}  # a recording changes them
+    copies = {name: one.clone() for name, one in buffers.items()}  # the recording would change the originals
     leaves = {name: one.detach().requires_grad_() for name, one in trained.items()}
-    inputs = [*leaves.values(), *frozen.values(), *kept.values(), *tensors_of(structure)]
-    recorder = Recorder({**_drawn_apart(generators), ATEN.bmm.default: _products})
+    inputs = [*leaves.values(), *frozen.values(), *copies.values(), *tensors_of(structure)]
+    recorder = Recorder({**_separate_draws(generators), ATEN.bmm.default: _products})
     try:
-        # of the ways of attention the others have no rule for many at once
+        # the other attention backends have no rule for vmap
         with torch.enable_grad(), sdpa_kernel(SDPBackend.MATH), recorder:
-            state = {**leaves, **frozen, **kept}
+            state = {**leaves, **frozen, **copies}
             with differentiating():
                 losses = vmap(loss_of, randomness="different")(state, tensors_of(structure))
             gradients = torch.autograd.grad(losses.sum(), [*leaves.values()], allow_unused=True)
     except NotStackable:
         raise
-    except Exception as fault:  # whatever torch or the user's network raises when it is run for many at once
+    except Exception as fault:  # torch or the user's network may raise anything under vmap
         raise NotStackable(f"it does not run for several children at once ({type(fault).__name__})") from fault
     unused = frozenset(name for name, one in zip(leaves, gradients, strict=True) if one is None)
     work = sum(recorder.work) / max(1, len(recorder.work))
@@ -95,7 +95,7 @@ def record(
 
 
 def _every_place(base: nn.Module) -> dict[str, str]:
-    """Return every place of a parameter or buffer, once for a layer that stands in several, and its first name."""
+    """Return each name of a parameter or buffer, with the first name of the same tensor: layers may share tensors."""
     parts = [*base.named_parameters(), *base.named_buffers()]
     first = {id(one): name for name, one in reversed(parts)}
     return {
@@ -109,13 +109,13 @@ def _every_place(base: nn.Module) -> dict[str, str]:
 
 
 def _filled(structure: Structure, tensors: Sequence[Tensor]) -> Structure:
-    """Return a structure with these tensors in the places of its own."""
+    """Return a structure of the same form with other tensors, in order."""
     waiting = iter(tensors)
     return mapped(lambda _: next(waiting), structure)
 
 
-def _drawn_apart(generators: Sequence[torch.Generator]) -> dict[Operation, Callable[..., Any]]:
-    """Return what takes the place of operations that draw: each child draws from its own generator."""
+def _separate_draws(generators: Sequence[torch.Generator]) -> dict[Operation, Callable[..., Any]]:
+    """Return replacements for random operations, in which each child draws from its own generator."""
 
     def bernoulli_(tensor: Tensor, probability: float = 0.5, **_: Any) -> Tensor:
         for part, generator in zip(tensor, generators, strict=True):
@@ -133,10 +133,10 @@ def _drawn_apart(generators: Sequence[torch.Generator]) -> dict[Operation, Calla
 
 
 def _products(a: Tensor, b: Tensor) -> Tensor:
-    """Return the products of matrices ``(children, m, p)`` and ``(children, p, n)``.
+    """Return the matrix products of ``(children, m, p)`` and ``(children, p, n)``.
 
-    Where one child's numbers are no whole number of ``ALIGNED``, matrices are filled up with zeros: else those of the
-    children would lie otherwise in memory, and their sums have other last bits.
+    If the size of a child's matrix is no multiple of ``ALIGNED``, the matrices are padded with zeros. Without padding
+    the children's matrices would start at differently aligned addresses, and their sums would differ in the last bits.
     """
     rows, inner, columns = a.shape[1], a.shape[2], b.shape[2]
     wider = -columns % ALIGNED if rows * columns % ALIGNED or inner * columns % ALIGNED else 0
@@ -148,7 +148,13 @@ def _products(a: Tensor, b: Tensor) -> Tensor:
 
 
 def clip_(gradients: Tensor, betas: Tensor, most: float) -> None:
-    """Scale each child's gradients ``(children, numbers)`` in place to a norm of at most ``most``."""
+    """Clip each child's gradients in place, by the norm of weights and betas together.
+
+    Args:
+        gradients: gradients of the weights, ``(children, numbers)``.
+        betas: gradients of the functions' parameters, ``(children, numbers)``.
+        most: largest norm of one child.
+    """
     norm = (gradients.square().sum(1) + betas.square().sum(1)).sqrt()
     factor = (most / (norm + 1e-6)).clamp(max=1.0).unsqueeze(1)
     gradients.mul_(factor)

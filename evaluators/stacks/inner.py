@@ -1,8 +1,8 @@
-"""Let a network differentiate while it is called, with respect to its inputs, say, also within ``vmap``.
+"""Let a network call ``torch.autograd.grad`` in its forward pass under ``vmap``, for instance for its inputs.
 
-Physics-informed networks do. torch refuses both calls within its transforms, since it cannot know what they mean there;
-here children are independent, so that the gradient of what they compute together is that of each. Not here: what is
-recorded (``graph``).
+Physics-informed networks do so. torch refuses ``grad`` and ``requires_grad_`` within its transforms, because their
+meaning is unclear there. In a stack the children are independent, so the gradient of their joint output is the gradient
+of each. Not here: the recorded step (``graph``).
 """
 
 import contextlib
@@ -17,7 +17,7 @@ _GRAD, _REQUIRES_GRAD_ = torch.autograd.grad, Tensor.requires_grad_
 
 
 def _requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
-    """Do to what is within a stack what is asked of one child's."""
+    """Apply ``requires_grad_`` to the tensor of the whole stack behind a child's tensor."""
     if not within.is_batchedtensor(self):
         return _REQUIRES_GRAD_(self, requires_grad)
     before = within.get_inplace_requires_grad_allowed()
@@ -30,49 +30,50 @@ def _requires_grad_(self: Tensor, requires_grad: bool = True) -> Tensor:
 
 
 def _grad(outputs: Any, inputs: Any, grad_outputs: Any = None, *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-    """Return gradients for every child at once."""
-    wanted = [inputs] if isinstance(inputs, Tensor) else [*inputs]
-    given = [outputs] if isinstance(outputs, Tensor) else [*outputs]
-    if not any(map(within.is_batchedtensor, [*wanted, *given])):
+    """Return the gradients of every child at once; arguments as for ``torch.autograd.grad``."""
+    sources = [inputs] if isinstance(inputs, Tensor) else [*inputs]
+    results = [outputs] if isinstance(outputs, Tensor) else [*outputs]
+    if not any(map(within.is_batchedtensor, [*sources, *results])):
         return tuple(_GRAD(outputs, inputs, grad_outputs, *args, **kwargs))
-    level = max(within.maybe_get_level(one) for one in [*wanted, *given] if within.is_batchedtensor(one))
-    found = [_whole(one, level)[0] for one in given]
+    level = max(within.maybe_get_level(one) for one in [*sources, *results] if within.is_batchedtensor(one))
+    whole_results = [_unwrapped(one, level)[0] for one in results]
     if grad_outputs is None:
-        directions: Sequence[Tensor | None] = [torch.ones_like(one) for one in found]
+        directions: Sequence[Tensor | None] = [torch.ones_like(one) for one in whole_results]
     else:
         listed = [grad_outputs] if isinstance(grad_outputs, Tensor) else [*grad_outputs]
         directions = [
-            None if one is None else _like(one, whole, level) for one, whole in zip(listed, found, strict=True)
+            None if one is None else _whole_direction(one, whole, level)
+            for one, whole in zip(listed, whole_results, strict=True)
         ]
-    inner = [_whole(one, level) for one in wanted]
-    gradients = _GRAD(found, [one for one, _ in inner], directions, *args, **kwargs)
+    inner = [_unwrapped(one, level) for one in sources]
+    gradients = _GRAD(whole_results, [one for one, _ in inner], directions, *args, **kwargs)
     return tuple(
-        one if one is None or place is None else within._add_batch_dim(one, place, level)
-        for one, (_, place) in zip(gradients, inner, strict=True)
+        one if one is None or child_dimension is None else within._add_batch_dim(one, child_dimension, level)
+        for one, (_, child_dimension) in zip(gradients, inner, strict=True)
     )
 
 
-def _whole(value: Tensor, level: int) -> tuple[Tensor, int | None]:
-    """Return what is within a stack, and the dimension of the children; None of what all share."""
+def _unwrapped(value: Tensor, level: int) -> tuple[Tensor, int | None]:
+    """Return a stack's whole tensor and its dimension of the children, which is None for a shared tensor."""
     if not within.is_batchedtensor(value):
         return value, None
-    found: tuple[Tensor, int | None] = within._unwrap_batched(value, level)
-    return found
+    unwrapped: tuple[Tensor, int | None] = within._unwrap_batched(value, level)
+    return unwrapped
 
 
-def _like(direction: Tensor, whole: Tensor, level: int) -> Tensor:
-    """Return a direction for every child."""
-    found, place = _whole(direction, level)
-    return found.expand_as(whole) if place is None else found.movedim(place, 0)
+def _whole_direction(direction: Tensor, whole: Tensor, level: int) -> Tensor:
+    """Return a gradient's direction with the shape of the whole output, children first."""
+    tensor, place = _unwrapped(direction, level)
+    return tensor.expand_as(whole) if place is None else tensor.movedim(place, 0)
 
 
 @contextlib.contextmanager
 def differentiating() -> Iterator[None]:
-    """Let both calls work within ``vmap`` meanwhile."""
-    torch.autograd.grad = _grad  # type: ignore[assignment]  # put back below
-    Tensor.requires_grad_ = _requires_grad_  # type: ignore[method-assign, assignment]  # put back below
+    """Make ``torch.autograd.grad`` and ``requires_grad_`` work under ``vmap`` within the ``with`` statement."""
+    torch.autograd.grad = _grad  # type: ignore[assignment]  # restored below
+    Tensor.requires_grad_ = _requires_grad_  # type: ignore[method-assign, assignment]  # restored below
     try:
         yield
     finally:
         torch.autograd.grad = _GRAD
-        Tensor.requires_grad_ = _REQUIRES_GRAD_  # type: ignore[method-assign]  # as it was
+        Tensor.requires_grad_ = _REQUIRES_GRAD_  # type: ignore[method-assign]  # the original

@@ -1,6 +1,6 @@
-"""The operations of torch that a function calls, recorded once and run again as plain Python.
+"""Record the torch operations that a function calls, and run them again as plain Python.
 
-What is recorded is what reaches the tensors: beneath ``vmap`` and beneath the gradients. Not here: what is recorded
+The recorded operations are those that act on plain tensors, below ``vmap`` and autograd. Not here: the recorded step
 (``graph``).
 """
 
@@ -13,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 ATEN = torch.ops.aten
 SAME = {ATEN.detach.default, ATEN.alias.default, ATEN.lift_fresh.default}
-"""Operations that return what they are given."""
+"""Operations that return their argument."""
 LOOKING = (
     "view",
     "expand",
@@ -27,17 +27,24 @@ LOOKING = (
     "alias",
     "reshape",
 )
-"""Words of operations that compute nothing."""
+"""Words in the names of operations that compute no numbers."""
 Operation = Any
-"""An overload of torch's, or a function that takes its place."""
+"""An operator overload of torch, or a function that replaces it."""
 
 
 class NotStackable(Exception):
-    """A network whose children cannot be trained as one; the message says why."""
+    """The children of a network cannot be trained as a stack; the message says why."""
 
 
 class Call(NamedTuple):
-    """One operation that was called, and what it returned."""
+    """One recorded operation.
+
+    Args:
+        func: operation to call when the recording is run.
+        args: positional arguments.
+        kwargs: keyword arguments.
+        found: result of the operation.
+    """
 
     func: Operation
     args: tuple[Any, ...]
@@ -49,11 +56,11 @@ class Line(NamedTuple):
     """One line of a recording.
 
     Args:
-        sets: names that it sets, one for each tensor; none where it changes a tensor in place.
-        parted: whether what is returned is parted among them.
-        call: the operation and its arguments.
-        uses: names that it uses.
-        acts: whether it does more than return its value.
+        sets: names that the line assigns, one for each tensor; none if it changes a tensor in place.
+        parted: whether the result is unpacked into several names.
+        call: operation and arguments as Python.
+        uses: names that the line reads.
+        acts: whether the operation may have an effect beyond its result.
     """
 
     sets: list[str]
@@ -63,108 +70,109 @@ class Line(NamedTuple):
     acts: bool
 
     def __str__(self) -> str:
-        """Return it as Python."""
+        """Return the line as Python."""
         target = "".join(f"{name}, " for name in self.sets) if self.parted else "".join(self.sets)
         return f"{target or '_'} = {self.call}"
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's mode has no types
-    """Notes every operation while it is entered.
+    """Context manager that records every operation.
 
     Args:
-        instead: operations in whose place others are called when the recording is run, by overload.
+        instead: functions to call instead of operations when the recording is run, by overload.
     """
 
     def __init__(self, instead: Mapping[Operation, Callable[..., Any]]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
         self.instead = instead
         self.calls: list[Call] = []
-        self.work: list[int] = []  # numbers that each operation computed
+        self.work: list[int] = []  # count of numbers that each operation computed
         self.convolves = False
 
     def __torch_dispatch__(
         self, func: Operation, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        """Call the operation, and note it.
+        """Call the operation and record it.
 
         Raises:
-            NotStackable: it reads a number, or draws in a way that is not known.
+            NotStackable: the operation reads a number, is an embedding with a padding_idx, or draws random numbers in
+                an unknown way.
         """
-        given = kwargs or {}
+        keywords = kwargs or {}
         if func is ATEN._local_scalar_dense.default:
             raise NotStackable("what it does depends on numbers that it reads")
         if func is ATEN.embedding.default and len(args) > 2 and args[2] >= 0:
             raise NotStackable("it has an embedding with a padding_idx")
         called: Operation = self.instead.get(func, func)
-        found = func(*args, **given)
+        result = func(*args, **keywords)
         if called is func and torch.Tag.nondeterministic_seeded in func.tags and not _is_certain(func, args):
             raise NotStackable(f"it draws random numbers by {func}, which is not known for several children")
-        self.calls.append(Call(called, args, given, found))
+        self.calls.append(Call(called, args, keywords, result))
         name = str(func)
         self.convolves |= "convolution" in name
-        if isinstance(found, Tensor) and not any(word in name for word in LOOKING):
-            self.work.append(found.numel())
-        return found
+        if isinstance(result, Tensor) and not any(word in name for word in LOOKING):
+            self.work.append(result.numel())
+        return result
 
     def program(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor | None]) -> Callable[..., list[Any]]:
-        """Return a function of tensors like the inputs that does what was recorded, and returns the outputs.
+        """Return a function that runs the recorded operations on new inputs and returns the outputs.
 
         Args:
-            inputs: tensors of the recording.
-            outputs: those whose values are wanted; None stays.
+            inputs: input tensors of the recording.
+            outputs: tensors of the recording whose values are returned; None stays None.
         """
         return _Writer(inputs).written(self.calls, outputs)
 
 
 def _is_certain(func: Operation, args: tuple[Any, ...]) -> bool:
-    """Whether an operation that may draw draws nothing here: attention without dropout."""
+    """Return whether an operation that may draw draws nothing here: attention without dropout."""
     return "attention" in str(func) and not any(isinstance(one, float) and one > 0 for one in args)
 
 
 class _Writer:
-    """Writes a recording as Python.
+    """Writer of a recording as Python.
 
     Args:
-        inputs: its tensors.
+        inputs: input tensors of the recording.
     """
 
     def __init__(self, inputs: Sequence[Tensor]) -> None:
         self.inputs = [f"i{number}" for number in range(len(inputs))]
         self.names = {id(tensor): name for name, tensor in zip(self.inputs, inputs, strict=True)}
-        self.known: dict[str, Any] = {}
-        self.kept: list[Any] = []  # tensors whose identity is their name
+        self.namespace: dict[str, Any] = {}
+        self.alive: list[Any] = []  # objects kept alive, since the ``id`` of a tensor stands for it in ``names``
 
     def written(self, calls: Sequence[Call], outputs: Sequence[Tensor | None]) -> Callable[..., list[Any]]:
-        """Return the function."""
+        """Return the recorded calls as a function of the inputs that returns the outputs."""
         lines = []
-        for number, (func, args, kwargs, found) in enumerate(calls):
-            self.kept.append((args, kwargs, found))
+        for number, (func, args, kwargs, result) in enumerate(calls):
+            self.alive.append((args, kwargs, result))
             if func in SAME and isinstance(args[0], Tensor):
-                self.names[id(found)] = self._name(args[0])
+                self.names[id(result)] = self._name(args[0])
                 continue
             uses: list[str] = []
             texts = [self._text(one, uses) for one in args]
             texts += [f"{key}={self._text(one, uses)}" for key, one in kwargs.items()]
-            self.known[f"f{number}"] = func
-            schema, parted = getattr(func, "_schema", None), isinstance(found, (list, tuple))
+            self.namespace[f"f{number}"] = func
+            schema, parted = getattr(func, "_schema", None), isinstance(result, (list, tuple))
             lines.append(
                 Line(
-                    self._set(number, found), parted, f"f{number}({', '.join(texts)})", uses,
+                    self._set(number, result), parted, f"f{number}({', '.join(texts)})", uses,
                     schema is None or schema.is_mutable,
                 )
             )  # fmt: skip
-        wanted = [None if one is None else self._name(one) for one in outputs]
-        return self._compiled(_needed(lines, {name for name in wanted if name}), wanted)
+        output_names = [None if one is None else self._name(one) for one in outputs]
+        return self._compiled(_needed(lines, {name for name in output_names if name}), output_names)
 
     def _name(self, tensor: Tensor) -> str:
         if id(tensor) not in self.names:
-            self.names[id(tensor)] = f"c{len(self.known)}"
-            self.known[self.names[id(tensor)]] = tensor.detach()
-            self.kept.append(tensor)
+            self.names[id(tensor)] = f"c{len(self.namespace)}"
+            self.namespace[self.names[id(tensor)]] = tensor.detach()
+            self.alive.append(tensor)
         return self.names[id(tensor)]
 
     def _text(self, value: Any, uses: list[str]) -> str:
-        """Return an argument as Python."""
+        """Return an argument as Python, and append the names that it reads to ``uses``."""
         if isinstance(value, Tensor):
             uses.append(self._name(value))
             return uses[-1]
@@ -173,43 +181,43 @@ class _Writer:
             return f"[{inner}]" if isinstance(value, list) else f"({inner})"
         if isinstance(value, (bool, int, type(None))):
             return repr(value)
-        name = f"v{len(self.known)}"
-        self.known[name] = value
+        name = f"v{len(self.namespace)}"
+        self.namespace[name] = value
         return name
 
-    def _set(self, number: int, found: Any) -> list[str]:
-        """Return the names that an operation sets: one, or one for each tensor of several."""
-        if isinstance(found, Tensor):
-            if id(found) in self.names:  # changed in place
+    def _set(self, number: int, result: Any) -> list[str]:
+        """Return the names for an operation's result: one, one per item of several, or none for a known tensor."""
+        if isinstance(result, Tensor):
+            if id(result) in self.names:  # the operation changed it in place
                 return []
-            self.names[id(found)] = f"t{number}"
+            self.names[id(result)] = f"t{number}"
             return [f"t{number}"]
-        several = found if isinstance(found, (list, tuple)) else ()
+        several = result if isinstance(result, (list, tuple)) else ()
         names = [f"t{number}_{place}" for place in range(len(several))]
         self.names |= {id(one): name for one, name in zip(several, names, strict=True) if isinstance(one, Tensor)}
         return names
 
-    def _compiled(self, lines: Sequence[Line], wanted: Sequence[str | None]) -> Callable[..., Any]:
-        """Write the lines, each name let go of behind its last use."""
+    def _compiled(self, lines: Sequence[Line], output_names: Sequence[str | None]) -> Callable[..., Any]:
+        """Compile the lines to a function that frees each tensor after its last use."""
         last = {name: place for place, line in enumerate(lines) for name in (*line.uses, *line.sets)}
-        gone: dict[int, list[str]] = {}
-        for name in last.keys() - {*self.inputs, *wanted} - self.known.keys():
-            gone.setdefault(last[name], []).append(name)
+        freed: dict[int, list[str]] = {}
+        for name in last.keys() - {*self.inputs, *output_names} - self.namespace.keys():
+            freed.setdefault(last[name], []).append(name)
         text = [f"def step({', '.join(self.inputs)}):"]
         for place, line in enumerate(lines):
             text.append(f"    {line}")
-            text += [f"    {name} = None" for name in sorted(gone.get(place, ()))]
-        text.append(f"    return [{', '.join(map(str, wanted))}]")
-        exec(compile("\n".join(text), "<stack>", "exec"), self.known)  # noqa: S102  names and numbers of ours alone
-        found: Callable[..., Any] = self.known["step"]
-        return found
+            text += [f"    {name} = None" for name in sorted(freed.get(place, ()))]
+        text.append(f"    return [{', '.join(map(str, output_names))}]")
+        exec(compile("\n".join(text), "<stack>", "exec"), self.namespace)  # noqa: S102  it holds only our own names
+        step: Callable[..., Any] = self.namespace["step"]
+        return step
 
 
-def _needed(lines: Sequence[Line], wanted: set[str]) -> list[Line]:
-    """Return the lines on which something depends."""
-    found = []
+def _needed(lines: Sequence[Line], names: set[str]) -> list[Line]:
+    """Return the lines on which a wanted name depends, and those with effects."""
+    needed = []
     for line in reversed(lines):
-        if line.acts or wanted.intersection(line.sets):
-            wanted |= {*line.uses}
-            found.append(line)
-    return found[::-1]
+        if line.acts or names.intersection(line.sets):
+            names |= {*line.uses}
+            needed.append(line)
+    return needed[::-1]

@@ -1,6 +1,6 @@
-"""An activation layer of a stack: each function on the children that have it.
+"""Apply the activation functions of a stack in one layer, each to the children that have it.
 
-Not here: the networks around it (``graph``).
+Not here: the networks around the layer (``graph``).
 """
 
 from collections.abc import Sequence
@@ -14,17 +14,17 @@ from actsearch.grammar.function import Function
 from actsearch.grammar.parameter import Parameter
 
 LANES = 64
-"""Numbers of one child that an operation takes at a time without a rest: the rest of a tensor is computed by other
-instructions, whose last bits differ, and would depend on who stands last."""
+"""Multiple to which a child's count of numbers is padded. The remainder of a tensor is computed by other instructions,
+whose last bits differ; without padding the last bits would depend on which child is last."""
 Segment = tuple[Function, int]
-"""A function, and how many children in a row have it."""
+"""A function, and the number of adjacent children that have it."""
 
 
 def parameters_of(segments: Sequence[Segment]) -> tuple[Parameter, ...]:
-    """Return the parameters that any of the functions reads.
+    """Return the union of the functions' parameters.
 
     Raises:
-        NotStackable: two functions have one of the same name in other places.
+        NotStackable: two functions have a parameter of one name with different places, per channel and per layer.
     """
     union: dict[str, Parameter] = {}
     for function, _ in segments:
@@ -35,10 +35,10 @@ def parameters_of(segments: Sequence[Segment]) -> tuple[Parameter, ...]:
 
 
 class Segments:
-    """A compiled function in the place of one child's, for a whole stack.
+    """Function of a whole stack, in place of one child's compiled function.
 
     Args:
-        segments: functions in the order of the stack.
+        segments: functions with their numbers of children, in the order of the stack.
     """
 
     def __init__(self, segments: Sequence[Segment]) -> None:
@@ -49,31 +49,31 @@ class Segments:
         )
 
     def __call__(self, x: Tensor, *parameters: Tensor) -> Tensor:
-        """Return the values; within ``vmap`` over the children, each by its own function.
+        """Return the activation values; under ``vmap`` over the children each child's own function computes them.
 
         Args:
             x: input of the layer.
-            parameters: those of all functions, as a layer gives them, of shapes that fit x.
+            parameters: parameters of all functions, in shapes that broadcast with x.
         """
         result: Tensor = _Apply.apply(self.parts, x, *parameters)  # type: ignore[no-untyped-call]
         return result
 
 
 class _Apply(torch.autograd.Function):
-    """Only a door: within ``vmap`` torch asks its rule, which sees the children side by side."""
+    """Autograd function that exists for its ``vmap`` rule, which gets all children side by side."""
 
     generate_vmap_rule = False
 
     @staticmethod
     def forward(parts: Any, x: Tensor, *parameters: Tensor) -> Tensor:
-        """Apply the first function: outside of a stack there is one child."""
+        """Apply the first function: outside ``vmap`` there is only one child."""
         function, reads, _ = parts[0]
         result: Tensor = function(x, *(parameters[n] for n in reads))
         return result
 
     @staticmethod
     def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
-        """Keep nothing: gradients are those of the rule's own operations."""
+        """Save nothing: the gradients come from the operations inside the ``vmap`` rule."""
 
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
@@ -86,25 +86,41 @@ class _Apply(torch.autograd.Function):
 
     @staticmethod
     def vmap(info: Any, dims: tuple[int | None, ...], parts: Any, x: Tensor, *parameters: Tensor) -> Any:
-        """Apply each function to the children that have it; ``(children, batch, ...)`` stays so."""
+        """Apply each function to the children that have it, and return ``(children, batch, ...)``.
+
+        Args:
+            info: size and randomness of the ``vmap``, unused.
+            dims: dimension of the children in each argument, or None.
+            parts: functions, indices of the parameters that each reads, and numbers of children.
+            x: input of the layer for all children.
+            parameters: parameters of all functions.
+        """
         count = sum(number for _, _, number in parts)
-        x = _first(x, dims[1], count)
+        x = _children_first(x, dims[1], count)
         length, rest = x.shape[1] if x.ndim > 1 else 1, x[0, 0].numel() if x.ndim > 1 else 1
         more = next(extra for extra in range(LANES) if (length + extra) * rest % LANES == 0) if x.ndim > 1 else 0
-        given = [_beside(_first(one, dim, count), x, more) for one, dim in zip(parameters, dims[2:], strict=True)]
+        fitted = [
+            _fitted(_children_first(one, dim, count), x, more) for one, dim in zip(parameters, dims[2:], strict=True)
+        ]
         if more:
             x = torch.cat([x, *([x] * (more // length)), x[:, : more % length]], 1)
         values, start = [], 0
         for function, reads, number in parts:
             part = slice(start, start + number)
-            values.append(function(x[part], *(given[n][part] for n in reads)))
+            values.append(function(x[part], *(fitted[n][part] for n in reads)))
             start += number
         result = torch.cat(values) if len(values) > 1 else values[0]
         return (result[:, :length] if more else result), 0
 
 
-def _beside(parameter: Tensor, x: Tensor, more: int) -> Tensor:
-    """Return a parameter of the shape that stands beside x, once x is longer by some rows."""
+def _fitted(parameter: Tensor, x: Tensor, more: int) -> Tensor:
+    """Return a parameter in a shape that broadcasts with x after padding.
+
+    Args:
+        parameter: parameter of all children, ``(children, ...)``.
+        x: input before padding, ``(children, batch, ...)``.
+        more: number of rows that padding adds to dimension 1 of x.
+    """
     count, length = x.shape[0], x.shape[1] if x.ndim > 1 else 1
     if parameter.ndim < x.ndim:
         parameter = parameter.reshape(count, *[1] * (x.ndim - parameter.ndim), *parameter.shape[1:])
@@ -113,9 +129,15 @@ def _beside(parameter: Tensor, x: Tensor, more: int) -> Tensor:
     return parameter
 
 
-def _first(value: Tensor, dim: int | None, count: int) -> Tensor:
-    """Return a value with the children in its first dimension, each child's numbers in a row.
+def _children_first(value: Tensor, dim: int | None, count: int) -> Tensor:
+    """Return a value with the children in its first dimension, and each child's numbers contiguous in memory.
 
-    Were they apart, the length of a row would depend on how many children share a function, and so would last bits.
+    Otherwise the length of a contiguous run, and with it the last bits, would depend on the number of children that
+    share a function.
+
+    Args:
+        value: tensor of the stack, or one shared by all children.
+        dim: dimension of the children; None if the value is shared.
+        count: number of children.
     """
     return value.expand(count, *value.shape) if dim is None else value.movedim(dim, 0).contiguous()

@@ -1,7 +1,7 @@
-"""A stack in training: the weights of many children of one network, side by side, and the loop that trains them.
+"""A stack in training: the stacked weights of many children of one network, and the loop that trains them.
 
-Optimiser, clipping and schedule are those of single children, row by row. Not here: the recorded step (``graph``) and
-who asks for it (``training``).
+Optimiser, clipping and schedule act on each row as on a single child. Not here: the recorded step (``graph``) and the
+training of a task's children (``training``).
 """
 
 from collections.abc import Sequence
@@ -22,12 +22,12 @@ from actsearch.grammar.parameter import Parameter
 
 
 class Flat:
-    """Parameters of one kind of all children in one tensor, a row a child, with a view of each.
+    """Parameters of all children in one tensor, one row per child, with a view of each parameter.
 
-    Each begins at a place in memory that is like every other child's.
+    Zeros pad each parameter to a multiple of ``ALIGNED`` numbers, so that it is aligned alike in every row.
 
     Args:
-        states: of each child, parameters by name.
+        states: parameters by name, for each child.
     """
 
     def __init__(self, states: Sequence[dict[str, Tensor]]) -> None:
@@ -45,33 +45,33 @@ class Flat:
             start = end + filling.shape[1]
 
     def joined(self, parts: Sequence[Tensor]) -> Tensor:
-        """Return tensors ``(children, ...)`` like the parameters as rows like theirs, in new memory."""
+        """Join tensors ``(children, ...)``, shaped like the parameters, into rows like ``rows``, in new memory."""
         both = zip(parts, self.fillings, strict=True)
         flat = [one for part, filling in both for one in (part.reshape(len(part), -1), filling) if one.shape[1]]
         return torch.cat(flat, 1) if flat else torch.zeros(self.count, 0)
 
     @property
     def state(self) -> dict[str, Tensor]:
-        """Views by name, ``(children, ...)``."""
+        """Views of the parameters by name, each ``(children, ...)``."""
         return dict(zip(self.names, self.views, strict=True))
 
 
 class Stack:
-    """Children in training.
+    """Children in training as one.
 
     Args:
-        networks: of each child, before its first step; none is changed before ``write_back``.
-        layers: the candidate's in each, in the same order.
-        segments: the functions, in the order of the children.
-        objective: the loss.
-        batches: of each child, indices ``(steps, batch)`` into the training examples.
-        train: the examples.
-        steps: how many there will be.
-        settings: of the optimiser.
-        generators: of what each child draws while it is trained.
+        networks: network of each child before its first step; ``write_back`` is the first to change one.
+        layers: candidate's layers of each network, in one order for all.
+        segments: functions with their numbers of children, in the order of the children.
+        objective: objective of the task.
+        batches: indices ``(steps, batch)`` into the training examples, for each child.
+        train: training examples.
+        steps: number of optimiser steps of the whole training.
+        settings: complete settings of the task.
+        generators: generator of each child for random draws during training.
 
     Raises:
-        NotStackable: they cannot be trained as one; the message says why.
+        NotStackable: the children cannot be trained as one; the message says why.
     """
 
     def __init__(
@@ -82,36 +82,36 @@ class Stack:
         self.networks, self.layers, self.train, self.settings = networks, layers, train, settings
         self.order, self.adds_up = torch.stack([*batches], 1), objective.adds_up  # (steps, children, batch)
         self.places, self.unused = _places(networks[0], layers[0]), frozenset[str]()
-        self.step: Step = self._prepared(segments, objective, generators)
-        if self.step.unused:  # an optimiser leaves these as they are, and so does a stack
+        self.step: Step = self._stacked_step(segments, objective, generators)
+        if self.step.unused:  # an optimiser leaves parameters without gradient unchanged, and so does a stack
             self.unused = self.step.unused
-            self.step = self._prepared(segments, objective, generators)
+            self.step = self._stacked_step(segments, objective, generators)
         self.optimiser = optimiser_of([self.weights.rows, self.scalars.rows], settings, [self.scalars.rows])
         self.schedule = one_cycle(self.optimiser, settings, steps)
-        self.losses: list[Tensor] = []  # of every step done, (children,) each
+        self.losses: list[Tensor] = []  # losses (children,) of each completed step
 
-    def _prepared(
+    def _stacked_step(
         self, segments: Sequence[Segment], objective: Objective, generators: Sequence[torch.Generator]
     ) -> Step:
-        """Stack the weights, and record a step."""
+        """Stack the parameters and buffers of the children, and record a step."""
         networks, layers = self.networks, self.layers
         union = parameters_of(segments)
-        parted = [self._parted(*both, union) for both in zip(networks, layers, strict=True)]
-        weights, scalars, frozen = zip(*parted, strict=True)
+        states = [self._split_parameters(*both, union) for both in zip(networks, layers, strict=True)]
+        weights, scalars, frozen = zip(*states, strict=True)
         if len({tuple((name, one.shape) for name, one in part.items()) for part in weights}) > 1:
             raise NotStackable("its networks have other parameters from seed to seed")
         self.weights, self.scalars = Flat(weights), Flat(scalars)
         self.frozen = {name: torch.stack([part[name].detach() for part in frozen]) for name in frozen[0]}
         buffers = [dict(network.named_buffers()) for network in networks]
         self.buffers = {name: torch.stack([part[name] for part in buffers]) for name in buffers[0]}
-        return self._recorded(segments, objective, generators)
+        return self._recorded_step(segments, objective, generators)
 
-    def _parted(
+    def _split_parameters(
         self, network: nn.Module, layers: Sequence[nn.Module], union: Sequence[Parameter]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
-        """Return one child's weights, its functions' parameters, and what is not trained, by name.
+        """Return one child's trained weights, its functions' parameters, and its untrained weights, by name.
 
-        Every place has every parameter that any function of the stack reads.
+        Every layer of the candidate gets every parameter in ``union``, at its initial value if its function lacks it.
         """
         named = dict(network.named_parameters())
         scalars = {}
@@ -122,15 +122,15 @@ class Stack:
             for one in union:
                 start = torch.full((_count(layer, one),), one.start, dtype=like.dtype, device=like.device)
                 scalars[f"{place}.{one.name}"] = own[one.name].detach() if one.name in own else start
-        parted: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
+        groups: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         for name, weight in named.items():
-            parted[not weight.requires_grad or name in self.unused][name] = weight.detach()
-        return parted[0], scalars, parted[1]
+            groups[not weight.requires_grad or name in self.unused][name] = weight.detach()
+        return groups[0], scalars, groups[1]
 
-    def _recorded(
+    def _recorded_step(
         self, segments: Sequence[Segment], objective: Objective, generators: Sequence[torch.Generator]
     ) -> Step:
-        """Record a step on the first child's network, whose layers meanwhile apply the functions of all."""
+        """Record a step on the first child's network, whose layers apply the functions of all children meanwhile."""
         base, shared, union = self.networks[0].train(), Segments(segments), parameters_of(segments)
         layers = [layer for layer in self.layers[0] if isinstance(layer, ActivationLayer)]
         before = [layer.written for layer in layers]
@@ -152,34 +152,34 @@ class Stack:
     def _batch(self, step: int) -> Split:
         index = self.order[step]
 
-        def taken(part: Tensor) -> Tensor:
+        def selected(part: Tensor) -> Tensor:
             return part[index]
 
-        return Split(mapped(taken, self.train.inputs), mapped(taken, self.train.labels))
+        return Split(mapped(selected, self.train.inputs), mapped(selected, self.train.labels))
 
     def advance(self, steps: int) -> None:
-        """Train until so many steps are done."""
+        """Train until ``steps`` steps are complete, counted from the start."""
         views = [*self.weights.views, *self.scalars.views]
         fixed = [*views, *self.frozen.values(), *self.buffers.values()]
         for number in range(len(self.losses), steps):
             batch = self._batch(number)
             with torch.no_grad():
-                losses, *found = self.step.run(*fixed, *tensors_of((batch.inputs, batch.labels)))
-                self.weights.rows.grad, self.scalars.rows.grad = self._flat(found)
+                losses, *gradients = self.step.run(*fixed, *tensors_of((batch.inputs, batch.labels)))
+                self.weights.rows.grad, self.scalars.rows.grad = self._flat(gradients)
                 clip_(self.weights.rows.grad, self.scalars.rows.grad, self.settings.clip)
             self.optimiser.step()
             self.schedule.step()
             self.losses.append(losses / self.order.shape[2] if self.adds_up else losses)
 
-    def _flat(self, found: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
-        """Return gradients, None of what no loss depends on, as rows."""
+    def _flat(self, gradients: Sequence[Tensor | None]) -> tuple[Tensor, Tensor]:
+        """Return gradients as rows of weights and rows of function parameters, with zeros in place of None."""
         views = [*self.weights.views, *self.scalars.views]
-        known = [torch.zeros_like(view) if one is None else one for one, view in zip(found, views, strict=True)]
-        parted = len(self.weights.views)
-        return self.weights.joined(known[:parted]), self.scalars.joined(known[parted:])
+        filled = [torch.zeros_like(view) if one is None else one for one, view in zip(gradients, views, strict=True)]
+        count = len(self.weights.views)
+        return self.weights.joined(filled[:count]), self.scalars.joined(filled[count:])
 
     def write_back(self, count: int) -> None:
-        """Give each of the first networks the weights and buffers of now."""
+        """Copy the current weights and buffers into the first ``count`` networks."""
         with torch.no_grad():
             for child, network in enumerate(self.networks[:count]):
                 state = dict(network.named_parameters()) | dict(network.named_buffers())
@@ -189,7 +189,7 @@ class Stack:
 
 
 def _count(layer: ActivationLayer, parameter: Parameter) -> int:
-    """Return how many values a parameter has in a layer."""
+    """Return the number of values of a parameter in a layer."""
     return layer.channels if parameter.place == "channel" else 1
 
 

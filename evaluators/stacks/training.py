@@ -1,9 +1,9 @@
-"""A stack of children from their first weights to their outcomes.
+"""Train a stack of children, from initial weights to outcomes.
 
-A child's numbers depend on its function and its seed alone: its draws come from its own generators, no operation sees
-two children, and a child that counts for nothing stands behind the last one, since the rest of a long operation is
-computed by other instructions, whose last bits differ. Not here: the loop (``stack``), and
-whether a task's children are trained so (``trial``).
+A child's numbers depend only on its function and its seed. Its random draws come from its own generators, and no
+operation mixes children. A copy of the last child is added at the end and ignored: the remainder of a long operation is
+computed by other instructions, whose last bits differ. Not here: the training loop (``stack``), and the decision
+whether a task's children are stacked (``trial``).
 """
 
 import math
@@ -29,16 +29,16 @@ from actsearch.evaluators.task import Drawn
 if TYPE_CHECKING:
     from actsearch.evaluators.network_task import NetworkTask, Untrained
 
-LOOK_EVERY = 50  # steps between two looks at whether every child has left the finite numbers
+LOOK_EVERY = 50  # steps between checks whether the losses of all children are no longer finite
 
 
 class StackedChild:
-    """One child of a stack that has been trained.
+    """One child of a trained stack.
 
     Args:
-        task: on what.
-        network: with its weights.
-        losses: of every step, up to the first that is not finite.
+        task: task of the children.
+        network: network with the trained weights.
+        losses: training loss of every step, up to the first that is not finite.
     """
 
     def __init__(self, task: "NetworkTask", network: nn.Module, losses: list[float]) -> None:
@@ -49,22 +49,22 @@ class StackedChild:
         return self.task.objective.metrics(self.network, split)
 
     def trained_network(self) -> nn.Module:
-        """Return the network with its weights."""
+        """Return the network with its trained weights."""
         return self.network
 
 
 def train_stack(task: "NetworkTask", drawn: Sequence[Drawn]) -> list[Outcome]:
-    """Train children as one, and return their outcomes in the same order.
+    """Train children as one, and return their outcomes in the order of the requests.
 
     Args:
-        task: on what.
-        drawn: requests of as many steps each, with what they are of.
+        task: task of the children.
+        drawn: requests with their activations; all requests have the same number of steps.
 
     Raises:
-        NotStackable: their networks cannot be trained as one.
+        NotStackable: the networks cannot be trained as one.
     """
     started, steps = perf_counter(), drawn[0][0].steps
-    order = sorted(range(len(drawn)), key=lambda index: drawn[index][1].text)  # equal functions stand together
+    order = sorted(range(len(drawn)), key=lambda index: drawn[index][1].text)  # equal functions become adjacent
     untrained, norms = [], []
     for index in order:
         untrained.append(seeded(task, *drawn[index]))
@@ -74,25 +74,25 @@ def train_stack(task: "NetworkTask", drawn: Sequence[Drawn]) -> list[Outcome]:
     _advance(stack, steps)
     stack.write_back(len(order))
     curves = torch.stack(stack.losses, 1).tolist()
-    found: dict[int, Outcome] = {}
+    outcomes: dict[int, Outcome] = {}
     for place, index in enumerate(order):
         request = drawn[index][0]
         child = StackedChild(task, untrained[place].network, _finite(curves[place]))
         stopped = hopeless(task, child.losses, round(task.settings.stop_after * steps)) if not request.patient else None
-        seed_every_generator(noise_seed(request.seed))  # a look at a network that draws
-        found[index] = stopped or outcome_of(task, request, child, untrained[place].layers, norms[place])
+        seed_every_generator(noise_seed(request.seed))  # scoring a network may draw random numbers
+        outcomes[index] = stopped or outcome_of(task, request, child, untrained[place].layers, norms[place])
     seconds = (perf_counter() - started) / len(drawn)
-    return [replace(found[index], seconds=seconds, trained_by="stack") for index in range(len(drawn))]
+    return [replace(outcomes[index], seconds=seconds, trained_by="stack") for index in range(len(drawn))]
 
 
 def seeded(task: "NetworkTask", request: Request, activation: Activation) -> "Untrained":
-    """Return a child's network as it is made where the child is trained alone."""
+    """Build a child's network exactly as for a child that is trained alone."""
     seed_every_generator(noise_seed(request.seed))
     return task.build(activation, request.seed)
 
 
 def orders_of(task: "NetworkTask", untrained: Sequence["Untrained"], steps: int) -> list[Tensor]:
-    """Return the order of the examples of each child, ``(steps, batch)`` indices."""
+    """Return the order of the examples for each child, indices ``(steps, batch)``."""
     train = task.data.train
     assert isinstance(train, Split)
     return [batches(len(train), task.settings.batch, steps, one.generator) for one in untrained]
@@ -101,14 +101,14 @@ def orders_of(task: "NetworkTask", untrained: Sequence["Untrained"], steps: int)
 def stack_of(
     task: "NetworkTask", drawn: Sequence[Drawn], untrained: Sequence["Untrained"], orders: Sequence[Tensor], steps: int
 ) -> Stack:
-    """Return a stack, with a copy of its last child behind it.
+    """Return a stack of the children and a copy of the last one.
 
     Args:
-        task: on what.
-        drawn: requests and what they are of, equal functions side by side.
-        untrained: their networks.
-        orders: of their examples.
-        steps: how many it will be trained.
+        task: task of the children.
+        drawn: requests with their activations, equal functions adjacent.
+        untrained: networks of the children.
+        orders: order of the examples of each child, indices ``(steps, batch)``.
+        steps: number of optimiser steps of the whole training.
 
     Raises:
         NotStackable: the networks cannot be trained as one.
@@ -117,7 +117,7 @@ def stack_of(
     segments: list[Segment] = []
     for text, places in groupby(filled, key=lambda place: drawn[place][1].text):
         function = next(one.function for _, one in drawn if one.text == text)
-        assert function is not None  # who has none is trained alone
+        assert function is not None  # a child without a function is trained alone
         segments.append((function, len([*places])))
     train = task.data.train
     assert isinstance(train, Split)
@@ -136,6 +136,6 @@ def _advance(stack: Stack, steps: int) -> None:
 
 
 def _finite(losses: list[float]) -> list[float]:
-    """Return losses up to the first that is not finite."""
+    """Return the losses up to and including the first that is not finite."""
     end = next((number for number, loss in enumerate(losses, start=1) if not math.isfinite(loss)), len(losses))
     return losses[:end]
