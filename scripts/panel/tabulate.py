@@ -1,10 +1,10 @@
-"""Train one sample of functions on every problem of the panel, at four lengths: the table behind the prior.
+"""Train one sample of functions on every problem of the panel, at four lengths: a table for a prior.
 
 ``python -m scripts.panel.tabulate run`` trains in ``runs/panel/tables``, a file a problem, and resumes where it was
-stopped; ``--aside`` takes the problems that were put aside. ``pack`` writes the means into ``scripts/panel/results``.
+stopped; ``--aside`` takes the problems that were put aside.
 The sample is 400 functions of one unit, forty of each tenth by the mean rank in the two tables of MNIST-1D, and every
 known activation; each gets two seeds at every length, and the best third at full length four more. Not here: the
-problems (``problems``) and what is made of the table (``scripts.panel.prior``).
+problems (``problems``).
 """
 
 import argparse

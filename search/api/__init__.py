@@ -43,7 +43,7 @@ _HOMES = {
     "Primitive": "grammar.primitive",
     "Proposal": "search.proposers.proposer",
     "Proposer": "search.proposers.proposer",
-    "Replacement": "evaluators.own.replacement",
+    "Replacement": "evaluators.own.swap_report",
     "Request": "evaluators.outcome",
     "Run": "run",
     "SearchSettings": "search.settings.classes",
