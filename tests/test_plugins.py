@@ -246,6 +246,16 @@ def test_a_proposer_that_cannot_be_used_leaves_no_run_behind(
     assert not Path("run").exists()
 
 
+def test_a_class_in_the_place_of_a_proposer_is_told_from_one(tmp_path: Path) -> None:
+    class Whole:
+        """A class, of which no object was made."""
+
+        ask = tell = state = restore = print
+
+    with pytest.raises(actsearch.UserFault, match=r"the class Whole: build it, Whole\(space, seed\)"):
+        next(iter(actsearch.Study(tmp_path / "run", proposer=Whole).trials(children=2)))  # type: ignore[arg-type]
+
+
 def test_an_object_without_a_method_is_no_proposer(tmp_path: Path) -> None:
     class Half:
         def ask(self, count: int) -> list[Proposal]:

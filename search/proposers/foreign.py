@@ -30,10 +30,15 @@ class ForeignProposer:
         space: space of the candidates.
 
     Raises:
-        BadProposer: the inner proposer lacks a method.
+        BadProposer: the inner proposer lacks a method, or is a class.
     """
 
     def __init__(self, inner: Proposer, space: Space) -> None:
+        if isinstance(inner, type):
+            raise BadProposer(
+                f"expected a proposer, found the class {inner.__name__}: build it, {inner.__name__}(space, seed), or "
+                f"name the class, proposer.name: {inner.__module__}:{inner.__name__}"
+            )
         self.inner, self.space, self.name = inner, space, type(inner).__name__
         missing = [name for name in METHODS if not callable(getattr(inner, name, None))]
         if missing:
