@@ -82,12 +82,7 @@ def _columns(frame: DataFrame, choice: Choice) -> tuple[str, ...]:
 
 
 def _known(frame: DataFrame, name: str, *further: str) -> str:
-    """Return the name of the column that a name or an alias means.
-
-    Args:
-        frame: ranking.
-        name: name as the user typed it.
-        further: names that are allowed besides the columns of the frame.
+    """Return the name of the column that a name or an alias means; ``further`` names are allowed too.
 
     Raises:
         BadChoice: no column has this name.
@@ -244,13 +239,7 @@ def _width(columns: Mapping[str, Sequence[str]], names: Sequence[str], shortened
 
 
 def table_of(columns: Mapping[str, Sequence[str]], names: Sequence[str], width: int | None) -> Table:
-    """Return some columns as a table.
-
-    Args:
-        columns: titles and texts, as ``cells`` returns them.
-        names: names of the columns, in their order.
-        width: characters in a line, for which formulas are shortened; None gives a table without rules.
-    """
+    """Return columns of ``cells`` as a table; formulas are cut to the width, and None gives no rules."""
     room = (
         None if width is None else max(LEAST_FORMULA, width - _width(columns, [n for n in names if n != FORMULA]) - 2)
     )
