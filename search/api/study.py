@@ -48,7 +48,7 @@ class Study:
     Args:
         run: directory of the run.
         config: path of a YAML file with further settings: space, proposer, budget, ladder, final, baselines.
-        space: name of a set of primitives (``space.primitives``).
+        space: set of primitives (``space.primitives``).
         proposer: name or path of a proposer (``proposer.name``), or an object with ask, tell, state and restore.
         seed: seed of every draw.
         children: number of behaviours to train in the search (``budget.children``).

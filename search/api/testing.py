@@ -95,8 +95,8 @@ class ProposerContract:
         proposer = self.make(SMALL, 0)
         stranger = read("mul(x,relu(x))")
         proposer.tell([Proposal(SMALL.encode(stranger), stranger)], [1.0])
-        asked = {fingerprint(p.expression) for p in proposer.ask(100)}
-        assert asked == _BEHAVIOURS - {fingerprint(stranger)}
+        proposed = {fingerprint(p.expression) for p in proposer.ask(100)}
+        assert proposed == _BEHAVIOURS - {fingerprint(stranger)}
 
     def test_a_repeated_tell_changes_nothing(self) -> None:
         """A repeated tell changes nothing."""
@@ -138,12 +138,12 @@ class ProposerContract:
     def test_every_behaviour_is_asked_for_once_and_then_it_ends(self, batch: int) -> None:
         """Every behaviour is proposed once, and then the proposer returns none."""
         proposer = self.make(SMALL, 3)
-        asked: list[str] = []
+        proposed: list[str] = []
         while proposals := proposer.ask(batch):
-            assert len(proposals) == min(batch, len(_BEHAVIOURS) - len(asked))
-            asked += [fingerprint(p.expression) for p in proposals]
+            assert len(proposals) == min(batch, len(_BEHAVIOURS) - len(proposed))
+            proposed += [fingerprint(p.expression) for p in proposals]
             proposer.tell(proposals, [_in_some_way(p.expression) for p in proposals])
-        assert sorted(asked) == sorted(_BEHAVIOURS)
+        assert sorted(proposed) == sorted(_BEHAVIOURS)
         assert proposer.ask(batch) == []
 
 

@@ -222,12 +222,12 @@ def fitted(columns: Mapping[str, Sequence[str]], names: Sequence[str], width: in
         width: characters in a line; None has room for all.
     """
     is_empty = not any(len(rows) > 1 for rows in columns.values())
-    kept = [name for name in names if name in columns and (any(columns[name][1:]) or is_empty)]
+    fitting = [name for name in names if name in columns and (any(columns[name][1:]) or is_empty)]
     for stays, name in sorted((one.stays, one.name) for one in COLUMNS if one.stays is not None):
-        if width is None or _width(columns, kept, LEAST_FORMULA if stays >= LAST else USUAL_FORMULA) <= width:
+        if width is None or _width(columns, fitting, LEAST_FORMULA if stays >= LAST else USUAL_FORMULA) <= width:
             break
-        kept = [one for one in kept if one != name]
-    return kept
+        fitting = [one for one in fitting if one != name]
+    return fitting
 
 
 def _width(columns: Mapping[str, Sequence[str]], names: Sequence[str], shortened: int | None = None) -> int:

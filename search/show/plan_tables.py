@@ -18,7 +18,7 @@ def plan_parts(plan: Forecast) -> list[Table | str]:
     for name, goal in plan.goals.items():
         share = f"{goal.children * goal.steps / whole:.0%}"
         costs.add_row(name, str(goal.children), str(goal.steps), f"{plan.child(goal.steps):.3g}", share)
-    chance = "" if plan.chance is None else f"; who knows nothing gets {plan.chance:.4g}"
+    chance = "" if plan.chance is None else f"; a network that knows nothing gets {plan.chance:.4g}"
     return [
         places,
         f"{without:,} parameters, {betas:,} with a candidate that has betas",
