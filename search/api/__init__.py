@@ -1,6 +1,6 @@
-"""An activation search engine: this is what ``import actsearch`` gives.
+"""An activation search engine: the public names of ``import actsearch``.
 
-Each name is loaded when it is first used, so that importing takes no time. What is not named here may change without
+Each name is loaded at its first use, so that the import is fast. Names that are not listed here may change without
 notice. The command line does the same jobs.
 """
 
@@ -105,11 +105,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Load a public name from where it stands."""
+    """Load a public name from its module."""
     if name not in _HOMES:
         raise AttributeError(f"module 'actsearch' has no attribute '{name}'; it has {', '.join(__all__)}")
-    found = globals()[name] = getattr(importlib.import_module(f"actsearch.{_HOMES[name]}"), name)
-    return found
+    value = globals()[name] = getattr(importlib.import_module(f"actsearch.{_HOMES[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:

@@ -1,6 +1,6 @@
-"""The jobs of the command line, from Python. Reached as ``actsearch.launch`` and so on.
+"""The jobs of the command line as Python functions, such as ``actsearch.launch``.
 
-Not here: how they are done (``search.jobs``).
+Not here: the work behind them (``search.jobs``).
 """
 
 import dataclasses
@@ -30,23 +30,24 @@ def read(text: str) -> Activation:
     """Return the activation that a known name or an expression stands for.
 
     Args:
-        text: ``gelu`` or ``mul(x,sigmoid(x))``. For primitives of your own, see ``Vocabulary``.
+        text: known name or expression, such as ``gelu`` or ``mul(x,sigmoid(x))``. For your own primitives, see
+            ``Vocabulary``.
 
     Returns:
         The activation; ``read("gelu").make(channels=64)`` is a layer for inputs ``(B, 64, ...)``,
         ``make(64, -1)`` one for ``(B, T, 64)``.
 
     Raises:
-        UserFault: neither a name nor an expression; the message has the nearest.
+        UserFault: the text is neither a name nor an expression; the message has the nearest.
     """
     return BUILT_IN.read(text)
 
 
 def describe(text: str) -> dict[str, Any]:
-    """Return what is known of a function: forms, limits, shape, moments, gain, distance to Swish, by name.
+    """Return name -> fact about a function: forms, limits, shape, moments, gain, distance to Swish.
 
     Raises:
-        UserFault: it is no expression.
+        UserFault: the text is no expression.
     """
     return dict(description.describe(read(text).as_expression()))
 
@@ -55,8 +56,8 @@ def load(config: str | Path | None = None, *changes: str) -> SearchSettings:
     """Return the settings of a YAML file, or the default ones.
 
     Args:
-        config: the file.
-        changes: ``section.key=value``, as behind ``--set``.
+        config: path of the YAML file; None takes the default settings.
+        changes: changes as ``section.key=value``, as after ``--set``.
 
     Raises:
         UserFault: the file or a change cannot be used.
@@ -67,20 +68,20 @@ def load(config: str | Path | None = None, *changes: str) -> SearchSettings:
 def launch(
     settings: SearchSettings, run: str | Path, *, task: Task | None = None, proposer: Proposer | None = None
 ) -> Run:
-    """Search in a directory, or go on with the run that is there; what was trained is not trained again.
+    """Start a search, or resume the run in this directory; finished trainings are not repeated.
 
     Args:
-        settings: settings of the search; a run that goes on must have the same.
-        run: the directory.
-        task: a task of yours, instead of that of the settings; see ``actsearch.testing.TaskContract``.
-        proposer: a proposer of yours, instead of that of the settings; see ``actsearch.testing.ProposerContract``.
+        settings: settings of the search; a resumed run must have the same.
+        run: directory of the run.
+        task: your own task, instead of the one in the settings; see ``actsearch.testing.TaskContract``.
+        proposer: your own proposer, instead of the one in the settings; see ``actsearch.testing.ProposerContract``.
 
     Returns:
         The run, once everything is trained.
 
     Raises:
-        UserFault: something cannot be used; nothing was trained.
-        Failed: it was tried and did not succeed; whatever was trained is kept.
+        UserFault: an argument or setting cannot be used; nothing was trained.
+        Failed: the search did not succeed; finished trainings are kept.
     """
     jobs.launch(resolve(settings, task=task, proposer=proposer), Path(run))
     return open_run(run)
@@ -90,17 +91,18 @@ def evaluate(
     texts: Sequence[str], settings: SearchSettings | None = None, *, task: TaskSettings | None = None, seeds: int = 3,
     seed: int = 0,
 ) -> list[Evaluation]:  # fmt: skip
-    """Train activations without a search, with as many seeds each.
+    """Train activations without a search, each with the same number of seeds.
 
     Args:
         texts: known names or expressions.
-        settings: whose task, pool and primitives are used; the default ones.
-        task: instead of that of the settings.
-        seeds: children of each.
-        seed: that their seeds are made of.
+        settings: settings with the task, pool and primitives to use; None takes the default ones.
+        task: settings of a task to use instead.
+        seeds: number of children for each activation.
+        seed: seed from which the children's seeds are derived.
 
     Returns:
-        One evaluation a text, in their order; a score is a loss, in nats for the tasks of this engine, lower is better.
+        One evaluation for each text, in the same order. A score is a loss (in nats for the tasks of this engine): lower
+        is better.
 
     Raises:
         UserFault: a text or a setting cannot be used.
@@ -114,33 +116,34 @@ def export(
     activation: str | Path | Activation, target: str | Path | None = None, *, to: str | Sequence[str] = "torch",
     name: str | None = None, force: bool = False,
 ) -> dict[str, Path]:  # fmt: skip
-    """Write an activation as files that need nothing of this project, each checked where it will be used.
+    """Write an activation as files that do not need this project, each checked where it will be used.
 
     Args:
-        activation: or its text, or the name of a JSON file that was exported, ``found.json``, with all that it tells.
-        target: of one format the file; of several what their names begin with. By default the name's, here.
-        to: formats, one or several: ``torch``, ``torchscript``, ``export``, ``onnx``,
+        activation: activation, its text, or the path of an exported JSON file such as ``found.json``, with its facts.
+        target: path of the file for one format; common beginning of the paths for several. None uses the function's
+            name in the working directory.
+        to: one format or several: ``torch``, ``torchscript``, ``export``, ``onnx``,
             ``safetensors``, ``jax``, ``flax``, ``keras``, ``numpy``, ``c``, ``latex``, ``sympy``, ``json``.
-        name: of the class; the function has it in small letters. That of the JSON file, of a header of C that of
-            ``target``, else ``Activation``.
-        force: replace files that are there.
+        name: name of the class; the function has the same name in small letters. None takes the name from ``target``
+            for a C header, else from the JSON file, else ``Activation``.
+        force: whether to replace files that exist.
 
     Returns:
-        Format -> its file.
+        Format -> path of its file.
 
     Raises:
-        UserFault: it is no expression, there is no such format, a format cannot hold it, a file is there already or
-            cannot be written.
-        Failed: a file differs from what was trained; nothing was written.
+        UserFault: the text is no expression, a format does not exist or cannot hold the function, or a file exists
+            already or cannot be written.
+        Failed: a file differs from the trained function; nothing was written.
     """
     if not isinstance(to, (str, list, tuple)) or not all(isinstance(part, str) for part in to):
         raise UserFault(f"expected formats as one text or several, such as 'torch,onnx', found {to!r}")
-    made = _discovery(activation)
+    subject = _discovery(activation)
     formats = [part.strip() for part in to.split(",")] if isinstance(to, str) else list(to)
     name = name or name_of(formats, None if target is None else _path(target))
-    made = made if name is None else dataclasses.replace(made, name=name)
-    targets = files_of(formats, None if target is None else _path(target), made.function_name)
-    ship(made, targets, force=force)
+    subject = subject if name is None else dataclasses.replace(subject, name=name)
+    targets = files_of(formats, None if target is None else _path(target), subject.function_name)
+    ship(subject, targets, force=force)
     return targets
 
 
@@ -152,29 +155,30 @@ def _discovery(activation: str | Path | Activation) -> Discovery:
             f"expected a known name, an expression or what actsearch.read returns, found {type(activation).__name__}; "
             "a module of torch has no formula that could be written down"
         )
-    found = read(activation) if isinstance(activation, str) else activation
-    made, function = discovery(found.as_expression()), found.function
+    parsed = read(activation) if isinstance(activation, str) else activation
+    described, function = discovery(parsed.as_expression()), parsed.function
     starts = () if function is None else tuple(parameter.start for parameter in function.parameters)
-    return dataclasses.replace(made, starts=starts)
+    return dataclasses.replace(described, starts=starts)
 
 
 def read_function(path: str | Path, vocabulary: Vocabulary = BUILT_IN) -> Activation:
-    """Return the activation of a JSON file that ``export --to json`` wrote. It is parsed; nothing of it is executed.
+    """Return the activation in a JSON file of ``export --to json``. The file is parsed; nothing in it is executed.
 
     Args:
-        path: of the file.
-        vocabulary: with primitives of your own, if the function has some.
+        path: path of the file.
+        vocabulary: vocabulary with your own primitives, if the function has some.
 
     Returns:
-        The activation; the parameters of its layers start as the file says, at what was learned if it was written so.
+        The activation; its parameters start at the values in the file, which are the learned ones if it was exported
+        with them.
 
     Raises:
-        UserFault: the file cannot be read, or is none of these.
+        UserFault: the file cannot be read, or is no exported function.
     """
     return vocabulary.read_file(_path(path))
 
 
-def _path(given: str | Path) -> Path:
-    if not isinstance(given, (str, Path)):
-        raise UserFault(f"expected the name of a file, found {given!r}")
-    return Path(given)
+def _path(path: str | Path) -> Path:
+    if not isinstance(path, (str, Path)):
+        raise UserFault(f"expected the name of a file, found {path!r}")
+    return Path(path)

@@ -1,6 +1,6 @@
-"""A run, to be looked at from Python and in notebooks. Reached as ``actsearch.open_run``.
+"""The results of a run for Python and notebooks, as ``actsearch.open_run`` returns them.
 
-Not here: how a search is launched (``jobs``) and a loop of the user's own (``study``).
+Not here: how a search is launched (``jobs``) and the user's own loop (``study``).
 """
 
 import html
@@ -34,16 +34,16 @@ class Figure:
     """A figure of a run; a notebook shows it.
 
     Args:
-        svg: with its caption, as HTML.
+        svg: HTML of the SVG and its caption.
     """
 
     svg: str
 
     def save(self, path: str | Path) -> Path:
-        """Write the figure: as SVG to a name that ends so, else as a page of HTML.
+        """Write the figure: as SVG if the name ends with ``.svg``, else as a page of HTML.
 
         Args:
-            path: of the file; one that is there is replaced.
+            path: path of the file; an existing file is replaced.
 
         Returns:
             The path.
@@ -54,12 +54,12 @@ class Figure:
         page = f'<!doctype html><meta charset="utf-8">{self._repr_html_()}'
         style = f"<style>{(HERE / 'page.css').read_text(encoding='utf-8')}</style>"
         head, _, rest = svg.partition(">")
-        named = head if "xmlns=" in head else f'{head} xmlns="http://www.w3.org/2000/svg"'
-        target.write_text(f"{named}>{style}{rest}" if is_svg else page, encoding="utf-8")
+        root = head if "xmlns=" in head else f'{head} xmlns="http://www.w3.org/2000/svg"'
+        target.write_text(f"{root}>{style}{rest}" if is_svg else page, encoding="utf-8")
         return target
 
     def __repr__(self) -> str:
-        """Say what it is, and how it is kept."""
+        """Return the figure's size and how to save it."""
         return f"Figure of {len(self.svg):,} letters; save('figure.svg') writes it"
 
     def _repr_html_(self) -> str:
@@ -69,54 +69,54 @@ class Figure:
 
 @dataclass(frozen=True, repr=False)
 class Run:
-    """What a run has found, as it was when it was opened.
+    """The results of a run at the time it was opened.
 
     Args:
-        directory: of the run.
-        board: its ranking.
+        directory: directory of the run.
+        board: ranking of the run.
     """
 
     directory: Path
     board: Leaderboard
 
     def __repr__(self) -> str:
-        """Return the answer and the first of the list."""
+        """Return the first three entries and the answer."""
         rows = [f"{entry.position} {name_of(entry)}" for entry in self.entries[:3]]
         more = f", and {len(self.entries) - 3} more" if len(self.entries) > 3 else ""
         return "\n".join([f"Run('{self.directory}'): {', '.join(rows) or 'nothing yet'}{more}", *self.verdict])
 
     @property
     def entries(self) -> list[Entry]:
-        """Every behaviour that has an outcome, best first."""
+        """Entries of the ranking, one for each behaviour with an outcome, best first."""
         return self.board.entries
 
     @property
     def verdict(self) -> list[str]:
-        """The answer in words: what is better than the incumbent, or what it would take to know."""
+        """The answer in words: what is better than the incumbent, or what would decide it."""
         return sentences(verdict_of(self.board, os.cpu_count() or 1), self.board, str(self.directory))
 
     def top(self, count: int | None = None, *, where: str = "", sort: str = "", found: bool = False) -> DataFrame:
-        """Return the ranking as a data frame: every number, scores as the user's numbers.
+        """Return the ranking as a data frame with all columns and scores in the direction of the user's numbers.
 
         Args:
-            count: of rows; None returns all.
-            where: a condition on columns, such as ``loss < 0.07 and size <= 5``.
-            sort: a column, the smallest first; ``-loss`` turns it round.
-            found: without the baselines.
+            count: number of rows; None returns all.
+            where: condition on columns, such as ``loss < 0.07 and size <= 5``; empty keeps all rows.
+            sort: column to sort by, smallest first, or largest first as ``-loss``; empty keeps the ranking.
+            found: whether to leave out the baselines.
 
         Raises:
-            UserFault: a column is unknown, or the condition is none.
+            UserFault: a column is unknown, or the condition cannot be used.
         """
         rows = frames.frame(self.board)
         rows = rows[rows.found] if found and len(rows) else rows
         return listing.chosen(rows, listing.Choice(sort, where, count=count)) if len(rows) else rows
 
     def curves(self, which: str = "1", rung: str = "") -> DataFrame:
-        """Return the training losses of one entry: a row a span of steps, a column a seed.
+        """Return the training losses of one entry: one row for each span of steps, one column for each seed.
 
         Args:
-            which: a position, ``found``, an id, a known name or an expression.
-            rung: where; the furthest it reached, if none is named.
+            which: position, ``found``, id, known name or expression of the entry.
+            rung: name of the rung; empty takes the furthest rung of the entry.
 
         Raises:
             UserFault: the run has no such entry.
@@ -136,7 +136,7 @@ class Run:
             kind: ``answer``, ``cost``, ``size``, ``best``, ``ladder``, ``entropy`` or ``share_new``.
 
         Raises:
-            UserFault: there is no such figure of this run.
+            UserFault: the run has no such figure.
         """
         with Store(self.directory) as store:
             figures = overview(self.board, store)
@@ -148,14 +148,15 @@ class Run:
         self, which: str = "found", channels: int = 1, dimension: int | None = None, *, learned: bool = False,
         vocabulary: Vocabulary = BUILT_IN,
     ) -> nn.Module:  # fmt: skip
-        """Return one of the ranking as a torch module.
+        """Return an entry of the ranking as a torch module.
 
         Args:
-            which: a position, ``found``, an id, a known name or an expression.
-            channels: of its input; 1 makes one parameter for the whole layer.
-            dimension: where the channels are.
-            learned: start at the mean of what was learned in its furthest rung, instead of as in the search.
-            vocabulary: what it is read with.
+            which: position, ``found``, id, known name or expression of the entry.
+            channels: channels of the input; 1 makes one parameter for the whole layer.
+            dimension: dimension of the channels in the input.
+            learned: whether parameters start at the mean of their learned values on the entry's furthest rung, instead
+                of as in the search.
+            vocabulary: vocabulary with the primitives of the run.
 
         Raises:
             UserFault: the run has no such entry.
@@ -167,20 +168,23 @@ class Run:
         return activation.make(channels, dimension)
 
     def _repr_html_(self) -> str:
-        said = "".join(f"<p><b>{html.escape(sentence)}</b></p>" for sentence in self.verdict)
+        answer = "".join(f"<p><b>{html.escape(sentence)}</b></p>" for sentence in self.verdict)
         rows = self.top(10)
         if not len(rows):
-            return said
+            return answer
         rows = rows.assign(formula=[formula(text) for text in rows.expression])
         rows = rows[[column.name for column in shown_in("notebook")]]
-        return said + str(rows.to_html(index=False, escape=True, float_format="{:.4g}".format, na_rep=""))
+        return answer + str(rows.to_html(index=False, escape=True, float_format="{:.4g}".format, na_rep=""))
 
 
 def open_run(run: str | Path) -> Run:
-    """Return a run, also while it is searched in.
+    """Return the results of a run, even while its search is running.
+
+    Args:
+        run: directory of the run.
 
     Raises:
-        UserFault: there is no run.
+        UserFault: the directory has no run.
     """
     with Store(Path(run)) as store:
         return Run(Path(run), leaderboard(store))

@@ -1,6 +1,6 @@
-"""A search around a training loop of your own: ask for trials, train each as you like, say what came of it.
+"""A search around your own training loop: take trials, train each as you like, report its loss.
 
-Not here: one of them (``trial``), and how they are asked for and shared among processes (``search.loop``).
+Not here: one trial (``trial``), and how processes share the trials of a run (``search.loop``).
 """
 
 import contextlib
@@ -35,29 +35,28 @@ from actsearch.trial import Trial
 if TYPE_CHECKING:
     from actsearch.search.show.frames import DataFrame
 
-_LOOPS: MutableMapping[Path, Generator["Trial", None, None]] = weakref.WeakValueDictionary()  # of this process
+_LOOPS: MutableMapping[Path, Generator["Trial", None, None]] = weakref.WeakValueDictionary()  # loops of this process
 
-os.register_at_fork(after_in_child=_LOOPS.clear)  # the parent's loops are its own
+os.register_at_fork(after_in_child=_LOOPS.clear)  # a forked child does not own its parent's loops
 
 
 class Study:
-    """A search around your own training loop, kept in a directory; the same study goes on where it was left.
+    """A search around your own training loop, stored in a directory; opening the directory again resumes it.
 
-    Several processes may open the same study and take trials from it; none is given out twice.
+    Several processes may open one study and take trials from it; each trial goes to one process only.
 
     Args:
-        run: the directory.
-        config: a YAML file with further settings: space, proposer, budget, ladder, final, baselines.
-        space: a set of primitives (``space.primitives``).
-        proposer: who proposes: a name or path (``proposer.name``), or an object with ask, tell, state and restore.
-        seed: of every draw.
-        children: behaviours to train in the search (``budget.children``).
-        steps: what ``trial.steps`` is in the search; rungs above want more.
-        direction: ``maximise`` where a higher number is better.
-        chance: what a network that knows nothing gets, for positive losses; without it rewards are measured by the
-            baselines.
-        changes: further settings, ``section.key=value``, as behind ``--set``.
-        quiet: whether no progress is printed on the error stream.
+        run: directory of the run.
+        config: path of a YAML file with further settings: space, proposer, budget, ladder, final, baselines.
+        space: set of primitives (``space.primitives``).
+        proposer: name or path of a proposer (``proposer.name``), or an object with ask, tell, state and restore.
+        seed: seed of every draw.
+        children: number of behaviours to train in the search (``budget.children``).
+        steps: value of ``trial.steps`` in the search; higher rungs have more.
+        direction: ``maximise`` if a higher number is better, else ``minimise``.
+        chance: loss of a network that knows nothing, for positive losses; None measures rewards by the baselines.
+        changes: further settings as ``section.key=value``, as after ``--set``.
+        quiet: whether to print no progress on the error stream.
 
     Raises:
         UserFault: a setting cannot be used.
@@ -74,23 +73,25 @@ class Study:
             raise UserFault(f"Study: expected a directory for the run, found {run!r}")
         if not isinstance(config, (str, Path, type(None))):
             raise UserFault(f"Study: expected a YAML file as config, found {type(config).__name__}")
-        self.run, self.quiet = Path(run).absolute(), quiet  # wherever the loop goes
+        self.run, self.quiet = Path(run).absolute(), quiet  # the loop may change the working directory
         self._proposer = None if isinstance(proposer, str) else proposer
-        wanted = {
+        arguments = {
             "space.primitives": space, "proposer.name": proposer if isinstance(proposer, str) else None,
             "seed": seed, "budget.children": children,
             "task.steps": steps, "task.own.chance": chance,
         }  # fmt: skip
-        told = [f"{key}={_written(value)}" for key, value in wanted.items() if value is not None]
+        options = [f"{key}={_written(value)}" for key, value in arguments.items() if value is not None]
         changes = [changes] if isinstance(changes, str) else changes
         loop = ["task.name=own", "task.own.loop=true", f"task.own.direction={direction}", "pool.kind=serial"]
-        self.settings: SearchSettings = settings_of(None if config is None else Path(config), [*told, *loop, *changes])
+        self.settings: SearchSettings = settings_of(
+            None if config is None else Path(config), [*options, *loop, *changes]
+        )
         if self.settings.transfer:
             raise UserFault("key 'transfer': a loop of your own trains on what it likes; leave the section out")
         build_space(self.settings.space)
 
     def __repr__(self) -> str:
-        """Say where the run is, and how far."""
+        """Return the run's directory and progress."""
         if not (self.run / FILE_NAME).exists():
             return f"Study('{self.run}'): nothing was trained yet"
         with contextlib.suppress(NotBegun):
@@ -98,51 +99,51 @@ class Study:
         return f"Study('{self.run}'): nothing was trained yet"
 
     def trials(self, children: int | None = None) -> Generator[Trial, None, None]:
-        """Return what is to be trained: baselines, candidates, then the ladder up to the final rung.
+        """Yield the trials of the search: baselines, candidates, then the ladder up to the final rung.
 
-        Each trial needs ``trial.done(validation=...)`` or ``trial.failed(reason)`` before the next one. A loop that is
-        left early, or a process that dies, leaves its trial to the next one that asks. A process has one loop around a
-        run: asking anew ends the one before, which an exception may have left.
+        Each trial needs ``trial.done(validation=...)`` or ``trial.failed(reason)`` before the next one. If a loop is
+        left early or its process dies, the next loop gets its trial. A process has one loop for each run: a new call
+        ends the loop before, which an exception may have left open.
 
         Args:
-            children: behaviours to train in the search, instead of the study's own number; a larger one than that of
-                the run goes on with it.
+            children: number of behaviours to train in the search, instead of the study's own; a number larger than the
+                run's extends the run.
 
         Raises:
-            UserFault: the run has other settings, or a trial was left without a word.
+            UserFault: the run has other settings, or a trial ended without a result.
         """
         settings = self.settings if children is None else _with_children(self.settings, children)
 
-        def asked(plan: Plan) -> Asked:
+        def start(plan: Plan) -> Asked:
             self.run.mkdir(parents=True, exist_ok=True)
             return search_trainings(plan, self.run, self._progress(), extend=children is not None)
 
-        return self._begin(self._trials(settings, asked))
+        return self._begin(self._trials(settings, start))
 
     def refine(self, which: Sequence[str] = (), minutes: float = MINUTES) -> Generator[Trial, None, None]:
-        """Return further seeds of the finalists, until it is decided which are better than the incumbent.
+        """Yield trials with further seeds of the finalists, until it is decided which are better than the incumbent.
 
         Args:
-            which: functions that get them, as in ``module``; none stands for those that may still be better.
-            minutes: after which no further seeds begin.
+            which: functions that get seeds, named as in ``module``; none stands for all that may still be better.
+            minutes: time after which no further seeds begin.
 
         Raises:
-            UserFault: there is no run yet, it has no finalists, or nothing is open.
+            UserFault: there is no run yet, it has no finalists, or no finalist is open.
         """
-        named = [which] if isinstance(which, str) else list(which)
+        names = [which] if isinstance(which, str) else list(which)
 
-        def asked(plan: Plan) -> Asked:
-            return refinement_trainings(self.run, named, minutes, plan.vocabulary, self._progress())
+        def start(plan: Plan) -> Asked:
+            return refinement_trainings(self.run, names, minutes, plan.vocabulary, self._progress())
 
-        return self._begin(self._trials(self.settings, asked))
+        return self._begin(self._trials(self.settings, start))
 
     def _begin(self, trials: Generator[Trial, None, None]) -> Generator[Trial, None, None]:
         if self.run.exists() and not self.run.is_dir():
             raise UserFault(f"'{self.run}' is a file; expected a directory for the run")
-        before = _LOOPS.pop(self.run.resolve(), None)
-        if before is not None:
+        previous = _LOOPS.pop(self.run.resolve(), None)
+        if previous is not None:
             try:
-                before.close()
+                previous.close()
             except ValueError as fault:
                 raise UserFault(
                     "another thread of this process is in a loop around this run: one process has one loop; tell its "
@@ -151,21 +152,21 @@ class Study:
         _LOOPS[self.run.resolve()] = trials
         return trials
 
-    def _trials(self, settings: SearchSettings, asked: Callable[[Plan], Asked]) -> Generator[Trial, None, None]:
+    def _trials(self, settings: SearchSettings, start: Callable[[Plan], Asked]) -> Generator[Trial, None, None]:
         plan = resolve(settings, proposer=self._proposer)
         try:
-            yield from self._given(plan, settings, asked)
+            yield from self._each_trial(plan, settings, start)
         except OSError as fault:
             raise UserFault(f"the run cannot be kept in '{self.run}': {fault.strerror}") from fault
 
-    def _given(
-        self, plan: Plan, settings: SearchSettings, asked: Callable[[Plan], Asked]
+    def _each_trial(
+        self, plan: Plan, settings: SearchSettings, start: Callable[[Plan], Asked]
     ) -> Generator[Trial, None, None]:
-        with closing(asked(plan)) as trainings:
+        with closing(start(plan)) as trainings:
             for training, tell in trainings:
                 text = training.request.expression
                 trial = Trial(training.request, plan.vocabulary.read_kept(text), plan.task.settings, tell)
-                self.settings = settings  # with which the run was begun
+                self.settings = settings  # the settings with which the run began
                 with trial:
                     yield trial
                 if trial.outcome is None:
@@ -177,13 +178,13 @@ class Study:
     def _progress(self) -> Listener:
         if self.quiet:
             return silent
-        from actsearch.search.show.display import ProgressLine, console  # noqa: PLC0415  rich, for whoever looks on
+        from actsearch.search.show.display import ProgressLine, console  # noqa: PLC0415  rich, only to print
 
         return ProgressLine(console(stderr=True), Measure(sign=self.settings.task.sign))
 
     @property
     def verdict(self) -> list[str]:
-        """The answer in words: what is better than the incumbent, or what it would take to know.
+        """The answer in words: what is better than the incumbent, or what would decide it.
 
         Raises:
             UserFault: nothing was trained yet.
@@ -194,12 +195,12 @@ class Study:
         """Return a figure of the run; see ``Run.plot``.
 
         Raises:
-            UserFault: nothing was trained yet, or there is no such figure.
+            UserFault: nothing was trained yet, or the run has no such figure.
         """
         return Run(self.run, self.leaderboard()).plot(kind)
 
     def leaderboard(self) -> Leaderboard:
-        """Return the ranking, also while it is searched.
+        """Return the ranking, even while the search is running.
 
         Raises:
             UserFault: nothing was trained yet.
@@ -208,10 +209,10 @@ class Study:
             return leaderboard(store)
 
     def top(self, count: int | None = None) -> "DataFrame":
-        """Return the ranking as a pandas DataFrame, best first, numbers in the direction of the study.
+        """Return the ranking as a pandas DataFrame, best first, with numbers in the direction of the study.
 
         Args:
-            count: how many rows; None is all.
+            count: number of rows; None returns all.
         """
         from actsearch.search.show.frames import frame  # noqa: PLC0415  pandas takes a second
 
@@ -221,13 +222,14 @@ class Study:
     def module(
         self, which: str = "found", channels: int = 1, dimension: int | None = None, *, learned: bool = False
     ) -> nn.Module:
-        """Return one of the ranking as a torch module.
+        """Return an entry of the ranking as a torch module.
 
         Args:
-            which: a position, ``found``, an id, a known name or an expression.
-            channels: of its input; 1 makes one parameter for the whole layer.
-            dimension: where the channels are.
-            learned: start at the mean of what was learned in its furthest rung, instead of as in the search.
+            which: position, ``found``, id, known name or expression of the entry.
+            channels: channels of the input; 1 makes one parameter for the whole layer.
+            dimension: dimension of the channels in the input.
+            learned: whether parameters start at the mean of their learned values on the entry's furthest rung, instead
+                of as in the search.
 
         Raises:
             UserFault: the run has no such entry.
@@ -237,7 +239,7 @@ class Study:
 
     @property
     def is_finished(self) -> bool:
-        """Whether everything was trained."""
+        """Whether every training of the run is finished."""
         if not (self.run / FILE_NAME).exists():
             return False
         with contextlib.suppress(NotBegun), Store(self.run) as store:
@@ -252,5 +254,5 @@ def _with_children(settings: SearchSettings, children: int) -> SearchSettings:
 
 
 def _written(value: object) -> str:
-    """Return a setting as YAML reads it: it takes 1e-05 for a text."""
+    """Return a setting as YAML text, floats without an exponent because YAML reads 1e-05 as a text."""
     return format(Decimal(repr(value)), "f") if isinstance(value, float) else str(value)

@@ -1,6 +1,6 @@
-"""Promises that a proposer or a task of yours keeps, as tests to inherit; needs pytest.
+"""The contracts of a proposer and a task, as test classes to inherit; needs pytest.
 
-A test class of yours inherits a contract and builds what it is about; each promise is a test. Not here: the promises in
+Your test class inherits a contract and builds the object under test; each promise is a test. Not here: the promises in
 words (``search.proposers.proposer``, ``evaluators.task``).
 """
 
@@ -33,7 +33,7 @@ _BEHAVIOURS = frozenset(distinct_expressions(SMALL))  # 18 of 32 strings: add an
 
 
 def _in_some_way(expression: Expression) -> float:
-    """Reward an expression by what it looks like: not evenly, and the same in every process."""
+    """Return a reward made from the expression's text: it varies, and is the same in every process."""
     return (sum(map(ord, str(expression))) % 17) / 4
 
 
@@ -44,7 +44,7 @@ class ProposerContract:
         """Return the proposer under test.
 
         Args:
-            space: expressions that may be proposed.
+            space: space of the expressions that it may propose.
             seed: seed of every draw.
         """
         raise NotImplementedError
@@ -71,7 +71,7 @@ class ProposerContract:
         """State is saved and restored bit for bit."""
         proposer, copy = self.make(ONE, 1), self.make(ONE, 99)
         for count in batches:
-            proposals = proposer.ask(count)[held:]  # some are still under way when the state is saved
+            proposals = proposer.ask(count)[held:]  # the others are still being trained when the state is saved
             proposer.tell(proposals, [_in_some_way(p.expression) for p in proposals])
         from_bytes(copy, to_bytes(proposer))
         assert to_bytes(copy) == to_bytes(proposer)
@@ -83,7 +83,7 @@ class ProposerContract:
         assert to_bytes(proposer) == to_bytes(copy)
 
     def test_a_tell_may_be_empty_or_of_strangers(self) -> None:
-        """A tell may be empty or of strangers."""
+        """A tell may be empty, or contain proposals that were never asked for."""
         proposer = self.make(ONE, 0)
         stranger = read("gate(scale(x),x)")
         assert proposer.tell([], []) == {}
@@ -91,12 +91,12 @@ class ProposerContract:
         assert len(proposer.ask(3)) == 3
 
     def test_a_told_stranger_is_known(self) -> None:
-        """A told stranger is known."""
+        """A behaviour that was told but never asked for is not proposed."""
         proposer = self.make(SMALL, 0)
         stranger = read("mul(x,relu(x))")
         proposer.tell([Proposal(SMALL.encode(stranger), stranger)], [1.0])
-        asked = {fingerprint(p.expression) for p in proposer.ask(100)}
-        assert asked == _BEHAVIOURS - {fingerprint(stranger)}
+        proposed = {fingerprint(p.expression) for p in proposer.ask(100)}
+        assert proposed == _BEHAVIOURS - {fingerprint(stranger)}
 
     def test_a_repeated_tell_changes_nothing(self) -> None:
         """A repeated tell changes nothing."""
@@ -120,7 +120,7 @@ class ProposerContract:
 
     @pytest.mark.parametrize("failed", [0.0, math.nan, -math.inf, math.inf])
     def test_failures_are_survived(self, failed: float) -> None:
-        """Failures are survived."""
+        """Rewards of failures, such as NaN and infinities, do no harm."""
         proposer = self.make(ONE, 0)
         for _ in range(3):
             proposals = proposer.ask(10)
@@ -129,21 +129,21 @@ class ProposerContract:
             assert all(math.isfinite(number) for number in logged.values())
 
     def test_one_reward_belongs_to_each_proposal(self) -> None:
-        """One reward belongs to each proposal."""
+        """A tell needs one reward for each proposal."""
         proposer = self.make(ONE, 0)
         with pytest.raises(ValueError, match="shorter"):
             proposer.tell(proposer.ask(3), [1.0, 2.0])
 
     @pytest.mark.parametrize("batch", [1, 5, 40])
     def test_every_behaviour_is_asked_for_once_and_then_it_ends(self, batch: int) -> None:
-        """Every behaviour is asked for once and then it ends."""
+        """Every behaviour is proposed once, and then the proposer returns none."""
         proposer = self.make(SMALL, 3)
-        asked: list[str] = []
+        proposed: list[str] = []
         while proposals := proposer.ask(batch):
-            assert len(proposals) == min(batch, len(_BEHAVIOURS) - len(asked))
-            asked += [fingerprint(p.expression) for p in proposals]
+            assert len(proposals) == min(batch, len(_BEHAVIOURS) - len(proposed))
+            proposed += [fingerprint(p.expression) for p in proposals]
             proposer.tell(proposals, [_in_some_way(p.expression) for p in proposals])
-        assert sorted(asked) == sorted(_BEHAVIOURS)
+        assert sorted(proposed) == sorted(_BEHAVIOURS)
         assert proposer.ask(batch) == []
 
 
@@ -151,7 +151,7 @@ class TaskContract:
     """Promises of a task, as tests to inherit: ``class TestMine(TaskContract)`` with a method ``make``."""
 
     steps = 4
-    """Steps of the children that are trained here."""
+    """Number of optimiser steps of the children in these tests."""
 
     def make(self) -> Task:
         """Return the task under test."""
@@ -163,7 +163,7 @@ class TaskContract:
         return train_population(list(requests), task)
 
     def test_it_says_what_its_scores_are(self) -> None:
-        """It says what its scores are."""
+        """The task describes its scores."""
         task = self.make()
         assert task.settings.steps > 0
         assert task.device in {"cpu", "cuda"}
@@ -172,7 +172,7 @@ class TaskContract:
         assert all(isinstance(sentence, str) for sentence in task.prepare())
 
     def test_a_function_and_a_seed_have_one_score_whoever_stands_beside(self) -> None:
-        """A function and a seed have one score, whoever stands beside."""
+        """A function and a seed have one score, whatever trains beside them."""
         one, other = (Request("swish", seed, self.steps) for seed in (1, 2))
         (alone,) = self._trained(one)
         assert alone.status is Status.SCORED, alone.reason
@@ -186,13 +186,13 @@ class TaskContract:
         assert len(scores) == 3
 
     def test_the_test_data_are_looked_at_when_they_are_asked_for(self) -> None:
-        """The test data are looked at when they are asked for, and then alone."""
+        """The test data are used only when a request asks for them."""
         without, with_test = self._trained(Request("relu", 1, self.steps), Request("relu", 1, self.steps, test=True))
         assert "test_loss" not in without.metrics
         assert without.score == with_test.score
 
     def test_what_leaves_the_finite_numbers_has_no_score(self) -> None:
-        """What leaves the finite numbers has no score."""
+        """A training that leaves the finite numbers has no score."""
         request = Request("exp(exp(exp(square(x))))", 1, self.steps)
         assert BUILT_IN.read(request.expression).expression is not None
         (outcome,) = self._trained(request)
@@ -200,10 +200,10 @@ class TaskContract:
         assert (outcome.score is None) == (outcome.status is not Status.SCORED)
 
     def test_it_crosses_to_a_worker_and_its_data_are_the_same_there(self) -> None:
-        """It crosses to a worker, and its data are the same there."""
+        """The task can be sent to a worker, and its data are the same there."""
         task = self.make()
         task.warm_up()
-        again = pickle.loads(pickle.dumps(task))  # noqa: S301  it was written here
-        again.warm_up()
-        assert again.digest() == task.digest() == self.make().digest()
-        assert again.settings == task.settings
+        copy = pickle.loads(pickle.dumps(task))  # noqa: S301  pickled on this line
+        copy.warm_up()
+        assert copy.digest() == task.digest() == self.make().digest()
+        assert copy.settings == task.settings

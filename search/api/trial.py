@@ -1,6 +1,6 @@
-"""One training of a study: what is wanted, and what came of it.
+"""One training of a study: its settings and its result.
 
-Not here: which are wanted (``study``).
+Not here: the sequence of trials (``study``).
 """
 
 import statistics
@@ -21,18 +21,18 @@ from actsearch.evaluators.own.user_code import number
 from actsearch.evaluators.settings import CompleteSettings
 from actsearch.grammar.fault import UserFault
 
-RECENT = 20  # reports whose mean says whether a trial is hopeless
+RECENT = 20  # number of reports whose mean decides whether a trial is hopeless
 
 
 class Trial:
-    """One training that is wanted.
+    """One training that the study asks for.
 
     Attributes:
-        activation: a class of layers, of channels and dimension; see ``evaluators.own.activation_class``.
-        seed: of this training: the global generators of torch, NumPy and Python are seeded with it when it begins.
-        steps: how long to train; higher rungs want more, in units of ``Study(steps=...)``.
-        test: whether a loss on held-out test data is wanted too; on the final rung alone.
-        stopped: whether it is hopeless, so that the rest may be saved.
+        activation: class of layers, called with channels and dimension; see ``evaluators.own.activation_class``.
+        seed: seed of this training, for the global generators of torch, NumPy and Python when the trial begins.
+        steps: length of the training, in the unit of ``Study(steps=...)``; higher rungs have more.
+        test: whether to report a loss on held-out test data too; only on the final rung.
+        stopped: whether the trial is hopeless, so that you may end its training.
     """
 
     def __init__(
@@ -46,11 +46,11 @@ class Trial:
         self.stopped, self._is_over, self._started = False, False, perf_counter()
 
     def report(self, step: int, loss: "Tensor | float") -> None:
-        """Tell the training loss of a step: for the learning curve, and to end what is hopeless (``stopped``).
+        """Report the training loss of a step, for the learning curve and the check for hopeless trials (``stopped``).
 
         Args:
-            step: from 0.
-            loss: may stay on a GPU; it is looked at once, when hopelessness is decided (``task.stop_after``).
+            step: number of the step, from 0.
+            loss: training loss; it may stay on a GPU, and is read when the check is due (``task.stop_after``).
 
         Raises:
             UserFault: the loss is no number.
@@ -63,31 +63,35 @@ class Trial:
         if is_due and chance is not None and not self._is_patient:
             self._looked = step + 1
             recent = statistics.fmean(map(float, self._losses[-RECENT:]))
-            self.stopped = not recent <= self._settings.stop_above * chance  # nor is what is no number
+            self.stopped = not recent <= self._settings.stop_above * chance  # true for NaN too
 
     def done(self, validation: "Tensor | float", test: "Tensor | float | None" = None, **metrics: float) -> None:
-        """Say what came of it.
+        """Report the result of the training.
 
         Args:
-            validation: the loss on held-out data, by which is chosen; lower is better, or higher if the study says so.
-            test: that on data which choose nothing, kept where ``trial.test`` wants it alone; without it nothing is
-                claimed of a test.
-            metrics: further numbers, which are kept beside.
+            validation: loss on held-out data, which chooses between candidates; lower is better, or higher if the study
+                says so.
+            test: loss on data that choose nothing, stored only if ``trial.test`` is set; without it, the answer makes
+                no claim about test data.
+            metrics: further numbers to store.
 
         Raises:
-            UserFault: something is no number, or the trial was done before.
+            UserFault: a value is no number, or the trial was done before.
         """
         self._check_open()
-        given = {"validation": validation} | ({} if test is None else {"test": test}) | metrics
-        found = {name: number(value, f"trial.done: '{name}' must be") for name, value in given.items()}
+        values = {"validation": validation} | ({} if test is None else {"test": test}) | metrics
+        numbers = {name: number(value, f"trial.done: '{name}' must be") for name, value in values.items()}
         seconds, by = perf_counter() - self._started, "trial.done was told"
         self._end(told(
-            found, self._settings.own.sign, seconds, test=self.test, had_no_part=self._freshness.had_no_part, by=by,
+            numbers, self._settings.own.sign, seconds, test=self.test, had_no_part=self._freshness.had_no_part, by=by,
             diagnostics=self._diagnostics(), chance=self._settings.own.chance,
         ))  # fmt: skip
 
     def failed(self, reason: str) -> None:
-        """Say that it gave no score, and why.
+        """Report that the training gave no score.
+
+        Args:
+            reason: why the training gave no score.
 
         Raises:
             UserFault: the trial was done before.
@@ -97,7 +101,7 @@ class Trial:
         self._end(Outcome(Status.CRASHED, reason=str(reason), seconds=seconds, trained_by="own"))
 
     def _end(self, outcome: Outcome) -> None:
-        """Keep what came of it, at once: whatever happens next does not lose it."""
+        """Store the outcome at once, so that nothing that happens later can lose it."""
         self._finish(outcome)
         self.outcome = outcome
 
@@ -114,14 +118,14 @@ class Trial:
         return ({CURVE: curve} if curve else {}) | ({LEARNED: learned} if learned else {})
 
     def __enter__(self) -> "Trial":
-        """Begin: seed every generator, and watch that the network starts afresh."""
+        """Begin the trial: seed every generator, and watch that the network has fresh weights."""
         seed_every_generator(noise_seed(self.seed))
         self._freshness.__enter__()
         self._started = perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End."""
+        """End the trial; a stopped one without a result is stored as hopeless."""
         self._freshness.__exit__()
         self._is_over = True
         if self.outcome is None and self.stopped:

@@ -1,1 +1,1 @@
-"""A discovered function as files that every stack takes: written, proven where they will be used, put in place."""
+"""Export of a function to files for other stacks: write each file, prove it where it will be used, put it in place."""

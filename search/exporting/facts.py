@@ -1,4 +1,4 @@
-"""What is known of a function of a run, for the head of a file. Not here: the file (``grammar.formats``)."""
+"""The facts about a function that the head of a file tells. Not here: the file itself (``grammar.formats``)."""
 
 from importlib import metadata
 from pathlib import Path
@@ -20,33 +20,33 @@ def discovery_of_run(
     entry: Entry, expression: Expression, run: Path, board: Leaderboard, *, name: str = "Activation",
     start_learned: bool = False,
 ) -> Discovery:  # fmt: skip
-    """Return a function of a run with what the run knows of it.
+    """Return a function of a run with the facts that the run has about it.
 
     Args:
-        entry: of the run.
-        expression: that it stands for.
-        run: its directory.
-        board: its ranking.
-        name: of the class.
-        start_learned: whether parameters start at the mean of what was learned, instead of as in the search.
+        entry: entry of the run's ranking.
+        expression: expression of the entry.
+        run: directory of the run.
+        board: ranking of the run.
+        name: name of the class.
+        start_learned: whether parameters start at the mean of their learned values, instead of as in the search.
     """
     rung, measure, values = entry.furthest, board.measure(entry.furthest), row(board, entry)
     task = next((one.task for one in board.rungs if one.name == rung), None)
-    called = " ".join(run.resolve().name.encode("utf-8", "replace").decode().split())
+    title = " ".join(run.resolve().name.encode("utf-8", "replace").decode().split())
     score, seeds = values["score"], values["seeds"]
-    facts: dict[str, object] = {"run": called, "rung": rung, "seeds": seeds, "baseline": entry.baseline}
+    facts: dict[str, object] = {"run": title, "rung": rung, "seeds": seeds, "baseline": entry.baseline}
     kind = "A baseline" if entry.baseline else "Found"
-    notes = [f"{kind} in the run {called}" + (f", task {task.name}." if task else ".")]
+    notes = [f"{kind} in the run {title}" + (f", task {task.name}." if task else ".")]
     if task:
         facts["task"] = task.name
     if score is not None:
-        said = f"{measure.noun.capitalize()} {number(score)}{measure.behind}"
+        sentence = f"{measure.noun.capitalize()} {number(score)}{measure.behind}"
         facts |= {"score": score, "unit": measure.unit}
         if values["interval_low"] is not None:
             facts["interval"] = [values["interval_low"], values["interval_high"]]
             low, high = (number(values[f"interval_{end}"], like=score) for end in ("low", "high"))
-            said += f", 95 % of its mean {low} to {high}"
-        notes.append(f"{said}; {seeds} seed{'s' * (seeds != 1)} of the rung '{rung}'.")
+            sentence += f", 95 % of its mean {low} to {high}"
+        notes.append(f"{sentence}; {seeds} seed{'s' * (seeds != 1)} of the rung '{rung}'.")
     if rung != FINAL:
         notes.append("It was not judged on the final rung: among many, the best of few seeds is mostly luck.")
     if values["standing"]:
@@ -71,21 +71,21 @@ def discovery_of_run(
 
 
 def discovery(expression: Expression, *, name: str = "Activation") -> Discovery:
-    """Return a function with what can be said of it without any run: versions, properties, gain."""
-    found = properties(expression)
+    """Return a function with the facts that need no run: versions, properties, gain."""
+    traits = properties(expression)
     versions = {package: metadata.version(package) for package in ("actsearch", "torch")}
-    facts: dict[str, object] = {"versions": versions, "gain": found.gain}
+    facts: dict[str, object] = {"versions": versions, "gain": traits.gain}
     words = [
-        "bounded" if found.bounded_above and found.bounded_below else
-        "bounded below" if found.bounded_below else "bounded above" if found.bounded_above else "unbounded",
-        "smooth" if found.smooth else "not smooth",
-        "monotone" if found.monotone else "not monotone",
-        *(word for word, holds in (("odd", found.odd), ("even", found.even), ("convex", found.convex)) if holds),
+        "bounded" if traits.bounded_above and traits.bounded_below else
+        "bounded below" if traits.bounded_below else "bounded above" if traits.bounded_above else "unbounded",
+        "smooth" if traits.smooth else "not smooth",
+        "monotone" if traits.monotone else "not monotone",
+        *(word for word, holds in (("odd", traits.odd), ("even", traits.even), ("convex", traits.convex)) if holds),
     ]  # fmt: skip
     notes = [f"{', '.join(words).capitalize()}."]
-    if found.gain is not None:
+    if traits.gain is not None:
         notes.append(
-            f"Recommended gain {found.gain:.4f}: weights of variance gain^2/fan_in keep the second moment of the "
+            f"Recommended gain {traits.gain:.4f}: weights of variance gain^2/fan_in keep the second moment of the "
             "outputs."
         )
     notes.append(f"Written by actsearch {versions['actsearch']}, torch {versions['torch']}.")

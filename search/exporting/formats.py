@@ -1,6 +1,6 @@
-"""The formats that a function is exported to: how each is written and proven. The table of ``--to``.
+"""The export formats, as ``--to`` lists them: how each is written and proven.
 
-Not here: the texts (``grammar.formats``).
+Not here: the texts of the files (``grammar.formats``).
 """
 
 from collections.abc import Callable
@@ -18,14 +18,14 @@ from actsearch.search.exporting.proof import Prove
 
 @dataclass(frozen=True)
 class Format:
-    """A format.
+    """An export format.
 
     Args:
-        suffix: that its file's name ends with.
-        says: for people, in a line.
-        prove: runs it and compares.
-        write: its text; None of what is made from torch's file.
-        needs: modules that make it.
+        suffix: end of the file's name.
+        says: description in one line.
+        prove: function that runs the file and compares its numbers.
+        write: function that returns the file's text; None for a binary, which is made from the torch file.
+        needs: modules that are needed to make the file.
     """
 
     suffix: str
@@ -57,4 +57,4 @@ FORMATS = {
     "json": Format(".json", "data, which this project reads back", provers.of_json, json_source),
 }  # fmt: skip
 FORMATS |= {name: loaded("formats", name, Format) for name in installed("formats") if name not in FORMATS}
-"""Name -> format; those that packages add come last."""
+"""Name -> format; formats of installed plug-ins come last."""

@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all. Not here: what is written."""
+"""Writing a file whole or not at all. Not here: the text of the file."""
 
 import contextlib
 import os
@@ -13,10 +13,14 @@ class BadTarget(UserFault):
 
 
 def check_target(target: Path, *, force: bool) -> None:
-    """Refuse what would take the place of something.
+    """Refuse a target that exists.
+
+    Args:
+        target: path of the file to write.
+        force: whether an ordinary file there may be replaced.
 
     Raises:
-        BadTarget: there is something else than a file, or a file and no force.
+        BadTarget: the target is no ordinary file, or it is one and ``force`` is not set.
     """
     if target.exists() and not target.is_file():
         raise BadTarget(f"'{target}' is no ordinary file; expected the name of a file, such as activation.py")
@@ -25,12 +29,12 @@ def check_target(target: Path, *, force: bool) -> None:
 
 
 def put(content: str | bytes, target: Path) -> None:
-    """Write the whole file at once; where that fails, nothing new is left, directories included.
+    """Write the whole file at once; a failed write leaves no new file or directory behind.
 
     Raises:
-        BadTarget: it cannot be written there.
+        BadTarget: the file cannot be written there.
     """
-    file = target.resolve()  # of a link, the file that it leads to
+    file = target.resolve()  # follow a link to its file
     absent = [directory for directory in file.parents if not directory.exists()]
     fresh = file.with_name(f".actsearch-{os.getpid()}")
     try:

@@ -1,7 +1,7 @@
-"""Proving a file where it will be used: a fresh interpreter, or compiler, computes its numbers, which are compared.
+"""The proof of an exported file: a fresh interpreter or compiler computes its numbers, and they are compared.
 
-The interpreter has what is installed but this project. Not here: what is done with which format (``provers``), the
-programs that run there (``fresh``), and what the numbers are compared with (``reference``).
+The interpreter sees every installed package except this project. Not here: the checks of each format (``provers``),
+the programs that run there (``fresh``), and the numbers of the trained function (``reference``).
 """
 
 import importlib.util
@@ -37,29 +37,29 @@ class Absent(importlib.abc.MetaPathFinder):
         if name.partition(".")[0] == "actsearch":
             raise ModuleNotFoundError("No module named 'actsearch' where the file will be used", name=name)
 
-sys.meta_path.insert(0, Absent())  # -I alone leaves what is installed beside torch, and this project may be
+sys.meta_path.insert(0, Absent())  # -I keeps site-packages, where this project may be installed
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
 class ExportFailed(Failed):
-    """The written file does not do what was trained; nothing was left at the target."""
+    """The exported file differs from the trained function; nothing was left at the target."""
 
 
 class NotProven(Exception):
-    """The file cannot be run here; the message says what is missing."""
+    """The file cannot be run on this machine; the message names the missing program or package."""
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What was seen of a file.
+    """The result of checking a file.
 
     Args:
-        gaps: precision -> largest difference in value and slopes, in units of what is allowed.
-        checked: what else was done with it.
-        complaints: what of that failed; the numbers are right.
-        missing: why it was not run at all; empty where it was.
+        gaps: precision -> largest difference in value and slopes, as a multiple of the tolerance.
+        checked: names of the checks that were made.
+        complaints: messages of the checks that failed although the numbers are right.
+        missing: reason why the file was not run at all; empty if it was run.
     """
 
     gaps: dict[str, float]
@@ -73,12 +73,12 @@ class Job:
     """A file to be proven.
 
     Args:
-        discovery: what it holds.
+        discovery: function in the file.
         expected: numbers of the trained function.
-        scratch: a directory that goes away.
-        file: the file, in it.
-        torch_file: the same function as a file of torch's, in it too.
-        whole: whether it is also used in every way that people do.
+        scratch: temporary directory.
+        file: path of the file, in ``scratch``.
+        torch_file: path of the same function in the torch format, in ``scratch`` too.
+        whole: whether to run the slow checks too, such as pickling, compiling and scripting a torch file.
     """
 
     discovery: Discovery
@@ -89,7 +89,7 @@ class Job:
     whole: bool = True
 
     def points(self) -> str:
-        """Return the name of a file with inputs, parameters, and the names of the slopes by them."""
+        """Return the path of an ``.npz`` file with the inputs, the parameters and their names."""
         path = self.scratch / "points.npz"
         if not path.exists():
             function = self.discovery.function
@@ -100,29 +100,29 @@ class Job:
         return str(path)
 
     def run(self, program: str, *arguments: str | Path) -> dict[str, Any]:
-        """Run one of ``fresh`` and return the numbers that it wrote.
+        """Run a program of ``fresh`` and return the numbers that it wrote.
 
-        The word ANSWER among the arguments becomes the name of the file that it writes.
+        The word ANSWER among the arguments becomes the path of the file that the program writes.
 
         Raises:
-            ExportFailed: it ends with a fault.
+            ExportFailed: the program ended with an error.
         """
         answer = self.scratch / f"answer_{self.file.name}.npz"
         run(self.scratch, FRESH / program, *(answer if part == "ANSWER" else part for part in arguments))
         if not answer.exists():
             raise ExportFailed("the exported file cannot be used alone: it ends the interpreter")
-        with np.load(answer) as found:
-            return dict(found)
+        with np.load(answer) as arrays:
+            return dict(arrays)
 
     def compared(
-        self, found: Numbers, kinds: tuple[str, ...], *, exact: bool = False, flushes: bool = False
+        self, numbers: Numbers, kinds: tuple[str, ...], *, exact: bool = False, flushes: bool = False
     ) -> dict[str, float]:
-        """Return the gaps.
+        """Return the largest gap by precision; see ``largest_gap``.
 
         Raises:
-            ExportFailed: one is too wide.
+            ExportFailed: a gap is above the tolerance.
         """
-        gaps = largest_gap(found, self.expected, exact=exact, kinds=kinds, flushes=flushes)
+        gaps = largest_gap(numbers, self.expected, exact=exact, kinds=kinds, flushes=flushes)
         for kind, gap in gaps.items():
             if not gap <= 1:
                 raise ExportFailed(
@@ -133,24 +133,24 @@ class Job:
 
 
 def run(scratch: Path, program: Path, *arguments: str | Path) -> None:
-    """Run a program in a fresh interpreter that lacks this project.
+    """Run a program in a fresh interpreter that cannot import this project.
 
     Raises:
-        ExportFailed: it ends with a fault.
+        ExportFailed: the program ended with an error.
     """
     quiet = {"JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": keras_backend()}
-    answer = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-I", "-c", _ALONE, str(program), *map(str, arguments)],
         capture_output=True, text=True, check=False, cwd=scratch, env={**os.environ, **quiet},
     )  # fmt: skip
-    if answer.returncode != 0:
-        complaint = _complaint(answer.stderr) or f"it ends with code {answer.returncode}"
+    if process.returncode != 0:
+        complaint = _complaint(process.stderr) or f"it ends with code {process.returncode}"
         raise ExportFailed(f"the exported file cannot be used alone: {complaint}")
 
 
-def _complaint(said: str) -> str:
-    """Return the first sentence of the exception that ended a program; its last line where there was none."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+def _complaint(errors: str) -> str:
+    """Return the first sentence of the exception in a program's error output, or the last line if it has none."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
     for n, line in reversed(list(enumerate(lines))):
         if re.match(r"[\w.]*(Error|Exception|Exit)\b:?", line):
             return " ".join(lines[n : n + 2]) if line.endswith(":") else line
@@ -158,12 +158,12 @@ def _complaint(said: str) -> str:
 
 
 def keras_backend() -> str:
-    """Return the user's, or torch, which is there."""
+    """Return the Keras backend that the user set, or torch, which is always installed."""
     return os.environ.get("KERAS_BACKEND", "torch")
 
 
 def need(*modules: str) -> None:
-    """Say what is missing.
+    """Check that modules are installed.
 
     Raises:
         NotProven: a module is not installed.

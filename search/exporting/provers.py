@@ -1,6 +1,6 @@
-"""What is done with a file of each format before it is called done.
+"""The checks of a file of each format.
 
-Not here: how a program is run and numbers are compared (``proof``).
+Not here: running a program and comparing numbers (``proof``).
 """
 
 import dataclasses
@@ -35,74 +35,79 @@ from actsearch.search.exporting.reference import (
     slope_kinds,
 )  # fmt: skip
 
-IN_SYMPY = 0.75  # of every parameter and further input
-ALLOWED_IN_SYMPY = 1e-6  # of the larger of 1 and the value: the formula lacks the guards of what was trained
+IN_SYMPY = 0.75  # value of every parameter and further input
+ALLOWED_IN_SYMPY = 1e-6  # relative to max(1, value): the formula lacks the trained function's guards
 
 
 def functions_of(job: Job) -> tuple[str, ...]:
-    """Return the names of the functions of value and slopes in a file that has one for each."""
+    """Return the names of the functions in a file that has one for the value and one for each slope."""
     return (job.discovery.function_name, *job.discovery.slope_names())
 
 
 def of_torch(job: Job) -> Proof:
-    """Prove a file of torch's."""
+    """Prove a torch file."""
     extent = "whole" if job.whole else "value"
-    found = job.run("of_torch.py", job.file, job.discovery.name, job.points(), "ANSWER", extent)
-    said = json.loads((job.scratch / f"answer_{job.file.name}.json").read_text())
+    numbers = job.run("of_torch.py", job.file, job.discovery.name, job.points(), "ANSWER", extent)
+    report = json.loads((job.scratch / f"answer_{job.file.name}.json").read_text())
     exact = not native(job.discovery.expression)[0] and job.file == job.torch_file
-    gaps = job.compared(found, (*DTYPES,), exact=exact)
-    for complaint in said["complaints"]:
+    gaps = job.compared(numbers, (*DTYPES,), exact=exact)
+    for complaint in report["complaints"]:
         if complaint.startswith("shapes"):
             raise ExportFailed(f"the exported {job.file.name} is wrong in its {complaint}; nothing was written")
-    return Proof(gaps, (*DTYPES, *said["checked"]), tuple(said["complaints"]))
+    return Proof(gaps, (*DTYPES, *report["checked"]), tuple(report["complaints"]))
 
 
 def of_numpy(job: Job) -> Proof:
-    """Prove a file of NumPy's."""
+    """Prove a NumPy file."""
     kinds = ("float64", "float32", "float16")
-    found = job.run("of_numpy.py", job.file, job.points(), "ANSWER", *functions_of(job))
-    return Proof(job.compared(found, kinds), kinds)
+    numbers = job.run("of_numpy.py", job.file, job.points(), "ANSWER", *functions_of(job))
+    return Proof(job.compared(numbers, kinds), kinds)
 
 
 def of_jax(job: Job) -> Proof:
-    """Prove a file of JAX's or Flax's."""
+    """Prove a JAX or Flax file."""
     need("jax", *(["flax"] if "flax" in job.file.read_text() else []))
     names = (job.discovery.name, job.points(), "ANSWER", job.discovery.function_name)
-    gaps = job.compared(job.run("of_jax.py", job.file, *names), (*DTYPES,), flushes=True)  # XLA does
+    gaps = job.compared(job.run("of_jax.py", job.file, *names), (*DTYPES,), flushes=True)  # XLA flushes subnormals
     return Proof(gaps, (*DTYPES, "compiled"))
 
 
 def of_keras(job: Job) -> Proof:
-    """Prove a file of Keras's; slopes only where its backend is torch."""
+    """Prove a Keras file; slopes are compared only with the torch backend."""
     need("keras", keras_backend())
     names = (job.discovery.name, job.points(), "ANSWER", job.discovery.function_name)
-    found = job.run("of_keras.py", job.file, *names)
-    return Proof(job.compared(found, (*DTYPES,)), (*DTYPES, f"on {keras_backend()}", "saved and loaded"))
+    numbers = job.run("of_keras.py", job.file, *names)
+    return Proof(job.compared(numbers, (*DTYPES,)), (*DTYPES, f"on {keras_backend()}", "saved and loaded"))
 
 
 def of_binary(kind: str, *modules: str) -> Prove:
-    """Return what proves a binary of some kind."""
+    """Return the prover of a kind of binary.
+
+    Args:
+        kind: name of the format.
+        modules: modules that are needed to run the file.
+    """
 
     def prove(job: Job) -> Proof:
         need(*modules)
         rest = (job.torch_file, job.discovery.name) if kind == "safetensors" else ()
-        found = job.run("of_binary.py", job.file, kind, job.points(), "ANSWER", *rest)
+        numbers = job.run("of_binary.py", job.file, kind, job.points(), "ANSWER", *rest)
         function = job.discovery.function
         starts = torch.tensor([one.start for one in function.parameters], dtype=torch.float64)
-        expected = dataclasses.replace(job, expected=reference(function, starts[:, None].expand(-1, CHANNELS)))
-        return Proof(expected.compared(found, ("float32",)), ("float32", "two shapes"))
+        frozen = dataclasses.replace(job, expected=reference(function, starts[:, None].expand(-1, CHANNELS)))
+        return Proof(frozen.compared(numbers, ("float32",)), ("float32", "two shapes"))
 
     return prove
 
 
 def of_c(job: Job) -> Proof:
-    """Compile a header and compare; it is C99 without a warning."""
+    """Compile a C header as C99 without warnings, and compare its numbers."""
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None:
         raise NotProven("there is no C compiler (cc, gcc, clang)")
     function, names = job.discovery.function, functions_of(job)
     count = len(function.names)
-    defined = {
+    definitions = {
         "HEADER": f'"{job.file}"',
         "COUNT": str(count),
         "DOUBLES": ", ".join(f"v[{n}]" for n in range(count)),
@@ -110,41 +115,41 @@ def of_c(job: Job) -> Proof:
         "EACH": " ".join([*(f"DOUBLE({name})" for name in names), *(f"SINGLE({name}f)" for name in names)]),
     }
     flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-pedantic"]
-    program, macros = job.scratch / "of_c", [f"-D{key}={value}" for key, value in defined.items()]
-    made = subprocess.run(
+    program, macros = job.scratch / "of_c", [f"-D{key}={value}" for key, value in definitions.items()]
+    process = subprocess.run(
         [compiler, *flags, *macros, "-o", program, FRESH / "of_c.c", "-lm"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    if made.returncode:
-        said = made.stderr.strip().splitlines()
-        worst = next((line for line in said if "error" in line), said[0] if said else "without a word")
+    if process.returncode:
+        errors = process.stderr.strip().splitlines()
+        worst = next((line for line in errors if "error" in line), errors[0] if errors else "without a word")
         raise ExportFailed(f"the exported header does not compile: {worst}")
     inputs = inputs_of(function)
     columns = torch.cat([inputs, scalars_of(function)[:, None].expand(-1, *inputs.shape[1:])])  # (arguments, points, 3)
-    asked = "\n".join(" ".join(number.hex() for number in row) for row in columns.flatten(1).T.tolist())
-    answer = subprocess.run([str(program)], input=asked, capture_output=True, text=True, check=True).stdout
+    lines_in = "\n".join(" ".join(number.hex() for number in row) for row in columns.flatten(1).T.tolist())
+    answer = subprocess.run([str(program)], input=lines_in, capture_output=True, text=True, check=True).stdout
     table = np.array([[float.fromhex(word) for word in line.split()] for line in answer.splitlines()])
     kinds_of = (VALUE, *slope_kinds(function))
     titles = [f"{kind}_{dtype}" for dtype in ("float64", "float32") for kind in kinds_of]
-    found = {title: table[:, n].reshape(inputs.shape[1:]) for n, title in enumerate(titles)}
+    numbers = {title: table[:, n].reshape(inputs.shape[1:]) for n, title in enumerate(titles)}
     kinds = ("float64", "float32")
-    return Proof(job.compared(found, kinds), (*kinds, f"{' '.join(flags[:2])}, no warnings"))
+    return Proof(job.compared(numbers, kinds), (*kinds, f"{' '.join(flags[:2])}, no warnings"))
 
 
 def of_sympy(job: Job) -> Proof:
-    """Prove a formula at ordinary points, where nothing inside is held."""
-    found = job.run("of_sympy.py", job.file, "ANSWER", str(IN_SYMPY), *job.discovery.function.names)
+    """Prove a SymPy formula at ordinary points, against the function without clamped inner values."""
+    numbers = job.run("of_sympy.py", job.file, "ANSWER", str(IN_SYMPY), *job.discovery.function.names)
     function = function_of(job.discovery.expression, held=False)
     others = [torch.tensor(IN_SYMPY, dtype=torch.float64) for _ in function.names[1:]]
     defined, worst = 0.0, 0.0
-    wanted_numbers = values_and_slopes(function, torch.from_numpy(found["x"]), *others)
-    for kind, wanted in zip(("f", "slope"), wanted_numbers, strict=True):
+    expected_numbers = values_and_slopes(function, torch.from_numpy(numbers["x"]), *others)
+    for kind, expected in zip(("f", "slope"), expected_numbers, strict=True):
         if kind == "slope" and not job.expected.differentiable:
             continue
-        value = torch.from_numpy(found[kind])
+        value = torch.from_numpy(numbers[kind])
         defined += value.isfinite().sum().item()
-        gap = ((value - wanted).abs() / wanted.abs().clamp(min=1))[value.isfinite()]
-        worst = float(torch.cat([gap, gap.new_tensor([worst])]).max())  # NaN stays one
+        gap = ((value - expected).abs() / expected.abs().clamp(min=1))[value.isfinite()]
+        worst = float(torch.cat([gap, gap.new_tensor([worst])]).max())  # max keeps a NaN
         if not worst <= ALLOWED_IN_SYMPY:
             raise ExportFailed(f"SymPy's {kind} of '{job.discovery.expression}' is another: {worst:.3g} apart")
     if not defined:
@@ -153,14 +158,14 @@ def of_sympy(job: Job) -> Proof:
 
 
 def of_json(job: Job) -> Proof:
-    """Read it back."""
+    """Read a JSON file back and compare the expression."""
     rows = {node.primitive for node in job.discovery.expression.walk() if node.arguments}
-    found = read_json(job.file.read_text(encoding="utf-8"), tuple(rows - {*VOCABULARY}))
-    if found.expression != job.discovery.expression:
-        raise ExportFailed(f"the JSON of '{job.discovery.expression}' is read as '{found.expression}'")
+    copy = read_json(job.file.read_text(encoding="utf-8"), tuple(rows - {*VOCABULARY}))
+    if copy.expression != job.discovery.expression:
+        raise ExportFailed(f"the JSON of '{job.discovery.expression}' is read as '{copy.expression}'")
     return Proof({}, ("read back",))
 
 
 def of_latex(_: Job) -> Proof:
-    """Nothing can be run."""
+    """Accept a LaTeX file: there is nothing to run."""
     return Proof({}, ())

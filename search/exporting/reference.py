@@ -1,6 +1,6 @@
-"""What a file is compared with: the trained function at chosen points, and how near a file must come.
+"""The reference of an exported file: the trained function at chosen points, and the tolerance.
 
-Not here: who computes the file's numbers (``proof``).
+Not here: the run of the file itself (``proof``).
 """
 
 import warnings
@@ -18,13 +18,13 @@ from actsearch.grammar.reach import MOST
 
 CHANNELS = 3
 SCALARS = (0.375, 1.0, 1.75)
-"""A parameter's values by channel, each a number of half precision too; a second one has them in another order."""
+"""A parameter's value by channel, exact in half precision too; further parameters take them in another order."""
 VALUE = "value"
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
-ELSEWHERE = 1e-10  # in double precision, where sines and exponentials are computed by others than torch
+ELSEWHERE = 1e-10  # for double precision, where a library other than torch computes sines and exponentials
 BASE = {"float64": 1e-12, "float32": 1e-5, "bfloat16": 2.0**-7, "float16": 2.0**-10}
-"""Largest relative difference, of 1 at least: for the narrow ones, one unit in the last place."""
-SAME = 1e-6  # relative; a held value differs by far more, rounding by far less
+"""Tolerance by precision, relative to max(1, value); for half precisions, one unit in the last place."""
+SAME = 1e-6  # relative; a clamped value differs by far more, rounding by far less
 SPECIAL = (float("inf"), float("-inf"), float("nan"), -0.0)
 NAN_ROW = -2
 MOVES = (-8, -1, 1, 8)  # in units of the last place of x
@@ -33,7 +33,7 @@ Numbers = Mapping[str, np.ndarray[tuple[int, ...], np.dtype[np.float64]]]
 
 
 def points() -> torch.Tensor:
-    """Return ``(points, CHANNELS)``: +-6 closely, +-1e4 by size, the smallest numbers, 0, and what is no number."""
+    """Return ``(points, CHANNELS)``: a dense +-6, +-1e4 on a log scale, the smallest numbers, 0, -0, +-inf and NaN."""
     sizes = torch.logspace(-8, 4, 97, dtype=torch.float64)
     tiny = torch.tensor([5e-324, 1e-310, 1.4e-45, 1e-40, 1.2e-38, 6e-8], dtype=torch.float64)
     far = torch.cat([sizes, tiny])
@@ -43,14 +43,14 @@ def points() -> torch.Tensor:
 
 
 def inputs_of(function: Function) -> torch.Tensor:
-    """Return ``(inputs, points, CHANNELS)``: ``points`` for the first input, ordinary numbers for every further one."""
+    """Return ``(inputs, points, CHANNELS)``: ``points`` for the first input, numbers in +-3 for the others."""
     x = points()
     ordinary = torch.arange(x.numel(), dtype=torch.float64).reshape(x.shape)
     return torch.stack([x, *(3 * torch.sin(ordinary * n * 0.7) for n in range(1, len(function.inputs)))])
 
 
 def scalars_of(function: Function) -> torch.Tensor:
-    """Return ``(parameters, CHANNELS)``."""
+    """Return the test value of every parameter in every channel, ``(parameters, CHANNELS)``."""
     rows = [
         SCALARS[n % CHANNELS :] + SCALARS[: n % CHANNELS] if one.place == "channel" else SCALARS[:1] * CHANNELS
         for n, one in enumerate(function.parameters)
@@ -59,7 +59,7 @@ def scalars_of(function: Function) -> torch.Tensor:
 
 
 def slope_kinds(function: Function) -> tuple[str, ...]:
-    """Return the names of the slopes in the order of inputs and parameters."""
+    """Return the names of the slopes, in the order of inputs and parameters."""
     return tuple(f"slope_{name}" for name in function.names)
 
 
@@ -68,10 +68,11 @@ class Reference:
     """The trained function at ``inputs_of`` and ``scalars_of``.
 
     Args:
-        numbers: ``value_float64``, ``slope_x_float32``, ... in double precision.
-        slack: of the same names: how much the number changes when x, or the result of every operation, moves by some of
-            its last places; where it is not a number, infinity.
-        differentiable: whether its slope is that of its value: not for a rectifier with the slope of a leaky one.
+        numbers: ``value_float64``, ``slope_x_float32``, ... -> numbers, stored in double precision.
+        slack: the same names -> change of each number when x, or the result of every operation, moves by a few last
+            places; infinity where that change is NaN.
+        differentiable: whether its slope is the derivative of its value; false for a rectifier that has the slope of a
+            leaky one.
     """
 
     numbers: Numbers
@@ -80,11 +81,11 @@ class Reference:
 
 
 def reference(function: Function, scalars: torch.Tensor | None = None) -> Reference:
-    """Compute the trained function.
+    """Compute the numbers of the trained function.
 
     Args:
-        function: what was trained.
-        scalars: values of each parameter by channel; by default ``scalars_of``.
+        function: trained function.
+        scalars: value of each parameter by channel, ``(parameters, CHANNELS)``; by default ``scalars_of``.
     """
     numbers, slack = {}, {}
     scalars = scalars_of(function) if scalars is None else scalars
@@ -92,25 +93,26 @@ def reference(function: Function, scalars: torch.Tensor | None = None) -> Refere
         inputs = inputs_of(function).to(dtype)
         wide = inputs if dtype in {torch.float32, torch.float64} else inputs.float()
         step = (torch.nextafter(wide, torch.full_like(wide, torch.inf)) - wide).nan_to_num(0.0, 0.0, 0.0)
-        found = _computed(function, wide, scalars)
-        moved = [torch.zeros_like(part, dtype=torch.float64) for part in found]
-        others = [_computed(function, wide + steps * step, scalars) for steps in MOVES]
+        results = _computed(function, wide, scalars)
+        moved = [torch.zeros_like(part, dtype=torch.float64) for part in results]
+        variants = [_computed(function, wide + steps * step, scalars) for steps in MOVES]
         for seed in range(ROUNDINGS):
             with _Rounding(torch.finfo(wide.dtype).eps, seed):
-                others.append(_computed(function, wide, scalars))
-        for other in others:
-            for one, here, there in zip(moved, found, other, strict=True):
+                variants.append(_computed(function, wide, scalars))
+        for variant in variants:
+            for one, here, there in zip(moved, results, variant, strict=True):
                 one.add_((there - here).double().abs())
-        for kind, here, change in zip((VALUE, *slope_kinds(function)), found, moved, strict=True):
-            numbers[f"{kind}_{name}"] = here.to(dtype).double().numpy()  # single precision, rounded once
+        for kind, here, change in zip((VALUE, *slope_kinds(function)), results, moved, strict=True):
+            numbers[f"{kind}_{name}"] = here.to(dtype).double().numpy()  # computed in single precision, rounded once
             slack[f"{kind}_{name}"] = change.nan_to_num(nan=torch.inf).numpy()
     return Reference(numbers, slack, _is_differentiable(function))
 
 
 class _Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
-    """Moves the result of every operation by up to two last places, by chance: what another order of them might give.
+    """Moves the result of every operation at random by up to two last places, as another order of operations might.
 
-    (Monte Carlo arithmetic: Parker 1997, "Monte Carlo arithmetic: exploiting randomness in floating-point arithmetic".)
+    This is Monte Carlo arithmetic (Parker 1997, "Monte Carlo arithmetic: exploiting randomness in floating-point
+    arithmetic").
     """
 
     def __init__(self, eps: float, seed: int) -> None:
@@ -118,12 +120,12 @@ class _Rounding(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         self.eps, self.generator = eps, torch.Generator().manual_seed(seed)
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        found = func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
         returns = func._schema.returns
-        if not (isinstance(found, torch.Tensor) and found.is_floating_point() and returns[0].alias_info is None):
-            return found
-        chance = torch.randint(-2, 3, found.shape, generator=self.generator, dtype=found.dtype)
-        return found + found * (self.eps * chance) if found.dtype in {torch.float32, torch.float64} else found
+        if not (isinstance(result, torch.Tensor) and result.is_floating_point() and returns[0].alias_info is None):
+            return result
+        chance = torch.randint(-2, 3, result.shape, generator=self.generator, dtype=result.dtype)
+        return result + result * (self.eps * chance) if result.dtype in {torch.float32, torch.float64} else result
 
 
 def _computed(function: Function, inputs: torch.Tensor, scalars: torch.Tensor) -> list[torch.Tensor]:
@@ -149,18 +151,18 @@ def _is_differentiable(function: Function) -> bool:
 
 
 def largest_gap(
-    found: Numbers, expected: Reference, *, exact: bool, kinds: tuple[str, ...] = (*DTYPES,), flushes: bool = False
+    numbers: Numbers, expected: Reference, *, exact: bool, kinds: tuple[str, ...] = (*DTYPES,), flushes: bool = False
 ) -> dict[str, float]:
-    """Return the largest difference by precision, in units of what is allowed: more than 1 is too much.
+    """Return the largest difference by precision, as a multiple of the tolerance: above 1 the file is wrong.
 
     Args:
-        found: numbers of a file, by the names of the reference.
+        numbers: numbers of a file, under the names of the reference.
         expected: the reference.
-        exact: whether the file computes the very lines that were trained; else it may differ by anything where the
-            reference is not finite, or x is not; but what is not a number stays none. Nor are the slopes looked at then
-            where x is too small to be a normal number, nor the sign of what comes of -0.
-        kinds: precisions that are compared.
-        flushes: whether it takes numbers as 0 that are too small to be normal ones.
+        exact: whether the file computes the very lines that were trained. Otherwise any number passes where the
+            reference is not finite, and any slope where x is infinite, but f(NaN) must be NaN. Slopes at subnormal x,
+            and signs at x = -0, are then not compared.
+        kinds: precisions to compare.
+        flushes: whether the file treats subnormal numbers as 0.
     """
     gaps = {}
     for dtype in kinds:
@@ -169,20 +171,20 @@ def largest_gap(
         subnormal = (size > 0) & (size < 2 * torch.finfo(DTYPES[dtype]).tiny)
         for name in (name for name in expected.numbers if name.endswith(f"_{dtype}")):
             is_value = name.startswith(VALUE)
-            if is_value or name in found:
+            if is_value or name in numbers:
                 base = BASE[dtype] if exact else max(BASE[dtype], ELSEWHERE)
-                three = (found[name], expected.numbers[name], expected.slack[name])
-                gap = _gap(three, base, exact=exact, is_value=is_value, most=torch.finfo(DTYPES[dtype]).max)
-                left = subnormal if flushes or (not is_value and not exact) else size < 0
-                worst = max(worst, float(gap[~left].max()))
+                triple = (numbers[name], expected.numbers[name], expected.slack[name])
+                gap = _gap(triple, base, exact=exact, is_value=is_value, most=torch.finfo(DTYPES[dtype]).max)
+                ignored = subnormal if flushes or (not is_value and not exact) else size < 0
+                worst = max(worst, float(gap[~ignored].max()))
         gaps[dtype] = worst
     return gaps
 
 
 def _gap(
-    three: tuple[object, object, object], base: float, *, exact: bool, is_value: bool, most: float
+    triple: tuple[object, object, object], base: float, *, exact: bool, is_value: bool, most: float
 ) -> torch.Tensor:
-    f, w, s = (torch.from_numpy(np.ascontiguousarray(part, dtype=np.float64)) for part in three)
+    f, w, s = (torch.from_numpy(np.ascontiguousarray(part, dtype=np.float64)) for part in triple)
     if f.shape != w.shape:
         return torch.full_like(w, torch.inf)
     row = torch.arange(len(w))[:, None]
@@ -197,21 +199,21 @@ def _gap(
 
 
 def weak_spot(expression: Expression) -> str:
-    """Return from where on the exported function is not what is written, or not finite in single precision; or nothing.
+    """Say from which x on the exported function differs from its formula or overflows in single precision; else "".
 
-    What is written is evaluated in double precision, without holding values inside; where it cannot be represented in
-    single precision, nothing is expected.
+    The formula is evaluated in double precision without clamping inner values. Points where its value does not fit
+    single precision are skipped.
     """
     x, *others = inputs_of(function_of(expression))[:, : -len(SPECIAL)]
     trained, written = function_of(expression), function_of(expression, held=False)
     rest = [*others, *scalars_of(trained)]
-    truth, held = (values_and_slopes(function, x, *rest) for function in (written, trained))
+    truth, trained_numbers = (values_and_slopes(function, x, *rest) for function in (written, trained))
     single = values_and_slopes(trained, x.float(), *(one.float() for one in rest))
-    for name, exact, other, found in zip(("value", "slope"), truth, held, single, strict=True):
+    for name, exact, clamped, narrow in zip(("value", "slope"), truth, trained_numbers, single, strict=True):
         known = exact.isfinite() & (exact.abs() < torch.finfo(torch.float32).max)
         for weak, says in (
-            (known & ~found.isfinite(), "is not finite in single precision"),
-            (known & ((other - exact).abs() > SAME * (1 + exact.abs())), f"is held: a value inside passes {MOST:g}"),
+            (known & ~narrow.isfinite(), "is not finite in single precision"),
+            (known & ((clamped - exact).abs() > SAME * (1 + exact.abs())), f"is held: a value inside passes {MOST:g}"),
         ):
             if bool(weak.any()):
                 nearest = x[weak].abs().argmin()

@@ -1,6 +1,6 @@
-"""Writing a discovery in some formats: all are made and proven beside first, then put in their places.
+"""Writing a discovery in several formats: all files are made and proven in a scratch directory, then put in place.
 
-Not here: the formats (``formats``) and what is known of a discovery of a run (``facts``).
+Not here: the formats (``formats``) and the facts about a discovery (``facts``).
 """
 
 import contextlib
@@ -23,98 +23,101 @@ from actsearch.search.exporting.reference import reference
 
 
 def name_of(formats: Sequence[str], target: Path | None) -> str | None:
-    """Return the name that a file's own name gives, where one program may hold several: headers of C; else None.
+    """Return the function's name taken from the target, or None unless a C header is written.
+
+    One C program may include several headers, so their functions need different names.
 
     Args:
-        formats: that are written.
-        target: of one format its file; of several what their names begin with.
+        formats: names of the formats to write.
+        target: path of the file for one format; common beginning of the paths for several.
     """
     if "c" not in formats or target is None or target.is_dir():
         return None
     words = [word for word in re.split(r"[^A-Za-z0-9]+", target.stem) if word]
     name = "".join(word[0].upper() + word[1:] for word in words)
-    for found in (name, f"My{name}"):  # exp means something else in C
+    for candidate in (name, f"My{name}"):  # exp means something else in C
         with contextlib.suppress(BadName):
-            return Discovery(X, found).name
+            return Discovery(X, candidate).name
     return None
 
 
 def files_of(formats: Sequence[str], target: Path | None, name: str) -> dict[str, Path]:
-    """Return where each format is written.
+    """Return the path of the file for each format.
 
     Args:
-        formats: their names.
-        target: of one format its file; of several what their names begin with. None: the function's name, here.
-        name: the function's.
+        formats: names of the formats.
+        target: path of the file for one format; common beginning of the paths for several. None uses the function's
+            name in the working directory.
+        name: name of the function.
 
     Raises:
-        UserFault: there is no such format, or none is named.
+        UserFault: a format does not exist, or no format is named.
     """
     if not formats:
         raise UserFault(f"no format is named; expected some of {', '.join(FORMATS)}")
-    for asked in formats:
-        if asked not in FORMATS:
-            near = difflib.get_close_matches(asked, FORMATS, n=1)
+    for kind in formats:
+        if kind not in FORMATS:
+            near = difflib.get_close_matches(kind, FORMATS, n=1)
             hint = f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(FORMATS)}"
-            raise UserFault(f"there is no format '{asked}'; {hint}")
+            raise UserFault(f"there is no format '{kind}'; {hint}")
     if len(formats) == 1 and target is not None and not target.is_dir():
         return {formats[0]: target}
     if target is None or target.is_dir():
         target = (target or Path()) / name
     base = target.with_suffix("") if target.suffix in {one.suffix for one in FORMATS.values()} else target
-    return {asked: base.with_name(base.name + FORMATS[asked].suffix) for asked in formats}
+    return {kind: base.with_name(base.name + FORMATS[kind].suffix) for kind in formats}
 
 
 def ship(
     discovery: Discovery, targets: Mapping[str, Path], *, force: bool = False, whole: bool = True
 ) -> dict[str, Proof]:
-    """Write a discovery to files and return what was seen of each.
+    """Write a discovery to files and return the proof of each.
 
     Args:
-        discovery: the function.
-        targets: format -> its file.
-        force: replace files that are there.
-        whole: use files of torch's in every way that people do, which takes seconds; else compare numbers alone.
+        discovery: function to write.
+        targets: format -> path of its file.
+        force: whether to replace files that exist.
+        whole: whether to run the slow checks of torch files too (seconds); otherwise only compare numbers and shapes.
 
     Raises:
         ExportFailed: a file cannot be used alone, or differs from what was trained; nothing was written.
-        BadTarget: a file is there already, or cannot be written.
+        BadTarget: a file exists already, or cannot be written.
         UserFault: a format cannot hold the function; the message says why.
     """
     for target in targets.values():
         check_target(target, force=force)
-    made, proofs = dict[str, bytes](), dict[str, Proof]()
+    contents, proofs = dict[str, bytes](), dict[str, Proof]()
     with tempfile.TemporaryDirectory(prefix="actsearch-export-") as directory:
         scratch = Path(directory)
         torch_file = scratch / "exported_torch.py"
         torch_file.write_text(torch_source(discovery), encoding="utf-8")
         expected = reference(discovery.function)
-        for asked in targets:
-            suffix = FORMATS[asked].suffix
-            file = torch_file if asked == "torch" else scratch / f"exported{suffix}"
+        for kind in targets:
+            suffix = FORMATS[kind].suffix
+            file = torch_file if kind == "torch" else scratch / f"exported{suffix}"
             job = Job(discovery, expected, scratch, file, torch_file, whole)
-            _make(asked, job)
+            _make(kind, job)
             try:
-                proofs[asked] = FORMATS[asked].prove(job)
+                proofs[kind] = FORMATS[kind].prove(job)
             except NotProven as fault:
-                proofs[asked] = Proof({}, missing=str(fault))
-            made[asked] = file.read_bytes()
-    for asked, target in targets.items():
-        put(made[asked], target)
+                proofs[kind] = Proof({}, missing=str(fault))
+            contents[kind] = file.read_bytes()
+    for kind, target in targets.items():
+        put(contents[kind], target)
     return proofs
 
 
-def _make(asked: str, job: Job) -> None:
+def _make(kind: str, job: Job) -> None:
     """Make the file of a format in the scratch directory."""
-    found = FORMATS[asked]
-    if found.write is not None:  # a name of a directory may be no UTF-8
+    form = FORMATS[kind]
+    if form.write is not None:  # errors="replace": the name of a run's directory may not be UTF-8
         if job.file != job.torch_file:
-            job.file.write_text(found.write(job.discovery), encoding="utf-8", errors="replace")
+            job.file.write_text(form.write(job.discovery), encoding="utf-8", errors="replace")
         return
-    if asked == "onnx":
-        write([job.discovery.function.plain_graph], TORCH_FOR_ONNX)  # which says what ONNX lacks
+    if kind == "onnx":
+        write([job.discovery.function.plain_graph], TORCH_FOR_ONNX)  # raises if ONNX lacks an operator
     try:
-        need(*found.needs)
+        need(*form.needs)
     except NotProven as fault:
-        raise NotInstalled(f"'{asked}' cannot be made: {fault}") from fault
-    run(job.scratch, FRESH / "torch_binary.py", job.torch_file, job.discovery.name, asked, job.file, job.discovery.head)
+        raise NotInstalled(f"'{kind}' cannot be made: {fault}") from fault
+    run(job.scratch, FRESH / "torch_binary.py", job.torch_file, job.discovery.name, kind, job.file, job.discovery.head)

@@ -1,1 +1,1 @@
-"""A run as one page: figures, facts, and the file or server that shows them."""
+"""The report of a run as one page: its figures and facts, as a file or from a server."""

@@ -1,6 +1,6 @@
-"""The figure of the answer: how much better than the incumbent each finalist is, with its interval.
+"""The figure of the answer: each finalist's difference from the incumbent, with its interval.
 
-Not here: other figures of a run (``overview``), and how lines and dots are drawn (``figures``).
+Not here: other figures of a run (``overview``), and the drawing of lines and dots (``figures``).
 """
 
 from html import escape
@@ -10,21 +10,21 @@ from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.verdict import name_of, title_of
 from actsearch.search.report.figures import BOTTOM, RIGHT, TOP, WIDTH, scale
 
-NAMES, LINE, LETTERS = 190, 22, 24  # where the names end, what a function takes, and how long a name may be
+NAMES, LINE, LETTERS = 190, 22, 24  # x where names end, height of a row, longest name in letters
 
 
 def _short(name: str) -> str:
-    """Return a name that fits in front of its line."""
+    """Return a name cut to the space in front of its line."""
     return name if len(name) <= LETTERS else f"{name[: LETTERS - 1]}…"
 
 
 def answer_figure(board: Leaderboard) -> str:
-    """Return finalists by their mean difference from the incumbent, as SVG; empty where none was compared."""
+    """Return the finalists' mean differences from the incumbent as SVG, or "" if no finalist was compared."""
     measure = board.measure(FINAL)
     rows = [
-        (name_of(entry), entry.standing, measure.shown(found.difference), measure.ends(found.interval))
+        (name_of(entry), entry.standing, measure.shown(result.difference), measure.ends(result.interval))
         for entry in board.entries
-        if (found := entry.against.get(board.reference)) is not None
+        if (result := entry.against.get(board.reference)) is not None
     ]
     if not rows:
         return ""

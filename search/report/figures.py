@@ -1,8 +1,7 @@
-"""Figures as plain SVG, drawn with the colours of the page's style sheet. Not here: what they show
-(``overview``, ``finalist``).
+"""Figures as plain SVG, in the colours of the page's style sheet.
 
-Every figure has a title that says what is seen, for those who do not see it. A library's figure would weigh more than
-the whole page may.
+Every figure has a title that describes it, for readers who cannot see it. A plotting library's figure would be larger
+than the whole page may be. Not here: the contents of the figures (``overview``, ``finalist``).
 """
 
 import math
@@ -18,12 +17,12 @@ TICKS = 5
 
 @dataclass(frozen=True)
 class Scale:
-    """Numbers to places.
+    """A map from numbers to coordinates.
 
     Args:
-        low, high: numbers at the ends.
-        start, end: places there.
-        log: whether equal ratios are equally far.
+        low, high: numbers at the two ends.
+        start, end: coordinates of the two ends, in SVG units.
+        log: whether the scale is logarithmic.
     """
 
     low: float
@@ -33,27 +32,27 @@ class Scale:
     log: bool = False
 
     def __call__(self, value: float) -> float:
-        """Return the place of a number."""
+        """Return the coordinate of a number."""
         low, high, here = (math.log10(one) if self.log else one for one in (self.low, self.high, value))
         return self.start + (self.end - self.start) * (here - low) / ((high - low) or 1)
 
     @property
     def ticks(self) -> list[float]:
-        """Round numbers between the ends."""
+        """Round numbers between the ends, at most ten."""
         if self.log:
             first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
-            found = [m * 10.0**power for power in range(first, last + 1) for m in (1, 2, 5)]
+            candidates = [m * 10.0**power for power in range(first, last + 1) for m in (1, 2, 5)]
         else:
             raw = (self.high - self.low) / TICKS or 1
             unit = 10 ** math.floor(math.log10(raw))
             step = min((m * unit for m in (1, 2, 5, 10)), key=lambda one: abs(one - raw))
             first = math.ceil(self.low / step)
-            found = [step * n for n in range(first, first + 2 * TICKS + 2)]
-        return [tick for tick in found if self.low <= tick <= self.high][: 2 * TICKS]
+            candidates = [step * n for n in range(first, first + 2 * TICKS + 2)]
+        return [tick for tick in candidates if self.low <= tick <= self.high][: 2 * TICKS]
 
 
 def scale(values: Sequence[float], start: float, end: float, *, log: bool = False) -> Scale:
-    """Return the scale that holds all of these, with some room."""
+    """Return a scale that holds all values with some margin; numbers without a place on it are ignored."""
     known = [one for one in values if math.isfinite(one) and (not log or one > 0)] or [1.0]
     low, high = min(known), max(known)
     if log:
@@ -67,7 +66,7 @@ def _path(points: Points) -> str:
 
 
 def spark(values: Sequence[float], slopes: Sequence[float]) -> str:
-    """Return f and its slope as a picture of one line; whole numbers keep a page of a thousand of them small."""
+    """Return a small picture of f and its slope; whole coordinates keep a page of a thousand pictures small."""
     paths = []
     for name, row in (("slope", slopes), ("value", values)):
         clipped = [min(max(one, -1e3), 1e3) if math.isfinite(one) else 0.0 for one in row]
@@ -79,14 +78,14 @@ def spark(values: Sequence[float], slopes: Sequence[float]) -> str:
 
 @dataclass(frozen=True)
 class Series:
-    """What is drawn together.
+    """One line, set of dots or band of a chart.
 
     Args:
-        name: for the legend.
-        points: x and y.
-        kind: ``line``, ``dots`` or ``band`` (points of the upper edge, then of the lower one backwards).
-        role: the class of its colour: ``first``, ``second``, ``ring``, ``muted``.
-        labels: a text for each dot.
+        name: name in the legend; empty leaves it out.
+        points: pairs of x and y.
+        kind: ``line``, ``dots`` or ``band`` (points of the upper edge, then of the lower edge backwards).
+        role: CSS class of the colour: ``first``, ``second``, ``ring``, ``muted``.
+        labels: text for each dot.
     """
 
     name: str
@@ -97,13 +96,13 @@ class Series:
 
 
 def chart(title: str, series: Sequence[Series], x: str, y: str, *, log_y: bool = False) -> str:
-    """Return a figure with axes.
+    """Return a figure with axes, or "" if no point is finite.
 
     Args:
-        title: what is seen, in a sentence.
-        series: what is drawn, the last one on top.
-        x: what the horizontal axis is.
-        y: what the vertical axis is.
+        title: description of the figure, in a sentence.
+        series: series to draw, the last one on top.
+        x: title of the horizontal axis.
+        y: title of the vertical axis.
         log_y: whether the vertical axis is logarithmic.
     """
     every = [point for one in series for point in one.points if all(map(math.isfinite, point))]
@@ -113,20 +112,20 @@ def chart(title: str, series: Sequence[Series], x: str, y: str, *, log_y: bool =
     up = scale([point[1] for point in every], HEIGHT - BOTTOM, TOP, log=log_y)
     parts = _axes(across, up, x, y)
     for one in series:
-        kept = [
+        visible = [
             (index, p) for index, p in enumerate(one.points) if all(map(math.isfinite, p)) and (not up.log or p[1] > 0)
         ]
-        placed = [(across(p[0]), up(p[1])) for _, p in kept]
+        places = [(across(p[0]), up(p[1])) for _, p in visible]
         if one.kind == "dots":
             labels = {index: escape(text) for index, text in enumerate(one.labels)}
-            for (index, _), (px, py) in zip(kept, placed, strict=True):
+            for (index, _), (px, py) in zip(visible, places, strict=True):
                 title_of_dot = f"<title>{labels[index]}</title>" if index in labels else ""
                 parts.append(f'<circle class="{one.role}" cx="{px:.1f}" cy="{py:.1f}" r="4">{title_of_dot}</circle>')
-        elif placed:
+        elif places:
             closed = "Z" if one.kind == "band" else ""
-            parts.append(f'<path class="{one.kind} {one.role}" d="{_path(placed)}{closed}"/>')
-    named = [one for one in series if one.name]
-    legend = "".join(f'<li class="{one.role}">{escape(one.name)}</li>' for one in named)
+            parts.append(f'<path class="{one.kind} {one.role}" d="{_path(places)}{closed}"/>')
+    legend_entries = [one for one in series if one.name]
+    legend = "".join(f'<li class="{one.role}">{escape(one.name)}</li>' for one in legend_entries)
     return (
         f'<figure><svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">{"".join(parts)}</svg>'
         f"<figcaption>{escape(title)}</figcaption>"
@@ -154,9 +153,9 @@ def _axes(across: Scale, up: Scale, x: str, y: str) -> list[str]:
 
 
 def bar(low: float, mean: float, high: float, ends: tuple[float, float]) -> str:
-    """Return a mean with its interval as a bar of one line, between the least and the most of the list."""
-    place = Scale(*ends, 2, 98)
-    left, middle, right = (min(98.0, max(2.0, place(one))) for one in (low, mean, high))
+    """Return a mean with its interval as a small bar, on a scale between two ``ends`` that a whole list shares."""
+    position = Scale(*ends, 2, 98)
+    left, middle, right = (min(98.0, max(2.0, position(one))) for one in (low, mean, high))
     return (
         '<svg class="interval" viewBox="0 0 100 12" width="100" height="12" aria-hidden="true">'
         f'<path d="M{left:.1f} 6H{right:.1f}"/><circle cx="{middle:.1f}" cy="6" r="3"/></svg>'
@@ -164,7 +163,7 @@ def bar(low: float, mean: float, high: float, ends: tuple[float, float]) -> str:
 
 
 def heat(title: str, rows: Mapping[str, Sequence[float]], x: str) -> str:
-    """Return shares by name over time as rows of cells, darker where larger."""
+    """Return shares (name -> numbers from 0 to 1 over time) as a heat map, darker where larger; "" without rows."""
     if not rows:
         return ""
     count, height = max(map(len, rows.values())), 16 * len(rows) + 30

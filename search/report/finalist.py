@@ -1,4 +1,4 @@
-"""The figures of one finalist: its seeds, its curves, how its layers fared. Not here: those of a run (``overview``)."""
+"""The figures of one finalist: its seeds, learning curves and layers. Not here: figures of a run (``overview``)."""
 
 import statistics
 from collections.abc import Sequence
@@ -19,16 +19,15 @@ from actsearch.search.report.figures import Series, chart
 
 def details(board: Leaderboard, entry: Entry) -> list[str]:
     """Return the figures of a finalist."""
-    measure, found = board.measure(), []
+    measure, figures = board.measure(), []
     incumbent = next((one for one in board.entries if one.fingerprint == board.incumbent), None)
     if incumbent is not None and incumbent is not entry:
         pairs = differences_by_seed(entry.losses(), incumbent.losses())
         points = [(float(n), measure.shown(one)) for n, one in enumerate(pairs, start=1)]
         zero = Series("", [(0.5, 0.0), (len(pairs) + 0.5, 0.0)], role="muted")
-        told = f"Every seed against {title_of(board.reference)}: below the line it is better" if measure.sign > 0 else (
-            f"Every seed against {title_of(board.reference)}: above the line it is better"
-        )  # fmt: skip
-        found.append(chart(told, [zero, Series("", points, "dots")], "seed", "difference"))
+        side = "below" if measure.sign > 0 else "above"
+        caption = f"Every seed against {title_of(board.reference)}: {side} the line it is better"
+        figures.append(chart(caption, [zero, Series("", points, "dots")], "seed", "difference"))
     outcomes = [record.outcome for record in entry.records[FINAL]]
     curves = [o.diagnostics[CURVE] for o in outcomes if o.diagnostics.get(CURVE)]
     if curves and len({*map(len, curves)}) == 1:
@@ -38,12 +37,12 @@ def details(board: Leaderboard, entry: Entry) -> list[str]:
         lower = list(zip(steps, map(min, columns), strict=True))
         middle = list(zip(steps, map(statistics.fmean, columns), strict=True))
         series = [Series("all seeds", [*upper, *lower[::-1]], "band"), Series("mean", middle)]
-        found.append(
+        figures.append(
             chart("Training loss over the steps", series, "step", measure.noun, log_y=min(map(min, columns)) > 0)
         )
     last = outcomes[-1].diagnostics
     if histogram := last.get("histogram"):
-        found.append(_inputs(entry, histogram))
+        figures.append(_inputs(entry, histogram))
     for name, title in (
         ("dead_share", "Dead and saturated shares by layer"),
         ("gradient_norm_start", "Gradient norms by weight"),
@@ -54,7 +53,7 @@ def details(board: Leaderboard, entry: Entry) -> list[str]:
                 Series(part.replace("_", " "), [(n + 1.0, value) for n, value in enumerate(last[part])], role=role)
                 for part, role in ((name, "first"), (other, "second"))
             ]
-            found.append(
+            figures.append(
                 chart(title, series, "layer" if name == "dead_share" else "weight", "", log_y=name != "dead_share")
             )
     parameters = parameters_of(entry)
@@ -65,12 +64,12 @@ def details(board: Leaderboard, entry: Entry) -> list[str]:
             Series(name, [(n + 1.0, layer[3 * number + index]) for n, layer in enumerate(layers)], role=role)
             for index, (name, role) in enumerate((("least", "muted"), ("mean", "first"), ("most", "second")))
         ]
-        found.append(chart(f"Learned {letter} by layer", series, "layer", letter))
-    return [figure for figure in found if figure]
+        figures.append(chart(f"Learned {letter} by layer", series, "layer", letter))
+    return [figure for figure in figures if figure]
 
 
 def _inputs(entry: Entry, histogram: Sequence[float]) -> str:
-    """Return f over the inputs that it had, from -4 to 4, the mean over layers."""
+    """Return a figure of f over the histogram of its inputs from -4 to 4, averaged over the layers."""
     expression = built_in_expression(entry.expression)
     layers = len(histogram) // 16
     if expression is None or not layers:
@@ -78,7 +77,7 @@ def _inputs(entry: Entry, histogram: Sequence[float]) -> str:
     shares = [statistics.fmean(histogram[n + 16 * layer] for layer in range(layers)) for n in range(16)]
     image = written(expression).image
     if image.endswith("f(-x)"):
-        shares.reverse()  # the inputs of what is named, which is mirrored
+        shares.reverse()  # the formula names the mirror image, so mirror its inputs too
     drawn = curve(entry, function_of(expression), image, 4.0, 81)
     x, values = drawn.x, drawn.values
     high = float(values.abs().max()) or 1.0

@@ -1,6 +1,6 @@
-"""The figures of a whole run: finalists, the best so far, the ladder, the proposer.
+"""The figures of a whole run: finalists, the best score so far, the ladder, the proposer.
 
-Not here: those of one finalist (``finalist``).
+Not here: figures of one finalist (``finalist``).
 """
 
 import math
@@ -12,19 +12,20 @@ from actsearch.search.ranking.verdict import title_of
 from actsearch.search.report.answer_figure import answer_figure
 from actsearch.search.report.figures import Series, chart, heat
 
-FRESH = 24  # batches that are shown of the proposer's words
+FRESH = 24  # batches in a heat map of the proposer's probabilities
 
 
 def overview(board: Leaderboard, store: Store) -> dict[str, str]:
-    """Return the figures of the whole run by kind."""
-    found = {"answer": answer_figure(board)}
-    found |= {name: _against(board, name, title) for name, title in (("cost", "cost, times ReLU's"), ("size", "nodes"))}
-    found |= {"best": _best_so_far(board, store), "ladder": _slopes(board), **_controller(store)}
-    return {kind: figure for kind, figure in found.items() if figure}
+    """Return kind -> figure of the run, without empty figures."""
+    figures = {"answer": answer_figure(board)}
+    axes = (("cost", "cost, times ReLU's"), ("size", "nodes"))
+    figures |= {name: _against(board, name, title) for name, title in axes}
+    figures |= {"best": _best_so_far(board, store), "ladder": _slopes(board), **_controller(store)}
+    return {kind: figure for kind, figure in figures.items() if figure}
 
 
 def _against(board: Leaderboard, name: str, title: str) -> str:
-    """Return finalists by loss and cost or size; those that are better than the incumbent are ringed."""
+    """Return a figure of the finalists' loss against cost or size; a ring marks those better than the incumbent."""
     measure, better = board.measure(), f"better than {title_of(board.reference)}"
     groups: dict[str, list[tuple[float, float, str]]] = {"found": [], "known": [], better: []}
     for entry in (e for e in board.entries if FINAL in e.records and e.losses()):
@@ -56,7 +57,7 @@ def _best_so_far(board: Leaderboard, store: Store) -> str:
 
 
 def _slopes(board: Leaderboard) -> str:
-    """Return how finalists' places change from rung to rung."""
+    """Return a figure of the finalists' validation losses from rung to rung."""
     ladder = [rung.name for rung in board.rungs if rung.name in {SEARCH, FINAL} or rung.name.startswith("rung ")]
     finalists = [entry for entry in board.entries if FINAL in entry.records]
     series = []
@@ -74,13 +75,13 @@ def _slopes(board: Leaderboard) -> str:
 
 
 def _controller(store: Store) -> dict[str, str]:
-    """Return how the proposer fared: entropy, share of new ones, the probability of each primitive by position."""
+    """Return the proposer's figures: entropy, share of new behaviours, probability of each primitive by position."""
     updates = store.updates()
-    batches, found = [*updates], dict[str, str]()
+    batches, figures = [*updates], dict[str, str]()
     for name in ("entropy", "share_new"):
         points = [(float(batch), updates[batch][name]) for batch in batches if name in updates[batch]]
         words = name.replace("_", " ")
-        found[name] = chart(f"The proposer: {words} by batch", [Series("", points)], "batch", words)
+        figures[name] = chart(f"The proposer: {words} by batch", [Series("", points)], "batch", words)
     sampled = batches[:: max(1, len(batches) // FRESH)]
     last = updates[batches[-1]] if batches else {}
     for position in sorted({name.split("/")[1] for name in last if name.startswith("probability/")}):
@@ -91,5 +92,5 @@ def _controller(store: Store) -> dict[str, str]:
         }
         shown = {name: row for name, row in shares.items() if max(row) > 0.08}
         title = f"The proposer: probability of each primitive, {position.replace('_', ' ')}"
-        found[f"words_{position}"] = heat(title, shown, "batches")
-    return found
+        figures[f"words_{position}"] = heat(title, shown, "batches")
+    return figures

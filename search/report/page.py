@@ -1,7 +1,7 @@
-"""A run as one self-contained page, or several beside each other. The only door to Jinja2.
+"""A run as one self-contained page, or several runs beside each other. The only door to Jinja2.
 
-The page loads nothing: style, program, figures and all numbers are in the file. Whatever comes from a store is text and
-is escaped. Not here: what is shown (``table``, ``overview``) and who serves it (``serving``).
+The page loads nothing: style, program, figures and all numbers are in the file. Everything from a store is text and is
+escaped. Not here: the contents of the page (``table``, ``overview``) and the server (``serving``).
 """
 
 import base64
@@ -31,8 +31,12 @@ from actsearch.search.show.plain import plain
 from actsearch.search.show.run_tables import remarks
 
 HERE = Path(__file__).parent
-DRAWN = {"formula": "picture", "difference": "interval"}  # column -> the drawing that stands before it
-TITLES = {"picture": "f, f′", "formula": "function", "interval": "95 %"}  # of drawings, and a page's own
+DRAWN = {"formula": "picture", "difference": "interval"}  # column -> drawing in the column before it
+TITLES = {
+    "picture": "f, f′",
+    "formula": "function",
+    "interval": "95 %",
+}  # titles that a page adds or changes
 _PAGES = jinja2.Environment(
     loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True,
     undefined=jinja2.StrictUndefined,
@@ -41,12 +45,12 @@ _PAGES = jinja2.Environment(
 
 @dataclass(frozen=True)
 class Shown:
-    """What a page shows of one run.
+    """The contents of a page about one run.
 
     Args:
-        name: how the run is called.
-        board: its ranking.
-        context: what the template takes.
+        name: name of the run.
+        board: ranking of the run.
+        context: variables of the template.
     """
 
     name: str
@@ -55,19 +59,19 @@ class Shown:
 
 
 def _columns() -> list[str]:
-    """Return the columns of the table, drawings among them."""
+    """Return the names of the table's columns, including drawings."""
     return [name for column in shown_in("page") for name in (DRAWN.get(column.name), column.name) if name]
 
 
 def run_of(directory: Path, command: str = "actsearch") -> Shown:
-    """Return what a page shows of a run.
+    """Return the contents of the page about a run.
 
     Args:
-        directory: of the run.
-        command: how the program is called in the commands that are shown.
+        directory: directory of the run.
+        command: name of the program in the commands that the page shows.
 
     Raises:
-        StoreError: there is none.
+        StoreError: the directory has no run, or the run cannot be read.
     """
     with Store(directory) as store:
         board = leaderboard(store)
@@ -91,7 +95,7 @@ def run_of(directory: Path, command: str = "actsearch") -> Shown:
 
 
 def _numbers(board: Leaderboard) -> str:
-    """Return the ranking as ``top --json`` prints it; diagnostics are of finalists alone."""
+    """Return the ranking as ``top --json`` prints it, but with diagnostics for finalists only."""
     numbers = []
     for entry in board.entries:
         row = entry_facts(entry, board)
@@ -109,8 +113,8 @@ def render(runs: Sequence[Shown], *, live: bool = False) -> str:
     """Return a page of HTML.
 
     Args:
-        runs: one, or several to compare.
-        live: whether a server sends it, which is asked for news.
+        runs: contents of one run, or of several to compare.
+        live: whether a server sends the page, so that the page asks it for updates.
     """
     style, program = ((HERE / name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return _PAGES.get_template("page.html").render(

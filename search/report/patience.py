@@ -1,6 +1,6 @@
-"""A server's patience: whoever does not finish a request within some seconds is hung up on.
+"""The time limit of a request: the server hangs up on clients that do not finish a request within ten seconds.
 
-Not here: what is served (``serving``).
+Not here: the pages that are served (``serving``).
 """
 
 import asyncio
@@ -12,15 +12,15 @@ SECONDS = 10.0
 
 
 class Impatient(H11Protocol):
-    """uvicorn's protocol, which waits for the end of a request for ever."""
+    """uvicorn's protocol with a time limit; uvicorn itself waits for the end of a request for ever."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to wait."""
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # uvicorn's own signature
+        """Start the timer of a new connection."""
         super().connection_made(transport)
         self._look()
 
     def _look(self) -> None:
-        """Hang up if no whole request came since the last look and none is being answered."""
+        """Hang up if no whole request came since the last check and none is being answered."""
         if self.transport.is_closing():
             return
         cycle: Any = self.cycle

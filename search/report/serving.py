@@ -1,7 +1,7 @@
 """Runs as live pages on this machine. The only door to Starlette and uvicorn.
 
-Nothing is changed by looking; nothing outside of the run directories is served; a page may load and call nothing but
-this server, and runs no program but its own. Not here: the pages (``page``).
+The server changes nothing and serves nothing outside of the run directories. A page may call only this server, and runs
+only its own program. Not here: the pages (``page``).
 """
 
 import base64
@@ -33,17 +33,18 @@ from actsearch.search.report import page
 from actsearch.search.show.state_tables import state_facts
 from actsearch.search.states import age, run_directories, runs_in
 
-FRESH = 4.0  # seconds that a page is good for, however fast the run is
+FRESH = 4.0  # seconds for which a page is reused, however fast the run changes
 HOSTS = ("localhost", "127.0.0.1", "[::1]", "::1")
 
 
 @dataclass
 class Pages:
-    """The pages of some runs, made when they are asked for.
+    """The pages of some runs, made on request.
 
     Args:
-        root: a run's directory, or one that holds runs.
-        command: how the program is called in commands that are shown.
+        root: directory of a run, or of several runs.
+        command: name of the program in the commands that a page shows.
+        kept: name of a run -> version, time, text and contents of its last page.
     """
 
     root: Path
@@ -51,19 +52,19 @@ class Pages:
     kept: dict[str, tuple[str, float, str, page.Shown]] = field(default_factory=dict)
 
     def names(self) -> dict[str, Path]:
-        """Return the runs by the name in their address; only these are served."""
-        found = [path for path in run_directories(self.root) if self._is_inside(path)]
-        return {path.relative_to(self.root).as_posix() if path != self.root else "run": path for path in sorted(found)}
+        """Return name in the address -> directory of the run; only these runs are served."""
+        inside = [path for path in run_directories(self.root) if self._is_inside(path)]
+        return {path.relative_to(self.root).as_posix() if path != self.root else "run": path for path in sorted(inside)}
 
     def _is_inside(self, path: Path) -> bool:
-        """Whether a run lies below the root, where links are followed."""
+        """Whether a run lies below the root after links are followed."""
         return (path / FILE_NAME).resolve().is_relative_to(self.root.resolve())
 
     def page(self, name: str) -> tuple[str, str, page.Shown]:
-        """Return the version and the page of a run.
+        """Return the version of a run, its page as HTML, and the page's contents.
 
         Raises:
-            StoreError: it cannot be read.
+            StoreError: the run cannot be read.
             KeyError: there is no such run.
         """
         path = self.names()[name]
@@ -78,14 +79,14 @@ class Pages:
 
 
 def _version(path: Path) -> str:
-    """Return what changes whenever something is kept."""
+    """Return a digest that changes whenever the store is written."""
     files = [file for name in (FILE_NAME, f"{FILE_NAME}-wal") if (file := path / name).is_file()]
     stats = [(file.stat().st_mtime_ns, file.stat().st_size) for file in files]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]
 
 
 def policy() -> str:
-    """Return the content policy: the page's own style and program by their hashes, and calls to this server."""
+    """Return the content security policy: the page's own style and program by hash, and calls to this server."""
     hashes = {}
     for name in ("page.css", "page.js"):
         text = (page.HERE / name).read_text(encoding="utf-8")
@@ -97,11 +98,11 @@ def policy() -> str:
 
 
 def app(pages: Pages, hosts: Sequence[str] = HOSTS) -> Starlette:
-    """Return the server's program.
+    """Return the Starlette application.
 
     Args:
-        pages: that it serves.
-        hosts: by which it may be called; others are refused, so that no foreign page can read through a browser.
+        pages: pages to serve.
+        hosts: host names that requests may use; others are refused, so that no foreign site can read through a browser.
     """
     safe = {
         "Content-Security-Policy": policy(), "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
@@ -137,8 +138,8 @@ def app(pages: Pages, hosts: Sequence[str] = HOSTS) -> Starlette:
             return PlainTextResponse("no such run", 404, safe)
         except UserFault as fault:
             return PlainTextResponse(str(fault), 404, safe)
-        kept = {"Content-Disposition": 'attachment; filename="activation.py"'}
-        return PlainTextResponse(text, 200, {**safe, **kept})
+        attachment = {"Content-Disposition": 'attachment; filename="activation.py"'}
+        return PlainTextResponse(text, 200, {**safe, **attachment})
 
     routes = [
         Route("/", home),
@@ -154,9 +155,9 @@ def _list(pages: Pages) -> str:
     for state in runs_in(pages.root):
         if state.directory not in names:
             continue
-        told = state_facts(state)
+        facts = state_facts(state)
         when = "" if state.last is None else age(state.last)
-        cells = [printable(str(told["state"])), when, str(sum(state.trained.values())), state.best]
+        cells = [printable(str(facts["state"])), when, str(sum(state.trained.values())), state.best]
         name = names[state.directory]
         link = f'<a href="/run/{quote(name)}">{escape(name)}</a>'
         rows.append(f'<tr><th scope="row" class="formula">{link}</th>'
@@ -172,14 +173,14 @@ def _list(pages: Pages) -> str:
 
 
 def serve(pages: Pages, host: str, port: int) -> Any:
-    """Serve until the process is told to stop.
+    """Serve pages until the process is stopped.
 
     Args:
-        pages: that are served.
-        host: the address; ``127.0.0.1`` answers this machine alone.
-        port: of it.
+        pages: pages to serve.
+        host: address to listen on; ``127.0.0.1`` answers this machine only.
+        port: port to listen on.
     """
-    import uvicorn  # noqa: PLC0415  half a second that tests of the pages save
+    import uvicorn  # noqa: PLC0415  saves tests of the pages half a second
 
     hosts = HOSTS if host in HOSTS else (*HOSTS, host)
     from actsearch.search.report.patience import Impatient  # noqa: PLC0415  it needs uvicorn

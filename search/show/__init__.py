@@ -1,1 +1,1 @@
-"""What is printed of a run, and the event files beside it."""
+"""The printed tables of a run, its event files and its trackers."""

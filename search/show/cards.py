@@ -1,4 +1,4 @@
-"""One candidate as a card: how it is written, how it looks, what it is near.
+"""The card of one candidate: its formula, its picture, its properties and its neighbours in the ranking.
 
 Not here: its trainings (``entry_tables``).
 """
@@ -15,16 +15,16 @@ from actsearch.search.ranking.verdict import title_of
 from actsearch.search.show.sketch import sketch
 
 REACH, POINTS = 5.0, 161
-NEAR = 0.1  # root-mean-square distance under which a function is told to be like Swish
+NEAR = 0.1  # root-mean-square distance below which a function is called like Swish
 
 
 def card(entry: Entry, activation: Activation, board: Leaderboard) -> list[str]:
     """Return the lines of a card.
 
     Args:
-        entry: of a ranking.
-        activation: that it is.
-        board: the ranking.
+        entry: entry of the ranking.
+        activation: activation of the entry.
+        board: ranking of the run.
     """
     known = f"  (known as {', '.join(entry.names)})" if entry.names else ""
     standing = text_of("standing", row(board, entry))
@@ -44,13 +44,17 @@ def card(entry: Entry, activation: Activation, board: Leaderboard) -> list[str]:
     lines += [f"{'f(x), x from -5 to 5':>37}  {chr(39).join(['f', '(x)']):>30}"]
     lines += [f"{one}  {two}" for one, two in zip(left, right, strict=True)]
     lines += [drawn.note] if drawn.note else []
-    found = properties(expression)
-    told = [name.replace("_", " ") for name in ("monotone", "convex", "smooth", "odd", "even") if getattr(found, name)]
-    bounded = [side for side, yes in (("above", found.bounded_above), ("below", found.bounded_below)) if yes]
-    told += [f"bounded {' and '.join(bounded)}"] if bounded else []
-    lines.append(f"{', '.join(told) or 'nothing special'}; largest slope {found.lipschitz:.3g}, gain {found.gain:.3g}")
-    if not entry.names and found.swish_distance is not None and found.swish_distance < NEAR:
-        lines.append(f"like Swish with slope {found.swish_beta:.3g}, at a distance of {found.swish_distance:.2g}")
+    traits = properties(expression)
+    words = [
+        name.replace("_", " ") for name in ("monotone", "convex", "smooth", "odd", "even") if getattr(traits, name)
+    ]
+    bounded = [side for side, yes in (("above", traits.bounded_above), ("below", traits.bounded_below)) if yes]
+    words += [f"bounded {' and '.join(bounded)}"] if bounded else []
+    lines.append(
+        f"{', '.join(words) or 'nothing special'}; largest slope {traits.lipschitz:.3g}, gain {traits.gain:.3g}"
+    )
+    if not entry.names and traits.swish_distance is not None and traits.swish_distance < NEAR:
+        lines.append(f"like Swish with slope {traits.swish_beta:.3g}, at a distance of {traits.swish_distance:.2g}")
     beside = board.entries[max(0, entry.position - 2) : entry.position + 1]
     near = [f"{one.position} {title_of(one.names[0]) if one.names else formula(one.expression)}" for one in beside]
     lines.append(f"beside it in the list: {'; '.join(near)}")

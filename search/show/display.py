@@ -1,4 +1,4 @@
-"""Progress for people, and tables of functions, spaces and evaluations; the same facts as plain values for ``--json``.
+"""Progress lines, and tables of functions, spaces and evaluations; the same facts as plain values for ``--json``.
 
 Not here: the tables of a run (``run_tables``).
 """
@@ -22,20 +22,25 @@ if TYPE_CHECKING:
     from actsearch.search.evaluating import Evaluation
 
 PAGE_WIDTH = 170
-PIPE_WIDTH = 2000  # letters that a list may take where nobody's terminal ends
+PIPE_WIDTH = 2000  # characters in a line where the output is no terminal
 ENOUGH = 4  # reports before a time is estimated
 _COMMAND = re.compile(r": ((?:'[^']*actsearch'|\S*actsearch) .+)$")
 LINE_SECONDS = 10.0  # between two lines of progress where the output is no terminal
 
 
 def console(width: int = PAGE_WIDTH, *, stderr: bool = False) -> Console:
-    """Return where things are printed: the terminal's width, or a page of another where the output is a file."""
-    found = Console(highlight=False, soft_wrap=False, markup=False, stderr=stderr)
-    return found if found.is_terminal else Console(highlight=False, width=width, markup=False, stderr=stderr)
+    """Return a console as wide as the terminal, or of a fixed width where the output is a file.
+
+    Args:
+        width: characters in a line where the output is no terminal.
+        stderr: whether to print on the error stream.
+    """
+    terminal = Console(highlight=False, soft_wrap=False, markup=False, stderr=stderr)
+    return terminal if terminal.is_terminal else Console(highlight=False, width=width, markup=False, stderr=stderr)
 
 
 def slim(*heads: str) -> Table:
-    """Return a table that takes no more room than its cells, which are wrapped and never cut."""
+    """Return a table that is as narrow as its cells; long cells wrap and are never cut."""
     table = Table(*heads, box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column in table.columns:
         column.overflow = "fold"
@@ -43,10 +48,10 @@ def slim(*heads: str) -> Table:
 
 
 def print_line(text: str) -> None:
-    """Print a sentence: between words as wide as the terminal, in one line where the output is a file.
+    """Print a sentence: wrapped between words in a terminal, in one line where the output is a file.
 
-    A command at its end stays whole, on a line of its own where it does not fit: a shell would take a line's end for
-    the command's.
+    A command at the end of the sentence is never wrapped, because a shell would end the command at the line break. It
+    moves to its own line if it does not fit.
     """
     where = console()
     command = _COMMAND.search(text)
@@ -57,30 +62,30 @@ def print_line(text: str) -> None:
         where.print(command[1], markup=False, soft_wrap=True)
 
 
-def print_list(made: Callable[[int | None], Table]) -> None:
-    """Print a list: as wide as the terminal, or with room for everything where the output is a file.
+def print_list(table_for: Callable[[int | None], Table]) -> None:
+    """Print a list: as wide as the terminal, or with room for every column where the output is a file.
 
     Args:
-        made: makes it, of the width of a terminal, or of None.
+        table_for: function from the terminal's width, or None for a file, to the table.
     """
     where = console(PIPE_WIDTH)
-    where.print(made(where.width if where.is_terminal else None))
+    where.print(table_for(where.width if where.is_terminal else None))
 
 
 class ProgressLine:
-    """Shows progress: one line that changes in a terminal, a line every few seconds elsewhere."""
+    """Shows progress: one changing line in a terminal, a new line every ten seconds elsewhere."""
 
     def __init__(self, console: Console, measure: Measure = NATS) -> None:
         self.console, self.measure = console, measure
         self.started = self.printed = 0.0
         self.first: Progress | None = None
-        self.last = 0.0  # when the last report came
-        self.steps = 0  # of the last report
+        self.last = 0.0  # time of the last report
+        self.steps = 0  # optimiser steps at the last report
         self.reports = 0
-        self.pause = (0.0, 0)  # the longest one between two reports, with the steps it brought
+        self.pause = (0.0, 0)  # the longest pause between two reports, and the steps made in it
 
     def __call__(self, progress: Progress) -> None:
-        """Show it, unless the last line is too fresh."""
+        """Show progress, unless the last line is too recent."""
         now = time.monotonic()
         if self.first is None or progress.steps < self.steps:  # another job's first outcome
             self.first, self.started, self.last, self.pause, self.reports = progress, now, now, (0.0, 0), 0
@@ -102,11 +107,11 @@ class ProgressLine:
         best = (
             f"best {self.measure.shown(progress.best_score):.3f} {progress.best}" if progress.best else "no score yet"
         )
-        # without the longest pause, in which the controller warmed up or workers started: it does not come again
-        behind = progress.steps - (self.first.steps if self.first else 0) - self.pause[1]
-        if behind > 0 and self.reports >= ENOUGH:
-            took = now - self.started - self.pause[0]
-            seconds = took * (progress.steps_goal - progress.steps) / behind
+        # leave out the longest pause, in which the controller warmed up or workers started: it does not recur
+        steps = progress.steps - (self.first.steps if self.first else 0) - self.pause[1]
+        if steps > 0 and self.reports >= ENOUGH:
+            elapsed = now - self.started - self.pause[0]
+            seconds = elapsed * (progress.steps_goal - progress.steps) / steps
             left = f"{seconds / 60:.1f} min left" if seconds > 90 else f"{seconds:.0f} s left"
         else:
             left = "estimating time"
@@ -115,7 +120,7 @@ class ProgressLine:
 
 
 def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
-    """Return an evaluation as plain values; a mean is there only when every seed has a score."""
+    """Return an evaluation as plain values; its means are None unless every seed has a score."""
     scores = [outcome.score for outcome in evaluation.outcomes]
     good = [score for score in scores if score is not None]
     complete = len(good) == len(scores)
@@ -134,7 +139,7 @@ def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
 
 
 def evaluation_table(evaluations: "Sequence[Evaluation]", measure: Measure = NATS) -> Table:
-    """Return evaluations, best first; failed ones last with their reason."""
+    """Return a table of evaluations, best first, and failed ones last with their reason."""
     table = Table(
         "expression",
         measure.noun,
@@ -158,7 +163,7 @@ def evaluation_table(evaluations: "Sequence[Evaluation]", measure: Measure = NAT
 
 
 def plain_table(rows: Sequence[dict[str, Any]]) -> Table:
-    """Return rows of the same keys as a table."""
+    """Return rows with the same keys as a table."""
     table = Table(*(name.replace("_", " ") for name in rows[0]), box=box.SIMPLE_HEAD)
     for row in rows:
         table.add_row(*(_shown(value) if not isinstance(value, str) else value for value in row.values()))
@@ -166,7 +171,7 @@ def plain_table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def census_tables(census: "Census") -> list[Table]:
-    """Return a space in numbers, and which known activations lie in it."""
+    """Return a table of a space's counts, and one of the known activations in it."""
     numbers = Table("", "count", "between (95 %)", box=box.SIMPLE_HEAD, title=f"listed whole: {census.exact}")
     for name in ("strings", "legal", "finite", "distinct", "distinct_up_to_symmetry"):
         interval = census.intervals.get(name)
@@ -181,7 +186,7 @@ def census_tables(census: "Census") -> list[Table]:
 
 
 def description_table(facts: dict[str, Any]) -> Table:
-    """Return everything about one function."""
+    """Return a table of everything that is known about one function."""
     table = Table("", "", "how found", box=box.SIMPLE_HEAD, show_header=True)
     for name, value in facts.items():
         if name != "properties":

@@ -1,6 +1,6 @@
-"""The tables of one candidate of a run: every seed, the comparisons, how its layers fared; the same as plain values.
+"""The tables of one candidate of a run: its seeds, comparisons and layers; the same as plain values.
 
-Not here: the ranking that it stands in (``run_tables``).
+Not here: the tables of the whole ranking (``run_tables``).
 """
 
 import dataclasses
@@ -25,20 +25,20 @@ from actsearch.search.show.display import slim
 LAYER_FACTS = (
     "dead_share", "saturated_share", "sparsity", "output_mean", "output_variance", "largest_output", "not_finite_share"
 )  # fmt: skip
-"""What is told of a layer; of shares that are 0 in every layer but the first nothing is shown."""
+"""Facts of a layer. A fact that is 0 in every layer is hidden, except ``dead_share``."""
 TASKS = "tasks won, tied, lost (p)"
 
 
 def entry_facts(entry: Entry, board: Leaderboard) -> dict[str, Any]:
-    """Return an entry as plain values: its row, then what a row has no room for, in which lower losses are better."""
+    """Return an entry as plain values: its row, then further facts, in which a lower loss is better."""
     return {
         **row(board, entry),
         "unit": board.measure().unit,
         "higher_is_better": board.measure().sign < 0,
         "twins": list(entry.twins),
-        "against": {name: dataclasses.asdict(found) for name, found in entry.against.items()},
-        "elsewhere": {name: dataclasses.asdict(found) for name, found in entry.elsewhere.items()},
-        "across_tasks": {name: dataclasses.asdict(found) for name, found in entry.across.items()},
+        "against": {name: dataclasses.asdict(one) for name, one in entry.against.items()},
+        "elsewhere": {name: dataclasses.asdict(one) for name, one in entry.elsewhere.items()},
+        "across_tasks": {name: dataclasses.asdict(one) for name, one in entry.across.items()},
         "nanoseconds": None if entry.cost is None else {"forward": entry.cost.forward, "backward": entry.cost.backward},
         "fronts": list(entry.fronts),
         "rungs": {rung: {"loss": entry.mean(rung), "interval": entry.interval(rung)} for rung in entry.records},
@@ -47,7 +47,7 @@ def entry_facts(entry: Entry, board: Leaderboard) -> dict[str, Any]:
 
 
 def outcome_facts(entry: Entry) -> list[dict[str, Any]]:
-    """Return what every seed of an entry gave, rung by rung."""
+    """Return the outcome of every seed of an entry, rung by rung, as plain values."""
     return [
         {
             "rung": record.key.rung, "seed": record.request.seed, "steps": record.request.steps,
@@ -60,7 +60,7 @@ def outcome_facts(entry: Entry) -> list[dict[str, Any]]:
 
 
 def rung_table(entry: Entry, board: Leaderboard) -> Table:
-    """Return what an entry gave on each rung: its mean over the seeds, the least and the most of them."""
+    """Return a table of an entry's rungs: mean, lowest and highest score over the seeds."""
     table = slim("rung", "steps", "seeds", "mean (95 %)", "from", "to", "accuracy", "seconds")
     for rung, records in entry.records.items():
         measure, outcomes = board.measure(rung), [record.outcome for record in records]
@@ -83,20 +83,20 @@ def rung_table(entry: Entry, board: Leaderboard) -> Table:
 
 
 def seed_table(entry: Entry, board: Leaderboard) -> Table:
-    """Return what every seed of one entry gave."""
+    """Return a table with the outcome of every seed of an entry."""
     table = slim("rung", "seed", "status", "validation", "accuracy", "test", "accuracy", "seconds")
-    for found in outcome_facts(entry):
-        measure = board.measure(found["rung"])
-        losses = [None if found.get(name) is None else measure.shown(found[name]) for name in ("score", "test_loss")]
-        numbers = [losses[0], found.get("validation_accuracy"), losses[1], found.get("test_accuracy")]
-        status = found["status"] + (f": {found['reason']}" if found["reason"] else "")
+    for facts in outcome_facts(entry):
+        measure = board.measure(facts["rung"])
+        losses = [None if facts.get(name) is None else measure.shown(facts[name]) for name in ("score", "test_loss")]
+        numbers = [losses[0], facts.get("validation_accuracy"), losses[1], facts.get("test_accuracy")]
+        status = facts["status"] + (f": {facts['reason']}" if facts["reason"] else "")
         cells = ["" if value is None else number(value) for value in numbers]
-        table.add_row(found["rung"], str(found["seed"]), status, *cells, f"{found['seconds']:.2g}")
+        table.add_row(facts["rung"], str(facts["seed"]), status, *cells, f"{facts['seconds']:.2g}")
     return table
 
 
 def comparison_table(entry: Entry, measure: Measure = NATS) -> Table:
-    """Return how a finalist compares with the references, on its own task and over all."""
+    """Return a table that compares a finalist with the references, on its own task and over all tasks."""
     table = slim("against", "pairs", "difference (95 %)", "effect", "p, Holm", TASKS)
     for name, one in entry.against.items():
         low, high = measure.ends(one.interval)
@@ -110,41 +110,47 @@ def comparison_table(entry: Entry, measure: Measure = NATS) -> Table:
     return table
 
 
-def tally_cell(found: Tally | None) -> str:
-    """Return wins, ties, losses and p over the tasks, as ``TASKS`` says."""
-    return "" if found is None else f"{found.wins}, {found.ties}, {found.losses} ({found.p_value:.3g})"
+def tally_cell(tally: Tally | None) -> str:
+    """Return wins, ties, losses and p over the tasks, in the order of the heading ``TASKS``."""
+    return "" if tally is None else f"{tally.wins}, {tally.ties}, {tally.losses} ({tally.p_value:.3g})"
 
 
 def layer_table(entry: Entry) -> Table | None:
-    """Return how the activation layers fared in the entry's longest training; None where nobody looked."""
-    found = entry.records[entry.furthest][-1].outcome.diagnostics
+    """Return a table of the activation layers after the entry's longest training; None without layer facts."""
+    facts = entry.records[entry.furthest][-1].outcome.diagnostics
     parameters = parameters_of(entry)
-    layers = by_layer(found.get(LEARNED, []), parameters)
-    names = [n for n in LAYER_FACTS if any(found.get(n, [])) or (n in found and n == "dead_share")]
-    count = max([len(layers), *(len(found[name]) for name in names)])
+    layers = by_layer(facts.get(LEARNED, []), parameters)
+    names = [n for n in LAYER_FACTS if any(facts.get(n, [])) or (n in facts and n == "dead_share")]
+    count = max([len(layers), *(len(facts[name]) for name in names)])
     if not count:
         return None
     learned = [f"{one.name}: least, mean, most" for one in parameters] if layers else []
     table = slim("layer", *(name.replace("_", " ") for name in names), *learned)
     for layer in range(count):
-        mine = [" ".join(f"{value:.2f}" for value in layers[layer][n : n + 3]) for n in range(0, 3 * len(learned), 3)]
-        table.add_row(str(layer + 1), *(f"{found[name][layer]:.2g}" for name in names), *mine)
+        values = [" ".join(f"{value:.2f}" for value in layers[layer][n : n + 3]) for n in range(0, 3 * len(learned), 3)]
+        table.add_row(str(layer + 1), *(f"{facts[name][layer]:.2g}" for name in names), *values)
     return table
 
 
 def course_lines(entry: Entry) -> list[str]:
-    """Return how the entry's longest training went: its losses, and the gradients by weight."""
-    found = entry.records[entry.furthest][-1].outcome.diagnostics
-    told = [
-        ("training loss over the steps", found.get(CURVE, [])),
-        ("gradient norm by weight, at the start", found.get("gradient_norm_start", [])),
-        ("gradient norm by weight, at the end", found.get("gradient_norm_end", [])),
+    """Return lines on the entry's longest training: the losses over the steps, and the gradient norms by weight."""
+    facts = entry.records[entry.furthest][-1].outcome.diagnostics
+    courses = [
+        ("training loss over the steps", facts.get(CURVE, [])),
+        ("gradient norm by weight, at the start", facts.get("gradient_norm_start", [])),
+        ("gradient norm by weight, at the end", facts.get("gradient_norm_end", [])),
     ]
-    return [f"{what}: {' '.join(f'{one:.2g}' for one in numbers)}" for what, numbers in told if numbers]
+    return [f"{what}: {' '.join(f'{one:.2g}' for one in numbers)}" for what, numbers in courses if numbers]
 
 
 def pairs_table(pairs: Sequence[Pair], measure: Measure, width: int | None) -> Table:
-    """Return comparisons two by two, plain where there is no width."""
+    """Return a table of pairwise comparisons.
+
+    Args:
+        pairs: comparisons of two entries each.
+        measure: measure of the run's scores.
+        width: characters in a line; None gives a table without rules.
+    """
     names = ("first", "second", "seeds", "difference (95 %)", "p, Holm", "verdict")
     table = Table(*names, box=box.SIMPLE_HEAD if width else None, show_edge=False, pad_edge=False)
     for pair in pairs:

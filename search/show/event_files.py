@@ -1,7 +1,7 @@
 """The log of a running proposer as TensorBoard's event files: ``tensorboard --logdir runs``.
 
-The only door to tensorboardX. The store holds the same numbers; the files are written anew from it whenever a run is
-gone on with. Not here: what the numbers mean (README, glossary).
+The only door to tensorboardX. The store holds the same numbers, and a resumed run writes the files again from it. Not
+here: what the numbers mean (README, glossary).
 """
 
 import shutil
@@ -20,11 +20,11 @@ FOLDER = "tensorboard"  # in the run's directory
 
 
 class EventFiles:
-    """Writes one scalar a name and batch.
+    """Writes one scalar for each name and batch.
 
     Args:
-        run: directory of the run; event files of an earlier sitting are replaced.
-        updates: what the store already holds, by batch.
+        run: directory of the run; older event files in it are replaced.
+        updates: batch -> numbers that the store already holds.
     """
 
     def __init__(self, run: Path, updates: Mapping[int, Mapping[str, float]]) -> None:
@@ -40,24 +40,24 @@ class EventFiles:
         self._writer.flush()
 
     def add_finalists(self, board: Leaderboard) -> None:
-        """Write each finalist as a run of its own: what it is (HParams), what it came to, and its mean curve."""
+        """Write each finalist as a TensorBoard run with its properties (HParams), its results and its mean curve."""
         for entry in (one for one in board.entries if FINAL in one.records):
             values = row(board, entry)
             if values["score"] is None:
                 continue
             folder = Path(self._writer.logdir) / "finalists" / f"{entry.position:02d} {entry.fingerprint[:8]}"
             with SummaryWriter(str(folder)) as writer:
-                kept = {column.name: values[column.name] for column in shown_in("tensorboard")}
-                found = {f"final/{name}": value for name, value in kept.items() if isinstance(value, float)}
-                told = {name: value for name, value in kept.items() if isinstance(value, (str, int))}
-                for summary in hparams(told, found):  # its own add_hparams would write a second file of the same name
+                fields = {column.name: values[column.name] for column in shown_in("tensorboard")}
+                results = {f"final/{name}": value for name, value in fields.items() if isinstance(value, float)}
+                properties = {name: value for name, value in fields.items() if isinstance(value, (str, int))}
+                for summary in hparams(properties, results):  # add_hparams would write a second file of this name
                     writer.file_writer.add_summary(summary)
-                for name, value in found.items():
+                for name, value in results.items():
                     writer.add_scalar(name, value, 0)
                 curves = [r.outcome.diagnostics.get(CURVE, []) for r in entry.records[FINAL]]
                 for number, losses in enumerate(zip(*curves, strict=False), start=1):
                     writer.add_scalar("final/training_loss", sum(losses) / len(losses), number)
 
     def close(self) -> None:
-        """Finish the file."""
+        """Close the event file."""
         self._writer.close()

@@ -1,4 +1,4 @@
-"""A ranking as a pandas DataFrame: a row a behaviour. Not here: what is in a row (``ranking.columns``)."""
+"""A ranking as a pandas DataFrame, one row a behaviour. Not here: the columns of a row (``ranking.columns``)."""
 
 from collections.abc import Sequence
 
@@ -12,13 +12,13 @@ __all__ = ["DataFrame", "frame"]
 
 
 def frame(board: Leaderboard, entries: Sequence[Entry] | None = None) -> DataFrame:
-    """Return a row a behaviour, best first, scores as the user's numbers.
+    """Return one row for each behaviour, best first, with scores in the direction of the user's numbers.
 
     Args:
-        board: the ranking.
-        entries: of it; None are all.
+        board: ranking of the run.
+        entries: entries of the ranking to include; None includes all.
     """
-    wanted = board.entries if entries is None else entries
-    found = DataFrame([row(board, entry) for entry in wanted], index=[entry.position - 1 for entry in wanted])
-    found.attrs["sign"] = board.measure().sign  # -1 where a higher score is better
-    return found
+    listed = board.entries if entries is None else entries
+    rows = DataFrame([row(board, entry) for entry in listed], index=[entry.position - 1 for entry in listed])
+    rows.attrs["sign"] = board.measure().sign  # -1 where a higher score is better
+    return rows

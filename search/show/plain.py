@@ -1,10 +1,10 @@
-"""Values as every parser of JSON reads them. Not here: who prints or packs them."""
+"""Values that every JSON parser can read. Not here: printing and packing them."""
 
 import math
 
 
 def plain(value: object) -> object:
-    """Return a value with infinities and what is no number as text."""
+    """Return a value with infinities and NaN replaced by text."""
     match value:
         case float() if not math.isfinite(value):
             return str(value)

@@ -1,4 +1,4 @@
-"""What a search will do, as tables. Not here: the plan itself (``search.forecast``)."""
+"""The forecast of a search as tables. Not here: the forecast itself (``search.forecast``)."""
 
 from rich import box
 from rich.table import Table
@@ -8,7 +8,7 @@ from actsearch.search.ranking.measure import Measure
 
 
 def plan_parts(plan: Forecast) -> list[Table | str]:
-    """Return tables and the sentences that belong under them, in order."""
+    """Return the forecast's tables and sentences, in the order to print."""
     betas, without = plan.parameters
     places = Table("the candidate takes the place of", "channels", "dimension", box=box.SIMPLE_HEAD)
     for place in plan.places:
@@ -18,7 +18,7 @@ def plan_parts(plan: Forecast) -> list[Table | str]:
     for name, goal in plan.goals.items():
         share = f"{goal.children * goal.steps / whole:.0%}"
         costs.add_row(name, str(goal.children), str(goal.steps), f"{plan.child(goal.steps):.3g}", share)
-    chance = "" if plan.chance is None else f"; who knows nothing gets {plan.chance:.4g}"
+    chance = "" if plan.chance is None else f"; a network that knows nothing gets {plan.chance:.4g}"
     return [
         places,
         f"{without:,} parameters, {betas:,} with a candidate that has betas",

@@ -1,6 +1,6 @@
-"""The tables of a run: its ranking, what finalists came to elsewhere, its rungs.
+"""The tables of a run: captions and remarks for its ranking, results on other tasks, its rungs.
 
-Not here: how entries are ranked (``leaderboard``) and the tables of one of them (``entry_tables``).
+Not here: how entries are ranked (``leaderboard``) and the tables of one entry (``entry_tables``).
 """
 
 import math
@@ -21,7 +21,7 @@ from actsearch.search.show.entry_tables import TASKS, tally_cell
 
 
 def caption(board: Leaderboard) -> list[str]:
-    """Return what the columns of a list are, a line each."""
+    """Return the lines that explain a list's columns."""
     measure, judged = board.measure(), "test" if is_held_out(board) else "validation"
     others = f"; candidates below the final rung: validation {measure.noun} on their furthest rung"
     return [
@@ -32,7 +32,7 @@ def caption(board: Leaderboard) -> list[str]:
 
 
 def is_held_out(board: Leaderboard) -> bool:
-    """Whether finalists are judged by test data, which chose nothing; true while there are none."""
+    """Whether finalists are judged by test data, which no choice used; true while there are no finalists."""
     outcomes = [
         r.outcome for entry in board.entries for r in entry.records.get(FINAL, ()) if r.outcome.score is not None
     ]
@@ -40,49 +40,49 @@ def is_held_out(board: Leaderboard) -> bool:
 
 
 def remarks(board: Leaderboard) -> list[str]:
-    """Return what must be said besides the table: tests that were not possible, seeds that failed, that all failed."""
+    """Return the sentences under a ranking: impossible tests, failed seeds, lost workers, a search without scores."""
     finalists = [entry for entry in board.entries if FINAL in entry.records]
-    found = _unfinished(board, finalists)
+    sentences = _unfinished(board, finalists)
     if FINAL in board.partly_tested:
-        found.append("only some finalists were tested: all are judged by the validation data")
+        sentences.append("only some finalists were tested: all are judged by the validation data")
     elif finalists and not is_held_out(board):
-        found.append(
+        sentences.append(
             "nothing was held out for judging: finalists are judged by the validation data, which chose them too"
         )
     for name in () if board.raced else board.references:
         missing = {entry.against[name].missing for entry in finalists if name in entry.against} - {""}
-        found += [f"against {name}: {sentence}" for sentence in sorted(missing)]
+        sentences += [f"against {name}: {sentence}" for sentence in sorted(missing)]
     for entry in finalists:
         failed = [r.outcome for r in entry.records[FINAL] if r.outcome.score is None]
         if failed:
             share = f"{len(failed)} of {len(entry.records[FINAL])} seeds failed"
-            found.append(f"{entry.expression}: {share} ({failed[0].reason}), so it has no mean")
+            sentences.append(f"{entry.expression}: {share} ({failed[0].reason}), so it has no mean")
     every = [record.outcome for entry in board.entries for records in entry.records.values() for record in records]
     lost = sum(outcome.may_be_tried_again for outcome in every)
-    found += [f"{lost} trainings lost their workers; the same search command tries them again"] if lost else []
+    sentences += [f"{lost} trainings lost their workers; the same search command tries them again"] if lost else []
     candidates = [entry for entry in board.entries if not entry.baseline]
     if candidates and not any(r.outcome.score is not None for e in candidates for r in e.records.get(SEARCH, ())):
         reasons = [r.outcome.reason or r.outcome.status.value for e in candidates for r in e.records.get(SEARCH, ())]
         commonest = max(set(reasons), key=reasons.count)
-        found.append(f"none of {len(candidates)} candidates has a score; the commonest reason: {commonest}")
-    return found
+        sentences.append(f"none of {len(candidates)} candidates has a score; the commonest reason: {commonest}")
+    return sentences
 
 
 def _unfinished(board: Leaderboard, finalists: Sequence[Entry]) -> list[str]:
-    wanted = next((rung.seeds for rung in board.rungs if rung.name == FINAL), 0)
-    behind = sum(len(entry.records[FINAL]) < wanted for entry in finalists)
-    if not behind or board.raced:
+    goal = next((rung.seeds for rung in board.rungs if rung.name == FINAL), 0)
+    short = sum(len(entry.records[FINAL]) < goal for entry in finalists)
+    if not short or board.raced:
         return []
     common = len(shared_seeds(losses for entry in finalists if (losses := entry.losses())))
     seeds = f"the {common} that all share" if common else "each one's own, as they share none yet"
-    lack = f"{behind} of {len(finalists)} have fewer than {wanted} seeds"
+    lack = f"{short} of {len(finalists)} have fewer than {goal} seeds"
     return [f"the final rung is not finished: {lack}; positions are by {seeds}"]
 
 
 def transfer_table(board: Leaderboard, rung: str) -> Table:
-    """Return what finalists and baselines came to on another task, best first, beside what they were at home.
+    """Return the results of finalists and baselines on another task, best first, with their standing at home.
 
-    Where seeds were added for some alone, the order is that over the seeds that all share.
+    Where some entries have extra seeds, the order uses the seeds that all entries share.
     """
     trained = [entry for entry in board.entries if rung in entry.records]
     means, measure = fair_means(trained, rung), board.measure(rung)
@@ -106,7 +106,7 @@ def transfer_table(board: Leaderboard, rung: str) -> Table:
 
 
 def rung_facts(board: Leaderboard) -> dict[str, Any]:
-    """Return what each rung did, as plain values."""
+    """Return the counts of each rung and the agreements between rungs, as plain values."""
     return {
         "rungs": [
             {
@@ -135,18 +135,18 @@ def _known_both(interval: tuple[float, float]) -> tuple[float, float] | None:
 
 
 def rung_tables(board: Leaderboard) -> list[Table]:
-    """Return what each rung did, and Kendall's tau between them."""
-    found = rung_facts(board)
+    """Return a table of the rungs, and one of Kendall's tau between them."""
+    plain_facts = rung_facts(board)
     rungs = slim("rung", "task", "steps", "seeds", "trained", "refused", "with a failed seed")
-    for row in found["rungs"]:
+    for row in plain_facts["rungs"]:
         trained = row["behaviours"] - row["rejected"]
         shown = (row["name"], row["task"], row["steps"], row["seeds"], trained, row["rejected"], row["failed"])
         rungs.add_row(*map(str, shown))
     taus = slim("from", "to", "functions", "Kendall's tau (95 %)", "best third (95 %)")
-    for row in found["agreements"]:
+    for row in plain_facts["agreements"]:
         cells = [_tau(row[name], row[f"{name}_interval"]) for name in ("tau", "tau_best_third")]
         taus.add_row(row["below"], row["above"], str(row["functions"]), *cells)
-    return [rungs, taus] if found["agreements"] else [rungs]
+    return [rungs, taus] if plain_facts["agreements"] else [rungs]
 
 
 def _tau(value: float | None, interval: tuple[float, float] | None) -> str:

@@ -1,8 +1,13 @@
-"""A function as a small picture of letters, for terminals. Not here: pictures for pages (``report``)."""
+"""A function as a small picture of braille letters, for terminals. Not here: pictures for pages (``report``)."""
 
 from collections.abc import Sequence
 
-DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a braille letter: by row, by column
+DOTS = (
+    (0x01, 0x08),
+    (0x02, 0x10),
+    (0x04, 0x20),
+    (0x40, 0x80),
+)  # bit of a braille letter's dot, by row and column
 BRAILLE = 0x2800
 
 
@@ -10,9 +15,9 @@ def sketch(rows: Sequence[Sequence[float]], width: int = 40, height: int = 8) ->
     """Return lines of braille letters that draw curves over the same points.
 
     Args:
-        rows: curves, of equally many values each; what is not finite is left out.
-        width: in letters.
-        height: in lines.
+        rows: values of each curve, all of one length; values that are not finite are left out.
+        width: width in letters.
+        height: height in lines.
     """
     known = [value for row in rows for value in row if abs(value) < 1e6]
     low, high = min(known, default=0.0), max(known, default=1.0)

@@ -1,4 +1,4 @@
-"""Where runs stand, as tables and as plain values. Not here: how that is found (``search.states``)."""
+"""The state of runs, as tables and as plain values. Not here: reading the state (``search.states``)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from actsearch.search.states import RunState, age
 
 
 def state_facts(state: RunState) -> dict[str, Any]:
-    """Return where a run stands as plain values."""
+    """Return the state of a run as plain values."""
     return {
         "run": str(state.directory), "state": state.state, "trained": state.trained, "wanted": state.wanted,
         "last": None if state.last is None else state.last.isoformat(), "children_per_minute": state.rate,
@@ -21,7 +21,12 @@ def state_facts(state: RunState) -> dict[str, Any]:
 
 
 def runs_table(states: Sequence[RunState], width: int | None) -> Table:
-    """Return a list of runs, plain where there is no width."""
+    """Return a table of runs.
+
+    Args:
+        states: states of the runs.
+        width: characters in a line; None gives a table without rules.
+    """
     table = Table("run", "state", "age", "trained", "best", "size", box=box.SIMPLE_HEAD if width else None,
                   show_edge=False, pad_edge=False)  # fmt: skip
     for column in table.columns:
@@ -36,10 +41,10 @@ def runs_table(states: Sequence[RunState], width: int | None) -> Table:
 
 
 def status_lines(state: RunState) -> list[str]:
-    """Return where one run stands, a line each."""
+    """Return the state of one run as lines."""
 
-    def counted(found: dict[str, int]) -> str:
-        return ", ".join(f"{count} {name}" for name, count in sorted(found.items(), key=lambda one: -one[1]))
+    def counted(counts: dict[str, int]) -> str:
+        return ", ".join(f"{count} {name}" for name, count in sorted(counts.items(), key=lambda one: -one[1]))
 
     rungs = [f"{rung}: {state.trained.get(rung, 0)} of at most {count}" for rung, count in state.wanted.items()]
     others = [f"{rung}: {count}" for rung, count in state.trained.items() if rung not in state.wanted]

@@ -1,8 +1,8 @@
 """Log to MLflow or Weights & Biases; their own environment variables say where.
 
-MLflow writes where MLFLOW_TRACKING_URI says, Weights & Biases as WANDB_MODE says (``offline`` keeps all here). A
-tracker that fails is dropped, and the search goes on. The only door to both. Not here: TensorBoard's files, which are
-always written (``event_files``).
+MLflow writes to MLFLOW_TRACKING_URI; Weights & Biases follows WANDB_MODE (``offline`` keeps all on this machine). A
+tracker that fails is dropped, and the search goes on. The only door to both. Not here: TensorBoard's files, which
+are always written (``event_files``).
 """
 
 import importlib
@@ -19,17 +19,17 @@ from actsearch.search.ranking.verdict import verdict_of
 
 Name = Literal["mlflow", "wandb"]
 IMPATIENT = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
-"""What a client's own settings are where the user left them open: a server that is away must not hold up a search."""
+"""Defaults for settings of the clients: a server that does not answer must not hold up a search."""
 
 
 class Tracker(Protocol):
-    """Is told what the proposer says of itself after each batch, and in the end what was found."""
+    """Logs the proposer's numbers after each batch, and the result at the end."""
 
     def add(self, batch: int, metrics: Mapping[str, float]) -> None:
-        """Note the numbers of one update."""
+        """Log the numbers of one update of the proposer."""
 
     def finish(self, board: Leaderboard) -> None:
-        """Note the answer and the finalists, and end."""
+        """Log the answer and the finalists, and close the tracker."""
 
 
 def tracker(name: Name, run: str, settings: Mapping[str, Any], say: Callable[[str], None]) -> Tracker:
@@ -37,27 +37,27 @@ def tracker(name: Name, run: str, settings: Mapping[str, Any], say: Callable[[st
 
     Args:
         name: ``mlflow`` or ``wandb``.
-        run: how the run is called.
-        settings: of the run, nested.
-        say: is told, once, that it failed and was dropped.
+        run: name of the run.
+        settings: settings of the run, nested.
+        say: function that prints a message, called once if the tracker fails and is dropped.
     """
     for variable, value in IMPATIENT.items():
         os.environ.setdefault(variable, value)
 
-    def made() -> Tracker:
+    def make() -> Tracker:
         client = importlib.import_module(name)
         return MLflow(client, run, settings) if name == "mlflow" else WeightsAndBiases(client, run, settings)
 
-    return Dispensable(name, made, say)
+    return Dispensable(name, make, say)
 
 
 class Dispensable:
-    """A tracker without which a search goes on: the first time that it fails it is dropped.
+    """A tracker that is dropped at its first failure, so that the search goes on.
 
     Args:
-        name: for what is said.
-        make: makes the tracker.
-        say: is told.
+        name: name of the tracker in the message.
+        make: function that makes the tracker.
+        say: function that prints the message.
     """
 
     def __init__(self, name: str, make: Callable[[], Tracker], say: Callable[[str], None]) -> None:
@@ -68,26 +68,26 @@ class Dispensable:
     def _try(self, step: Callable[[], object]) -> None:
         try:
             step()
-        except Exception as fault:  # whatever a client raises: a server that is away, a disk that is full
+        except Exception as fault:  # clients raise many kinds: no server, a full disk
             self.tracker = None
             self.say(f"{self.name} failed and is told nothing more, the search goes on: {fault_text(fault)}")
 
     def add(self, batch: int, metrics: Mapping[str, float]) -> None:
-        """Note the numbers of one update."""
-        if (kept := self.tracker) is not None:
-            self._try(lambda: kept.add(batch, metrics))
+        """Log the numbers of one update of the proposer."""
+        if (tracker := self.tracker) is not None:
+            self._try(lambda: tracker.add(batch, metrics))
 
     def finish(self, board: Leaderboard) -> None:
-        """Note the answer and the finalists, and end."""
-        if (kept := self.tracker) is not None:
-            self._try(lambda: kept.finish(board))
+        """Log the answer and the finalists, and close the tracker."""
+        if (tracker := self.tracker) is not None:
+            self._try(lambda: tracker.finish(board))
 
 
 def _flat(settings: Mapping[str, Any], path: str = "") -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in settings.items():
-        found |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {f"{path}{key}": value}
-    return found
+        flat |= _flat(value, f"{path}{key}.") if isinstance(value, Mapping) else {f"{path}{key}": value}
+    return flat
 
 
 def _finalists(board: Leaderboard) -> list[dict[str, Any]]:
@@ -96,7 +96,7 @@ def _finalists(board: Leaderboard) -> list[dict[str, Any]]:
 
 
 class MLflow:
-    """Tells MLflow: a run with its settings, and a nested one a finalist."""
+    """Logs to MLflow: a run with the settings, and a nested run for each finalist."""
 
     def __init__(self, client: Any, run: str, settings: Mapping[str, Any]) -> None:
         self.client = client
@@ -105,11 +105,11 @@ class MLflow:
         client.log_params({key: str(value)[:500] for key, value in _flat(settings).items()})
 
     def add(self, batch: int, metrics: Mapping[str, float]) -> None:
-        """Note the numbers of one update."""
+        """Log the numbers of one update of the proposer."""
         self.client.log_metrics({name.replace("/", "."): value for name, value in metrics.items()}, step=batch)
 
     def finish(self, board: Leaderboard) -> None:
-        """Note the answer and the finalists, and end."""
+        """Log the answer and the finalists, and close the tracker."""
         self.client.set_tag("verdict", " ".join(sentences(verdict_of(board), board, "RUN")))
         for values in _finalists(board):
             with self.client.start_run(run_name=values["expression"], nested=True):
@@ -120,18 +120,18 @@ class MLflow:
 
 
 class WeightsAndBiases:
-    """Tells Weights & Biases: a run with its settings, and a table of finalists."""
+    """Logs to Weights & Biases: a run with the settings, and a table of the finalists."""
 
     def __init__(self, client: Any, run: str, settings: Mapping[str, Any]) -> None:
         self.client = client
         self.run = client.init(project="actsearch", name=run, config=dict(settings))
 
     def add(self, batch: int, metrics: Mapping[str, float]) -> None:
-        """Note the numbers of one update."""
+        """Log the numbers of one update of the proposer."""
         self.run.log(dict(metrics), step=batch)
 
     def finish(self, board: Leaderboard) -> None:
-        """Note the answer and the finalists, and end."""
+        """Log the answer and the finalists, and close the tracker."""
         self.run.summary["verdict"] = " ".join(sentences(verdict_of(board), board, "RUN"))
         rows = _finalists(board)
         if rows:

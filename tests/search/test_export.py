@@ -15,6 +15,7 @@ from actsearch.grammar.expression import Expression
 from actsearch.grammar.formats.c_file import c_source
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_body import function_lines
+from actsearch.grammar.function import function_of
 from actsearch.grammar.formats.torch_file import torch_source
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.known import read
@@ -243,7 +244,7 @@ def test_onnx_is_exact_where_a_small_sigmoid_meets_a_large_factor(text: str, tmp
     x = torch.cat([sign * torch.logspace(-6, 4, 400, dtype=torch.float64) for sign in (-1, 1)]).float()
     given = {one.name: x[:, None].numpy() for one in session.get_inputs()}
     (got,) = session.run(None, given)
-    wanted = actsearch.read(text).function(x.double(), torch.ones((), dtype=torch.float64))  # type: ignore[misc]
+    wanted = function_of(actsearch.read(text).as_expression())(x.double())
     finite = wanted.abs() < 1e30
     torch.testing.assert_close(torch.from_numpy(got).double()[:, 0][finite], wanted[finite], rtol=2e-5, atol=1e-5)
 

@@ -1,6 +1,6 @@
-"""Load a binary that was made of an exported file, and compute its numbers in single precision, all as it starts.
+"""Load a binary made from an exported file, and compute its numbers in single precision, at the start parameters.
 
-Arguments: the binary, the kind, the points, the answer, and for safetensors the file and the class.
+Arguments: the binary, its kind, the points, the answer, and for safetensors the torch file and the class.
 """
 
 import runpy
@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 
 
-def _value(kind: str, target: str, given: Any, rest: list[str]) -> Any:
+def _value(kind: str, target: str, arrays: Any, rest: list[str]) -> Any:
     if kind == "onnx":
         import onnxruntime
 
         session = onnxruntime.InferenceSession(target)
-        (found,) = session.run(None, {one.name: x for one, x in zip(session.get_inputs(), given, strict=True)})
-        return np.asarray(found)
+        (result,) = session.run(None, {one.name: x for one, x in zip(session.get_inputs(), arrays, strict=True)})
+        return np.asarray(result)
     import torch
 
-    inputs = [torch.from_numpy(x) for x in given]
+    inputs = [torch.from_numpy(x) for x in arrays]
     if kind == "torchscript":
         return np.asarray(torch.jit.load(target)(*inputs).detach())  # type: ignore[no-untyped-call]
     if kind == "export":
@@ -32,12 +32,12 @@ def _value(kind: str, target: str, given: Any, rest: list[str]) -> Any:
 
 
 def main() -> None:
-    """Do it."""
-    target, kind, given, answer, *rest = sys.argv[1:]
-    with np.load(given) as asked:
-        given_inputs = [*asked["inputs"].astype("float32")]
-    value = _value(kind, target, given_inputs, rest)
-    short = _value(kind, target, [x[:7] for x in given_inputs], rest)
+    """Compute the numbers for two shapes and write them."""
+    target, kind, points, answer, *rest = sys.argv[1:]
+    with np.load(points) as stored:
+        inputs = [*stored["inputs"].astype("float32")]
+    value = _value(kind, target, inputs, rest)
+    short = _value(kind, target, [x[:7] for x in inputs], rest)
     assert np.allclose(value[:7], short, rtol=1e-5, equal_nan=True), "another shape"
     np.savez(answer, value_float32=value.astype("float64"))
 

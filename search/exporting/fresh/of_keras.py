@@ -1,6 +1,6 @@
-"""Import an exported file of Keras's and compute its numbers; save a model with its layer, and load it.
+"""Import an exported Keras file and compute its numbers; save a model with its layer, and load it.
 
-Arguments: the file, the class, the points, the answer, the function. Slopes are computed where the backend is torch.
+Arguments: the file, the class, the points, the answer, the function. Slopes are computed only with the torch backend.
 """
 
 import os
@@ -28,27 +28,27 @@ def _slopes(function: object, arguments: Any, names: Any, dtype: str) -> dict[st
 
 
 def main() -> None:
-    """Do it."""
-    path, name, given, answer, function = sys.argv[1:6]
+    """Compute the numbers in every precision, save and load a model, and write the numbers."""
+    path, name, points, answer, function = sys.argv[1:6]
     exported = runpy.run_path(path)
-    with np.load(given) as asked:
-        inputs, scalars, names = asked["inputs"], asked["scalars"], asked["names"]
-    found: dict[str, Any] = {}
+    with np.load(points) as stored:
+        inputs, scalars, names = stored["inputs"], stored["scalars"], stored["names"]
+    answers: dict[str, Any] = {}
     for dtype in ("float64", "float32", "bfloat16", "float16"):
         value = exported[function](*(ops.cast(one, dtype) for one in (*inputs, *scalars)))
         assert keras.backend.standardize_dtype(value.dtype) == dtype, f"it returns {value.dtype} for {dtype}"
-        found[f"value_{dtype}"] = np.asarray(ops.convert_to_numpy(ops.cast(value, "float64")))
+        answers[f"value_{dtype}"] = np.asarray(ops.convert_to_numpy(ops.cast(value, "float64")))
         if keras.backend.backend() == "torch":
-            found |= _slopes(exported[function], (*inputs, *scalars), names, dtype)
+            answers |= _slopes(exported[function], (*inputs, *scalars), names, dtype)
     layer = exported[name](channels=inputs.shape[2]) if len(scalars) else exported[name]()
-    places = [keras.Input(inputs.shape[2:]) for _ in inputs]
-    model = keras.Model(places, layer(*places))
+    placeholders = [keras.Input(inputs.shape[2:]) for _ in inputs]
+    model = keras.Model(placeholders, layer(*placeholders))
     with tempfile.TemporaryDirectory() as directory:
         model.save(f"{directory}/model.keras")
-        again = keras.models.load_model(f"{directory}/model.keras")
+        loaded = keras.models.load_model(f"{directory}/model.keras")
     ordinary = [one[:100].astype("float32") for one in inputs]
-    assert np.array_equal(ops.convert_to_numpy(model(ordinary)), ops.convert_to_numpy(again(ordinary)))
-    np.savez(answer, **found)
+    assert np.array_equal(ops.convert_to_numpy(model(ordinary)), ops.convert_to_numpy(loaded(ordinary)))
+    np.savez(answer, **answers)
 
 
 if __name__ == "__main__":

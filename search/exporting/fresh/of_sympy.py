@@ -1,6 +1,6 @@
-"""Import an exported file of SymPy's and compute its numbers at ordinary points.
+"""Import an exported SymPy file and compute its numbers at ordinary points.
 
-Arguments: the file, the answer, the value of every parameter and further input, and the names of all.
+Arguments: the file, the answer, the value of every parameter and further input, and the names of inputs and parameters.
 """
 
 import runpy
@@ -14,7 +14,7 @@ POINTS = (-2.3, -1.7, -0.6, 0.3, 0.9, 1.4)
 
 
 def _number(formula: Any, at: dict[Any, float]) -> float:
-    """Return the value; NaN where the formula has none, as a quotient by 0, which what was trained is kept from."""
+    """Return a formula's value, or NaN if it has none: it may divide by 0, where the trained function has a guard."""
     try:
         return float(formula.subs(at).doit().evalf(25))
     except (TypeError, ValueError, ZeroDivisionError):
@@ -22,14 +22,14 @@ def _number(formula: Any, at: dict[Any, float]) -> float:
 
 
 def main() -> None:
-    """Do it."""
+    """Compute the value and the slope at every point and write them."""
     path, answer, other, first, *rest = sys.argv[1:]
     exported = runpy.run_path(path)
-    found: dict[str, Any] = {}
+    answers: dict[str, Any] = {}
     for kind in ("f", "slope"):
         formula, others = sympify(exported[kind]), {exported[name]: float(other) for name in rest}
-        found[kind] = np.array([_number(formula, {exported[first]: point} | others) for point in POINTS])
-    np.savez(answer, x=np.array(POINTS), **found)
+        answers[kind] = np.array([_number(formula, {exported[first]: point} | others) for point in POINTS])
+    np.savez(answer, x=np.array(POINTS), **answers)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Import an exported file of torch's, compute its numbers, and use it in every way that people do.
+"""Import an exported torch file, compute its numbers, and try the usual uses of a layer.
 
-Arguments: the file, the class, the points, the answer, and ``value`` or ``whole``. Imports torch alone.
+Arguments: the file, the class, the points, the answer, and ``value`` or ``whole``. Imports only torch and NumPy.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ Make = Callable[..., Any]
 
 
 def imported(path: str) -> Any:
-    """Import the file by its path."""
+    """Import a Python file by its path."""
     spec = importlib.util.spec_from_file_location("exported_function", path)
     assert spec is not None
     assert spec.loader is not None
@@ -33,19 +33,19 @@ def imported(path: str) -> Any:
     return module
 
 
-def numbers(make: Make, given: torch.Tensor, scalars: torch.Tensor, names: list[str]) -> dict[str, Any]:
+def numbers(make: Make, points: torch.Tensor, scalars: torch.Tensor, names: list[str]) -> dict[str, Any]:
     """Return values and slopes in every precision.
 
     Args:
-        make: the class.
-        given: inputs, ``(inputs, points, channels)``.
-        scalars: values of each parameter by channel, ``(parameters, channels)``.
-        names: of inputs and parameters.
+        make: class of the layer.
+        points: inputs, ``(inputs, points, channels)``.
+        scalars: value of each parameter by channel, ``(parameters, channels)``.
+        names: names of the inputs, then of the parameters.
     """
-    found, parameters = {}, names[len(given) :]
+    answers, parameters = {}, names[len(points) :]
     for name, dtype in DTYPES.items():
-        inputs = [x.to(dtype, copy=True).requires_grad_() for x in given]
-        module = make(channels=given.shape[2]).to(dtype) if parameters else make().to(dtype)
+        inputs = [x.to(dtype, copy=True).requires_grad_() for x in points]
+        module = make(channels=points.shape[2]).to(dtype) if parameters else make().to(dtype)
         with torch.no_grad():
             for parameter, row in zip(parameters, scalars, strict=True):
                 values = getattr(module, parameter)
@@ -55,17 +55,17 @@ def numbers(make: Make, given: torch.Tensor, scalars: torch.Tensor, names: list[
         slopes: Any = [torch.zeros_like(x) for x in inputs]
         if value.requires_grad:
             slopes = torch.autograd.grad(value, inputs, torch.ones_like(value), materialize_grads=True)
-        found[f"value_{name}"] = value.detach().double().numpy()
-        found |= {f"slope_{one}_{name}": slope.double().numpy() for one, slope in zip(names, slopes, strict=False)}
+        answers[f"value_{name}"] = value.detach().double().numpy()
+        answers |= {f"slope_{one}_{name}": slope.double().numpy() for one, slope in zip(names, slopes, strict=False)}
         if parameters:
-            found |= _slopes_of_parameters(make, [x.detach() for x in inputs], scalars, parameters, name)
-    return found
+            answers |= _slopes_of_parameters(make, [x.detach() for x in inputs], scalars, parameters, name)
+    return answers
 
 
 def _slopes_of_parameters(
     make: Make, inputs: list[torch.Tensor], scalars: torch.Tensor, parameters: list[str], name: str
 ) -> dict[str, Any]:
-    """Return the slope by each parameter at every point, which is a channel of its own here."""
+    """Return the slope by each parameter at every point; each point becomes a channel, with its own parameter."""
     columns: dict[str, list[torch.Tensor]] = {parameter: [] for parameter in parameters}
     for i, starts in enumerate(scalars.T.tolist()):
         module = make(channels=len(inputs[0]), dimension=0, **dict(zip(parameters, starts, strict=True)))
@@ -81,17 +81,17 @@ def _slopes_of_parameters(
 
 
 def shapes(make: Make, module: Any, x: torch.Tensor) -> None:
-    """Shapes and strides give what the same numbers give in a row."""
+    """Check that inputs of other shapes and strides give the values of a flat input."""
     flat = module(x.reshape(-1)).detach()
-    for given in (
+    for variant in (
         x, x.reshape(2, 3, 4), x.reshape(2, 3, 2, 2), x.reshape(2, 3, 2, 2).to(memory_format=torch.channels_last),
         x.reshape(6, 4).T.contiguous().T, x[:0], x[0, 0],
     ):  # fmt: skip
-        found = module(given)
-        assert found.shape == given.shape
-        wanted = flat[: found.numel()]
-        assert torch.allclose(found.reshape(-1), wanted, rtol=1e-12, atol=1e-300), (
-            f"another value with the shape {list(given.shape)}"
+        value = module(variant)
+        assert value.shape == variant.shape
+        expected = flat[: value.numel()]
+        assert torch.allclose(value.reshape(-1), expected, rtol=1e-12, atol=1e-300), (
+            f"another value with the shape {list(variant.shape)}"
         )
     expanded = x[0, 0].expand(3, 2)
     assert torch.allclose(module(expanded), module(x[0, 0]).expand(3, 2), rtol=1e-12)
@@ -111,14 +111,14 @@ def shapes(make: Make, module: Any, x: torch.Tensor) -> None:
 
 
 def differentiated(module: Any, x: torch.Tensor) -> None:
-    """Slopes of first and second order."""
-    given = x.detach().clone().requires_grad_()
-    torch.autograd.gradcheck(module, (given,))
-    torch.autograd.gradgradcheck(module, (given,), atol=1e-4)
+    """Check first and second derivatives by finite differences."""
+    leaf = x.detach().clone().requires_grad_()
+    torch.autograd.gradcheck(module, (leaf,))
+    torch.autograd.gradgradcheck(module, (leaf,), atol=1e-4)
 
 
 def transformed(module: Any, x: torch.Tensor) -> None:
-    """torch.func."""
+    """Check the transforms of ``torch.func``."""
     from torch.func import functional_call, grad, jvp, vmap
 
     assert torch.allclose(vmap(module)(x), module(x), rtol=1e-12)
@@ -130,28 +130,28 @@ def transformed(module: Any, x: torch.Tensor) -> None:
 
 
 def copied(make: Make, module: Any, x: torch.Tensor) -> None:
-    """Copies, pickles, state dicts, files."""
-    wanted = module(x)
+    """Check copies, pickles, saved state dicts and data-parallel modules."""
+    expected = module(x)
     buffer = io.BytesIO()
     torch.save(module.state_dict(), buffer)
     buffer.seek(0)
     other = make().double()
     other.load_state_dict(torch.load(buffer, weights_only=True))
-    for again in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), other, torch.nn.DataParallel(module)):  # noqa: S301
-        assert torch.equal(again(x), wanted)
+    for duplicate in (copy.deepcopy(module), pickle.loads(pickle.dumps(module)), other, torch.nn.DataParallel(module)):  # noqa: S301
+        assert torch.equal(duplicate(x), expected)
 
 
 def compiled(module: Any, x: torch.Tensor) -> None:
-    """One graph, with shapes that change; symbolic tracing; a call by torch's own name for the input."""
+    """Check ``torch.compile`` in one graph with changing shapes, symbolic tracing, and a call with ``input=``."""
     traced = torch.fx.symbolic_trace(torch.nn.Sequential(module))
     assert torch.equal(traced(x), module(input=x))
-    made: Any = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
-    for given in (x, x[:3], x.T.contiguous()):
-        assert torch.allclose(made(given), module(given), rtol=1e-9)
+    fast: Any = torch.compile(module, fullgraph=True, dynamic=True, backend="aot_eager")
+    for variant in (x, x[:3], x.T.contiguous()):
+        assert torch.allclose(fast(variant), module(variant), rtol=1e-9)
 
 
 def scripted(module: Any, x: torch.Tensor) -> None:
-    """TorchScript."""
+    """Check that the module can be scripted, saved and loaded with TorchScript."""
     buffer = io.BytesIO()
     torch.jit.save(torch.jit.script(module), buffer)
     buffer.seek(0)
@@ -159,7 +159,7 @@ def scripted(module: Any, x: torch.Tensor) -> None:
 
 
 def under_autocast(module: Any, x: torch.Tensor) -> None:
-    """Mixed precision keeps the input's."""
+    """Check that the output keeps the input's precision under autocast."""
     with torch.autocast("cpu", torch.bfloat16):
         assert module.float()(x.bfloat16()).dtype == torch.bfloat16
     module.double()
@@ -171,23 +171,23 @@ def _complaint(name: str, check: Callable[[], None]) -> Iterator[str]:
             warnings.simplefilter("ignore")
             check()
     except BaseException as fault:
-        said = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
-        yield f"{name}: {said}"
+        message = (str(fault).strip().splitlines() or [type(fault).__name__])[0]
+        yield f"{name}: {message}"
 
 
 def main() -> None:
-    """Do it."""
-    path, name, given, answer, extent = sys.argv[1:6]
+    """Compute the numbers, run the checks, and write numbers and complaints."""
+    path, name, points, answer, extent = sys.argv[1:6]
     exported = imported(path)
     make = getattr(exported, name)
-    with np.load(given) as asked:
-        inputs, scalars = torch.from_numpy(asked["inputs"]), torch.from_numpy(asked["scalars"])
-        names, smooth = [str(one) for one in asked["names"]], bool(asked["differentiable"])
-    found = numbers(make, inputs, scalars, names)
+    with np.load(points) as stored:
+        inputs, scalars = torch.from_numpy(stored["inputs"]), torch.from_numpy(stored["scalars"])
+        names, smooth = [str(one) for one in stored["names"]], bool(stored["differentiable"])
+    answers = numbers(make, inputs, scalars, names)
     torch.manual_seed(0)
     module, ordinary = make().double(), torch.randn(6, 4, dtype=torch.float64) + 0.013
     checks: dict[str, Callable[[], None]] = {"shapes": lambda: shapes(make, module, ordinary)}
-    if len(inputs) > 1:  # the ways below are those of a layer in the place of a rectifier
+    if len(inputs) > 1:  # the checks below are for a layer of one input, as a rectifier is
         checks, extent = {}, "value"
     if extent == "whole":
         checks |= {
@@ -199,7 +199,7 @@ def main() -> None:
             "autocast": lambda: under_autocast(module, ordinary),
         }
     complaints = [line for label, check in checks.items() for line in _complaint(label, check)]
-    np.savez(answer, **found)
+    np.savez(answer, **answers)
     Path(answer).with_suffix(".json").write_text(json.dumps({"complaints": complaints, "checked": [*checks]}))
 
 
