@@ -60,7 +60,7 @@ def _tau(
     random = np.random.default_rng(0)
     drawn = [pairs[random.integers(0, len(pairs), len(pairs))] for _ in range(resamples)]
     taus = [float(kendalltau(*sample.T).statistic) for sample in drawn]
-    known = [tau for tau in taus if math.isfinite(tau)]  # a resample of equal values has no tau
-    spread = bool(known) and max(known) - min(known) > ROUNDING
-    low, high = np.quantile(known, [0.025, 0.975]) if spread else (math.nan, math.nan)
+    finite = [tau for tau in taus if math.isfinite(tau)]  # a resample of equal values has no tau
+    spread = bool(finite) and max(finite) - min(finite) > ROUNDING
+    low, high = np.quantile(finite, [0.025, 0.975]) if spread else (math.nan, math.nan)
     return float(kendalltau(*pairs.T).statistic), (float(low), float(high))

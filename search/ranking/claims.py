@@ -60,7 +60,7 @@ class Entrants:
 
     @classmethod
     def of(cls, facts: Mapping[str, str]) -> "Entrants":
-        """Read the entrants of every sitting of a run; without such facts there are none.
+        """Read all entrants of a run, in the order in which its races recorded them; without such facts there are none.
 
         Args:
             facts: facts of the run; the entrants of a race are kept as ``entrants 1``, ``entrants 2`` and so on.
@@ -120,10 +120,8 @@ def tested(pairs: Mapping[str, Sequence[float]], entrants: Entrants) -> dict[str
         pairs: function -> differences from the incumbent, by seed.
         entrants: the functions in the order of promise; a function without differences counts with an empty row.
     """
-    pairs = {
-        **dict.fromkeys((*entrants.finds, *entrants.known), ()),
-        **pairs,
-    }  # an entrant without a seed may get some later
+    # an entrant without a seed may get some later
+    pairs = {**dict.fromkeys((*entrants.finds, *entrants.known), ()), **pairs}
     places = entrants.weights([*pairs])
     sides = {sign: [evidence_of([sign * one for one in row]) for row in pairs.values()] for sign in (1, -1)}
     corrected = {-1: closed(sides[-1], [1.0] * len(pairs)), 1: [1.0] * len(pairs)}

@@ -55,10 +55,10 @@ def log_evidence(differences: Sequence[float]) -> Array:
         One number for each non-zero difference from the fourth on; the logarithm of ``SHOWN`` shows a single function
         to be better.
     """
-    known = np.asarray([one for one in differences if one != 0], dtype=np.float64)
-    if len(known) < FIRST:
+    nonzero = np.asarray([one for one in differences if one != 0], dtype=np.float64)
+    if len(nonzero) < FIRST:
         return np.empty(0)
-    capital = np.cumsum(_growth(known, _scale(known)), axis=1)[:, FIRST - 1 :] + _shares()[:, None]
+    capital = np.cumsum(_growth(nonzero, _scale(nonzero)), axis=1)[:, FIRST - 1 :] + _shares()[:, None]
     return np.asarray(np.logaddexp.reduce(capital, axis=0))
 
 
@@ -81,11 +81,11 @@ def anytime_interval(differences: Sequence[float]) -> Interval:
 
     It holds every middle that ``anytime_p`` does not reject. With too few pairs it is infinite.
     """
-    known = np.asarray(differences, dtype=np.float64)
-    if len(known) < pairs_needed():
+    values = np.asarray(differences, dtype=np.float64)
+    if len(values) < pairs_needed():
         return -math.inf, math.inf
-    middle = float(np.median(known))
-    reach = float(np.max(np.abs(known - middle))) or abs(middle) * 1e-9
+    middle = float(np.median(values))
+    reach = float(np.max(np.abs(values - middle))) or abs(middle) * 1e-9
     return _end(differences, middle, -reach), _end(differences, middle, reach)
 
 
@@ -123,15 +123,15 @@ def pairs_to_decide(differences: Sequence[float], wanted: float = SHOWN, effect:
     Returns:
         Number of further pairs; None if even ``FAR`` would hardly suffice.
     """
-    known = np.asarray([one for one in differences if one != 0], dtype=np.float64)
-    if len(known) < FIRST:
-        return max(0, pairs_needed(wanted) - len(known))
-    spread = float(np.std(known, ddof=1)) or abs(float(known[0]))
-    typical = float(np.mean(known)) if effect is None else effect * spread
+    nonzero = np.asarray([one for one in differences if one != 0], dtype=np.float64)
+    if len(nonzero) < FIRST:
+        return max(0, pairs_needed(wanted) - len(nonzero))
+    spread = float(np.std(nonzero, ddof=1)) or abs(float(nonzero[0]))
+    typical = float(np.mean(nonzero)) if effect is None else effect * spread
     middle = np.linspace(-2.5, 2.5, 41)
     weights = np.exp(-(middle**2) / 2)
-    ahead = _growth(-abs(typical) + spread * middle, _scale(known)) @ (weights / weights.sum())
-    now = np.sum(_growth(known * math.copysign(1, -typical), _scale(known)), axis=1)
+    ahead = _growth(-abs(typical) + spread * middle, _scale(nonzero)) @ (weights / weights.sum())
+    now = np.sum(_growth(nonzero * math.copysign(1, -typical), _scale(nonzero)), axis=1)
     further = [
         (math.log(wanted) - share - capital) / rate
         for share, capital, rate in zip(_shares(), now, ahead, strict=True)

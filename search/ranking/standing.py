@@ -1,8 +1,8 @@
 """Which functions of a race are better than the incumbent, which are clearly behind, and which still race.
 
-The standing depends on the losses alone, so a killed race resumes exactly where it stopped. A function that leaves the
-race loses its own chance, but does not change the level of any claim: claims rest on ``claims`` alone. Not here: the
-training (``race``).
+The standing depends on the losses alone, so a killed race resumes as if it had never stopped. A function that leaves
+the race loses its own chance, but does not change the level of any claim: claims rest on ``claims`` alone. Not here:
+the training (``race``).
 """
 
 import functools
