@@ -1,1 +1,1 @@
-"""What a run remembers, where it comes from, and what was decided once for all of its children."""
+"""The stored data of a run, their provenance, and the decisions that hold for all of its children."""

@@ -1,6 +1,6 @@
-"""What was met in a run, and as what it is trained: decided when it is first met, kept in the store, read by everybody.
+"""The behaviours of a run, each with the behaviour that it is trained as, which is decided at its first appearance.
 
-Not here: what a behaviour does (``grammar.behaviour``) and what came of it (``trainings``).
+The store keeps these rows. Not here: what a behaviour does (``grammar.behaviour``), and its outcomes (``trainings``).
 """
 
 from collections.abc import Iterable
@@ -15,13 +15,13 @@ Share = Literal["none", "signs", "all"]
 class Behaviours:
     """Every behaviour of one run by its fingerprint.
 
-    *Proposed* is what the proposer asked for, *baseline* what the run added for comparison; what was found is proposed
-    and no baseline.
+    A *proposed* behaviour comes from the proposer; a *baseline* was added by the run for comparison. A find is a
+    proposed behaviour that is no baseline.
 
     Args:
-        rows: that are known already, in the order of their coming.
-        share: which twins are trained as one; see ``SpaceSettings.share_twins``.
-        proposed: what proposals were trained as so far.
+        rows: known behaviours, in the order of their first appearance.
+        share: kind of twins that are trained as one; see ``SpaceSettings.share_twins``.
+        proposed: fingerprints that proposals were trained as so far.
     """
 
     def __init__(self, rows: Iterable[Behaviour], share: Share = "signs", proposed: Iterable[str] = ()) -> None:
@@ -29,7 +29,7 @@ class Behaviours:
         self._rows: dict[str, Behaviour] = {}
         self._first: dict[str, str] = {}  # twin -> the fingerprint that came first
         self.proposed = dict.fromkeys(proposed)
-        """What proposals were trained as, in the order of asking."""
+        """Fingerprints that proposals were trained as, in the order of the proposals."""
         for row in rows:
             self._keep(row)
 
@@ -38,7 +38,7 @@ class Behaviours:
         return self._rows.setdefault(row.fingerprint, row)
 
     def meet(self, activation: Activation, *, baseline: bool) -> Behaviour:
-        """Return what is met, with what it is trained as; what was met before stays as it is."""
+        """Return the row of an activation, and add one if it is new; a known row stays as it is."""
         if activation.identity in self._rows:
             return self._rows[activation.identity]
         twin = activation.twin(constants=self.share != "signs")
@@ -46,13 +46,13 @@ class Behaviours:
         return self._keep(Behaviour(activation.identity, activation.text, baseline, twin, trained_as))
 
     def propose(self, activation: Activation) -> Behaviour:
-        """Return what is met by a proposal."""
-        found = self.meet(activation, baseline=False)
-        self.proposed.setdefault(found.trained_as)
-        return found
+        """Return the row of a proposed activation, and mark it as proposed."""
+        behaviour = self.meet(activation, baseline=False)
+        self.proposed.setdefault(behaviour.trained_as)
+        return behaviour
 
     def text(self, fingerprint: str) -> str:
-        """Return the text that is trained."""
+        """Return the expression of a behaviour."""
         return self._rows[fingerprint].expression
 
     def trained_as(self, fingerprint: str) -> str:
@@ -60,10 +60,10 @@ class Behaviours:
         return self._rows[fingerprint].trained_as
 
     def is_baseline(self, fingerprint: str) -> bool:
-        """Return whether the run added it for comparison."""
+        """Return whether the run added a behaviour for comparison."""
         return self._rows[fingerprint].baseline
 
     @property
     def baselines(self) -> list[str]:
-        """What baselines are trained as, in their order."""
+        """Fingerprints that the baselines are trained as, in the order of the baselines."""
         return [*dict.fromkeys(row.trained_as for row in self._rows.values() if row.baseline)]

@@ -1,4 +1,4 @@
-"""Copies of a store, for whatever may happen to its file. Not here: when one is made (``file``)."""
+"""Copies of a store, in case its file is damaged. Not here: when a copy is made (``file``)."""
 
 import os
 import sqlite3
@@ -10,10 +10,10 @@ from actsearch.search.memory.schema import COLUMNS
 
 
 def write_copy(connection: sqlite3.Connection, path: Path) -> None:
-    """Write all that a store holds to another file, whole or not at all.
+    """Write the contents of a store to another file, completely or not at all.
 
     Raises:
-        sqlite3.Error, OSError: it cannot be read or written.
+        sqlite3.Error, OSError: the store cannot be read, or the copy cannot be written.
     """
     part = path.with_suffix(".part")
     part.unlink(missing_ok=True)
@@ -24,24 +24,24 @@ def write_copy(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def is_no_less(path: Path, copy: Path) -> bool:
-    """Return whether a closed store can be read, page by page, and holds no less than its copy."""
+    """Return whether every page of a closed store can be read, and no table has fewer rows than in its copy."""
     counts = []
     for one in (path, copy):
         try:
-            with closing(sqlite3.connect(f"{one.absolute().as_uri()}?mode=ro", uri=True)) as again:
-                if again.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+            with closing(sqlite3.connect(f"{one.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+                if connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
                     return False
-                counts.append([again.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in COLUMNS])
-        except sqlite3.DatabaseError:  # a table is not there, too
+                counts.append([connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in COLUMNS])
+        except sqlite3.DatabaseError:  # this includes a missing table
             return False
     return all(mine >= copied for mine, copied in zip(*counts, strict=True))
 
 
 def said_of(copy: Path, name: str) -> str:
-    """Return what to do with a copy, to be put behind what is wrong; nothing where there is none.
+    """Return advice on using a copy, to append to an error message; an empty text if there is no copy.
 
     Args:
-        copy: file of the copy.
+        copy: path of the copy.
         name: name of the store's file.
     """
     if not copy.is_file():

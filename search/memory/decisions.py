@@ -1,7 +1,8 @@
-"""What is decided once and kept with a run, so that all of its scores come from the same source.
+"""Decisions that a run makes once and stores, so that all of its scores come from the same source.
 
-Whether the kernel or torch trains the default child, and the data of the task. Where it cannot be kept to, the run is
-not gone on with. Not here: the settings, which must be the same as well (``jobs``).
+They are the choice between the kernel and torch for the default child, the number of children trained as one, and the
+data of the task. If a decision cannot be kept, the run is not resumed. Not here: the settings, which must be the same
+as well (``jobs``).
 """
 
 import dataclasses
@@ -22,25 +23,25 @@ Say = Callable[[str], None]
 
 
 def unsaid(sentence: str) -> None:
-    """Tell nobody."""
+    """Ignore a message."""
 
 
 CHANGING = {
     "torch": "last digits may differ from now on",
     "actsearch": "its changelog says which scores differ from now on",
 }
-"""Packages on which scores depend, and what it means for a run that another version began."""
-KERNEL_KEY = "kernel key"  # the fact of which kernel it was: sources, compiler, processor
-STACK = "stack of"  # with the name of the data, the fact of how many children are trained as one
-KERNEL = "kernel"  # the fact of a run: native or torch
+"""Packages that scores depend on -> the consequence for a run that another version began."""
+KERNEL_KEY = "kernel key"  # name of the fact that identifies the kernel: sources, compiler, processor
+STACK = "stack of"  # with the name of the data: the fact that holds the number of children trained as one
+KERNEL = "kernel"  # name of the fact: native or torch
 
 
 class NotTheSame(UserFault):
-    """A run cannot be gone on with here; the message says what differs and what to do."""
+    """A run cannot be resumed here; the message says what differs and what to do."""
 
 
 def settled(task: Task) -> Task:
-    """Return the task with the kernel ruled out where there is none, and with how many children are trained as one."""
+    """Return the task without the kernel if none is available, and with the number of children trained as one."""
     if not isinstance(task, NetworkTask):
         return task
     if task.is_own:
@@ -52,19 +53,19 @@ def decided(store: Store, task: Task, say: Say) -> Task:
     """Return the task as this run trains it, from its first child to its last.
 
     Args:
-        store: store of the run; what is decided now is kept in it.
+        store: store of the run, in which new decisions are stored.
         task: task of one of its rungs.
-        say: is told of what differs without standing in the way.
+        say: function that gets a message about each difference that does not prevent resuming.
 
     Raises:
-        NotTheSame: the run was begun with the kernel and there is none now, or with other data.
+        NotTheSame: the run was begun with other data, or with a kernel that is not available now.
     """
     if task.unit and store.fact(UNIT) is None:
         store.describe({UNIT: task.unit})
     if task.replaced and store.fact(REPLACED) is None:
         store.describe({REPLACED: " ".join(task.replaced)})
-    _same_versions(store, say)
-    _same_data(store, task)
+    _report_versions(store, say)
+    _check_data(store, task)
     if not isinstance(task, NetworkTask):
         return task
     return _with_kernel(store, task, say) if task.takes_kernel else _with_stack(store, task)
@@ -89,7 +90,7 @@ def _with_kernel(store: Store, task: NetworkTask, say: Say) -> NetworkTask:
 
 
 def _with_stack(store: Store, task: NetworkTask) -> NetworkTask:
-    """Return the task with how many children are trained as one: what the run began with, or what is decided now."""
+    """Return the task with the number of children trained as one: the run's, or a newly decided one."""
     if not task.is_own or task.settings.stack is not None:
         return task
     name = f"{STACK} {data_fact(dataclasses.asdict(task.settings))}"
@@ -99,13 +100,13 @@ def _with_stack(store: Store, task: NetworkTask) -> NetworkTask:
     return task.with_stack(int(store.fact(name) or 1))
 
 
-def _same_data(store: Store, task: Task) -> None:
-    found = task.digest()
-    if not found:
+def _check_data(store: Store, task: Task) -> None:
+    digest = task.digest()
+    if not digest:
         return
     name = data_fact(dataclasses.asdict(task.settings))
-    store.describe({name: found})
-    if store.fact(name) != found:
+    store.describe({name: digest})
+    if store.fact(name) != digest:
         hint = "seed the generator that draws them" if task.is_own else "key 'task.directory' names other files"
         raise NotTheSame(
             f"the run in '{store.path.parent}' was begun with other data of the task "
@@ -113,9 +114,9 @@ def _same_data(store: Store, task: Task) -> None:
         )
 
 
-def _same_versions(store: Store, say: Say) -> None:
+def _report_versions(store: Store, say: Say) -> None:
     began = json.loads(store.fact("versions") or "{}")
-    for package, so in CHANGING.items():
+    for package, consequence in CHANGING.items():
         before, here = began.get(package), metadata.version(package)
         if before and before != here:
-            say(f"this run was begun with {package} {before}, here is {here}: {so}")
+            say(f"this run was begun with {package} {before}, here is {here}: {consequence}")

@@ -1,8 +1,8 @@
-"""The SQLite file of a run: opened, guarded, read and written in whole steps, and copied from time to time.
+"""The SQLite file of a run: opening, checking, reading, writing in transactions, and periodic copies.
 
-Whatever is wrong with the file is said in one sentence: it is checked when it is opened, every row has a digest, and
-every step looks whether the file is still the one that was opened. Not here: the tables (``schema``) and what their
-rows mean (``store``).
+The file is checked when it is opened, every row has a digest, and every write checks that the file is still the one
+that was opened. One sentence reports any fault. Not here: the tables (``schema``) and the meaning of their rows
+(``store``).
 """
 
 import contextlib
@@ -30,39 +30,39 @@ from actsearch.search.memory.schema import (
 )
 
 FILE_NAME, COPY_NAME, RESCUED_NAME = "run.sqlite", "run.copy.sqlite", "run.rescued.sqlite"
-WAIT = 30.0  # seconds that SQLite waits for a lock, before somebody is told
-PATIENCE = 20  # times so long, until the search ends
-COPIED_EVERY = 60.0  # seconds between two copies of a store that is written
-LARGEST_COPY = 200e6  # bytes; a larger one would take more time than it saves
+WAIT = 30.0  # seconds that SQLite waits for a lock before a message is shown
+PATIENCE = 20  # number of such waits until the search ends
+COPIED_EVERY = 60.0  # seconds between two copies of a store during a search
+LARGEST_COPY = 200e6  # bytes; copying a larger store would take more time than it saves
 _EVENT = "INSERT INTO events (kind) VALUES (?)"
 Steps = Sequence[tuple[str, Sequence[Sequence[object]]]]
 
 
 def identity_of(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from another that takes its place; None where there is none."""
+    """Return device and inode of a file, which tell it from a replacement; None if there is no file."""
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino
 
 
 class StoreError(UserFault):
-    """The file is absent, of another version, damaged, or no store; the message says which and what to do."""
+    """The file is absent, damaged, no store, or of another version; the message says which, and what to do."""
 
 
 class NotBegun(StoreError):
-    """Somebody else is just making the store."""
+    """Another process is just creating the store."""
 
 
 class StoreFile:
-    """One file.
+    """The open SQLite file of one run.
 
     Args:
-        directory: of the run.
-        create: make the file when it is absent, and write to it; without it, the file is opened for reading, also where
-            nobody may write.
-        say: is told while the file is waited for.
+        directory: directory of the run.
+        create: whether to create the file if it is absent, and to write to it; otherwise the file is opened for
+            reading, which also works in a directory without write permission.
+        say: function that gets a message while the file is locked by another program.
 
     Raises:
         StoreError: there is no readable store of this version.
@@ -70,28 +70,28 @@ class StoreFile:
 
     def __init__(self, directory: Path, *, create: bool, say: Callable[[str], None]) -> None:
         self.path, self.create, self.say = directory / FILE_NAME, create, say
-        self._whole = True  # as far as anybody noticed
+        self._whole = True  # no damage noticed so far
         mode = "rwc" if create else "ro" if self._may_change() else "ro&immutable=1"
         source = f"{self.path.absolute().as_uri()}?mode={mode}"
         with self.guarded("opened"), ExitStack() as stack:
             connection = sqlite3.connect(
                 source, uri=True, isolation_level=None, timeout=WAIT, check_same_thread=False
-            )  # a core lets one thread in at a time
+            )  # the core lets one thread in at a time
             self._connection = stack.enter_context(closing(connection))
             if create:
                 self._create()
             version = self._version()
             self._check()
-            if version < SCHEMA_VERSION and not create:  # read as it would be; the file stays as it is
+            if version < SCHEMA_VERSION and not create:  # migrate a copy in memory; the file stays as it is
                 self._connection = stack.enter_context(closing(sqlite3.connect(":memory:", isolation_level=None)))
                 connection.backup(self._connection)
                 connection.close()
             migrate(self._connection)
-            stack.pop_all()  # it stays open
+            stack.pop_all()  # the connection stays open
         self._identity, self._copied = identity_of(self.path), time.monotonic()
 
     def _may_change(self) -> bool:
-        """Return whether somebody may write while we read: then SQLite's readers, too, write beside the file."""
+        """Return whether the file may change while it is read; SQLite's readers then write beside the file as well."""
         writable = os.access(self.path.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
         return writable or self.path.with_name(f"{FILE_NAME}-wal").exists()
 
@@ -108,85 +108,85 @@ class StoreFile:
         version = int(self._connection.execute("PRAGMA user_version").fetchone()[0])
         if version == 0:
             raise NotBegun(f"'{self.path.parent}' holds no run yet: {FILE_NAME} is still empty")
-        there = f"'{self.path}' has schema version {version}, this program reads {OLDEST} to {SCHEMA_VERSION}"
+        fault = f"'{self.path}' has schema version {version}, this program reads {OLDEST} to {SCHEMA_VERSION}"
         if version > SCHEMA_VERSION:
-            raise StoreError(f"{there}: it was written by a newer actsearch, update this one")
+            raise StoreError(f"{fault}: it was written by a newer actsearch, update this one")
         if version < OLDEST:
             row = self._connection.execute("SELECT value FROM run WHERE key = 'commit'").fetchone()
             commit = printable(str(row[0])) if row else "unknown"
-            raise StoreError(f"{there}: open it with the actsearch that wrote it (commit {commit}), or start a new run")
+            raise StoreError(f"{fault}: open it with the actsearch that wrote it (commit {commit}), or start a new run")
         return version
 
     def _check(self) -> None:
-        """Look through the pages of the file.
+        """Check the pages of the file.
 
         Raises:
-            sqlite3.DatabaseError: they are not as they were written.
+            sqlite3.DatabaseError: a page is damaged.
         """
-        (found,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise sqlite3.DatabaseError(str(found).splitlines()[-1])
+        (answer,) = self._connection.execute("PRAGMA quick_check(1)").fetchone()
+        if answer != "ok":
+            raise sqlite3.DatabaseError(str(answer).splitlines()[-1])
 
     @contextmanager
     def guarded(self, doing: str = "read") -> Iterator[None]:
-        """Say in a sentence whatever makes the file unusable.
+        """Turn any fault that makes the file unusable into a one-sentence error.
 
         Args:
-            doing: what is done with it, in a participle.
+            doing: past participle of the operation, for the message.
 
         Raises:
-            StoreError: it cannot be used.
+            StoreError: the file cannot be used.
         """
         try:
             yield
         except UserFault:
             raise
-        except sqlite3.IntegrityError:  # ours: a row that contradicts another
+        except sqlite3.IntegrityError:  # a fault of this program: a row contradicts another row
             raise
         except sqlite3.OperationalError as fault:
             self._whole = False
-            raise StoreError(f"'{self.path}' cannot be {doing} here: {fault}{self._kept()}") from fault
+            raise StoreError(f"'{self.path}' cannot be {doing} here: {fault}{self._copy_hint()}") from fault
         except (sqlite3.DatabaseError, ValueError, TypeError, KeyError) as fault:
             self._whole = False
-            said = str(fault) if isinstance(fault, sqlite3.DatabaseError) else f"{type(fault).__name__}: {fault}"
-            if "file is not a database" in said:
-                raise StoreError(f"'{self.path}' is not a run's store: {said}") from fault
-            raise StoreError(f"'{self.path}' is damaged: {said}{self._kept()}") from fault
+            message = str(fault) if isinstance(fault, sqlite3.DatabaseError) else f"{type(fault).__name__}: {fault}"
+            if "file is not a database" in message:
+                raise StoreError(f"'{self.path}' is not a run's store: {message}") from fault
+            raise StoreError(f"'{self.path}' is damaged: {message}{self._copy_hint()}") from fault
 
-    def _kept(self) -> str:
+    def _copy_hint(self) -> str:
         return said_of(self.path.with_name(COPY_NAME), FILE_NAME)
 
     def rows(self, table: str, *, order: str = "rowid", large: bool = True) -> list[tuple[Any, ...]]:
         """Return every row of a table, its columns in the order of ``schema.COLUMNS``.
 
         Args:
-            table: of the store.
-            order: a column.
-            large: whether the diagnostics are read, too; else they are empty.
+            table: name of the table.
+            order: name of the column that orders the rows.
+            large: whether to read the diagnostics as well; otherwise they are empty.
 
         Raises:
-            StoreError: a row is not as it was written.
+            StoreError: a row does not match its digest.
         """
         names = COLUMNS[table]
-        read = ", ".join("'{}'" if name == LARGE and not large else name for name in names)
+        selected = ", ".join("'{}'" if name == LARGE and not large else name for name in names)
         with self.guarded():
-            found = []
-            for *values, digest in self._connection.execute(f"SELECT {read}, digest FROM {table} ORDER BY {order}"):
+            result = []
+            for *values, digest in self._connection.execute(f"SELECT {selected}, digest FROM {table} ORDER BY {order}"):
                 expected = digest_of(table, values)
                 if digest != expected and (large or digest[: len(expected) // 2] != expected[: len(expected) // 2]):
                     raise sqlite3.DatabaseError(
                         f"a row of {table} is not as it was written ({printable(str(values[0]))})"
                     )
-                found.append(tuple(values))
-            return found
+                result.append(tuple(values))
+            return result
 
     @staticmethod
     def insertion(table: str, rows: Sequence[Sequence[Any]], how: str = "INSERT") -> tuple[str, list[list[Any]]]:
-        """Return a step that inserts rows with their digests.
+        """Return a statement that inserts rows with their digests, and its parameters.
 
         Args:
-            table: of the store.
-            rows: in the order of ``schema.COLUMNS``.
+            table: name of the table.
+            rows: rows with their values in the order of ``schema.COLUMNS``.
             how: ``INSERT``, ``INSERT OR IGNORE`` or ``INSERT OR REPLACE``.
         """
         names = COLUMNS[table]
@@ -206,19 +206,20 @@ class StoreFile:
             return int(self._connection.execute("SELECT coalesce(max(number), 0) FROM events").fetchone()[0])
 
     def taken(self) -> list[tuple[Any, ...]]:
-        """Return fingerprint, rung, repeat and owner of every training that a loop of the user's has."""
+        """Return fingerprint, rung, repeat and owner of every training that a user's loop has taken."""
         with self.guarded():
             return self._connection.execute("SELECT fingerprint, rung, repeat, owner FROM taken").fetchall()
 
     def write(self, kind: str, steps: Steps) -> None:
-        """Do some steps whole, or none of them, as one event.
+        """Execute statements in one transaction, and record it as one event.
 
         Args:
-            kind: what they write, in a word.
-            steps: statements, each with the rows that it is executed with.
+            kind: one word for the kind of data written.
+            steps: statements, each with the rows of its parameters.
 
         Raises:
-            StoreError: the file was taken away, is damaged, full, or locked for too long.
+            StoreError: the file was deleted or replaced, the file is damaged, the disk is full, or another program held
+                the lock for too long.
         """
         self._check_identity()
         with self.guarded("written"):
@@ -229,13 +230,13 @@ class StoreFile:
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
-                    with contextlib.suppress(sqlite3.Error):  # what is wrong is raised already
+                    with contextlib.suppress(sqlite3.Error):  # the original fault is raised below
                         self._connection.execute("ROLLBACK")
                 raise
         self._copy()
 
     def _begin(self) -> None:
-        """Begin to write, as soon as no other program holds the file."""
+        """Begin a transaction as soon as no other program has locked the file."""
         for waited in range(PATIENCE):
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -251,10 +252,10 @@ class StoreFile:
         )
 
     def _check_identity(self) -> None:
-        """See that the file is still the one that was opened; what it held is written down beside it if not.
+        """Check that the file is still the one that was opened; if not, write its contents to a file beside it.
 
         Raises:
-            StoreError: it was deleted or replaced.
+            StoreError: the file was deleted or replaced.
         """
         if identity_of(self.path) == self._identity:
             return
@@ -269,18 +270,18 @@ class StoreFile:
         )
 
     def _copy(self) -> None:
-        """Keep a copy once in a while, for whatever else may happen to the file."""
+        """Write a copy of the store from time to time, in case the file is damaged."""
         if time.monotonic() - self._copied < COPIED_EVERY or self.path.stat().st_size > LARGEST_COPY:
             return
-        with contextlib.suppress(sqlite3.Error, OSError):  # a copy that cannot be made stops no search
+        with contextlib.suppress(sqlite3.Error, OSError):  # a failed copy must not stop the search
             write_copy(self._connection, self.path.with_name(COPY_NAME))
         self._copied = time.monotonic()
 
     def close(self) -> None:
-        """Close the file; whoever wrote leaves nothing beside it, but a copy where the file is no longer whole."""
-        ours = self.create and identity_of(self.path) == self._identity  # else the journal beside it is somebody else's
+        """Close the file; a writer removes the journal, and the copy too unless the file is damaged."""
+        ours = self.create and identity_of(self.path) == self._identity  # otherwise the journal belongs to another file
         if ours:
-            with contextlib.suppress(sqlite3.Error):  # somebody reads, and the next one who writes will do it
+            with contextlib.suppress(sqlite3.Error):  # a reader holds the file; the next writer will do it
                 self._connection.execute("PRAGMA busy_timeout = 0")
                 self._connection.execute("PRAGMA journal_mode = DELETE")
         self._connection.close()
@@ -288,4 +289,4 @@ class StoreFile:
             if self._whole and is_no_less(self.path, self.path.with_name(COPY_NAME)):
                 self.path.with_name(COPY_NAME).unlink(missing_ok=True)
             elif self._whole:
-                self.say(f"'{self.path}' was damaged by another program{self._kept()}")
+                self.say(f"'{self.path}' was damaged by another program{self._copy_hint()}")

@@ -1,6 +1,6 @@
-"""The settings that a run was started with: whoever goes on with it must have the same, or a larger budget.
+"""The settings that a run was started with: resuming it takes the same settings, or a larger budget.
 
-Not here: what was decided besides (``decisions``), and how settings are read and compared (``settings``).
+Not here: the other decisions of a run (``decisions``), and reading and comparing settings (``settings``).
 """
 
 import dataclasses
@@ -22,35 +22,36 @@ from actsearch.search.settings.sentences import differences
 GROWING = {
     "budget": ("children", "proposals", "trainings"),
     "final": ("top", "seeds", "trainings"),
-}  # settings that may become larger
-UNSAID = {"final.seeds": FINAL_SEEDS}  # what a setting is worth where nobody says it
+}
+"""Settings that may grow when a run is resumed."""
+UNSAID = {"final.seeds": FINAL_SEEDS}  # values of settings that a run left open
 
 
 def agrees(plan: Plan, directory: Path) -> bool:
-    """Return whether the run has this plan; False while it has none yet.
+    """Return whether the run was started with this plan; False if it has no settings yet.
 
     Raises:
-        BadSettings: it has others.
+        BadSettings: the run was started with other settings.
     """
     if not (directory / FILE_NAME).exists():
         return False
     try:
         with Store(directory) as store:
-            kept = store.fact("settings")
+            stored = store.fact("settings")
     except NotBegun:
         return False
-    if kept:
-        old = json.loads(kept)
+    if stored:
+        old = json.loads(stored)
         check_same(old, json.loads(to_json(as_kept(plan, old).settings)), directory)
-    return bool(kept)
+    return bool(stored)
 
 
 def as_kept(plan: Plan, old: dict[str, Any]) -> Plan:
-    """Return a plan with the numbers that the run was planned with, where the user names no other.
+    """Return a plan with the numbers that the run was planned with, unless the user names others.
 
     Args:
-        plan: of the settings that the user gives now; this version may plan otherwise than that of the run.
-        old: settings of the run. Up to version 0.3 a run had 14 seeds on the final rung where nobody named a number.
+        plan: plan of the user's present settings; this version may plan differently from the version of the run.
+        old: settings of the run. Up to version 0.3, a run had 14 seeds on the final rung by default.
     """
     if not old:
         return plan
@@ -59,14 +60,14 @@ def as_kept(plan: Plan, old: dict[str, Any]) -> Plan:
         settings = dataclasses.replace(settings, final=dataclasses.replace(settings.final, seeds=seeds))
     trainings = settings.budget.trainings
     if trainings is not None and trainings == old["budget"].get("trainings"):
-        kept = {key: old["final"][key] for key in ("top", "known", "trainings", "race")}
+        old_final = {key: old["final"][key] for key in ("top", "known", "trainings", "race")}
         ladder = tuple(RungSettings(**rung) for rung in old["ladder"])
         same = [rung.steps for rung in ladder] == [rung.steps for rung in settings.ladder]
         settings = dataclasses.replace(
             settings,
             budget=dataclasses.replace(settings.budget, children=old["budget"]["children"]),
             ladder=ladder if same else settings.ladder,
-            final=dataclasses.replace(settings.final, **kept),
+            final=dataclasses.replace(settings.final, **old_final),
         )
     return plan.revised(settings)
 
@@ -75,9 +76,9 @@ def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """Return the sections of old settings whose budgets have grown, with the new budgets in them.
 
     Raises:
-        BadSettings: a budget became smaller.
+        BadSettings: a budget has shrunk.
     """
-    found: dict[str, Any] = {}
+    sections: dict[str, Any] = {}
     start, after = (one["budget"].get("trainings") for one in (old, new))
     if start is not None and after is not None and after != start:
         if after < start:
@@ -85,10 +86,10 @@ def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
                 f"key 'budget.trainings': a run can be extended, not shortened: expected {start} or more, found {after}"
             )
         larger = json.loads(to_json(planned(_with_trainings(from_tree(old), after))))
-        return {section: larger[section] for section in ("budget", "ladder", "final")}  # what it sets, and no more
+        return {section: larger[section] for section in ("budget", "ladder", "final")}  # set by budget.trainings
     for section, keys in GROWING.items():
         grown = {key: new[section].get(key) for key in keys if new[section].get(key) != old[section].get(key)}
-        grown = {key: value for key, value in grown.items() if value is not None}  # compared as any other setting
+        grown = {key: value for key, value in grown.items() if value is not None}  # null is compared as any setting
         for key, value in grown.items():
             before = old[section].get(key) or UNSAID.get(f"{section}.{key}", 0)
             if value < before:
@@ -96,8 +97,8 @@ def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
                     f"key '{section}.{key}': a run can be extended, not shortened: expected {before} or more, found "
                     f"{value}"
                 )
-        found |= {section: old[section] | grown} if grown else {}
-    return found
+        sections |= {section: old[section] | grown} if grown else {}
+    return sections
 
 
 def _with_trainings(settings: SearchSettings, trainings: int) -> SearchSettings:
@@ -105,12 +106,12 @@ def _with_trainings(settings: SearchSettings, trainings: int) -> SearchSettings:
 
 
 def check_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> None:
-    """Refuse settings on which the run's result depends and that are not the run's.
+    """Refuse settings that differ from the run's and change its result.
 
     Raises:
-        BadSettings: with how to bring the old ones back, or to extend the run.
+        BadSettings: settings differ; the message says how to restore the old ones, or how to extend the run.
     """
-    old = {"incumbent": new.get("incumbent")} | old  # runs of before have none
+    old = {"incumbent": new.get("incumbent")} | old  # older runs have no incumbent
     changed = [line for line in differences(old, new) if not line.startswith("pool.") and not _is_idle(line, new)]
     if changed:
         raise BadSettings(
@@ -121,7 +122,7 @@ def check_same(old: dict[str, Any], new: dict[str, Any], directory: Path) -> Non
 
 
 def _is_idle(line: str, settings: dict[str, Any]) -> bool:
-    """Whether a difference is of ``own`` settings that mean nothing for the task: it is another, or has no score."""
+    """Return whether a difference is in ``own`` settings without effect: another task, or a chance without a score."""
     section, is_own, key = line.partition(":")[0].partition(".own.")
     for step in section.split(".") if is_own else ():
         settings = settings[int(step)] if isinstance(settings, list) else settings.get(step, {})
@@ -129,7 +130,7 @@ def _is_idle(line: str, settings: dict[str, Any]) -> bool:
 
 
 def _as_options(changed: list[str], old: dict[str, Any]) -> str:
-    """Return the options that bring the old settings back; a list as a whole."""
+    """Return the options that restore the old settings; a list is restored as a whole."""
     options: dict[str, str] = {}
     for line in changed:
         path, value = list[str](), old
@@ -143,5 +144,6 @@ def _as_options(changed: list[str], old: dict[str, Any]) -> str:
 
 
 def _grows(line: str) -> bool:
+    """Return whether a difference is in a setting that may grow."""
     section, _, key = line.partition(":")[0].partition(".")
     return key in GROWING.get(section, ())

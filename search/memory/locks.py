@@ -1,8 +1,9 @@
-"""Locks between processes: one driver a run, and who of a study is still there.
+"""Locks between processes: one driver for each run, and which processes of a study are still alive.
 
-Locks of an open file, where the system has them: other handles of the same file, such as those of a backup that this
-process makes, let none of them go; they go when their process does, a child that was forked closes its handles first,
-and looking takes none. Elsewhere the process's record locks. Not here: what is locked (``jobs``, ``loop``).
+Where the system has them, these are locks of an open file description. Closing another handle of the same file, such as
+that of a backup by this process, does not release them; the end of their process does. A forked child first closes its
+handles. Checking a lock does not take it. On other systems they are the record locks of the process. Not here: the
+things that are locked (``jobs``, ``loop``).
 """
 
 import fcntl
@@ -20,11 +21,11 @@ _GET = getattr(fcntl, "F_OFD_GETLK", fcntl.F_GETLK)
 _OURS: dict[Path, int] = {}  # path -> handle
 _GUARD = threading.RLock()
 LOCK_NAME = "lock"  # the file that the driver of a run holds
-PRESENT = "trials"  # the folder of one lock a process
+PRESENT = "trials"  # folder with one lock file for each process
 
 
 def _let_the_parent_hold() -> None:
-    """Close the handles that a forked child has of its parent's locks: the lock lives as long as one of them."""
+    """Close a forked child's handles of its parent's locks: a lock lives as long as one of its handles."""
     for handle in _OURS.values():
         os.close(handle)
     _OURS.clear()
@@ -35,19 +36,19 @@ os.register_at_fork(after_in_child=_GUARD.release)
 
 
 class Held(RuntimeError):
-    """Somebody else holds the lock."""
+    """Another process or thread holds the lock."""
 
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Hold a lock while something is done.
+    """Hold a lock during a ``with`` block.
 
     Args:
-        path: of its file, which is made and stays.
+        path: path of the lock's file, which is created and stays.
 
     Raises:
-        Held: another process holds it, or another thread of this one.
-        OSError: the file cannot be made.
+        Held: another process, or this one, holds the lock already.
+        OSError: the file cannot be created.
     """
     path = path.resolve()
     with _GUARD:
@@ -55,7 +56,7 @@ def held(path: Path) -> Iterator[None]:
             raise Held(str(path))
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.fcntl(handle, _SET, _wanted())
+            fcntl.fcntl(handle, _SET, _write_lock())
         except OSError as fault:
             os.close(handle)
             raise Held(str(path)) from fault
@@ -64,12 +65,12 @@ def held(path: Path) -> Iterator[None]:
         yield
     finally:
         with _GUARD:
-            if _OURS.pop(path, None) is not None:  # else this is a forked child, which holds nothing
+            if _OURS.pop(path, None) is not None:  # otherwise this is a forked child, which holds nothing
                 os.close(handle)
 
 
 def is_held(path: Path) -> bool:
-    """Return whether somebody holds a lock, without taking it; False where the file is absent or cannot be opened."""
+    """Return whether any process holds a lock, without taking it; False if the file cannot be opened."""
     path = path.resolve()
     with _GUARD:
         if path in _OURS:
@@ -79,27 +80,28 @@ def is_held(path: Path) -> bool:
         except OSError:
             return False
         try:
-            return _asked(handle)
+            return _is_locked(handle)
         finally:
             os.close(handle)
 
 
-def _wanted() -> bytes:
-    """Return a lock of the whole file, as a struct flock."""
+def _write_lock() -> bytes:
+    """Return a write lock of the whole file as a ``struct flock``."""
     if os.uname().sysname == "Linux":
         return struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     return struct.pack(_FLOCK, 0, 0, 0, fcntl.F_WRLCK, os.SEEK_SET)
 
 
-def _asked(handle: int) -> bool:
-    found = struct.unpack(_FLOCK, fcntl.fcntl(handle, _GET, _wanted()))
-    kind = found[0] if os.uname().sysname == "Linux" else found[-2]
+def _is_locked(handle: int) -> bool:
+    """Return whether another process holds a lock of the file."""
+    fields = struct.unpack(_FLOCK, fcntl.fcntl(handle, _GET, _write_lock()))
+    kind = fields[0] if os.uname().sysname == "Linux" else fields[-2]
     return bool(kind != fcntl.F_UNLCK)
 
 
 @contextmanager
 def presence(directory: Path) -> Iterator[str]:
-    """Hold a lock that says that this process is there, and yield its name; the lock goes when the process does.
+    """Hold a lock that marks this process as alive, and yield the lock's name; the lock ends with the process.
 
     Args:
         directory: directory of the run.
@@ -112,12 +114,12 @@ def presence(directory: Path) -> Iterator[str]:
         with held(path):
             yield name
     finally:
-        if os.getpid() == mine:  # a forked child lets its parent be there
+        if os.getpid() == mine:  # a forked child must not remove its parent's file
             path.unlink(missing_ok=True)
 
 
 def is_there(directory: Path, name: str) -> bool:
-    """Return whether a process that holds such a lock is still there; the file of one that is gone is removed."""
+    """Return whether the process of a presence lock is still alive; if not, remove its file."""
     path = _presence_of(directory, name)
     if is_held(path):
         return True
@@ -126,7 +128,7 @@ def is_there(directory: Path, name: str) -> bool:
 
 
 def is_running(directory: Path) -> bool:
-    """Return whether a process works on a run: a search, or a loop of the user's."""
+    """Return whether a process works on a run: a search, or a user's own loop."""
     return is_held(directory / LOCK_NAME) or any(is_held(path) for path in (directory / PRESENT).glob("*.lock"))
 
 

@@ -13,7 +13,7 @@ _PACKAGES = ("actsearch", "torch", "numpy", "ray", "mnist1d", "scipy", "sympy")
 
 
 def provenance() -> dict[str, str]:
-    """Return the facts by name."""
+    """Return the facts of provenance by name."""
     versions = {"python": platform.python_version(), **{name: metadata.version(name) for name in _PACKAGES}}
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -25,7 +25,7 @@ def provenance() -> dict[str, str]:
 
 
 def processor() -> str:
-    """Return the processor's name, on which the last digits of a score depend."""
+    """Return the name of the processor, which the last digits of a score depend on."""
     with contextlib.suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
@@ -34,9 +34,9 @@ def processor() -> str:
 
 
 def _commit() -> str:
-    """Return the checkout's commit, with ``-dirty`` behind it where files were changed; else ``unknown``.
+    """Return the checkout's commit, with ``-dirty`` behind it if files were changed; else ``unknown``.
 
-    An installed copy is no checkout: whatever repository lies around it is somebody else's.
+    An installed copy is no checkout: a repository around it belongs to another project.
     """
     root = Path(__file__).resolve().parents[2]
     if _git(root, "rev-parse", "--show-toplevel") != str(root):
@@ -45,7 +45,7 @@ def _commit() -> str:
 
 
 def _git(root: Path, *words: str) -> str:
-    """Return what git answers, nothing where it cannot."""
+    """Return the output of a git command; an empty text if git cannot run."""
     try:
         command = ["git", "-C", str(root), *words]
         return subprocess.run(command, capture_output=True, text=True, check=False, timeout=10).stdout.strip()

@@ -1,4 +1,4 @@
-"""What a run remembers, as small frozen values. Not here: the file that keeps them (``store``)."""
+"""The stored values of a run, as small frozen classes. Not here: the file that stores them (``store``)."""
 
 from dataclasses import dataclass
 
@@ -7,27 +7,27 @@ from actsearch.evaluators.printable import printable
 from actsearch.evaluators.settings import CompleteSettings
 
 SEARCH, FINAL = "search", "final"
-"""The first rung and the last of the ladder; those between are ``rung 1`` and on, later ones are other tasks."""
-ASKED = "asked"  # the fact of a run: what the search command was given
-UNIT = "unit"  # the fact of a run: what the scores of an own network are in
-REPLACED = "replaced"  # the fact of a run: what the candidate takes the place of in a network of the user's
-INCUMBENT = "incumbent"  # the fact of a run: the fingerprint of what everything is compared with
-CLIMBED = "climbed"  # the fact of a run whose finalists are trained
-FINISHED = "finished"  # and which was transferred where it should be
-ENTRANTS = "entrants"  # with a number, the facts of a race: who was to be judged from then on, in the order of promise
-RACED = "raced"  # the fact of a run whose losses decided how many seeds each finalist has
+"""The first and the last rung of the ladder; those between are ``rung 1`` and so on; other tasks follow the last."""
+ASKED = "asked"  # fact: the arguments of the search command
+UNIT = "unit"  # fact: the unit of the scores of a user's network
+REPLACED = "replaced"  # fact: the layers that the candidate replaces in a user's network
+INCUMBENT = "incumbent"  # fact: the fingerprint of the incumbent
+CLIMBED = "climbed"  # fact: the finalists are trained
+FINISHED = "finished"  # fact: the finalists are trained, also on the other tasks that they transfer to
+ENTRANTS = "entrants"  # with a number, facts: the functions that a race judges from then on, in the order of promise
+RACED = "raced"  # fact: the losses decided how many seeds each finalist has
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One way of training: every behaviour that reaches it is trained so, candidates and baselines alike.
+    """One way of training, the same for every behaviour that reaches it, candidates and baselines alike.
 
     Args:
-        name: ``search``, ``rung 1`` and on, ``final``, or the other task that finalists were transferred to.
-        task: data, child and steps.
-        seeds: children of each behaviour.
-        test: whether the test split is looked at as well; nothing that still chooses does.
-        key: what its seeds are made of, where that is not the name: prose may be reworded.
+        name: ``search``, ``rung 1`` and so on, ``final``, or the name of another task that finalists transfer to.
+        task: settings of the data, the child and the number of steps.
+        seeds: number of children of each behaviour.
+        test: whether the test split is used as well; a rung that still chooses functions never uses it.
+        key: text that its seeds derive from; empty stands for the name. A name may be reworded, the key stays.
     """
 
     name: str
@@ -37,17 +37,17 @@ class Rung:
     key: str = ""
 
     def __post_init__(self) -> None:
-        """A name can be printed."""
-        object.__setattr__(self, "name", printable(self.name))  # frozen for everybody else
+        """Make the name printable."""
+        object.__setattr__(self, "name", printable(self.name))  # the class is frozen
 
     def seed(self, run_seed: int, fingerprint: str, repeat: int) -> int:
-        """Return a child's seed: in the search of its own, later the same for everybody, so that losses are paired."""
+        """Return a child's seed: in the search its own, on later rungs shared by all, so that losses are paired."""
         return child_seed(run_seed, fingerprint if self.name == SEARCH else self.key or self.name, repeat)
 
 
 @dataclass(frozen=True)
 class Key:
-    """Which child: a behaviour, the rung it was trained on, and the repeat within the rung."""
+    """The key of a child: its behaviour, its rung, and the repeat within the rung."""
 
     fingerprint: str
     rung: str
@@ -56,7 +56,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Record:
-    """A stored outcome with what was asked."""
+    """A stored outcome with its request."""
 
     key: Key
     request: Request
@@ -65,14 +65,14 @@ class Record:
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What was met under one fingerprint: proposed, a baseline, or both.
+    """One behaviour of a run: proposed, a baseline, or both.
 
     Args:
-        fingerprint: its identity.
-        expression: the first text that behaved so.
+        fingerprint: identity of the behaviour.
+        expression: first text with this behaviour.
         baseline: whether the run added it for comparison.
-        twin: shared by what the layers around an activation make equal.
-        trained_as: the fingerprint whose outcomes it has: its own, or that of the twin that came first.
+        twin: key shared by functions that neighbouring layers make equal.
+        trained_as: fingerprint whose outcomes it has: its own, or that of its first twin.
     """
 
     fingerprint: str
@@ -83,13 +83,13 @@ class Behaviour:
 
     @property
     def row(self) -> tuple[str, str, int, str, str]:
-        """Return its row in the store."""
+        """Row of the behaviour in the store."""
         return self.fingerprint, self.expression, int(self.baseline), self.twin, self.trained_as
 
 
 @dataclass(frozen=True)
 class StoredProposal:
-    """One row of what was proposed."""
+    """One proposal as stored."""
 
     batch: int
     tokens: tuple[int, ...]

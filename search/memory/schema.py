@@ -1,6 +1,6 @@
-"""The tables of a store, and how those of earlier versions become these.
+"""The tables of a store, and their migration from earlier versions.
 
-Not here: what is written and read (``store``).
+Not here: reading and writing them (``store``).
 """
 
 import hashlib
@@ -13,17 +13,17 @@ from typing import Any
 from actsearch.evaluators.settings import unusual
 
 SCHEMA_VERSION = 7
-OLDEST = 3  # versions from here on are migrated
+OLDEST = 3  # oldest version that can be migrated
 
 SCHEMA = """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL, digest TEXT NOT NULL) STRICT;
 CREATE TABLE behaviours (
     fingerprint TEXT PRIMARY KEY,
-    expression TEXT NOT NULL,             -- the first text that behaved so: this one is trained
+    expression TEXT NOT NULL,             -- the first text with this behaviour: this one is trained
     baseline INTEGER NOT NULL,            -- 1 where the run added it for comparison
-    twin TEXT NOT NULL,                   -- shared by what the layers around an activation make equal
-    trained_as TEXT NOT NULL,             -- whose outcomes it has: its own, or those of the twin that came first
-    digest TEXT NOT NULL                  -- of what stands before it, here and in every table
+    twin TEXT NOT NULL,                   -- key shared by functions that neighbouring layers make equal
+    trained_as TEXT NOT NULL,             -- fingerprint whose outcomes it has: its own, or that of its first twin
+    digest TEXT NOT NULL                  -- of the columns before it, here and in every table
 ) STRICT;
 CREATE TABLE proposals (
     number INTEGER PRIMARY KEY,           -- in the order of asking, from 1
@@ -39,13 +39,13 @@ CREATE TABLE rungs (
     task TEXT NOT NULL,                   -- JSON object: its settings, steps included
     seeds INTEGER NOT NULL,
     test INTEGER NOT NULL,                -- 1 where the test split is looked at
-    key TEXT NOT NULL,                    -- what its seeds are made of; stays when the name is reworded
+    key TEXT NOT NULL,                    -- text that its seeds derive from; stays when the name is reworded
     digest TEXT NOT NULL
 ) STRICT;
 CREATE TABLE outcomes (
     fingerprint TEXT NOT NULL REFERENCES behaviours (fingerprint),
     rung TEXT NOT NULL REFERENCES rungs (name),
-    repeat INTEGER NOT NULL,              -- which of the rung's seeds, from 0
+    repeat INTEGER NOT NULL,              -- number of the seed within the rung, from 0
     seed INTEGER NOT NULL,
     steps INTEGER NOT NULL,
     status TEXT NOT NULL,
@@ -53,15 +53,15 @@ CREATE TABLE outcomes (
     reason TEXT NOT NULL,
     seconds REAL NOT NULL,
     metrics TEXT NOT NULL,                -- JSON object: numbers by name
-    diagnostics TEXT NOT NULL,            -- JSON object: lists of numbers by name, a number a layer
+    diagnostics TEXT NOT NULL,            -- JSON object: lists of numbers by name, one number for each layer
     finished TEXT NOT NULL,               -- UTC, ISO 8601
     trained_by TEXT NOT NULL,             -- kernel, torch or own (the user's whole training); else empty
-    digest TEXT NOT NULL,                 -- of all but the diagnostics, and of these
+    digest TEXT NOT NULL,                 -- of all columns but the diagnostics, then of these
     PRIMARY KEY (fingerprint, rung, repeat)
 ) STRICT;
 CREATE TABLE costs (
     fingerprint TEXT PRIMARY KEY REFERENCES behaviours (fingerprint),
-    forward REAL NOT NULL,                -- nanoseconds an element
+    forward REAL NOT NULL,                -- nanoseconds per element
     backward REAL NOT NULL,
     against_relu REAL NOT NULL,           -- both together, as a multiple of ReLU's
     digest TEXT NOT NULL
@@ -75,14 +75,14 @@ CREATE TABLE proposer (
 """
 SCHEMA_OF_7 = """
 CREATE TABLE events (
-    number INTEGER PRIMARY KEY,           -- of each transaction, in their order, from 1
-    kind TEXT NOT NULL                    -- what it wrote
+    number INTEGER PRIMARY KEY,           -- of the transaction, from 1
+    kind TEXT NOT NULL                    -- kind of data that it wrote
 ) STRICT;
-CREATE TABLE taken (                      -- trainings that a loop of the user's has and that have no outcome yet
+CREATE TABLE taken (                      -- trainings that a user's loop has taken and that have no outcome yet
     fingerprint TEXT NOT NULL,
     rung TEXT NOT NULL,
     repeat INTEGER NOT NULL,
-    owner TEXT NOT NULL,                  -- the process
+    owner TEXT NOT NULL,                  -- name of the process
     PRIMARY KEY (fingerprint, rung, repeat)
 ) STRICT;
 """
@@ -98,32 +98,32 @@ COLUMNS = {
     "updates": ("batch", "metrics"),
     "proposer": ("only", "state"),
 }  # fmt: skip
-"""Table -> the columns that are written and read; numbers that SQLite gives are not among them."""
+"""Table -> the columns that are written and read, without the numbers that SQLite assigns."""
 REALS = {"score", "seconds", "forward", "backward", "against_relu"}
-LARGE = "diagnostics"  # which is not always read, and has a digest of its own behind that of the others
+LARGE = "diagnostics"  # a column that is not always read; its own digest follows that of the others
 
 
 def digest_of(table: str, values: Sequence[Any]) -> str:
-    """Return the digest of a row, by which a bit that flipped is told.
+    """Return the digest of a row, which detects a flipped bit.
 
-    A number is hashed as SQLite gives it back: without the sign of a zero, and NULL for what is no number.
+    A number is hashed as SQLite returns it: zero without its sign, and NaN as NULL.
 
     Args:
-        table: of the row.
-        values: in the order of ``COLUMNS``.
+        table: name of the row's table.
+        values: values of the row in the order of ``COLUMNS``.
     """
-    kept = [*values]
+    stored = [*values]
     for n in _REALS_AT[table]:
-        value = kept[n]
+        value = stored[n]
         if isinstance(value, float):
-            kept[n] = _as_kept(value)
+            stored[n] = _as_stored(value)
     place = _LARGE_AT.get(table)
     if place is None:
-        return _hashed(kept)
-    return _hashed(kept[:place] + kept[place + 1 :]) + _hashed(kept[place : place + 1])
+        return _hashed(stored)
+    return _hashed(stored[:place] + stored[place + 1 :]) + _hashed(stored[place : place + 1])
 
 
-def _as_kept(value: float) -> float | None:
+def _as_stored(value: float) -> float | None:
     return None if math.isnan(value) else value + 0.0
 
 
@@ -136,7 +136,7 @@ def _hashed(values: Sequence[Any]) -> str:
 
 
 def seal(connection: sqlite3.Connection) -> None:
-    """Write the digest of every row anew."""
+    """Recompute and store the digest of every row."""
     for table, names in COLUMNS.items():
         rows = connection.execute(f"SELECT rowid, {', '.join(names)} FROM {table}").fetchall()
         digests = [(digest_of(table, row[1:]), row[0]) for row in rows]
@@ -149,34 +149,28 @@ ALTER TABLE rungs ADD COLUMN key TEXT NOT NULL DEFAULT '';
 UPDATE rungs SET key = name;
 ALTER TABLE outcomes ADD COLUMN trained_by TEXT NOT NULL DEFAULT '';
 """
-UNSEEN = {
-    "steps",
-    "device",
-    "kernel",
-    "stack",
-    "diagnostics",
-    "stop_after",
-    "stop_above",
-}  # of a task: they make no other data
+UNSEEN = {"steps", "device", "kernel", "stack", "diagnostics", "stop_after", "stop_above"}
+"""Settings of a task that do not change its data."""
 
 
 def data_fact(task: Mapping[str, Any]) -> str:
     """Return the name of the fact that keeps the digest of a task's data.
 
     Args:
-        task: its settings, by name.
+        task: settings of the task, by name.
     """
     return _named(task, unusual(task))
 
 
-def _named(task: Mapping[str, Any], telling: Mapping[str, Any]) -> str:
-    seen = json.dumps({key: value for key, value in telling.items() if key not in UNSEEN})  # by what builds the data
+def _named(task: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
+    # only the settings that shape the data
+    identifying = json.dumps({key: value for key, value in settings.items() if key not in UNSEEN})
     name = task["own"]["build"] or task["own"]["score"] or task["name"]
-    return f"data of {name} {hashlib.sha256(seen.encode()).hexdigest()[:8]}"
+    return f"data of {name} {hashlib.sha256(identifying.encode()).hexdigest()[:8]}"
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Give a store of an earlier version the tables of this one, in one transaction; nothing is lost."""
+    """Migrate a store of an earlier version to this one in one transaction, without losing data."""
     version = int(connection.execute("PRAGMA user_version").fetchone()[0])
     if version >= SCHEMA_VERSION:
         return
@@ -204,20 +198,20 @@ def _to_4(connection: sqlite3.Connection) -> None:
 
 
 def _to_5(connection: sqlite3.Connection) -> None:
-    """What a setting left open was 0 or an empty text; now it is null."""
+    """Version 4 wrote an open setting as 0 or an empty text; version 5 writes null."""
     settings = _settings(connection)
     for section in (settings, *settings.get("transfer", ())):
         if "task" in section:
             section["task"] = _task_of_5(section["task"])
     for section in (*settings.get("ladder", ()), settings.get("final", {})):
-        _open(section, "steps")
+        _null_if_empty(section, "steps")
     for section in settings.get("transfer", ()):
-        _open(section, "top")
-    _open(settings.get("space", {}), "shape")
-    _open(settings.get("pool", {}), "workers", "address")
+        _null_if_empty(section, "top")
+    _null_if_empty(settings.get("space", {}), "shape")
+    _null_if_empty(settings.get("pool", {}), "workers", "address")
     if settings:
-        kept = json.dumps(settings, sort_keys=True)
-        connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (kept,))
+        stored = json.dumps(settings, sort_keys=True)
+        connection.execute("UPDATE run SET value = ? WHERE key = 'settings'", (stored,))
     for place, text in connection.execute("SELECT place, task FROM rungs").fetchall():
         before = json.loads(text)
         after = _task_of_5(before)
@@ -227,31 +221,31 @@ def _to_5(connection: sqlite3.Connection) -> None:
 
 
 def _to_6(connection: sqlite3.Connection) -> None:
-    """Version 5 had no digests: a bit that flipped was another number without a word."""
+    """Version 5 had no digests, so a flipped bit changed a number unnoticed; version 6 adds them."""
     for table in COLUMNS:
         connection.execute(f"ALTER TABLE {table} ADD COLUMN digest TEXT NOT NULL DEFAULT ''")
     seal(connection)
 
 
 def _to_7(connection: sqlite3.Connection) -> None:
-    """Version 6 had no numbers of events, and kept trainings of a user's loop in a file of their own."""
+    """Version 6 had no table of events, and kept the trainings of a user's loop in a separate file."""
     for statement in filter(None, map(str.strip, SCHEMA_OF_7.split(";"))):
         connection.execute(statement)
 
 
 def _settings(connection: sqlite3.Connection) -> dict[str, Any]:
-    found = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
-    return dict(json.loads(found[0])) if found else {}
+    row = connection.execute("SELECT value FROM run WHERE key = 'settings'").fetchone()
+    return dict(json.loads(row[0])) if row else {}
 
 
 def _task_of_5(task: Mapping[str, Any]) -> dict[str, Any]:
     task = {**task, "own": {**task.get("own", {})}}
-    _open(task, "steps", "batch", "learning_rate", "init", "width", "examples", "directory")
-    _open(task["own"], "build", "score")
+    _null_if_empty(task, "steps", "batch", "learning_rate", "init", "width", "examples", "directory")
+    _null_if_empty(task["own"], "build", "score")
     return task
 
 
-def _open(section: dict[str, Any], *keys: str) -> None:
+def _null_if_empty(section: dict[str, Any], *keys: str) -> None:
     for key in keys:
         if not section.get(key, True):
             section[key] = None

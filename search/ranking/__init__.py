@@ -1,1 +1,1 @@
-"""Outcomes -> a ranking with its uncertainty."""
+"""From outcomes to a ranking with its uncertainty."""

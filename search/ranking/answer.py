@@ -1,4 +1,4 @@
-"""The verdict in words: the answer first, of the search's finds and of known functions apart, then what to do.
+"""The verdict in words: first the answer, for finds of the search and for known functions, then what to do.
 
 Not here: the verdict itself (``verdict``) and where it is printed (``search.show``).
 """
@@ -12,19 +12,19 @@ from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.measure import number
 from actsearch.search.ranking.verdict import Verdict, name_of
 
-CERTAIN = 1e6  # odds beyond which nobody tells them apart
-SURE_ENOUGH = 10.0  # odds from which on the likeliest function is the answer
-NAMED = 3  # functions that a sentence names
+CERTAIN = 1e6  # larger odds are only called over a million
+SURE_ENOUGH = 10.0  # from these odds on, the likeliest function is the answer
+NAMED = 3  # most functions that a sentence names
 
 
 def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "actsearch") -> list[str]:
-    """Return the verdict in words, the answer first, then what to do.
+    """Return the sentences of a verdict: first the answer, then what to do.
 
     Args:
-        verdict: of the ranking.
-        board: the ranking.
-        run: how the run is named in commands.
-        program: how the program is called.
+        verdict: verdict of the ranking.
+        board: ranking of the run.
+        run: name of the run in commands.
+        program: name of the program in commands.
     """
     name = verdict.title + (", your network's own activation" if verdict.is_own else "")
     if verdict.state == "unjudged":
@@ -33,37 +33,37 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
         return ["no verdict yet: no function has been judged on the final rung"]
     if not verdict.better and not board.climbed:
         return [f"no verdict yet: finalists are still trained, {seeds_of(verdict.seeds)} of {name} so far"]
-    said = [_use(verdict, board) if verdict.better else _keep_or_likely(verdict, name)]
+    lines = [_what_to_use(verdict, board) if verdict.better else _keep_or_likely(verdict, name)]
     if again := [name_of(entry) for entry in verdict.finds if entry.names]:
-        said.append(f"known before, and proposed by the search again: {', '.join(again)}")
-    if verdict.known and said[0].count("a find of this search:"):
+        lines.append(f"known before, and proposed by the search again: {', '.join(again)}")
+    if verdict.known and lines[0].count("a find of this search:"):
         best = min(verdict.known, key=lambda entry: entry.against[board.reference].difference)
-        said.append(f"the best known function: {_difference(best, board)}")
+        lines.append(f"the best known function: {_difference(best, board)}")
     if not verdict.finds:
-        said += _nearest(verdict, board, [e for e in board.entries if e.found], f"of {_tried(board)}")
-        said += _lost_on_the_way(verdict)
+        lines += _nearest(verdict, board, [e for e in board.entries if e.found], f"of {_tried(board)}")
+        lines += _lost_on_the_way(verdict)
     if not verdict.known:
         known = [e for e in board.entries if e.baseline and e is not verdict.incumbent]
-        said += _nearest(verdict, board, known, f"of {len(known)} known functions" if len(known) > 1 else "")
+        lines += _nearest(verdict, board, known, f"of {len(known)} known functions" if len(known) > 1 else "")
     if verdict.likely is not None and (verdict.better or verdict.likely.odds < SURE_ENOUGH):
-        said.append(f"most likely better, not shown: {_odds(verdict)}")
-    said += _elsewhere(verdict, board)
-    said += _next(verdict, board, run, program) if board.climbed else []
-    return said
+        lines.append(f"most likely better, not shown: {_odds(verdict)}")
+    lines += _elsewhere(verdict, board)
+    lines += _next_step(verdict, board, run, program) if board.climbed else []
+    return lines
 
 
-def _use(verdict: Verdict, board: Leaderboard) -> str:
-    """Return what to use, and who is better too."""
+def _what_to_use(verdict: Verdict, board: Leaderboard) -> str:
+    """Return the function to use, and the other functions that are better than the incumbent."""
     best, *others = sorted(verdict.better, key=lambda entry: entry.against[board.reference].difference)
-    found, measure = best.against[board.reference], board.measure(FINAL)
+    comparison, measure = best.against[board.reference], board.measure(FINAL)
     kind = "a find of this search" if best.found else "a known function"
-    size = number(abs(measure.shown(found.difference)), like=best.mean())
+    size = number(abs(measure.shown(comparison.difference)), like=best.mean())
     kinds = {True: " (a find)", False: " (known)"}
     names = [name_of(entry) + kinds[entry.found] * (entry.found != best.found) for entry in others]
     too = f"; {listed(names)} too" if names else ""
     return (
         f"{'' if board.climbed else 'so far, '}use {name_of(best)}, {kind}: {size}{measure.behind} better than "
-        f"{verdict.title} ({seeds_of(found.pairs)}){_cost(best, verdict)}{too}"
+        f"{verdict.title} ({seeds_of(comparison.pairs)}){_cost(best, verdict)}{too}"
     )
 
 
@@ -77,11 +77,11 @@ def _cost(entry: Entry, verdict: Verdict) -> str:
 
 
 def _keep_or_likely(verdict: Verdict, name: str) -> str:
-    """Return the answer where nobody is shown to be better: who very likely is, or what there is already."""
+    """Return the answer if nothing is shown to be better: a very likely function, or keeping the incumbent."""
     if verdict.likely is not None and verdict.likely.odds >= SURE_ENOUGH:
         return f"very likely better than {name}, not yet shown: {_odds(verdict)}"
     nothing = f"after {seeds_of(verdict.seeds)} nothing is shown to be better"
-    return f"keep {name}: {nothing}" + (f" yet, but {_open(verdict)} may be" if verdict.open else "")
+    return f"keep {name}: {nothing}" + (f" yet, but {_open_names(verdict)} may be" if verdict.open else "")
 
 
 def _tried(board: Leaderboard) -> str:
@@ -91,7 +91,7 @@ def _tried(board: Leaderboard) -> str:
 
 
 def _nearest(verdict: Verdict, board: Leaderboard, entries: Sequence[Entry], of: str) -> list[str]:
-    """Return which of functions that are not shown to be better came nearest."""
+    """Return which of these functions, none of them shown to be better, came nearest."""
     judged = [entry for entry in entries if board.reference in entry.against]
     if not judged:
         return [f"{of} none was trained at full length"] if of and entries else []
@@ -103,17 +103,17 @@ def _nearest(verdict: Verdict, board: Leaderboard, entries: Sequence[Entry], of:
 
 
 def _difference(entry: Entry, board: Leaderboard) -> str:
-    """Return a function with its difference, its seeds and, where it left the race, that."""
-    found, measure = entry.against[board.reference], board.measure(FINAL)
+    """Return a function's name, difference, standing (also that it left the race) and number of seeds."""
+    comparison, measure = entry.against[board.reference], board.measure(FINAL)
     unit = measure.behind
-    difference = number(measure.shown(found.difference), like=entry.mean(), signed=True)
-    seeds = seeds_of(found.pairs)
+    difference = number(measure.shown(comparison.difference), like=entry.mean(), signed=True)
+    seeds = seeds_of(comparison.pairs)
     where = f"dropped after {seeds}" if entry.standing == "dropped" else f"{entry.standing or 'open'}, {seeds}"
     return f"{name_of(entry)}, {difference}{unit} ({where})"
 
 
 def worth(entry: Entry, board: Leaderboard) -> str:
-    """Return what one entry of a run is worth against the incumbent, in a sentence."""
+    """Return a sentence that compares one entry of a run with the incumbent."""
     kind = "a baseline" if entry.baseline else "a find of this search"
     incumbent = next((one for one in board.entries if one.fingerprint == board.incumbent), None)
     name = name_of(incumbent) if incumbent else "the incumbent"
@@ -127,7 +127,7 @@ def worth(entry: Entry, board: Leaderboard) -> str:
 
 
 def _lost_on_the_way(verdict: Verdict) -> list[str]:
-    """Return how many finds were ahead after few steps and how many of these after many, where that fell."""
+    """Return how many finds were ahead after few steps and after many, if the share fell."""
     if len(verdict.ahead) != 2 or not all(one.trained for one in verdict.ahead):
         return []
     before, after = verdict.ahead
@@ -140,42 +140,46 @@ def _lost_on_the_way(verdict: Verdict) -> list[str]:
 
 
 def _odds(verdict: Verdict) -> str:
-    assert verdict.likely is not None  # asked before
-    found = verdict.likely
-    word = "lower" if found.lower_is_better else "higher"
+    assert verdict.likely is not None  # the callers checked this
+    likely = verdict.likely
+    word = "lower" if likely.lower_is_better else "higher"
     odds = (
-        "over a million" if found.odds > CERTAIN else f"{found.odds:,.0f}" if found.odds >= 10 else f"{found.odds:.1f}"
+        "over a million"
+        if likely.odds > CERTAIN
+        else f"{likely.odds:,.0f}"
+        if likely.odds >= 10
+        else f"{likely.odds:.1f}"
     )
-    whose = "a find" if found.entry.found else "a known function"
+    whose = "a find" if likely.entry.found else "a known function"
     return (
-        f"{name_of(found.entry)}, {whose}, {word} with {found.lower} of {found.pairs} seeds (odds {odds} to 1, by a "
+        f"{name_of(likely.entry)}, {whose}, {word} with {likely.lower} of {likely.pairs} seeds (odds {odds} to 1, by a "
         "paired t-test corrected for all functions compared)"
     )
 
 
 def _elsewhere(verdict: Verdict, board: Leaderboard) -> list[str]:
-    """Return what became, on other tasks, of those that are better here, or of the best find."""
+    """Return the results on other tasks of the functions that are better here, then of the best finds."""
     every = [*verdict.better[: NAMED - 1], *(entry for entry in board.entries if entry.found)]
-    asked = [*{entry.fingerprint: entry for entry in every if entry.elsewhere}.values()][:NAMED]
-    said = []
+    shown = [*{entry.fingerprint: entry for entry in every if entry.elsewhere}.values()][:NAMED]
+    lines = []
     for rung in board.rungs:
         measure, words, pairs = board.measure(rung.name), [], 0
-        for entry in asked:
-            found = entry.elsewhere.get(rung.name)
-            if found is not None:
-                difference = number(measure.shown(found.difference), like=entry.mean(rung.name), signed=True)
-                words.append(f"{name_of(entry)} {found.verdict.replace('tied', 'not told apart')} ({difference})")
-                pairs = max(pairs, found.pairs)
+        for entry in shown:
+            comparison = entry.elsewhere.get(rung.name)
+            if comparison is not None:
+                difference = number(measure.shown(comparison.difference), like=entry.mean(rung.name), signed=True)
+                words.append(f"{name_of(entry)} {comparison.verdict.replace('tied', 'not told apart')} ({difference})")
+                pairs = max(pairs, comparison.pairs)
         if words:
-            said.append(f"on {rung.name}, against {verdict.title} with {pairs} seeds: {'; '.join(words)}")
-    return said
+            lines.append(f"on {rung.name}, against {verdict.title} with {pairs} seeds: {'; '.join(words)}")
+    return lines
 
 
-def _next(verdict: Verdict, board: Leaderboard, run: str, program: str) -> list[str]:
+def _next_step(verdict: Verdict, board: Leaderboard, run: str, program: str) -> list[str]:
     refine = "loop over study.refine()" if board.is_loop else f"{program} refine {run}"
     if verdict.open:
         may = " may be better too;" if verdict.better else ":"
-        return [f"{_open(verdict)}{may} {_further(verdict)} would decide: {refine}"]
+        return [f"{_open_names(verdict)}{may} {_further_seeds(verdict)} would decide: {refine}"]
     if verdict.finds:
         return []
     if verdict.seeds == 1 and any(entry.found and board.reference in entry.against for entry in board.entries):
@@ -191,29 +195,29 @@ def _next(verdict: Verdict, board: Leaderboard, run: str, program: str) -> list[
     return [f"more seeds would hardly change it; more children might{more}"]
 
 
-def _open(verdict: Verdict) -> str:
+def _open_names(verdict: Verdict) -> str:
     return listed([name_of(entry) for entry, _ in verdict.open])
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return names as a person lists them, the first and a number where there are many."""
+    """Return names joined by commas and ``and``; of many names, the first and the number of others."""
     if len(names) > NAMED:
         return f"{names[0]} and {len(names) - 1} others"
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
 
 
-def _further(verdict: Verdict) -> str:
+def _further_seeds(verdict: Verdict) -> str:
     seeds = verdict.seeds_to_decide
     return f"about {seeds} more seed{'s' * (seeds > 1)} ({duration(verdict.seconds * seeds)} here)"
 
 
 def seeds_of(number: int) -> str:
-    """Return how many seeds, in words."""
+    """Return a number of seeds in words."""
     return f"{number} seed{'s' * (number != 1)}"
 
 
 def duration(seconds: float) -> str:
-    """Return a time for people."""
+    """Return a duration in words, in the largest unit that fits."""
     for size, unit in ((86400, "days"), (3600, "hours"), (60, "minutes")):
         if seconds >= 1.5 * size:
             return f"{seconds / size:.0f} {unit}"

@@ -1,8 +1,8 @@
-"""The row of an entry: every number that is told of it, made in one place, and how each is written.
+"""The columns that describe an entry: every number that is reported of it, and how each number is written.
 
-Lists, files, data frames, pages, trackers and the heads of exported files are made of these columns. A printed score is
-the mean of the losses that were measured, with its own interval; the difference from the incumbent over shared seeds
-stands beside it. Not here: which columns and rows a list has (``show.listing``).
+Lists, files, data frames, pages, trackers and the heads of exported files use these columns. A printed score is the
+mean of the measured losses with its own interval; beside it stands the difference from the incumbent over shared seeds.
+Not here: which columns and rows a list has (``show.listing``).
 """
 
 import math
@@ -18,12 +18,12 @@ from actsearch.search.ranking.measure import number
 from actsearch.search.ranking.significance import Comparison
 from actsearch.search.ranking.verdict import title_of
 
-MARK = " *"  # behind the formula of a mirror image of what was trained
-KEPT = {"validation_loss", "test_loss"}  # metrics that have a column already
-FORMULA = "formula"  # the column that takes time, and is written for the rows that are shown alone
+MARK = " *"  # stands behind a formula that is a mirror image of the trained function
+KEPT = {"validation_loss", "test_loss"}  # metrics that already have a column
+FORMULA = "formula"  # a slow column, computed only for rows that are shown
 Row = Mapping[str, Any]
 View = Literal["list", "page", "notebook", "tracker", "tensorboard"]
-"""Terminal and Markdown; the page of a run; a notebook's table; MLflow and Weights & Biases; TensorBoard."""
+"""Places that show columns: terminal and Markdown; the page of a run; a notebook; MLflow and W&B; TensorBoard."""
 EVERY: frozenset[View] = frozenset(get_args(View))
 DATA: frozenset[View] = frozenset({"tracker", "tensorboard"})
 PEOPLE: frozenset[View] = frozenset({"list", "page", "notebook"})
@@ -34,18 +34,17 @@ class Column:
     """One column.
 
     Args:
-        name: in data frames, CSV and JSON, and where a column is named.
-        meaning: in a few words.
-        value: of an entry of a ranking; None where there is none.
-        text: of a whole row, for people; None writes the value as it is.
-        title: above a list; empty is the name.
-        direction: 1 where a lower number is better, -1 where a higher one is, 0 where neither is; ``score`` where the
-            user says so.
-        unit: unit of the number; ``score`` is that of the run's scores; empty where it has none.
-        alias: another word for the name, where a user names a column.
-        views: where the column is shown without being asked for; files and data frames have every column.
-        stays: of a list that is too wide, columns of lower numbers go first; None always stays.
-        is_text: whether it is words, which stand at the left.
+        name: name of the column in data frames, CSV, JSON and commands.
+        meaning: meaning in a few words, for the glossary.
+        value: function from an entry and its ranking to the value; it returns None if there is no value.
+        text: function from a whole row to the text for people; None writes the value as it is.
+        title: title above a list; empty stands for the name.
+        direction: 1 if a lower number is better, -1 if a higher one is, 0 if neither is; ``score`` if the user decides.
+        unit: unit of the number; ``score`` stands for the unit of the run's scores; empty if there is none.
+        alias: second name, which a user may type.
+        views: places that show the column by default; files and data frames have every column.
+        stays: priority in a list that is too wide: the column of the lowest number goes first; None always stays.
+        is_text: whether the values are words, which are aligned left.
     """
 
     name: str
@@ -62,12 +61,12 @@ class Column:
 
 
 def is_missing(value: object) -> bool:
-    """Return whether there is no value: None, or pandas' word for it."""
-    return value is None or value != value  # noqa: PLR0124  what is not a number is not itself
+    """Return whether a value is missing: None, or the NaN that pandas writes for it."""
+    return value is None or value != value  # noqa: PLR0124  NaN differs from itself
 
 
 def plain(value: object) -> str:
-    """Return a value as text where its column says nothing else."""
+    """Return a value as text, for a column without a ``text`` of its own."""
     if is_missing(value):
         return ""
     return number(value) if isinstance(value, float) else str(value)
@@ -85,12 +84,12 @@ def _score(row: Row) -> str:
 
 
 def _difference(row: Row) -> str:
-    found = row["difference"]
-    return "" if is_missing(found) else number(found, like=row["score"], signed=True)
+    difference = row["difference"]
+    return "" if is_missing(difference) else number(difference, like=row["score"], signed=True)
 
 
 def _standing(row: Row) -> str:
-    """Return where a finalist stands, with its seeds where it has fewer than the incumbent."""
+    """Return the standing of a finalist, with its seeds if it has fewer than the incumbent."""
     seeds = f" after {row['seeds']} seed{'s' * (row['seeds'] > 1)}" if row["standing"] and row["fewer_seeds"] else ""
     return f"{row['standing']}{seeds}"
 
@@ -108,16 +107,16 @@ def _end(which: int) -> Callable[[Entry, Leaderboard], float | None]:
 
 
 def _of_difference(value: Callable[[Comparison, Leaderboard], Any]) -> Callable[[Entry, Leaderboard], Any]:
-    def found(entry: Entry, board: Leaderboard) -> Any:
+    def value_of_entry(entry: Entry, board: Leaderboard) -> Any:
         comparison = entry.against.get(board.reference)
         return None if comparison is None else value(comparison, board)
 
-    return found
+    return value_of_entry
 
 
-def _end_of(found: Comparison, board: Leaderboard, which: int) -> float | None:
-    """Return an end of a difference's interval; None where there are too few seeds to know one."""
-    end = board.measure().ends(found.interval)[which]
+def _difference_end(comparison: Comparison, board: Leaderboard, which: int) -> float | None:
+    """Return one end of a difference's interval; None if there are too few seeds for an interval."""
+    end = board.measure().ends(comparison.interval)[which]
     return end if math.isfinite(end) else None
 
 
@@ -156,9 +155,9 @@ COLUMNS = (
            _of_difference(lambda one, b: b.measure().shown(one.difference)), _difference, direction="score",
            unit="score", views=EVERY, stays=8),
     Column("difference_low", "95 % of that difference, from",
-           _of_difference(lambda one, b: _end_of(one, b, 0)), direction="score", unit="score"),
+           _of_difference(lambda one, b: _difference_end(one, b, 0)), direction="score", unit="score"),
     Column("difference_high", "95 % of that difference, to",
-           _of_difference(lambda one, b: _end_of(one, b, 1)), direction="score", unit="score"),
+           _of_difference(lambda one, b: _difference_end(one, b, 1)), direction="score", unit="score"),
     Column("p", "of the difference, corrected for the other functions", _of_difference(lambda one, _: one.corrected),
            _formatted("p", ".2g"), direction=1, views=EVERY, stays=5),
     Column("cost", "of value and gradient, times ReLU's",
@@ -185,39 +184,39 @@ COLUMNS = (
 
 
 def column_of(name: str) -> Column | None:
-    """Return the column of a name or an alias; None where there is none."""
+    """Return the column of a name or an alias; None if there is none."""
     return next((column for column in COLUMNS if name in {column.name, column.alias} - {""}), None)
 
 
 def shown_in(view: View) -> list[Column]:
-    """Return the columns that are shown somewhere without being asked for, in their order."""
+    """Return the columns that a view shows by default, in their order."""
     return [column for column in COLUMNS if view in column.views]
 
 
 def row(board: Leaderboard, entry: Entry) -> dict[str, Any]:
-    """Return everything that is told of an entry but its formula, by the name of the column, in the user's numbers.
+    """Return the values of an entry by column name, in the user's numbers, without the formula.
 
-    Behind the columns come metrics by name (``metric_...`` where a column is called so), and ``against_NAME`` with
-    ``against_NAME_p`` for every reference.
+    Metrics follow by name (``metric_...`` if a column has that name), then ``against_NAME`` and ``against_NAME_p`` for
+    every reference.
     """
-    found: dict[str, Any] = {column.name: column.value(entry, board) for column in COLUMNS if column.name != FORMULA}
+    values: dict[str, Any] = {column.name: column.value(entry, board) for column in COLUMNS if column.name != FORMULA}
     metrics = {name for record in entry.records[entry.furthest] for name in record.outcome.metrics} - KEPT
     for name in sorted(metrics):
-        key = f"metric_{name}" if name in {*found, FORMULA} or name.startswith("against_") else name
-        found[key] = entry.mean(entry.furthest, name)
+        key = f"metric_{name}" if name in {*values, FORMULA} or name.startswith("against_") else name
+        values[key] = entry.mean(entry.furthest, name)
     for name, one in entry.against.items():
-        found |= {f"against_{name}": board.measure().shown(one.difference), f"against_{name}_p": one.corrected}
-    return found
+        values |= {f"against_{name}": board.measure().shown(one.difference), f"against_{name}_p": one.corrected}
+    return values
 
 
 def text_of(name: str, values: Row) -> str:
-    """Return what a list prints of a row in a column."""
+    """Return the text that a list prints for a row in a column."""
     column = column_of(name)
     return plain(values[name]) if column is None or column.text is None else column.text(values)
 
 
 def titles(board: Leaderboard) -> dict[str, str]:
-    """Return what stands above each column, by its name."""
+    """Return the title of each column by its name."""
     noun = board.measure().noun
     return {column.name: column.title or column.name for column in COLUMNS} | {
         "score": noun, "search_score": f"search {noun}", "difference": f"against {title_of(board.reference)}",
@@ -225,7 +224,7 @@ def titles(board: Leaderboard) -> dict[str, str]:
 
 
 def glossary() -> str:
-    """Return what every column means, as rows of a table of Markdown."""
+    """Return the meaning of every column, as rows of a Markdown table."""
     names = [f"`{column.name}`" + f", `{column.alias}`" * bool(column.alias) for column in COLUMNS]
     units = {"score": ", in the unit of the loss", "": ""}
     return "\n".join(
@@ -235,17 +234,17 @@ def glossary() -> str:
 
 
 def formula(text: str) -> str:
-    """Return how people write an expression, marked where that is a mirror image of it; its text if it is no such."""
-    found = _written(text)
-    return text if found is None else found.plain + MARK * bool(found.note)
+    """Return the formula of an expression, marked if it is a mirror image; the text itself if it is no expression."""
+    notation = _written(text)
+    return text if notation is None else notation.plain + MARK * bool(notation.note)
 
 
 def latex_formula(text: str) -> str:
-    """Return the same in LaTeX, without dollars."""
-    found = _written(text)
-    if found is None:
+    """Return the formula in LaTeX, without dollar signs."""
+    notation = _written(text)
+    if notation is None:
         return r"\mathtt{" + text.replace("_", r"\_") + "}"
-    return found.latex + "^{*}" * bool(found.note)
+    return notation.latex + "^{*}" * bool(notation.note)
 
 
 def _written(text: str) -> Written | None:

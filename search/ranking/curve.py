@@ -1,6 +1,6 @@
-"""How a candidate looks: the function that is named, at the parameters that its layers learned.
+"""The curve of a candidate: the function that its formula names, at the parameters that its layers learned.
 
-Not here: how it is named (``grammar.notation``) and drawn (``search.show``, ``search.report``).
+Not here: the formula (``grammar.notation``) and the drawing (``search.show``, ``search.report``).
 """
 
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ from actsearch.search.ranking.learned import learned, starts_of
 
 @dataclass(frozen=True)
 class Curve:
-    """A function over some inputs, as its formula names it.
+    """Values of a function over a range of inputs, in the mirror image that its formula shows.
 
     Args:
         x: inputs ``(n,)``, rising.
-        values, slopes: there, of the mirror image that the formula is of.
-        parameters: values at which it is drawn, by name: the mean of what its layers learned, or where it starts.
-        is_learned: whether they were learned.
+        values, slopes: values and slopes ``(n,)`` at these inputs.
+        parameters: parameter values by name: the mean over the layers of the learned values, or the starting values.
+        is_learned: whether the parameter values were learned.
     """
 
     x: Tensor
@@ -34,7 +34,7 @@ class Curve:
 
     @property
     def note(self) -> str:
-        """What must be said of the picture; empty without a parameter."""
+        """Caption with the parameter values; empty without a parameter."""
         if not self.parameters:
             return ""
         values = ", ".join(f"{GREEK.get(name, name)} = {value:.3g}" for name, value in self.parameters.items())
@@ -45,11 +45,11 @@ def curve(entry: Entry, function: Function, image: str, reach: float, points: in
     """Return the curve of a candidate.
 
     Args:
-        entry: of the ranking, with what was learned.
-        function: that was trained.
-        image: which mirror image is named, as in ``notation.Written``.
-        reach: half the width of the inputs around 0.
-        points: how many.
+        entry: entry of the ranking, with its diagnostics.
+        function: function that was trained.
+        image: mirror image that the formula shows, as in ``notation.Written``.
+        reach: half the width of the range of inputs around 0.
+        points: number of inputs.
     """
     layers = learned(entry, function)
     drawn = function.starting_at(starts_of(layers)) if layers else function

@@ -1,6 +1,6 @@
-"""Outcomes of a store -> an entry for each behaviour, with its records by rung, its names, its twins and its cost.
+"""An entry for each behaviour in a store, with its records by rung, its names, its twins and its cost.
 
-Not here: comparisons and the order (``leaderboard``), what an entry says of itself (``entry``).
+Not here: comparisons and the order (``leaderboard``), and the class of an entry (``entry``).
 """
 
 import re
@@ -18,20 +18,20 @@ _BUILT_IN = frozenset({"x", *(row.name for row in VOCABULARY)})
 
 
 def entries_of(store: Store, rungs: Sequence[str], *, diagnostics: bool) -> tuple[list[Entry], tuple[str, ...]]:
-    """Return an entry for every behaviour that has an outcome, unordered, and the rungs that were tested in part.
+    """Return an unordered entry for every behaviour with an outcome, and the names of the partly tested rungs.
 
     Args:
-        store: of the run.
-        rungs: their names, in the order of training.
-        diagnostics: whether outcomes come with them.
+        store: store of the run.
+        rungs: names of the rungs, in the order of training.
+        diagnostics: whether to read the diagnostics of outcomes.
     """
     records: dict[str, dict[str, list[Record]]] = {}
     behaviours = store.behaviours()
     outcomes = store.outcomes(behaviours, diagnostics=diagnostics)
     partly = _partly_tested(outcomes)
     for key, record in outcomes.items():
-        kept = _untested(record) if key.rung in partly else record
-        records.setdefault(key.fingerprint, {}).setdefault(key.rung, []).append(kept)
+        judged = _untested(record) if key.rung in partly else record
+        records.setdefault(key.fingerprint, {}).setdefault(key.rung, []).append(judged)
     twins: dict[str, list[Behaviour]] = {}
     for behaviour in behaviours:
         twins.setdefault(behaviour.twin, []).append(behaviour)
@@ -57,7 +57,7 @@ def entries_of(store: Store, rungs: Sequence[str], *, diagnostics: bool) -> tupl
 
 
 def _by_rung(records: Mapping[str, list[Record]], rungs: Sequence[str]) -> dict[str, tuple[Record, ...]]:
-    """Return records in the order of rungs, then of repeats."""
+    """Return the records in the order of rungs, then of repeats."""
     return {rung: tuple(sorted(records[rung], key=_repeat)) for rung in rungs if rung in records}
 
 
@@ -66,20 +66,21 @@ def _repeat(record: Record) -> int:
 
 
 def _size(text: str) -> int | None:
-    """Return how many nodes an expression has, a name each; None with a row of the user's own, or of a layer."""
+    """Return the number of nodes (names) of an expression; None with a primitive of the user's, or for a layer."""
     words = _WORD.findall(text)
     return len(words) if _BUILT_IN.issuperset(words) else None
 
 
 def _partly_tested(outcomes: Mapping[Key, Record]) -> tuple[str, ...]:
-    told: dict[str, set[bool]] = {}
+    """Return the rungs on which some scores came with a test loss and some without."""
+    kinds: dict[str, set[bool]] = {}
     for key, record in outcomes.items():
         if record.outcome.score is not None:
-            told.setdefault(key.rung, set()).add("test_loss" in record.outcome.metrics)
-    return tuple(rung for rung, found in told.items() if len(found) == 2)
+            kinds.setdefault(key.rung, set()).add("test_loss" in record.outcome.metrics)
+    return tuple(rung for rung, both in kinds.items() if len(both) == 2)
 
 
 def _untested(record: Record) -> Record:
-    """Return a record without its test: a mean of tests and validations would be neither."""
+    """Return a record without its test metrics: a mean over test and validation losses would be neither."""
     metrics = {name: value for name, value in record.outcome.metrics.items() if not name.startswith("test_")}
     return replace(record, outcome=replace(record.outcome, metrics=metrics))

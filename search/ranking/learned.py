@@ -1,4 +1,4 @@
-"""What the layers of a candidate learned: values of its parameters. Not here: a picture at these values (``curve``)."""
+"""Learned parameter values of a candidate, layer by layer. Not here: a picture at these values (``curve``)."""
 
 import statistics
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from actsearch.grammar.parameter import BETA, Parameter
 from actsearch.search.ranking.entry import Entry, built_in_expression
 
 Layers = tuple[tuple[float, ...], ...]
-"""Of each layer, the least, the mean and the largest learned value of every parameter, in a row."""
+"""One row for each layer: the least, the mean and the largest learned value of every parameter."""
 
 
 def by_layer(learned: Sequence[float], parameters: Sequence[Parameter]) -> Layers:
-    """Return what a child's layers learned, a layer a row; empty where that is not of these parameters."""
+    """Return a child's learned values, one row for each layer; empty if they do not fit these parameters."""
     width = 3 * len(parameters)
     if not width or len(learned) % width:
         return ()
@@ -21,15 +21,15 @@ def by_layer(learned: Sequence[float], parameters: Sequence[Parameter]) -> Layer
 
 
 def parameters_of(entry: Entry) -> tuple[Parameter, ...]:
-    """Return the parameters of a candidate; the usual one where rows are the user's own, whose code no store has."""
+    """Return the parameters of a candidate; beta for primitives of the user's, whose code is in no store."""
     expression = built_in_expression(entry.expression)
     return (BETA,) if expression is None else expression.parameters
 
 
 def learned(entry: Entry, function: Function) -> Layers:
-    """Return what the layers learned by the end of training, the mean over the seeds of the furthest rung.
+    """Return the learned values at the end of training, as means over the seeds of the furthest rung.
 
-    Empty where there is no parameter, or where the seeds had networks of different depths.
+    The result is empty if there is no parameter, or if the seeds had networks of different depths.
     """
     records = entry.records[entry.furthest]
     rows = [[*map(float, record.outcome.diagnostics.get(LEARNED, []))] for record in records]

@@ -1,4 +1,4 @@
-"""What a score is in, and which way is better: decided by the task, kept in the store, told with every number.
+"""The unit of a score, and which direction is better; the task decides both, and the run stores the unit.
 
 Not here: losses (``evaluators.own.losses``) and tables (``search.show``).
 """
@@ -10,16 +10,16 @@ from actsearch.evaluators.settings import TaskSettings
 
 OWN_LOSS = "loss"
 """The unit of a loss that a network computes itself."""
-FEW = 3  # decimals beyond those of a score that a difference of two may have, before it is as good as 0
+FEW = 3  # extra decimals that a difference of two scores may have; a smaller difference counts as 0
 
 
 def number(value: float, *, like: float | None = None, signed: bool = False) -> str:
-    """Return a number as text: three to five significant digits, two of a difference or an interval.
+    """Return a number as text: three to five significant digits, or two for a difference or an interval.
 
     Args:
-        value: the number.
-        like: the score that a difference or half an interval belongs to, whose decimals it takes if they show it.
-        signed: whether a positive number has its sign.
+        value: number to write.
+        like: score that a difference or half an interval belongs to; the number gets its decimals if they suffice.
+        signed: whether to write the sign of a positive number.
     """
     sign = "+" if signed else ""
     places = _places(value) if like is None or not math.isfinite(like) else _places(like)
@@ -31,7 +31,7 @@ def number(value: float, *, like: float | None = None, signed: bool = False) -> 
 
 
 def _places(value: float) -> int | None:
-    """Return the decimals of a number: 4 from 0.01 to 10, more below, fewer above; None where it needs a power."""
+    """Return the number of decimals: 4 from 0.01 to 10, more below, fewer above; None for scientific notation."""
     digits = math.floor(math.log10(abs(value))) if value and math.isfinite(value) else 0
     if not -4 <= digits <= 4:
         return None
@@ -40,11 +40,11 @@ def _places(value: float) -> int | None:
 
 @dataclass(frozen=True)
 class Measure:
-    """What is scored.
+    """Unit and direction of a score.
 
     Args:
-        unit: of a score, such as ``nats``; empty for scores of a user's training.
-        sign: -1 where the user's numbers are better when higher; what is stored is lower where it is better.
+        unit: unit of a score, such as ``nats``; empty for scores from the user's own training.
+        sign: -1 if higher is better in the user's numbers, else 1; stored scores are always better when lower.
     """
 
     unit: str = "nats"
@@ -52,12 +52,12 @@ class Measure:
 
     @property
     def noun(self) -> str:
-        """What a score is called."""
+        """Noun for a score."""
         return "loss" if self.unit else "score"
 
     @property
     def sentence(self) -> str:
-        """What a score is, for the foot of a table."""
+        """Description of a score for the foot of a table."""
         better = "higher is better" if self.sign < 0 else "lower is better"
         if not self.unit:
             return f"scores of your own, {better}"
@@ -65,7 +65,7 @@ class Measure:
 
     @property
     def behind(self) -> str:
-        """What stands behind a number, `` nats``; nothing where nobody knows more than that it is a loss."""
+        """Text behind a number, such as `` nats``; empty if the unit of a loss is unknown."""
         return f" {self.unit}" if self.unit not in {"", OWN_LOSS} else ""
 
     def shown(self, loss: float) -> float:
@@ -73,7 +73,7 @@ class Measure:
         return self.sign * loss
 
     def ends(self, interval: tuple[float, float]) -> tuple[float, float]:
-        """Return an interval in the user's numbers, from below."""
+        """Return an interval in the user's numbers, the lower end first."""
         low, high = sorted(map(self.shown, interval))
         return low, high
 
@@ -82,10 +82,10 @@ NATS = Measure()
 
 
 def measure_of(task: TaskSettings, unit: str | None) -> Measure:
-    """Return what a task's scores are.
+    """Return the measure of a task's scores.
 
     Args:
-        task: of the rung.
-        unit: that its run keeps; None where it keeps none.
+        task: task of the rung.
+        unit: unit that the run stored; None if it stored none.
     """
     return Measure(unit or "", task.sign) if task.is_own else NATS

@@ -1,4 +1,4 @@
-"""What each rung of a run did: how many it trained, how many failed, and how well its order agrees with the next one's.
+"""Facts of each rung: how many behaviours it trained, how many failed, and how well its order agrees with the next.
 
 Not here: the ranking itself (``leaderboard``).
 """
@@ -14,13 +14,13 @@ from actsearch.search.ranking.leaderboard import Leaderboard, fair_means
 
 @dataclass(frozen=True)
 class RungFacts:
-    """One rung.
+    """The facts of one rung.
 
     Args:
-        rung: how it trains.
-        behaviours: that have an outcome on it.
-        rejected: those of them that were refused before training.
-        failed: those that were trained and have a seed that gave no score.
+        rung: settings of the rung.
+        behaviours: number of behaviours that have an outcome on it.
+        rejected: number of these that were refused before training.
+        failed: number of these that were trained and have a seed without a score.
     """
 
     rung: Rung
@@ -31,12 +31,12 @@ class RungFacts:
 
 @dataclass(frozen=True)
 class RungAgreement:
-    """How well two rungs agree on the order of what both trained.
+    """How well two rungs agree on the order of the functions that both trained.
 
     Args:
-        below, above: names of the rungs; what is believed is above.
-        functions: that have a mean on both.
-        tau: Kendall's, over all of these and over the best third of the rung above, with intervals.
+        below, above: names of the rungs; the rung above is the trusted one.
+        functions: number of functions that have a mean loss on both.
+        tau: Kendall's tau over these functions, and over the best third of the rung above, with intervals.
     """
 
     below: str
@@ -46,21 +46,22 @@ class RungAgreement:
 
 
 def facts(board: Leaderboard) -> list[RungFacts]:
-    """Return the facts of every rung, from below."""
+    """Return the facts of every rung, from the lowest up."""
     return [_facts(board, rung) for rung in board.rungs]
 
 
 def _facts(board: Leaderboard, rung: Rung) -> RungFacts:
-    seen = [{r.outcome.status for r in e.records[rung.name]} for e in board.entries if rung.name in e.records]
-    rejected = sum(Status.REJECTED in statuses for statuses in seen)
-    failed = sum(Status.REJECTED not in statuses and statuses != {Status.SCORED} for statuses in seen)
-    return RungFacts(rung, len(seen), rejected, failed)
+    by_entry = [{r.outcome.status for r in e.records[rung.name]} for e in board.entries if rung.name in e.records]
+    rejected = sum(Status.REJECTED in statuses for statuses in by_entry)
+    failed = sum(Status.REJECTED not in statuses and statuses != {Status.SCORED} for statuses in by_entry)
+    return RungFacts(rung, len(by_entry), rejected, failed)
 
 
 def agreements(board: Leaderboard) -> list[RungAgreement]:
     """Compare each rung with the next one, the search with the final rung, and the final rung with every other task.
 
-    Functions with a failed seed take no part; of fewer than ``FEWEST`` nothing is said, nor of a run that just begins.
+    Functions with a failed seed are left out. Pairs of rungs with fewer than ``FEWEST`` shared functions are left out
+    too, and a run without a final rung has no agreements.
     """
     names = [rung.name for rung in board.rungs]
     if FINAL not in names:

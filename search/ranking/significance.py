@@ -1,7 +1,8 @@
 """Is the difference more than chance? Paired comparisons, exact tests, corrections, ranks with ties.
 
-All numbers are losses: lower is better. Tests and intervals of a fixed number of seeds are SciPy's. Not here: those of
-a race, whose number of seeds the losses decide (``evidence``), and whose losses they are (``leaderboard``).
+All numbers are losses: lower is better. Tests and intervals for a fixed number of seeds are SciPy's. Not here: tests
+and intervals for a race, where the losses decide the number of seeds (``evidence``), and the entries that the losses
+belong to (``leaderboard``).
 """
 
 import math
@@ -17,9 +18,9 @@ from actsearch.search.ranking.claims import Entrants, Tested, tested
 from actsearch.search.ranking.evidence import LEVEL, Interval, anytime_interval, anytime_p, pairs_needed
 
 EXACT_FLIPS = 2**16
-"""Sign patterns that are still all tried where losses tie: up to 16 pairs; beyond, so many are drawn."""
+"""Sign patterns tried if losses tie: up to 16 pairs, every pattern; beyond, this many drawn at random."""
 Losses = Mapping[int, float]
-"""A function's losses by the number of the seed: who is compared, is compared over the seeds that both have."""
+"""Losses of a function by seed number; two functions are compared over the seeds that both have."""
 
 
 @dataclass(frozen=True)
@@ -27,16 +28,17 @@ class Comparison:
     """One function against a reference, paired by seed.
 
     Args:
-        pairs: seeds that both were trained with.
-        difference: mean of its loss less the reference's, in nats; below 0 it is better. In a race the median, where
-            one seed is so far off that the interval leaves the mean out.
-        interval: 95 % of that mean, by Student's t; of a race, of the differences' middle, valid at any time.
+        pairs: number of seeds that both functions were trained with.
+        difference: mean of the function's loss less the reference's, in nats; below 0 the function is better. In a
+            race, the median, if one seed is so far off that the interval leaves out the mean.
+        interval: 95 % interval of that mean, by Student's t; in a race, an interval of the middle of the differences
+            that is valid at any time.
         effect: Cohen's d of paired samples: the mean difference in units of the differences' standard deviation.
-        ties: pairs of equal loss.
-        p_value: two-sided, of Wilcoxon's signed-rank test, exact; of a race, of evidence that is valid at any time;
-            None where there are too few seeds.
-        corrected: the same corrected for the other functions: by Holm, or in a race by a closed test (``claims``).
-        missing: why there is no p-value.
+        ties: number of pairs with equal losses.
+        p_value: exact two-sided p-value of Wilcoxon's signed-rank test; in a race, a p-value from evidence that is
+            valid at any time; None if there are too few seeds.
+        corrected: p-value corrected for the other functions: by Holm, or in a race by a closed test (``claims``).
+        missing: reason why there is no p-value.
     """
 
     pairs: int
@@ -50,12 +52,12 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """Return ``better``, ``worse`` or ``tied``: whether 0 is outside of the interval, and on which side."""
+        """Return ``better`` or ``worse`` if the interval lies on that side of 0, else ``tied``."""
         return "better" if self.interval[1] < 0 else "worse" if self.interval[0] > 0 else "tied"
 
     @property
     def sure(self) -> str:
-        """Return ``better`` or ``worse`` where the corrected test says so, at 5 % for the whole list, or nothing."""
+        """Return ``better`` or ``worse`` if the corrected test says so, at 5 % for the whole list, else nothing."""
         if self.corrected is None or self.corrected > LEVEL:
             return ""
         return "better" if self.difference < 0 else "worse"
@@ -80,16 +82,16 @@ def mean_interval(numbers: Sequence[float]) -> Interval:
 def signed_rank(differences: Sequence[float]) -> float:
     """Return the two-sided p-value of Wilcoxon's signed-rank test (1945), exact, also with ties.
 
-    Differences of 0 take part in the ranking and count for neither side (Pratt 1959); equal ones share a mean rank, and
-    the p-value comes from all sign patterns of the ranks at hand (beyond 16 pairs with ties: of 65,536 drawn ones).
+    Differences of 0 take part in the ranking and count for neither side (Pratt 1959). Equal differences share a mean
+    rank. The p-value comes from all sign patterns of these ranks (beyond 16 pairs with ties, from 65,536 drawn ones).
     """
     sizes = np.abs(differences)
     if not sizes.any():
         return 1.0
     if len(set(sizes.tolist())) == len(sizes) and sizes.all():
-        from scipy import stats  # noqa: PLC0415  half a second, which the list of a race saves
+        from scipy import stats  # noqa: PLC0415  importing it takes half a second, which the list of a race saves
 
-        least = 2.0 ** (1 - len(sizes))  # of any outcome; SciPy's sum of so many patterns rounds it to 0
+        least = 2.0 ** (1 - len(sizes))  # the least possible p-value; SciPy's sum of so many patterns rounds it to 0
         return max(least, float(stats.wilcoxon(differences, method="exact").pvalue))
     from scipy import stats  # noqa: PLC0415  as above
 
@@ -107,7 +109,7 @@ def _signed_ranks(differences: Sequence[float]) -> np.ndarray:
 
 
 def needed_seeds(tests: int) -> int:
-    """Return how many pairs it takes before the best possible outcome is significant after so many tests.
+    """Return the least number of pairs with which the best possible outcome is significant, for a number of tests.
 
     All pairs on one side have p = 2 / 2^n; Holm multiplies the smallest of them by the number of tests.
     """
@@ -125,13 +127,13 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Test:
-    """How differences are tested.
+    """A way to test differences.
 
     Args:
-        p_value: two-sided, of differences in the order of their seeds.
-        family: of differences by function, their p-values, each with the one that is corrected for the others.
-        interval: 95 %, of where differences lie.
-        needed: how many it takes at least, among so many tests of a family.
+        p_value: differences in the order of their seeds -> two-sided p-value.
+        family: function -> differences, to function -> p-value and p-value corrected for the other functions.
+        interval: differences -> 95 % interval of their location.
+        needed: number of tests in the family -> least number of pairs for a test.
     """
 
     p_value: Callable[[Sequence[float]], float]
@@ -141,50 +143,50 @@ class Test:
 
 
 def _two_sided(family: Mapping[str, Sequence[float]]) -> dict[str, Tested]:
-    p_values = [signed_rank(found) if found else 1.0 for found in family.values()]
+    p_values = [signed_rank(differences) if differences else 1.0 for differences in family.values()]
     return dict(zip(family, zip(p_values, holm(p_values), strict=True), strict=True))
 
 
 FIXED = Test(signed_rank, _two_sided, mean_interval, needed_seeds)
-"""For a number of seeds that was decided before."""
+"""Test for a number of seeds that was fixed in advance."""
 
 
 def raced(entrants: Entrants) -> Test:
-    """Return the test for numbers of seeds that the losses themselves decided; see ``claims``.
+    """Return the test for a race, where the losses decide the numbers of seeds; see ``claims``.
 
     Args:
-        entrants: who was judged, in the order of promise.
+        entrants: the functions that the race judges, in the order of promise.
     """
     return Test(anytime_p, lambda family: tested(family, entrants), anytime_interval, lambda _: pairs_needed())
 
 
 def compare(losses: Mapping[str, Losses], reference: Losses, test: Test = FIXED) -> dict[str, Comparison]:
-    """Compare each function with a reference, paired by seed; one that shares no seed with it is left out.
+    """Compare each function with a reference, paired by seed; leave out a function that shares no seed with it.
 
     Args:
-        losses: function -> its losses; p-values are corrected for their number.
-        reference: the losses that all are compared with.
-        test: how.
+        losses: function -> its losses; p-values are corrected for the number of functions.
+        reference: losses of the reference.
+        test: test of the differences.
     """
     tests = max(1, len(losses))
-    found = {name: _paired(mine, reference, test) for name, mine in losses.items() if mine.keys() & reference.keys()}
+    results = {name: _paired(mine, reference, test) for name, mine in losses.items() if mine.keys() & reference.keys()}
     needed = test.needed(tests)
-    for name, one in found.items():
+    for name, one in results.items():
         if one.pairs < needed:
-            found[name] = replace(one, missing=f"not enough seeds for a test: {one.pairs}, needed {needed}")
-    # those that cannot be tested count as tests that found nothing
+            results[name] = replace(one, missing=f"not enough seeds for a test: {one.pairs}, needed {needed}")
+    # a function that cannot be tested counts as a test without a result
     rows = {
-        name: differences_by_seed(mine, reference) if name in found and not found[name].missing else []
+        name: differences_by_seed(mine, reference) if name in results and not results[name].missing else []
         for name, mine in losses.items()
     }
     for name, (p_value, corrected) in test.family(rows).items():
         if rows.get(name):
-            found[name] = replace(found[name], p_value=p_value, corrected=corrected)
-    return found
+            results[name] = replace(results[name], p_value=p_value, corrected=corrected)
+    return results
 
 
 def differences_by_seed(mine: Losses, other: Losses) -> list[float]:
-    """Return losses less the other's, over the seeds that both have, in their order."""
+    """Return the losses of one function less those of another, over shared seeds, in the order of the seeds."""
     return [mine[seed] - other[seed] for seed in sorted(mine.keys() & other.keys())]
 
 
@@ -197,10 +199,10 @@ def _paired(mine: Losses, reference: Losses, test: Test) -> Comparison:
 
 
 def agreed(differences: Sequence[float], interval: Interval) -> tuple[float, Interval]:
-    """Return a difference and an interval that say the same.
+    """Return a difference and an interval that do not contradict each other.
 
-    An interval of the middle may leave the mean out, where one seed is far off: then the median stands for the
-    difference; and where both lie on different sides of 0, the interval is widened to the mean: nothing is sure.
+    If one seed is far off, the interval of the middle may leave out the mean; then the median is the difference. If
+    mean and median lie on different sides of 0, nothing is sure, and the interval is widened to the mean.
     """
     mean, median = statistics.fmean(differences), statistics.median(differences)
     if interval[0] <= mean <= interval[1]:
@@ -211,17 +213,17 @@ def agreed(differences: Sequence[float], interval: Interval) -> tuple[float, Int
 
 
 def shared_seeds(losses: Iterable[Losses]) -> set[int]:
-    """Return the numbers of the seeds that all have."""
+    """Return the numbers of the seeds that all functions share."""
     return set.intersection(*([set(mine) for mine in losses] or [set()]))
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """Ranks that can be told apart.
+    """Ranges of ranks.
 
     Args:
         ranks: function -> lowest and highest rank that the tests leave open, from 1; equal ends are a sure rank.
-        missing: why every rank is open, where there are too few seeds for any test.
+        missing: reason why every rank is open: too few seeds for any test.
     """
 
     ranks: dict[str, tuple[int, int]]
@@ -229,25 +231,25 @@ class Ranks:
 
 
 def rank(losses: Mapping[str, Losses], test: Test = FIXED) -> Ranks:
-    """Rank functions by what pairwise tests leave open (paired by seed, Holm over all pairs).
+    """Return the ranks that pairwise tests leave open to each function (paired by seed, Holm over all pairs).
 
-    A function's best rank is 1 and one more for each function that is significantly better, its worst the number of
-    functions less those that are significantly worse (Mogstad, Romano, Shaikh & Wilhelm 2024).
+    The best rank of a function is 1 plus the number of functions that are significantly better. Its worst rank is the
+    number of functions less those that are significantly worse (Mogstad, Romano, Shaikh & Wilhelm 2024).
 
     Args:
-        losses: function -> its losses; of two, the seeds count that both have.
-        test: how.
+        losses: function -> its losses; two functions are compared over the seeds that both have.
+        test: test of the differences.
     """
     pairs = {(a, b): differences_by_seed(losses[a], losses[b]) for a, b in combinations(losses, 2)}
     seeds, needed = max(map(len, pairs.values()), default=0), test.needed(len(pairs)) if pairs else 0
     if seeds < needed:
         every = dict.fromkeys(losses, (1, len(losses)))
         return Ranks(every, f"not enough seeds for a test: {seeds}, needed {needed}")
-    corrected = holm([test.p_value(found) if found else 1.0 for found in pairs.values()])
+    corrected = holm([test.p_value(differences) if differences else 1.0 for differences in pairs.values()])
     better, worse = dict.fromkeys(losses, 0), dict.fromkeys(losses, 0)
-    for ((a, b), found), p_value in zip(pairs.items(), corrected, strict=True):
+    for ((a, b), differences), p_value in zip(pairs.items(), corrected, strict=True):
         if p_value <= LEVEL:
-            winner, loser = (a, b) if _signed_ranks(found).sum() < 0 else (b, a)
+            winner, loser = (a, b) if _signed_ranks(differences).sum() < 0 else (b, a)
             better[loser] += 1
             worse[winner] += 1
     return Ranks({name: (1 + better[name], len(losses) - worse[name]) for name in losses})
@@ -258,9 +260,9 @@ class Tally:
     """Wins, ties and losses over tasks.
 
     Args:
-        wins, ties, losses: tasks on which it is better than, tied with, and worse than the reference.
-        p_value: one-sided, of the sign test that it wins more often than it loses, ties dropped (Ramachandran et al.
-            2017, section 5); 1 where there is nothing but ties.
+        wins, ties, losses: number of tasks on which the function is better than the reference, tied, or worse.
+        p_value: one-sided p-value of the sign test that the function wins more often than it loses, ties dropped
+            (Ramachandran et al. 2017, section 5); 1 without a win.
     """
 
     wins: int
@@ -270,7 +272,7 @@ class Tally:
 
 
 def tally(comparisons: Sequence[Comparison]) -> Tally:
-    """Count verdicts, one a task, and test them."""
+    """Count the verdicts, one for each task, and apply the sign test."""
     verdicts = [one.verdict for one in comparisons]
     wins, losses = verdicts.count("better"), verdicts.count("worse")
     p_value = float(special.bdtrc(wins - 1, wins + losses, 0.5)) if wins else 1.0
@@ -278,7 +280,7 @@ def tally(comparisons: Sequence[Comparison]) -> Tally:
 
 
 def front(points: Mapping[str, tuple[float, float]]) -> set[str]:
-    """Return the Pareto front: nothing else is as low in both numbers and lower in one."""
+    """Return the names on the Pareto front: no other point is as low in both numbers and lower in one."""
     return {
         name
         for name, mine in points.items()

@@ -1,8 +1,8 @@
-"""Who in a race is better than the incumbent, who is clearly behind, and who still races.
+"""Which functions of a race are better than the incumbent, which are clearly behind, and which still race.
 
-A pure reading of losses: the same ones always give the same standing, so that a race that was killed goes on as it
-would have. Leaving costs a function its chance and nobody's level: claims rest on ``claims`` alone. Not here: the
-training (``race``).
+The standing depends on the losses alone, so a killed race resumes as if it had never stopped. A function that leaves
+the race loses its own chance, but does not change the level of any claim: claims rest on ``claims`` alone. Not here:
+the training (``race``).
 """
 
 import functools
@@ -17,19 +17,21 @@ from actsearch.search.ranking.significance import Losses, differences_by_seed, s
 
 HOPE = 0.1
 """A function leaves when even the 90 % limit of its mean difference is no better than the incumbent (one-sided, by
-Student's t), as irace leaves behind whom a t-test at such a level tells from the best (Lopez-Ibanez et al. 2016)."""
+Student's t). irace likewise drops candidates that a t-test at such a level tells from the best (Lopez-Ibanez et al.
+2016)."""
 THRIFT = 0.25
-"""A function leaves, too, when the budget would hardly do if its effect were the 75 % limit. Simulated over the losses
-of finalists of the quick search, 0.1 spends a tenth more trainings for the same claims, and 0.5 finds fewer."""
+"""A function also leaves when the budget would hardly suffice even if its effect were the 75 % limit. In simulations
+over the losses of finalists of the quick search, 0.1 spends a tenth more trainings for the same claims, and 0.5 finds
+fewer."""
 
 
 class Standing:
-    """Where everybody stands beside the incumbent.
+    """The standing of every function of a race against the incumbent.
 
     Args:
-        losses: of everybody who was judged, those who left included.
-        incumbent: its losses.
-        entrants: everybody's order.
+        losses: losses by function, including functions that left the race.
+        incumbent: losses of the incumbent.
+        entrants: the functions in the order of promise.
     """
 
     def __init__(self, losses: Mapping[str, Losses], incumbent: Losses, entrants: Entrants) -> None:
@@ -39,55 +41,55 @@ class Standing:
 
     @functools.cached_property
     def verdicts(self) -> dict[str, str]:
-        """Who is ``better`` or ``worse``, each at 5 % for all together; others are ``open``."""
+        """Function -> ``better`` or ``worse``, each at 5 % for all functions together, or ``open``."""
         return {
             name: "open" if corrected > LEVEL else "better" if sum(self.pairs[name]) < 0 else "worse"
             for name, (_, corrected) in tested(self.pairs, self.entrants).items()
         }
 
     def wanted(self, name: str) -> float:
-        """Return the evidence that a function needs to be shown better, as the others stand."""
+        """Return the evidence that a function needs to be shown better, given the other functions."""
         places = dict(zip(self.pairs, self.entrants.weights([*self.pairs]), strict=True))
         family = [other for other, (number, _) in places.items() if number == places[name][0]]
         evidence = [evidence_of(self.pairs[other]) for other in family]
         return wanted(evidence, [places[other][1] for other in family], family.index(name))
 
     def place(self, name: str, affordable: int) -> str:
-        """Return where one stands: ``better``, ``worse``, ``behind``, ``costly``, or ``racing``.
+        """Return the standing of a function: ``better``, ``worse``, ``behind``, ``costly``, or ``racing``.
 
         Args:
-            name: who.
-            affordable: seeds that the budget has left for this function and the incumbent.
+            name: fingerprint of the function.
+            affordable: number of further seeds that the budget allows this function and the incumbent.
         """
-        verdict, found = self.verdicts[name], self.pairs[name]
+        verdict, differences = self.verdicts[name], self.pairs[name]
         if verdict != "open":
             return verdict
-        if is_behind(found):
+        if is_behind(differences):
             return "behind"
-        return "racing" if self._can_afford(name, found, affordable) else "costly"
+        return "racing" if self._can_afford(name, differences, affordable) else "costly"
 
-    def _can_afford(self, name: str, found: Sequence[float], affordable: int) -> bool:
-        """Whether the budget would do if the function were as good as its limit."""
-        if len(found) < FIRST:
+    def _can_afford(self, name: str, differences: Sequence[float], affordable: int) -> bool:
+        """Return whether the budget would suffice if the function were as good as its optimistic limit."""
+        if len(differences) < FIRST:
             return True
-        spread, limit = statistics.stdev(found), _limit(found, THRIFT)
+        spread, limit = statistics.stdev(differences), _limit(differences, THRIFT)
         if spread == 0 or limit >= 0:
             return spread == 0
-        needed = pairs_to_decide(found, self.wanted(name), effect=limit / spread)
+        needed = pairs_to_decide(differences, self.wanted(name), effect=limit / spread)
         return needed is not None and needed <= affordable
 
 
-def _limit(found: Sequence[float], level: float) -> float:
-    """Return the optimistic limit of the mean difference."""
-    error = standard_error(found) if len(found) > 1 else float("inf")
-    return statistics.fmean(found) - float(special.stdtrit(max(1, len(found) - 1), 1 - level)) * error
+def _limit(differences: Sequence[float], level: float) -> float:
+    """Return the one-sided optimistic limit of the mean difference at a level."""
+    error = standard_error(differences) if len(differences) > 1 else float("inf")
+    return statistics.fmean(differences) - float(special.stdtrit(max(1, len(differences) - 1), 1 - level)) * error
 
 
-def is_behind(found: Sequence[float]) -> bool:
-    """Whether even an optimistic limit of the mean difference is no better than the incumbent."""
-    return _limit(found, HOPE) >= 0
+def is_behind(differences: Sequence[float]) -> bool:
+    """Return whether even the optimistic limit of the mean difference is no better than the incumbent."""
+    return _limit(differences, HOPE) >= 0
 
 
-def may_be_better(found: Sequence[float]) -> bool:
-    """Whether more seeds may show that a function is better: it is ahead so far."""
-    return sum(found) < 0
+def may_be_better(differences: Sequence[float]) -> bool:
+    """Return whether more seeds may show that a function is better: whether it is ahead so far."""
+    return sum(differences) < 0

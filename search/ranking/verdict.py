@@ -1,4 +1,4 @@
-"""The answer of a run: what is better than the incumbent, of the search's finds and of known functions apart.
+"""The verdict of a run: which finds of the search, and which known functions, are better than the incumbent.
 
 Not here: the tests (``significance``), the answer in words (``answer``) and the tables (``search.show``).
 """
@@ -25,21 +25,22 @@ TITLES = {
     "relu": "ReLU", "silu": "SiLU", "gelu": "GELU", "elu": "ELU", "selu": "SELU", "swish": "Swish", "mish": "Mish",
     "prelu": "PReLU", "leaky_relu": "Leaky ReLU", "hardswish": "Hardswish",
 }  # fmt: skip
-"""Names as people write them, where those differ from the names here."""
-FEWEST = 3  # seeds before odds are told
-EVEN = 1.0  # odds to 1: at or below, a function is no more likely to be better than not
+"""Usual spellings of names that differ from the names in the grammar."""
+FEWEST = 3  # fewest seeds for which odds are reported
+EVEN = 1.0  # odds to 1; at or below them, a function is no more likely to be better than not
 
 
 @dataclass(frozen=True)
 class Likely:
-    """The function that is most likely better, where that is not shown.
+    """The function that is most likely better than the incumbent, though no test shows it.
 
     Args:
-        entry: of the ranking.
-        lower: seeds with which its loss is lower than the incumbent's.
-        pairs: of how many.
-        odds: to 1 that its mean difference is below 0: of a paired t-test, whose p is multiplied by the number of
-            functions compared (Bonferroni), since the best of many looks best by luck too.
+        entry: entry of the function.
+        lower: number of seeds with which its loss is lower than the incumbent's.
+        pairs: number of seeds that both have.
+        odds: odds to 1 that its mean difference is below 0, from a paired t-test. The p-value is multiplied by the
+            number of functions compared (Bonferroni), because the best of many also looks best by luck.
+        lower_is_better: whether lower scores are better in the user's numbers.
     """
 
     entry: "Entry"
@@ -54,10 +55,10 @@ class Ahead:
     """How many of the search's finds had a lower mean loss than the incumbent on a rung.
 
     Args:
-        rung: its name.
-        steps: of its children.
-        ahead: how many.
-        trained: of how many that have a score there.
+        rung: name of the rung.
+        steps: number of optimiser steps of its children.
+        ahead: number of finds with a lower mean loss.
+        trained: number of finds that have a score on the rung.
     """
 
     rung: str
@@ -68,20 +69,20 @@ class Ahead:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the final rung says; empty tuples where there is none yet.
+    """The verdict of the final rung; its tuples are empty while there is none.
 
     Args:
-        incumbent: the entry that all are compared with; None where it was not judged.
-        title: its name, for people.
-        better: who is better at a family-wise level of 5 %, the best first: finds and known functions.
-        worse: who is worse.
-        open: who may be better, as far as their seeds can tell, and about how many seeds more would tell; the best
-            first. Who is level with the incumbent, or behind, is not among them.
-        seeds: of the incumbent.
-        seconds: of one more seed of all who are open and the incumbent.
-        is_own: whether the incumbent stood in a network of the user's.
-        likely: who is most likely better without being shown to be; None where nobody is.
-        ahead: how the finds fared against the incumbent from rung to rung.
+        incumbent: entry of the incumbent; None if the run has none.
+        title: name of the incumbent for people.
+        better: finds and known functions that are better at a family-wise level of 5 %, the best first.
+        worse: functions that are worse at that level.
+        open: functions that may be better, each with about how many more seeds would decide; the best first. Functions
+            that are level with the incumbent or behind it are left out.
+        seeds: number of seeds of the incumbent.
+        seconds: wall-clock time of one more seed of every open function and the incumbent.
+        is_own: whether the incumbent stood in the user's network.
+        likely: function that is most likely better though no test shows it; None if there is none.
+        ahead: how many finds were ahead of the incumbent, for each rung.
     """
 
     incumbent: "Entry | None"
@@ -97,19 +98,20 @@ class Verdict:
 
     @property
     def finds(self) -> tuple["Entry", ...]:
-        """Return who is better and was proposed by the search, no baseline."""
+        """Return the better functions that the search proposed, without baselines."""
         return tuple(entry for entry in self.better if entry.found)
 
     @property
     def known(self) -> tuple["Entry", ...]:
-        """Return which baselines are better."""
+        """Return the better functions that are not finds: baselines."""
         return tuple(entry for entry in self.better if not entry.found)
 
     @property
     def state(self) -> str:
-        """Return ``better`` if a find is, ``known`` if known functions alone are, ``open`` if more seeds could show it.
+        """Return the verdict in one word.
 
-        Else ``none``; or ``unjudged``.
+        ``better`` if a find is better, ``known`` if only known functions are, ``open`` if more seeds could show one to
+        be better, ``none`` if not, ``unjudged`` if the incumbent has no score on the final rung.
         """
         if self.incumbent is None or not self.seeds:
             return "unjudged"
@@ -117,17 +119,17 @@ class Verdict:
 
     @property
     def seeds_to_decide(self) -> int:
-        """Return about how many seeds more of all who are open would decide."""
+        """Return about how many more seeds of every open function would decide."""
         return max((seeds for _, seeds in self.open), default=0)
 
 
 def title_of(name: str) -> str:
-    """Return a name as people write it."""
+    """Return the usual spelling of a name."""
     return TITLES.get(name, name)
 
 
 def name_of(entry: "Entry") -> str:
-    """Return what an entry is called: its known name, or its formula as people write it."""
+    """Return the name of an entry for people: its known name, or its formula."""
     if entry.names:
         return title_of(entry.names[0])
     expression = built_in_expression(entry.expression)
@@ -138,8 +140,8 @@ def verdict_of(board: "Leaderboard", workers: int = 1) -> Verdict:
     """Return the verdict of a ranking.
 
     Args:
-        board: of a run.
-        workers: that would train further seeds, for the time they take.
+        board: ranking of a run.
+        workers: number of workers that would train further seeds; the predicted time is divided by it.
     """
     incumbent = next((entry for entry in board.entries if entry.fingerprint == board.incumbent), None)
     title = name_of(incumbent) if incumbent else "the incumbent"
@@ -154,10 +156,10 @@ def verdict_of(board: "Leaderboard", workers: int = 1) -> Verdict:
     standing = Standing({entry.fingerprint: entry.losses() for entry in compared}, losses, board.entrants)
     possible = []
     for entry in unsure:
-        found = standing.pairs[entry.fingerprint]
-        if len(found) < 2 or not may_be_better(found):
+        differences = standing.pairs[entry.fingerprint]
+        if len(differences) < 2 or not may_be_better(differences):
             continue
-        if (needed := pairs_to_decide(found, standing.wanted(entry.fingerprint))) is not None:
+        if (needed := pairs_to_decide(differences, standing.wanted(entry.fingerprint))) is not None:
             possible.append((entry, max(1, needed)))
     seconds = [r.outcome.seconds for entry in compared for r in entry.records[FINAL]]
     each = sum(seconds) / len(seconds) * (len(possible) + 1) / workers if seconds else 0.0
@@ -170,37 +172,39 @@ def verdict_of(board: "Leaderboard", workers: int = 1) -> Verdict:
 def _likely(
     entries: Sequence[Entry], incumbent: dict[int, float], compared: int, *, lower_is_better: bool
 ) -> Likely | None:
-    """Return who is most likely better; None where nobody is more likely so than not."""
-    found = []
+    """Return the function that is most likely better; None if none is more likely better than not."""
+    candidates = []
     for entry in entries:
         pairs = differences_by_seed(entry.losses(), incumbent)
         if len(pairs) < FEWEST or not may_be_better(pairs):
             continue
         spread = max(map(abs, pairs)) > 0 and len(set(pairs)) > 1
         size = statistics.fmean(pairs) / standard_error(pairs) if spread else 0.0
-        p = float(special.stdtr(len(pairs) - 1, size)) if spread else 0.5 ** len(pairs)  # of a paired t-test
+        p = float(special.stdtr(len(pairs) - 1, size)) if spread else 0.5 ** len(pairs)  # p-value of a paired t-test
         p = min(1.0, p * compared)
-        found.append(
+        candidates.append(
             Likely(
                 entry, sum(one < 0 for one in pairs), len(pairs), (1 - p) / p if p else float("inf"), lower_is_better
             )
         )
-    best = max(found, key=lambda one: one.odds, default=None)
+    best = max(candidates, key=lambda one: one.odds, default=None)
     return best if best is not None and best.odds > EVEN else None
 
 
 def _ahead(board: "Leaderboard", incumbent: Entry) -> tuple[Ahead, ...]:
-    """Return how the finds fared on the search's rung and the final one, by validation loss on the former."""
-    found = []
+    """Return how many finds were ahead on the search rung and on the final rung; the former by validation loss."""
+    counts = []
     for rung in board.rungs:
-        yardstick = incumbent.mean(rung.name)
-        if rung.name in {SEARCH, FINAL} and yardstick is not None:
-            means = [mean for e in board.entries if e.found and (mean := _level(e, rung.name, incumbent)) is not None]
-            found.append(Ahead(rung.name, rung.task.steps, sum(mean < 0 for mean in means), len(means)))
-    return tuple(found)
+        reference = incumbent.mean(rung.name)
+        if rung.name in {SEARCH, FINAL} and reference is not None:
+            means = [
+                mean for e in board.entries if e.found and (mean := _difference(e, rung.name, incumbent)) is not None
+            ]
+            counts.append(Ahead(rung.name, rung.task.steps, sum(mean < 0 for mean in means), len(means)))
+    return tuple(counts)
 
 
-def _level(entry: Entry, rung: str, incumbent: Entry) -> float | None:
-    """Return the mean difference from the incumbent over the seeds of a rung that both have."""
+def _difference(entry: Entry, rung: str, incumbent: Entry) -> float | None:
+    """Return the mean difference from the incumbent over the shared seeds of a rung; None if they share none."""
     pairs = differences_by_seed(entry.losses(rung), incumbent.losses(rung))
     return sum(pairs) / len(pairs) if pairs else None

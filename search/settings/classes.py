@@ -1,6 +1,6 @@
-"""All settings of a search, put together; each settings class stands beside what it sets.
+"""All settings of a search in one class; each other settings class stands in the module that uses it.
 
-Not here: YAML (``reading``), what is said of wrong ones (``sentences``), and what they become (``search.plan``).
+Not here: YAML (``reading``), the differences of two settings (``sentences``), and the plan they give (``search.plan``).
 """
 
 from dataclasses import field
@@ -21,14 +21,15 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 @dataclass(frozen=True, config=_STRICT)
 class BudgetSettings:
-    """When to stop asking.
+    """When the search stops.
 
     Args:
-        children: behaviours to train; the batch that reaches the number is finished.
-        batch: proposals a batch, after which the proposer learns once; fewer than there are workers leaves some idle.
-        proposals: give up after so many, where most of them are refused untrained.
-        trainings: what the whole search may cost, in trainings of the final rung's length: sets children, ladder and
-            final rung; null leaves them as they are.
+        children: number of behaviours to train; the batch that reaches it is finished.
+        batch: number of proposals in a batch, after which the proposer learns once; a batch smaller than the number of
+            workers leaves some idle.
+        proposals: number of proposals after which the search gives up, if most are refused untrained.
+        trainings: cost of the whole search, in trainings of the final rung's length; it sets children, ladder and final
+            rung; null leaves them as they are.
     """
 
     children: Annotated[int, Field(ge=1)] = 300
@@ -43,12 +44,12 @@ class SearchSettings:
     """Everything that a search depends on; ``pool`` alone does not change its result.
 
     Args:
-        seed: of every draw of the run, in [0, 2**63).
-        ladder: rungs between the search and the final one, from below.
-        transfer: where the finalists are trained besides, when the ladder is climbed.
+        seed: seed of every random draw of the run, in [0, 2**63).
+        ladder: rungs between the search and the final one, from the lowest up.
+        transfer: other tasks on which the finalists are trained after the final rung.
         baselines: known activations or expressions, trained and ranked beside the candidates.
-        incumbent: that everything is compared with, a baseline too; null is what is replaced in a network of the user's
-            where that has a name here, else the rectifier.
+        incumbent: activation that every other one is compared with, itself a baseline; null is the activation that is
+            replaced in the user's network, if it is known by name, else ReLU.
     """
 
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0

@@ -1,7 +1,7 @@
-"""One number in place of many: a whole search planned from the trainings that it may cost.
+"""The plan of a whole search from one number, the trainings that it may cost.
 
-Known activations come first, since on a network that nobody knows they are the best guesses; then proposals, then a
-rung between, then the decision. Not here: what a training takes in seconds (``search.forecast``).
+Known activations come first, since they are the best guesses for an unknown network. Proposals follow, then a rung
+between, then the decision. Not here: the seconds that a training takes (``search.forecast``).
 """
 
 import dataclasses
@@ -12,54 +12,54 @@ from actsearch.search.ladder import RungSettings
 from actsearch.search.settings.classes import SearchSettings
 
 DECISION, BETWEEN = 0.4, 0.2
-"""Shares of the final rung and of the one before. 40 trainings show a leader of 1.5 standard deviations in 92 of 100
-simulated races (``tests/search/test_race.py``); the rest finds one."""
-HALF = 0.5  # share of the final rung at most
-EIGHT_EACH = 24  # trainings with which a find, a known function and the incumbent are told apart, of whatever search
-SEEDS = 2  # of the rung between, where it has room for so many
+"""Shares of the final rung and of the rung before it. In simulated races, 40 trainings show a leader of 1.5 standard
+deviations in 92 of 100 (``tests/search/test_race.py``); the remaining share finds such a leader."""
+HALF = 0.5  # largest share of the final rung
+EIGHT_EACH = 24  # trainings that tell a find, a known function and the incumbent apart, in any search
+SEEDS = 2  # seeds on the rung between, if it has room for them
 FINALISTS, KNOWN = 6, 3
-"""Finds and known functions that are judged at most; of few trainings fewer, since who has no turn burdens the test."""
-ROUNDED = 1e-9  # what a whole number may lose in the arithmetic of shares
-FEWEST = 4  # children of a search
-ROOM = 4  # functions on the rung between at least: two finds, a known one, the incumbent
+"""Most finds and known functions to judge; few trainings judge fewer, since untested functions burden the test."""
+ROUNDED = 1e-9  # rounding error of a whole number in the arithmetic of shares
+FEWEST = 4  # fewest children of a search
+ROOM = 4  # fewest functions on the rung between: two finds, a known one, the incumbent
 
 
 def planned(settings: SearchSettings) -> SearchSettings:
-    """Return settings whose children, ladder and final rung cost ``budget.trainings``; others as they are.
+    """Return settings whose children, ladder and final rung cost ``budget.trainings``; without it, the same settings.
 
-    A training is one of the final rung's length. The shorter children of the search are parts of one.
+    A training has the length of one on the final rung. A shorter child of the search costs a part of a training.
 
     Args:
-        settings: completed, the incumbent among the baselines.
+        settings: completed settings, with the incumbent among the baselines.
 
     Raises:
-        BadSettings: the trainings do not do for the baselines alone.
+        BadSettings: the trainings do not suffice for the baselines and a search.
     """
     trainings, short, long = settings.budget.trainings, settings.task.steps, settings.final.steps
     if trainings is None:
         return settings
-    assert short is not None  # of completed settings
+    assert short is not None  # settings are complete
     assert long is not None
     steps = next((rung.steps for rung in settings.ladder if rung.steps), 2 * short)
-    part, each = short / long, steps / long  # of a child of the search, and of the rung between
+    part, each = short / long, steps / long  # cost of a child of the search, and of the rung between
 
-    def seeds(whole: int) -> int:
-        return SEEDS if BETWEEN * whole >= ROOM * SEEDS * each else 1
+    def seeds(total: int) -> int:
+        return SEEDS if BETWEEN * total >= ROOM * SEEDS * each else 1
 
-    def room(whole: int) -> int:
-        return int(BETWEEN * whole / (seeds(whole) * each) + ROUNDED)
+    def room(total: int) -> int:
+        return int(BETWEEN * total / (seeds(total) * each) + ROUNDED)
 
-    def decision(whole: int) -> float:
-        return max(DECISION, min(HALF, EIGHT_EACH / whole))
+    def decision(total: int) -> float:
+        return max(DECISION, min(HALF, EIGHT_EACH / total))
 
-    def children(whole: int) -> int:
-        return int((1 - decision(whole) - BETWEEN) * whole / part + ROUNDED) - len(settings.baselines)
+    def children(total: int) -> int:
+        return int((1 - decision(total) - BETWEEN) * total / part + ROUNDED) - len(settings.baselines)
 
-    def does(whole: int) -> bool:
-        return children(whole) >= FEWEST and room(whole) >= ROOM
+    def suffices(total: int) -> bool:
+        return children(total) >= FEWEST and room(total) >= ROOM
 
-    if not does(trainings):
-        needed = next(filter(does, itertools.count(trainings + 1)))
+    if not suffices(trainings):
+        needed = next(filter(suffices, itertools.count(trainings + 1)))
         raise BadSettings(
             f"key 'budget.trainings': {trainings} do not do for {len(settings.baselines)} baselines and a search: "
             f"expected {needed} or more, or fewer baselines"

@@ -1,6 +1,6 @@
 """Settings of a search: YAML into frozen dataclasses.
 
-The only door to yaml. Not here: the classes (``classes``) and what is said of a fault (``sentences``).
+The only door to yaml. Not here: the classes (``classes``) and the differences of two settings (``sentences``).
 """
 
 import dataclasses
@@ -16,14 +16,14 @@ from pydantic import TypeAdapter, ValidationError
 from actsearch.evaluators.sentences import BadSettings, sentence_of
 from actsearch.search.settings.classes import SearchSettings
 
-MOST_VALUES = 100_000  # of a config
+MOST_VALUES = 100_000  # most values in a config
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML that says it when a key stands twice; YAML 1.2, section 3.2.1.1, forbids it, PyYAML takes the last."""
+    """A YAML loader that rejects duplicate keys: YAML 1.2, section 3.2.1.1, forbids them; PyYAML takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build a section, each key of which stands there once."""
+        """Build a section, and reject a key that it has twice."""
         lines: dict[str, int] = {}
         for key, _ in node.value:
             line = key.start_mark.line + 1
@@ -39,7 +39,7 @@ def load_settings(path: Path, changes: Iterable[str] = ()) -> SearchSettings:
         BadSettings: the file or a change cannot be used.
     """
     try:
-        found = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except UnicodeDecodeError as fault:
         raise BadSettings(f"cannot read the config '{path}': expected text in UTF-8, found another encoding") from fault
     except OSError as fault:
@@ -49,9 +49,9 @@ def load_settings(path: Path, changes: Iterable[str] = ()) -> SearchSettings:
             f"cannot read the config '{path}': {fault.strerror}"
             + (f"; did you mean '{path.parent / near[0]}'?" if near else "")
         ) from fault
-    except (yaml.YAMLError, ValueError, RecursionError) as fault:  # ValueError: a date or number that is none
+    except (yaml.YAMLError, ValueError, RecursionError) as fault:  # ValueError: an invalid date or number
         raise BadSettings(f"'{path}' is not YAML: {' '.join(str(fault).split())}") from fault
-    tree = {} if found is None else found
+    tree = {} if content is None else content
     if not isinstance(tree, dict):
         raise BadSettings(f"'{path}' must hold sections and keys, found {type(tree).__name__}")
     for change in changes:
@@ -74,7 +74,7 @@ def settings_of(path: Path | None, changes: Iterable[str]) -> SearchSettings:
 
 
 def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
-    """Check nested sections and build the settings; what is open stays open.
+    """Check nested sections and build the settings; open settings stay open.
 
     Raises:
         BadSettings: unknown key, wrong type or impossible value.
@@ -95,21 +95,22 @@ def from_tree(tree: Mapping[str, Any]) -> SearchSettings:
         raise BadSettings(sentence_of(fault, SearchSettings)) from fault
 
 
-def _weight(value: Any, known: dict[int, int]) -> int:
-    """Return how many values there are, each as often as aliases repeat it: ten lines can stand for billions."""
-    if id(value) not in known:
+def _weight(value: Any, weights: dict[int, int]) -> int:
+    """Return the number of values with aliases written out: ten lines can stand for billions of values."""
+    if id(value) not in weights:
         parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
-        known[id(value)] = 1  # of one that holds itself, too: json says so
-        known[id(value)] = 1 + sum(_weight(part, known) for part in parts)
-    return known[id(value)]
+        weights[id(value)] = 1  # ends the recursion for a value that holds itself; json.dumps reports it
+        weights[id(value)] = 1 + sum(_weight(part, weights) for part in parts)
+    return weights[id(value)]
 
 
 def to_json(settings: SearchSettings) -> str:
-    """Return the settings as the store keeps them; ``from_tree(json.loads(...))`` reads them back."""
+    """Return the settings as JSON for the store; ``from_tree(json.loads(...))`` reads them back."""
     return json.dumps(dataclasses.asdict(settings), sort_keys=True)
 
 
 def _apply(tree: dict[str, Any], change: str) -> None:
+    """Apply one ``section.key=value`` change to nested sections, in place."""
     key, equals, text = change.partition("=")
     if not equals or not key.strip():
         raise BadSettings(f"a change is written section.key=value, found '{change}'")
@@ -119,6 +120,6 @@ def _apply(tree: dict[str, Any], change: str) -> None:
         if not isinstance(tree, dict):
             raise BadSettings(f"key '{key}': '{section}' is a value, not a section")
     try:
-        tree[last] = yaml.load(text, _Loader)  # as a file is read
+        tree[last] = yaml.load(text, _Loader)  # the loader of files
     except (yaml.YAMLError, ValueError, RecursionError) as fault:
         raise BadSettings(f"key '{key}': '{text}' is not a YAML value") from fault

@@ -1,6 +1,6 @@
-"""What differs between two settings, a sentence each.
+"""The differences between two settings, one text for each.
 
-Not here: where they are read (``reading``), and what is said of wrong ones (``evaluators.sentences``).
+Not here: reading settings (``reading``), and the messages about wrong ones (``evaluators.sentences``).
 """
 
 from collections.abc import Mapping
@@ -9,24 +9,24 @@ from typing import Any
 from actsearch.evaluators.sentences import default_of
 from actsearch.search.settings.classes import SearchSettings
 
-SHORT = 60  # letters of a setting that changed
+SHORT = 60  # most letters shown of a changed setting
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> list[str]:
-    """List every key that differs, as ``key: old -> new``; what the old ones do not have yet was at its default."""
-    found = []
+    """Return every key that differs, as ``key: old -> new``; a key missing from the old settings had its default."""
+    lines = []
     for key in sorted({*old, *new}):
-        before = _numbered(old[key] if key in old else default_of(SearchSettings, tuple(f"{path}{key}".split("."))))
-        after = _numbered(new.get(key))
+        before = _as_section(old[key] if key in old else default_of(SearchSettings, tuple(f"{path}{key}".split("."))))
+        after = _as_section(new.get(key))
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            found += differences(before, after, f"{path}{key}.")
+            lines += differences(before, after, f"{path}{key}.")
         elif before != after:
-            found.append(f"{path}{key}: {_short(before)} -> {_short(after)}")
-    return found
+            lines.append(f"{path}{key}: {_short(before)} -> {_short(after)}")
+    return lines
 
 
-def _numbered(value: Any) -> Any:
-    """Return a list of sections as a section, so that the keys in it can be told apart."""
+def _as_section(value: Any) -> Any:
+    """Return a list of sections as one section with numbered keys; any other value as it is."""
     is_list = isinstance(value, list) and any(isinstance(part, Mapping) for part in value)
     return {str(index): part for index, part in enumerate(value)} if is_list else value
 

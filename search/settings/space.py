@@ -30,13 +30,13 @@ _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 @dataclass(frozen=True, config=_STRICT)
 class OwnPrimitive:
-    """A row of the user's own. Its code runs on the machine that reads the config.
+    """A primitive of the user's own. Its code runs on the machine that reads the config.
 
     Args:
-        name: how it is written in expressions.
-        arity: 1 or 2.
-        code: one Python expression over ``a``, ``b``, ``beta`` and ``torch``, elementwise.
-        formula: the same in SymPy's notation; both are compared before anything is trained.
+        name: name of the primitive in expressions.
+        arity: number of arguments, 1 or 2.
+        code: one elementwise Python expression over ``a``, ``b``, ``beta`` and ``torch``.
+        formula: the same function in SymPy's notation; it is compared with the code before any training.
     """
 
     name: str
@@ -47,16 +47,16 @@ class OwnPrimitive:
 
 @dataclass(frozen=True, config=_STRICT)
 class ConstraintSettings:
-    """What must hold of every expression; masked into the sampling.
+    """Constraints on every expression, enforced by masks during sampling.
 
-    With several core units it must hold of every unit that is written, also of one whose output nobody reads.
+    With several core units, each unit must meet them, even a unit whose output is unused.
 
     Args:
-        contains_input: x occurs.
-        no_inverse_pair: no log of exp and the like.
-        no_nested_periodic: no sin of cos and the like.
-        most_betas: how often the trainable scalar may be read; nothing is no limit.
-        largest_size: nodes of the tree, leaves included; nothing is no limit.
+        contains_input: whether x must occur.
+        no_inverse_pair: whether to forbid inverse pairs such as log of exp.
+        no_nested_periodic: whether to forbid nested periodic functions such as sin of cos.
+        most_betas: most uses of the trainable scalar; null is no limit.
+        largest_size: largest number of nodes of the tree, leaves included; null is no limit.
     """
 
     contains_input: bool = False
@@ -66,34 +66,34 @@ class ConstraintSettings:
     largest_size: Annotated[int, Field(ge=1)] | None = None
 
     def constraints(self) -> tuple[Constraint, ...]:
-        """Return those that are switched on."""
-        found: list[Constraint] = []
+        """Return the constraints that are switched on."""
+        enabled: list[Constraint] = []
         if self.contains_input:
-            found.append(ContainsInput())
+            enabled.append(ContainsInput())
         if self.no_inverse_pair:
-            found.append(NoInversePair())
+            enabled.append(NoInversePair())
         if self.no_nested_periodic:
-            found.append(NoNestedPeriodic())
+            enabled.append(NoNestedPeriodic())
         if self.most_betas is not None:
-            found.append(AtMostBetas(self.most_betas))
+            enabled.append(AtMostBetas(self.most_betas))
         if self.largest_size is not None:
-            found.append(AtMostSize(self.largest_size))
-        return tuple(found)
+            enabled.append(AtMostSize(self.largest_size))
+        return tuple(enabled)
 
 
 @dataclass(frozen=True, config=_STRICT)
 class SpaceSettings:
-    """What may be written.
+    """The space of expressions that may be proposed.
 
     Args:
         primitives: a set (swish2017, aquasurf2023), or a list of names of sets and primitives.
         own: further primitives of the user's own.
         units: number of core units (Ramachandran et al. 2017, section 2).
         shape: a template such as ``b(u(x),u(x))`` instead of core units; null for core units.
-        constraints: what must hold of every expression.
-        share_twins: train one of several functions that the layers around make equal, and give its outcome to all:
-            ``signs``, those that differ in the sign of input or output; ``all``, also those that differ by a constant,
-            which convolutions feel that pad with zeros; ``none``.
+        constraints: constraints on every expression.
+        share_twins: train only one of several functions that neighbouring layers make equal, and give its outcome to
+            all of them: ``signs``, functions that differ in the sign of input or output; ``all``, also functions that
+            differ by a constant, which affects convolutions that pad with zeros; ``none``.
     """
 
     primitives: str | tuple[str, ...] = "swish2017"
@@ -105,16 +105,16 @@ class SpaceSettings:
 
 
 def vocabulary_of(settings: SpaceSettings) -> Vocabulary:
-    """Return what expressions are read with: the built-in rows, the user's, and those that packages add.
+    """Return the vocabulary of expressions: built-in primitives, the user's, and those that packages add.
 
     Raises:
-        BadPrimitive: a row does not hold what it promises.
+        BadPrimitive: the checks of a user's primitive fail.
     """
-    return _with(settings.own)
+    return _vocabulary_with(settings.own)
 
 
 @functools.cache
-def _with(own: tuple[OwnPrimitive, ...]) -> Vocabulary:
+def _vocabulary_with(own: tuple[OwnPrimitive, ...]) -> Vocabulary:
     rows = _rows(own)
     for row in rows:
         check_own(row)
@@ -130,7 +130,7 @@ def build_space(settings: SpaceSettings) -> Space:
     """Return the space that the settings describe.
 
     Raises:
-        UnknownPrimitive, BadPrimitive, BadShape, EmptySpace: each with one sentence.
+        UnknownPrimitive, BadPrimitive, BadShape, EmptySpace: the settings describe no space; one sentence says why.
     """
     rows = choose(settings.primitives, _rows(settings.own))
     shape: Shape = core_units(settings.units) if settings.shape is None else template(settings.shape)

@@ -1,6 +1,6 @@
-"""All settings as YAML that says what each key means, in the words of the classes that hold them.
+"""All settings as YAML, with the meaning of each key from the docstrings of the settings classes.
 
-What is printed can be read back. Not here: reading (``reading``).
+The printed text can be read back. Not here: reading (``reading``).
 """
 
 import dataclasses
@@ -11,14 +11,14 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, get_args, get_origin, get_type_hints
 
-COLUMN, WIDTH = 46, 90  # where what is said begins, and how much of it a line holds
+COLUMN, WIDTH = 46, 90  # column at which the comments begin, and their width
 
 
 def settings_text(settings: Any) -> str:
-    """Return every key with its value, and what it means behind it.
+    """Return every key with its value, and its meaning as a comment.
 
     Args:
-        settings: an instance of a dataclass, sections of it dataclasses too.
+        settings: an instance of a settings dataclass, whose sections are dataclasses too.
     """
     return "\n".join(_lines(settings, type(settings), "")) + "\n"
 
@@ -31,12 +31,12 @@ def _lines(section: Any, kind: type, indent: str) -> Iterator[str]:
             yield from _commented(f"{indent}{part.name}:", (inspect.getdoc(hints[part.name]) or "").partition("\n")[0])
             yield from _lines(value, hints[part.name], indent + "  ")
         else:
-            said = meanings.get(part.name, "") + _of_each(hints[part.name])
-            yield from _commented(f"{indent}{part.name}: {_plain(value)}", said)
+            meaning = meanings.get(part.name, "") + _keys_of_each(hints[part.name])
+            yield from _commented(f"{indent}{part.name}: {_plain(value)}", meaning)
 
 
-def _of_each(hint: Any) -> str:
-    """Return the keys of the sections that a list is made of."""
+def _keys_of_each(hint: Any) -> str:
+    """Return a sentence with the keys of each section in a list; an empty text for other settings."""
     kind = get_args(hint)[0] if get_origin(hint) is tuple else None
     if not dataclasses.is_dataclass(kind):
         return ""
@@ -44,27 +44,28 @@ def _of_each(hint: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Return a value as JSON, which is YAML."""
+    """Return a value as JSON, which is valid YAML."""
     return json.dumps(value, default=dataclasses.asdict)
 
 
-def _commented(line: str, said: str) -> Iterator[str]:
-    first, *further = textwrap.wrap(said.replace("``", "'"), WIDTH) or [""]
+def _commented(line: str, comment: str) -> Iterator[str]:
+    """Yield a line with a comment, wrapped onto further lines."""
+    first, *further = textwrap.wrap(comment.replace("``", "'"), WIDTH) or [""]
     yield f"{line:<{COLUMN}}  # {first}" if first else line
     yield from (f"{'':<{COLUMN}}  # {more}" for more in further)
 
 
 def meanings_of(kind: type) -> dict[str, str]:
-    """Return what the docstring of a class says of its arguments, by name."""
-    found: dict[str, str] = {}
+    """Return the descriptions of the arguments in a class's docstring, by name."""
+    meanings: dict[str, str] = {}
     names: list[str] = []
     for line in (inspect.getdoc(kind) or "").partition("Args:\n")[2].splitlines():
         head = re.fullmatch(r" {4}(\w+(?:, \w+)*): (.*)", line)
         if head:
             names = head[1].split(", ")
-            found.update(dict.fromkeys(names, head[2]))
+            meanings.update(dict.fromkeys(names, head[2]))
         elif line.startswith(" " * 8):
-            found.update({name: f"{found[name]} {line.strip()}" for name in names})
+            meanings.update({name: f"{meanings[name]} {line.strip()}" for name in names})
         else:
             names = []
-    return found
+    return meanings
