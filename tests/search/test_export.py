@@ -15,8 +15,8 @@ from actsearch.grammar.expression import Expression
 from actsearch.grammar.formats.c_file import c_source
 from actsearch.grammar.formats.discovery import Discovery
 from actsearch.grammar.formats.torch_body import function_lines
-from actsearch.grammar.function import function_of
 from actsearch.grammar.formats.torch_file import torch_source
+from actsearch.grammar.function import function_of
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.known import read
 from actsearch.search.command_line import main
