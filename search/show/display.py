@@ -16,6 +16,7 @@ from rich.text import Text
 
 from actsearch.search.progress import Progress
 from actsearch.search.ranking.measure import NATS, Measure
+from actsearch.search.ranking.significance import mean_interval, standard_error
 
 if TYPE_CHECKING:
     from actsearch.grammar.behaviour.census import Census
@@ -124,13 +125,16 @@ def evaluation_facts(evaluation: "Evaluation") -> dict[str, Any]:
     scores = [outcome.score for outcome in evaluation.outcomes]
     good = [score for score in scores if score is not None]
     complete = len(good) == len(scores)
+    interval = mean_interval(good) if complete and len(good) > 1 else (None, None)
     accuracies = [outcome.metrics.get("validation_accuracy") for outcome in evaluation.outcomes]
     known = [accuracy for accuracy in accuracies if accuracy is not None]
     return {
         "expression": evaluation.text,
         "id": evaluation.fingerprint,
         "loss": statistics.fmean(good) if complete else None,
-        "loss_error": statistics.stdev(good) / len(good) ** 0.5 if complete and len(good) > 1 else None,
+        "loss_error": standard_error(good) if complete and len(good) > 1 else None,
+        "interval_low": interval[0],
+        "interval_high": interval[1],
         "accuracy": statistics.fmean(known) if complete and known else None,
         "scores": scores,
         "reasons": [outcome.reason for outcome in evaluation.outcomes],
@@ -146,11 +150,12 @@ def evaluation_table(evaluations: "Sequence[Evaluation]", measure: Measure = NAT
         "accuracy",
         "each seed",
         box=box.SIMPLE_HEAD,
-        caption=f"{measure.sentence}; ± standard error",
+        caption=f"{measure.sentence}; ± 95 %",
     )
     facts = [evaluation_facts(evaluation) for evaluation in evaluations]
     for row in sorted(facts, key=lambda row: (row["loss"] is None, row["loss"] or 0.0)):
-        error = "" if row["loss_error"] is None else f" ±{row['loss_error']:.4f}"
+        is_alone = row["interval_high"] is None
+        error = "" if is_alone else f" ±{(row['interval_high'] - row['interval_low']) / 2:.4f}"
         loss = (
             next(filter(None, row["reasons"]), "")
             if row["loss"] is None
