@@ -19,7 +19,7 @@ from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.shape import Kind, Position, Shape
 
 _BITS = 60  # random bits in one draw
-Values = tuple[Hashable, ...]  # what each constraint knows of one register
+Values = tuple[Hashable, ...]  # summary of one register by each constraint
 
 
 class NotInSpace(ValueError):
@@ -130,9 +130,9 @@ class Space:
 
     @cached_property
     def _live_registers(self) -> list[set[int]]:
-        """For each number of choices made, the registers that later positions still read.
+        """Registers that later positions still read, by the number of choices made so far.
 
-        The cache of counts ignores all other registers: they do not change the count.
+        The cache of counts ignores the other registers, which do not change a count.
         """
         live = [{self.length}]
         for number in range(self.length - 1, -1, -1):
@@ -140,7 +140,7 @@ class Space:
         return live[::-1]
 
     def _count_from(self, registers: tuple[Values, ...]) -> int:
-        """Return the number of legal completions, given what the constraints know of the registers so far."""
+        """Return the number of legal completions, given the constraints' summaries of the registers so far."""
         number = len(registers) - 1
         if number == self.length:
             whole = registers[-1]
