@@ -1,1 +1,1 @@
-"""WHAT an activation is: primitives, expressions, spaces, and the behaviour of a function before any training."""
+"""What an activation function is: primitives, expressions, search spaces, and behaviour before any training."""

@@ -1,7 +1,7 @@
-"""Constraints on expressions, each small and named; a space masks them into the sampling.
+"""Constraints on expressions, each small and named; a space turns them into masks for sampling.
 
-A constraint sums up every sub-expression in a small value and refuses a node when it sees the values of its parts, so
-that a partly written string can be judged. Not here: how a mask is made of them (``space``).
+A constraint summarises every sub-expression in a small value. It accepts or rejects a node by the summaries of its
+arguments, and so can judge an incomplete string. Not here: the masks (``space``).
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +21,7 @@ INVERSE_PAIRS = frozenset(
         ("expm1", "logabs"),
     )
 )
-"""Rows that undo each other when one is applied to the other; a single name undoes itself."""
+"""Pairs of primitives that are inverse to each other; a single name is its own inverse."""
 
 PERIODIC = frozenset({"sin", "cos", "sinc"})
 
@@ -33,48 +33,53 @@ class Constraint(ABC):
 
     @abstractmethod
     def of_input(self) -> Hashable:
-        """Return the value of x."""
+        """Return the summary of x."""
 
     @abstractmethod
     def of_node(self, row: Primitive, parts: tuple[Hashable, ...]) -> Hashable | None:
-        """Return the value of a row applied to parts, or None to refuse it."""
+        """Return the summary of a node, or None to reject it.
+
+        Args:
+            row: primitive of the node.
+            parts: summary of each argument.
+        """
 
     def accepts(self, whole: Hashable) -> bool:
-        """Return whether a complete expression of that value is allowed."""
+        """Return whether a complete expression with this summary is allowed."""
         return True
 
 
 @dataclass(frozen=True)
 class ContainsInput(Constraint):
-    """x occurs in the expression."""
+    """The expression contains x."""
 
     name = "contains_input"
 
     def of_input(self) -> Hashable:
-        """X contains itself."""
+        """Return True: x contains x."""
         return True
 
     def of_node(self, row: Primitive, parts: tuple[Hashable, ...]) -> Hashable | None:
-        """A row contains x if a part does."""
+        """Return whether an argument contains x."""
         return any(parts)
 
     def accepts(self, whole: Hashable) -> bool:
-        """Only what contains x."""
+        """Return whether the expression contains x."""
         return bool(whole)
 
 
 @dataclass(frozen=True)
 class NoInversePair(Constraint):
-    """No row is applied directly to the row that undoes it, such as log to exp."""
+    """No primitive is applied directly to its inverse, such as log to exp."""
 
     name = "no_inverse_pair"
 
     def of_input(self) -> Hashable:
-        """X undoes nothing."""
+        """Return no name: x has no inverse."""
         return ""
 
     def of_node(self, row: Primitive, parts: tuple[Hashable, ...]) -> Hashable | None:
-        """Sum up by the name of the outermost row."""
+        """Return the name of the primitive; reject its inverse as an argument."""
         if any(frozenset({row.name, part}) in INVERSE_PAIRS for part in parts):
             return None
         return row.name
@@ -82,16 +87,16 @@ class NoInversePair(Constraint):
 
 @dataclass(frozen=True)
 class NoNestedPeriodic(Constraint):
-    """No periodic function of something that holds a periodic function."""
+    """No periodic primitive contains another periodic primitive."""
 
     name = "no_nested_periodic"
 
     def of_input(self) -> Hashable:
-        """X is not periodic."""
+        """Return False: x is not periodic."""
         return False
 
     def of_node(self, row: Primitive, parts: tuple[Hashable, ...]) -> Hashable | None:
-        """Sum up by whether a periodic row is inside."""
+        """Return whether the node contains a periodic primitive; reject one inside another."""
         if row.name in PERIODIC and any(parts):
             return None
         return row.name in PERIODIC or any(parts)
@@ -99,34 +104,34 @@ class NoNestedPeriodic(Constraint):
 
 @dataclass(frozen=True)
 class AtMostBetas(Constraint):
-    """Trainable scalars are read at most so often."""
+    """At most ``limit`` nodes read a trainable scalar."""
 
     limit: int
     name = "most_betas"
 
     def of_input(self) -> Hashable:
-        """X holds none."""
+        """Return 0: x reads no trainable scalar."""
         return 0
 
     def of_node(self, row: Primitive, parts: tuple[Hashable, ...]) -> Hashable | None:
-        """Sum up by the number of rows that read one."""
+        """Return the number of nodes that read a trainable scalar; reject more than ``limit``."""
         count = _sum(parts) + bool(row.reads)
         return count if count <= self.limit else None
 
 
 @dataclass(frozen=True)
 class AtMostSize(Constraint):
-    """The tree has at most so many nodes, leaves included."""
+    """The tree has at most ``limit`` nodes, leaves included."""
 
     limit: int
     name = "largest_size"
 
     def of_input(self) -> Hashable:
-        """X is one node."""
+        """Return 1: x is one node."""
         return 1
 
     def of_node(self, row: Primitive, parts: tuple[Hashable, ...]) -> Hashable | None:
-        """Sum up by the number of nodes."""
+        """Return the number of nodes; reject more than ``limit``."""
         size = _sum(parts) + 1
         return size if size <= self.limit else None
 

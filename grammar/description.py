@@ -1,6 +1,6 @@
-"""Everything that can be said of one function: forms, exact ends where SymPy finds them, numeric properties.
+"""All facts about one function: formulas, exact limits where SymPy finds them, numeric properties.
 
-Each fact is marked with how it was found. Not here: how facts are printed (``search.show.display``).
+Each fact carries its method, symbolic or numeric. Not here: the display of facts (``search.show.display``).
 """
 
 import dataclasses
@@ -18,12 +18,12 @@ SYMBOLIC, NUMERIC = "symbolic", "numeric"
 
 
 def describe(expression: Expression, seconds: float | None = None) -> dict[str, Any]:
-    """Return the facts by name.
+    """Return the facts about a function, by name.
 
     Args:
-        expression: what is described; properties are those at the start of its parameters.
-        seconds: limit of each of SymPy's calls, by default ``symbolic.SECONDS``; what is late is None (forms) or
-            numeric (ends).
+        expression: the function; its properties are computed at the start values of its parameters.
+        seconds: time limit of each SymPy call, by default ``symbolic.SECONDS``. If SymPy is late, a formula is None,
+            and a limit is numeric.
     """
     name = fingerprint(expression)
     formula = expression.formula
@@ -51,7 +51,7 @@ def describe(expression: Expression, seconds: float | None = None) -> dict[str, 
 
 
 def _number(text: str | None) -> float | None:
-    """Read a limit as SymPy writes it: a number, oo or -oo."""
+    """Return the value of a limit in SymPy's notation: a number, oo or -oo; else None."""
     if text is None:
         return None
     try:

@@ -1,7 +1,7 @@
-"""A formula as text, read and never executed: numbers, operators, names, and functions of a list.
+"""Reader of formulas: numbers, operators, names, and functions from a list; it never executes the text.
 
-Python's own grammar is used to take the text apart; what it is then made of, SymPy's objects or anything else that can
-be added and multiplied, is the caller's. Not here: SymPy (``symbolic``).
+Python's own parser splits the text. The caller supplies the values: SymPy objects, or anything else that supports the
+operators. Not here: SymPy (``symbolic``).
 """
 
 import ast
@@ -17,32 +17,32 @@ FUNCTIONS = (
     "digamma", "erf", "erfc", "erfi", "erfinv", "exp", "floor", "gamma", "log", "loggamma", "root", "sec", "sech",
     "sign", "sin", "sinc", "sinh", "sqrt", "tan", "tanh",
 )  # fmt: skip
-"""What a formula may call, by SymPy's names."""
+"""Functions that a formula may call, by SymPy's names."""
 OTHER_NAMES = {"abs": "Abs", "max": "Max", "min": "Min", "ln": "log"}
 CONSTANTS = ("pi", "E", "oo")
-LARGEST_EXPONENT = 1000  # of a whole number: 9**9**9 has hundreds of millions of digits
+LARGEST_EXPONENT = 1000  # largest whole exponent: 9**9**9 has hundreds of millions of digits
 
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv,
     ast.Pow: operator.pow, ast.BitXor: operator.pow, ast.Mod: operator.mod, ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_,
 }  # fmt: skip
-_COMPARED: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
     ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
 }  # fmt: skip
 
 
 class BadFormula(ValueError):
-    """The text is no formula; the message says what was expected and what was found."""
+    """The text is not a formula; the message says what was expected and what was found."""
 
 
 class Reader:
-    """Reads formulas over some names.
+    """Reader of formulas over these names and functions.
 
     Args:
-        names: name -> its value, variables and constants.
-        functions: name -> what computes it.
-        number: makes a number of its text, such as ``1`` or ``0.25``.
+        names: name -> value, for variables and constants.
+        functions: name -> Python function.
+        number: converter from the text of a number, such as ``1`` or ``0.25``, to its value.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Reader:
         """Return the value of a formula.
 
         Raises:
-            BadFormula: it is something else.
+            BadFormula: the text is not a formula, or cannot be computed.
         """
         try:
             tree = ast.parse(text.strip(), mode="eval")
@@ -65,7 +65,7 @@ class Reader:
         except (TypeError, ArithmeticError, AttributeError, RecursionError) as fault:
             raise BadFormula(f"'{text}' cannot be computed: {fault}") from fault
 
-    def _value(self, node: ast.expr, text: str) -> Any:  # noqa: PLR0911  one return a kind of node
+    def _value(self, node: ast.expr, text: str) -> Any:  # noqa: PLR0911  one return per kind of node
         match node:
             case ast.Constant(value=bool() as value):
                 return value
@@ -83,8 +83,8 @@ class Reader:
                     if getattr(second, "is_Integer", False) and abs(second) > LARGEST_EXPONENT:
                         raise BadFormula(f"an exponent may be {LARGEST_EXPONENT} at most, found {second}")
                 return _BINARY[type(op)](first, second)
-            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARED:
-                return _COMPARED[type(op)](self._value(left, text), self._value(right, text))
+            case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in _COMPARISONS:
+                return _COMPARISONS[type(op)](self._value(left, text), self._value(right, text))
             case ast.Tuple(elts=parts):
                 return tuple(self._value(part, text) for part in parts)
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if self._knows(name):
@@ -95,11 +95,11 @@ class Reader:
         return OTHER_NAMES.get(name, name) in self.functions
 
     def _complaint(self, node: ast.expr, text: str) -> str:
-        found = ast.get_source_segment(text, node) or type(node).__name__
-        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else found
+        source = ast.get_source_segment(text, node) or type(node).__name__
+        name = node.func.id if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) else source
         near = difflib.get_close_matches(name, [*self.names, *self.functions, *OTHER_NAMES], n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"known names: {' '.join([*self.names, *self.functions])}"
-        return f"in the formula '{text}': expected numbers, operators, names and functions, found '{found}'; {hint}"
+        return f"in the formula '{text}': expected numbers, operators, names and functions, found '{source}'; {hint}"
 
 
 def _check_exponent(node: ast.expr) -> None:
@@ -107,13 +107,13 @@ def _check_exponent(node: ast.expr) -> None:
         case ast.Constant(value=int() as value) if value > LARGEST_EXPONENT:
             raise BadFormula(f"an exponent may be {LARGEST_EXPONENT} at most, found {value}")
         case ast.BinOp(op=ast.Pow() | ast.BitXor()):
-            numbers = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
-            if not numbers:
+            variables = [part for part in ast.walk(node) if isinstance(part, ast.Name)]
+            if not variables:
                 raise BadFormula("an exponent may not be a power of numbers itself")
 
 
 class _Anything:
-    """Stands for every value while a formula is taken apart."""
+    """A stand-in for every value while a formula is checked."""
 
     def _same(self, *_: object) -> "_Anything":
         return self
@@ -126,14 +126,14 @@ _ANYTHING = _Anything()
 
 
 def check_formula(text: str, variables: tuple[str, ...]) -> None:
-    """Take a formula apart without computing anything.
+    """Check a formula without computing it.
 
     Args:
-        text: of it.
-        variables: that it may read.
+        text: the formula.
+        variables: names of the variables that the formula may read.
 
     Raises:
-        BadFormula: it is none.
+        BadFormula: the text is not a formula.
     """
     names = dict.fromkeys((*variables, *CONSTANTS), _ANYTHING)
     Reader(names, dict.fromkeys(FUNCTIONS, lambda *_: _ANYTHING), lambda _: _ANYTHING).read(text)

@@ -1,8 +1,8 @@
-"""An activation function as a value: inputs, trainable parameters, and what is computed, step by step.
+"""An activation function as a value: inputs, trainable parameters, and the steps of its computation.
 
-Everything is printed from it: the torch lines that are trained and exported, the kernel's tape, every language. So what
-is trained is literally what is exported. Not here: the tree that a search writes (``expression``), the table of
-operations (``program.operations``), and the mathematics without guards, which a row's formula says (``notation``).
+The torch lines for training and export, the kernel's tape and every other language are printed from it. So the exported
+function is literally the trained one. Not here: the tree that a search writes (``expression``), the table of operations
+(``program.operations``), and the formula without numerical guards (``notation``).
 """
 
 import functools
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     import torch
 
 Compute = Callable[..., "torch.Tensor"]
-"""Inputs of any shape, then parameters broadcastable to it -> values of the first input's shape."""
+"""Function of inputs of one shape, then of parameters that broadcast to it; returns values of the same shape."""
 REMEMBERED = 4096
 ROWS = {"asinh": "asinh"}
-"""Rows whose code is a way to write one operation."""
+"""Primitive -> the single operation that its code spells out in several steps."""
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class Function:
 
     Args:
         inputs: names of the inputs, ``("x",)`` or ``("gate", "up")``.
-        parameters: the trainable scalars that it reads.
-        graph: operations in the order in which they are computed; the last one's value is the function's. Without
-            any, the function is its first input.
+        parameters: trainable scalars of the function.
+        graph: steps in the order of computation; the last step gives the value of the function. An empty graph returns
+            the first input.
 
     Raises:
-        ValueError: a name stands twice, or is one that the lines use.
+        ValueError: a name occurs twice, or is reserved for the generated source.
     """
 
     inputs: tuple[str, ...]
@@ -52,39 +52,43 @@ class Function:
 
     def __post_init__(self) -> None:
         """Check the names."""
-        taken = [name for name in self.names if name == "torch" or re.fullmatch(r"t\d+", name)]
-        if taken or len({*self.names}) < len(self.names):
+        reserved = [name for name in self.names if name == "torch" or re.fullmatch(r"t\d+", name)]
+        if reserved or len({*self.names}) < len(self.names):
             raise ValueError(f"expected names that differ from each other, torch, t1, t2, ..., found {[*self.names]}")
 
     def __call__(self, *values: "torch.Tensor") -> "torch.Tensor":
-        """Return the values.
+        """Evaluate the function.
 
         Args:
-            values: of every input, then of every parameter, broadcastable to the first input's shape.
+            values: every input, then every parameter, each broadcastable to the shape of the first input.
         """
         return self.compiled(*values)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Cross a process boundary without what was compiled."""
+        """Leave compiled code behind when a process pickles the function."""
         return {name: self.__dict__[name] for name in ("inputs", "parameters", "graph")}
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Inputs, then parameters: the order of arguments."""
+        """Names of the inputs, then of the parameters, in the order of the arguments."""
         return (*self.inputs, *(parameter.name for parameter in self.parameters))
 
     def starting_at(self, starts: Sequence[float]) -> "Function":
-        """Return the same function with other starts of its parameters, in their order."""
+        """Return the same function with new start values.
+
+        Args:
+            starts: start value of each parameter, in the order of ``parameters``.
+        """
         pairs = zip(self.parameters, starts, strict=True)
         return replace(self, parameters=tuple(replace(parameter, start=start) for parameter, start in pairs))
 
     def at_start(self, *inputs: "torch.Tensor") -> "torch.Tensor":
-        """Return the values where training starts."""
+        """Evaluate the function at the start values of its parameters."""
         return self(*inputs, *(inputs[0].new_full((), parameter.start) for parameter in self.parameters))
 
     @cached_property
     def source(self) -> str:
-        """Python: ``def activation(...)`` over the names, a line per operation."""
+        """Python source: ``def activation(...)`` over ``names``, one line per operation."""
         names = [*self.names, *(f"t{n + 1}" for n in range(len(self.graph)))]
 
         def phrase(value: Value) -> Phrase:
@@ -99,33 +103,33 @@ class Function:
 
     @cached_property
     def compiled(self) -> Compute:
-        """The source, compiled."""
-        import torch  # noqa: PLC0415  a second, which reading a run saves
+        """The source as a Python function."""
+        import torch  # noqa: PLC0415  the import takes a second, and reading a run does not need it
 
         scope: dict[str, Any] = {"torch": torch}
-        exec(compile(self.source, f"<activation of {', '.join(self.names)}>", "exec"), scope)  # noqa: S102  trusted rows
+        exec(compile(self.source, f"<activation of {', '.join(self.names)}>", "exec"), scope)  # noqa: S102  trusted code
         compute: Compute = scope["activation"]
         return compute
 
     @cached_property
     def torch_graph(self) -> Node:
-        """As it is trained, in torch's operations."""
+        """The trained function as a graph of torch operations."""
         values = [leaf(name) for name in self.names]
         for step in self.graph:
-            values.append(_applied(step.name, [_node(value, values) for value in step.arguments], step.text))
+            values.append(_apply(step.name, [_node(value, values) for value in step.arguments], step.text))
         return values[-1] if self.graph else values[0]
 
     @cached_property
     def plain_graph(self) -> Node:
-        """The same in operations that every language has, or is given.
+        """The same graph in basic operations, which every language has or gets from a helper.
 
         Raises:
-            NoCounterpart: a row of the user's own does what other languages cannot be told.
+            NoCounterpart: a user-defined primitive calls torch code that has no counterpart in other languages.
         """
         values = [leaf(name) for name in self.names]
         for step in self.graph:
             name, arguments = (step.means[0], step.means[1:]) if step.means else (step.name, step.arguments)
-            values.append(plain(_applied(name, [_node(value, values) for value in arguments], step.text)))
+            values.append(plain(_apply(name, [_node(value, values) for value in arguments], step.text)))
         result = values[-1] if self.graph else values[0]
         if not any(leaf(name) in parts(result) for name in self.inputs):
             raise NoCounterpart("a function that does not depend on x is a number: write it as one, or export to torch")
@@ -133,13 +137,21 @@ class Function:
 
     @cached_property
     def slopes(self) -> tuple[Node, ...]:
-        """The slope with respect to every input, then to every parameter; raises as ``plain_graph`` does."""
+        """The derivatives by every input, then by every parameter.
+
+        Raises:
+            NoCounterpart: as for ``plain_graph``.
+        """
         return tuple(derivative(self.plain_graph, leaf(name)) for name in self.names)
 
 
 @functools.lru_cache(maxsize=2**14)
 def plain(node: Node) -> Node:
-    """Return a graph without the operations that others are made of."""
+    """Return the graph with every compound operation replaced by basic ones.
+
+    Raises:
+        NoCounterpart: the graph contains torch code that no operation describes.
+    """
     if not node.arguments:
         return node
     if node.name == "opaque":
@@ -149,7 +161,7 @@ def plain(node: Node) -> Node:
     return op(node.name, *arguments) if build is None else plain(build(*arguments))
 
 
-def _applied(name: str, arguments: Sequence[Node], text: str) -> Node:
+def _apply(name: str, arguments: Sequence[Node], text: str) -> Node:
     return opaque(text, *arguments) if name == "opaque" else op(name, *arguments)
 
 
@@ -158,6 +170,7 @@ def _node(value: Value, values: Sequence[Node]) -> Node:
 
 
 def _complaint(text: str) -> str:
+    """Return the error message for torch code that no operation describes."""
     known = ", ".join(row.torch.rpartition(".")[2] for row in OPERATIONS.values() if row.torch)
     return (
         f"'{text.format(*OPERANDS, *'cdef')}' cannot be written for other stacks; expected arithmetic and torch's "
@@ -167,18 +180,20 @@ def _complaint(text: str) -> str:
 
 @functools.lru_cache(maxsize=REMEMBERED)
 def function_of(expression: Expression, *, held: bool = True) -> Function:
-    """Return what an expression computes.
+    """Return the function that an expression computes.
 
     Args:
-        expression: the tree.
-        held: whether values inside that could overflow are held, as in what is trained and exported; else as it is
-            written, for a look at it in double precision.
+        expression: tree of primitives.
+        held: whether to clamp inner values that could overflow, as training and export do; without, the function is
+            as it is written, for a look at it in double precision.
     """
     inputs, parameters = expression.inputs or ("x",), expression.parameters
     steps = Steps(len(inputs) + len(parameters))
-    names: dict[str, Value] = {name: n for n, name in enumerate((*inputs, *(one.name for one in parameters)))}
+    names: dict[str, Value] = {
+        name: n for n, name in enumerate((*inputs, *(parameter.name for parameter in parameters)))
+    }
     values: dict[Expression, Value] = {}
-    sizes: dict[Expression, float] = {}  # the largest that each sub-expression can take
+    sizes: dict[Expression, float] = {}  # largest absolute value of each sub-expression
     for node in expression.walk():
         if node in values:
             continue
@@ -195,7 +210,7 @@ def function_of(expression: Expression, *, held: bool = True) -> Function:
         values[node] = steps.read(code, {parameter.name: names[parameter.name] for parameter in row.reads} | operands)
         if row.name in ROWS and len(steps.steps) > before:
             steps.steps[-1] = replace(steps.steps[-1], means=(ROWS[row.name], operands["a"]))
-    if not expression.inputs:  # a constant must still have the shape of its input
+    if not expression.inputs:  # a constant must still take the shape of its input
         steps.add("add", values[expression], steps.add("mul", 0.0, 0))
     return Function(tuple(inputs), parameters, tuple(steps.steps))
 
@@ -203,12 +218,12 @@ def function_of(expression: Expression, *, held: bool = True) -> Function:
 def values_and_slopes(
     function: Compute, x: "torch.Tensor", *others: "torch.Tensor"
 ) -> "tuple[torch.Tensor, torch.Tensor]":
-    """Return f and df/dx at every point of x, both of x's shape and without history; the slope of a constant is 0.
+    """Return f and df/dx at every point of x, both detached and of the shape of x; the slope of a constant is 0.
 
     Args:
-        function: of x first.
-        x: the first input.
-        others: further inputs and parameters.
+        function: function whose first argument is x.
+        x: points, of any shape.
+        others: further inputs and parameters of the function.
     """
     import torch  # noqa: PLC0415  as above
 

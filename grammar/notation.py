@@ -1,8 +1,7 @@
-"""How people write a function: ``x·σ(βx)``, ``max(x, 0)``; in plain text, LaTeX and MathML.
+"""Formulas as people write them, ``x·σ(βx)`` or ``max(x, 0)``, in plain text, LaTeX and MathML.
 
-Of the four mirror images that the layers around an activation make equal, the one that rises to the right is shown.
-SymPy orders, folds constants and prints (in a process of its own, ``symbolic``). Not here: reading such a text back
-(``infix``).
+The layers around an activation make its four mirror images equal; the printed one rises to the right. SymPy orders
+terms, folds constants and prints, in its own process (``symbolic``). Not here: the parser of such text (``infix``).
 """
 
 import functools
@@ -20,7 +19,7 @@ from actsearch.grammar.program.operations import NoCounterpart
 from actsearch.grammar.program.writing import NotInLanguage, write
 from actsearch.grammar.symbolic import printed
 
-FAR = 6.0  # where it is seen whether a function rises
+FAR = 6.0  # |x| that decides whether a function rises
 REMEMBERED = 4096
 
 
@@ -29,10 +28,10 @@ class Written:
     """A function as people write it.
 
     Args:
-        plain: text, such as ``x·σ(βx)``.
-        latex: without dollars.
-        mathml: presentation markup, without its outermost element.
-        image: which mirror image it is of what was trained: ``f(x)``, ``f(-x)``, ``-f(x)`` or ``-f(-x)``.
+        plain: plain text, such as ``x·σ(βx)``.
+        latex: LaTeX without dollar signs.
+        mathml: presentation MathML without its outermost element.
+        image: mirror image of the trained function that is printed: ``f(x)``, ``f(-x)``, ``-f(x)`` or ``-f(-x)``.
     """
 
     plain: str
@@ -42,7 +41,7 @@ class Written:
 
     @property
     def note(self) -> str:
-        """What must be said of it; empty where it is what was trained."""
+        """A remark that a mirror image is printed; empty if it is the trained function."""
         return (
             ""
             if self.image == "f(x)"
@@ -51,7 +50,7 @@ class Written:
 
 
 def source(expression: Expression) -> str:
-    """Return an expression as ``printed`` reads it."""
+    """Return an expression as a formula for ``symbolic.printed``."""
     arguments = [source(argument) for argument in expression.arguments]
     row = expression.primitive
     if row.is_input:
@@ -62,7 +61,7 @@ def source(expression: Expression) -> str:
 
 
 def image_of(expression: Expression) -> str:
-    """Return which mirror image rises to the right: far out it is higher than on the left, and larger."""
+    """Return the mirror image that rises to the right: the right end is higher, and larger in size, than the left."""
     numbers = np.nan_to_num(numbers_of(expression), nan=0.0, posinf=1e12, neginf=-1e12)
     left, right = float(numbers[:4].mean()), float(numbers[-4:].mean())
     largest = float(np.abs(numbers).max())
@@ -77,9 +76,9 @@ def image_of(expression: Expression) -> str:
 
 
 def numbers_of(expression: Expression) -> NDArray[np.float64]:
-    """Return the function at the 64 points of a fingerprint, its parameters at their start, in double precision.
+    """Return the values at the 64 points of a fingerprint, its parameters at their start, in double precision.
 
-    NumPy computes it: torch would take a second to load. It does so where a row calls what only torch has.
+    NumPy computes them, since torch takes a second to import; torch does if a primitive calls what only torch has.
     """
     try:
         function = function_of(expression, held=False)
@@ -93,7 +92,7 @@ def numbers_of(expression: Expression) -> NDArray[np.float64]:
     scope: dict[str, Any] = {"np": np, "x": np.concatenate([-positive[::-1], positive])}
     scope |= {parameter.name: np.float64(parameter.start) for parameter in function.parameters}
     with np.errstate(all="ignore"):
-        exec("\n".join([*text.helpers, *text.lines, f"value = {text.results[0]}"]), scope)  # noqa: S102  of trusted rows
+        exec("\n".join([*text.helpers, *text.lines, f"value = {text.results[0]}"]), scope)  # noqa: S102  trusted code
     return np.broadcast_to(np.asarray(scope["value"], dtype=np.float64), (64,))
 
 
@@ -102,13 +101,13 @@ def written(expression: Expression, *, upright: bool = True) -> Written:
     """Return an expression as people write it.
 
     Args:
-        expression: of which.
-        upright: whether the mirror image that rises to the right is written.
+        expression: the function.
+        upright: whether to print the mirror image that rises to the right; else the function itself.
     """
     image = image_of(expression) if upright else "f(x)"
     rows = {part.primitive for part in expression.walk()}
     names = sorted(row.name for row in rows if not row.shown and not row.is_input)
-    found: dict[str, Any] | None = printed(source(expression), image, names, expression.parameters)
-    if found is None:
+    forms: dict[str, Any] | None = printed(source(expression), image, names, expression.parameters)
+    if forms is None:
         return Written(str(expression), rf"\mathtt{{{expression}}}".replace("_", r"\_"), f"<mtext>{expression}</mtext>")
-    return Written(found["plain"], found["latex"], found["mathml"], image)
+    return Written(forms["plain"], forms["latex"], forms["mathml"], image)

@@ -1,10 +1,10 @@
-"""A trainable parameter of an activation function. Not here: what reads it, a row (``primitive``)."""
+"""A trainable parameter of an activation function. Not here: the primitives that read it (``primitive``)."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
 
 Place = Literal["channel", "layer", "network"]
-"""What shares one value: the units of a channel, of a layer, or of the whole network."""
+"""The units that share one value: those of a channel, of a layer, or of the whole network."""
 
 
 @dataclass(frozen=True)
@@ -12,12 +12,12 @@ class Parameter:
     """A trainable scalar of a function.
 
     Args:
-        name: a Python identifier; functions that name the same parameter share it.
-        start: the value before training, a finite number.
-        place: what shares one value.
+        name: Python identifier; functions that name the same parameter share it.
+        start: value before training, a finite number.
+        place: units that share one value.
 
     Raises:
-        ValueError: the name is no identifier, or there is no such place.
+        ValueError: the name is not an identifier, or the place is unknown.
     """
 
     name: str
@@ -33,6 +33,6 @@ class Parameter:
 
 
 GREEK = {"alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "sigma": "σ", "Phi": "Φ"}
-"""Name -> letter, as people write it."""
+"""Name -> Greek letter."""
 BETA = Parameter("beta")
 """The trainable scalar of the grammar of 2017. Swish-1 is x*sigmoid(x); the paper does not give the start of beta."""

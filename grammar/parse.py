@@ -1,6 +1,6 @@
-"""Text -> expression, with one clear sentence for whatever is wrong with the text.
+"""Parser of text such as ``mul(x,sigmoid(x))``; one clear sentence for each mistake in the text.
 
-Not here: the names themselves, which come from a primitive set or from ``known``.
+Not here: the names, which come from a set of primitives or from ``known``.
 """
 
 import difflib
@@ -12,37 +12,42 @@ from actsearch.grammar.fault import UserFault
 from actsearch.grammar.primitive import Primitive, call
 
 WRITTEN = {"+": "add(x,x)", "-": "sub(x,x) or neg(x)", "*": "mul(x,sigmoid(x))", "/": "div(x,x)", "^": "square(x)"}
-DEEPEST, LONGEST = 100, 100_000  # brackets within brackets, and letters
+DEEPEST, LONGEST = 100, 100_000  # largest nesting depth, and largest number of letters
 _TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<sign>[(),]))")
 
 
 class BadExpression(UserFault):
-    """The text is not an expression over the given primitives; the message says what, where and the nearest name."""
+    """The text is not an expression over these primitives; the message gives the mistake, its place and a hint."""
 
 
 def parse(
     text: str, primitives: Sequence[Primitive], known: Mapping[str, str] | None = None,
     inputs: Sequence[Primitive] = (INPUT,),
 ) -> Expression:  # fmt: skip
-    """Read ``mul(x,sigmoid(x))``.
+    """Parse an expression such as ``mul(x,sigmoid(x))``.
 
     Args:
-        text: what is read.
-        primitives: the rows it may be made of.
-        known: further functions of one argument by name, in lower case, each written in the rows.
-        inputs: of the function; where they stand alone, their names mean them, not a row.
+        text: the expression.
+        primitives: primitives that the text may call.
+        known: further functions of one argument: lower-case name -> expression over the primitives.
+        inputs: inputs of the function. A name without brackets means the input, even if a primitive has the same name.
 
     Raises:
-        BadExpression: unknown name, wrong number of arguments, unbalanced or trailing text.
+        BadExpression: a name is unknown, the number of arguments is wrong, brackets do not match, or text follows.
     """
     return _Reader(text, {row.name: row for row in primitives}, known or {}, {row.name: row for row in inputs}).read()
 
 
 def from_json(value: object, primitives: Sequence[Primitive], inputs: Sequence[Primitive] = (INPUT,)) -> Expression:
-    """Read what ``Expression.to_json`` wrote, such as ``["mul", "x", ["sigmoid", "x"]]``.
+    """Parse the nested lists of ``Expression.to_json``, such as ``["mul", "x", ["sigmoid", "x"]]``.
+
+    Args:
+        value: the nested lists.
+        primitives: primitives that the lists may name.
+        inputs: inputs of the function.
 
     Raises:
-        BadExpression: the value is no such tree, or not over these primitives.
+        BadExpression: the value is not such a tree, or names other primitives.
     """
     return parse(_as_text(value), primitives, inputs=inputs)
 
@@ -57,6 +62,8 @@ def _as_text(value: object) -> str:
 
 
 class _Reader:
+    """Recursive-descent parser of one text; arguments as for ``parse``."""
+
     def __init__(
         self, text: str, rows: dict[str, Primitive], known: Mapping[str, str], inputs: Mapping[str, Primitive]
     ) -> None:
@@ -79,11 +86,11 @@ class _Reader:
             raise BadExpression(
                 f"'{self.text[:40]} ...' is nested too deeply: expected at most {DEEPEST} brackets within each other"
             )
-        found = self._one()
+        expression = self._name_or_call()
         self.depth -= 1
-        return found
+        return expression
 
-    def _one(self) -> Expression:
+    def _name_or_call(self) -> Expression:
         start, name = self._skip_blanks(), self._next()
         if name is None or name in "(),":
             raise self._fault("expected a name", name, start)
@@ -94,16 +101,16 @@ class _Reader:
             self._check_count(name, 1, len(arguments), start)
             return _Reader(self.known[name.lower()], self.rows, {}, {INPUT.name: INPUT}).read().of(arguments[0])
         if name not in self.rows:
-            raise self._fault(f"unknown name '{name}'{self._nearest(name)}", None, start, found=False)
+            raise self._fault(f"unknown name '{name}'{self._nearest(name)}", None, start, show_token=False)
         row = self.rows[name]
         arguments = self._arguments() if self._peek() == "(" else ()
         self._check_count(name, row.arity, len(arguments), start)
         return arguments[0] if name == IDENTITY else apply(row, *arguments)
 
-    def _check_count(self, name: str, arity: int, found: int, start: int) -> None:
-        if found != arity:
-            said = f"'{name}' takes {arity} argument{'s' * (arity != 1)}, found {found}: write {call(name, arity)}"
-            raise self._fault(said, None, start, found=False)
+    def _check_count(self, name: str, arity: int, count: int, start: int) -> None:
+        if count != arity:
+            message = f"'{name}' takes {arity} argument{'s' * (arity != 1)}, found {count}: write {call(name, arity)}"
+            raise self._fault(message, None, start, show_token=False)
 
     def _arguments(self) -> tuple[Expression, ...]:
         self._next()
@@ -143,7 +150,7 @@ class _Reader:
         self.position += len(token or "")
         return token
 
-    def _fault(self, what: str, token: str | None, at: int | None = None, *, found: bool = True) -> BadExpression:
-        ending = (f", found '{token}'" if token else ", found the end of the text") if found else ""
+    def _fault(self, what: str, token: str | None, at: int | None = None, *, show_token: bool = True) -> BadExpression:
+        ending = (f", found '{token}'" if token else ", found the end of the text") if show_token else ""
         where = (self.position if at is None else at) + 1
         return BadExpression(f"in '{self.text}' at character {where}: {what}{ending}")

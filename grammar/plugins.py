@@ -1,7 +1,7 @@
-"""What other people's packages add by being installed: proposers, tasks, formats and primitives.
+"""Plugins: proposers, tasks, formats and primitives that other installed packages add.
 
-A package names each in an entry point, ``[project.entry-points."actsearch.proposers"] mine = "their_module:Mine"``. Not
-here: what each kind is (``search.proposers.proposer``, ``evaluators.task``, ``search.exporting.formats``).
+A package declares each in an entry point, ``[project.entry-points."actsearch.proposers"] mine = "their_module:Mine"``.
+Not here: the kinds themselves (``search.proposers.proposer``, ``evaluators.task``, ``search.exporting.formats``).
 """
 
 import functools
@@ -15,36 +15,36 @@ Group = Literal["proposers", "tasks", "formats", "primitives"]
 
 
 class BadPlugin(UserFault):
-    """Something that a package adds cannot be used; the message names the package."""
+    """A plugin cannot be used; the message names its package."""
 
 
 @functools.cache
 def installed(group: Group) -> dict[str, EntryPoint]:
-    """Return what is installed of a kind, by name; nothing of it is imported."""
+    """Return the installed plugins of a group, by name, without importing them."""
     return {point.name: point for point in metadata.entry_points(group=f"actsearch.{group}")}
 
 
 def loaded(group: Group, name: str, kind: type | None = None) -> Any:
-    """Return what a package adds.
+    """Import a plugin, and return the object that it adds.
 
     Args:
-        group: kind of it.
-        name: name of it, one of ``installed``.
-        kind: class that it is an instance of; None where it is called.
+        group: group of the plugin.
+        name: name of the plugin, one of ``installed``.
+        kind: expected class of the object; None if it must be callable instead.
 
     Raises:
-        BadPlugin: it cannot be imported, or is nothing of that kind.
+        BadPlugin: the plugin cannot be imported, or is not of the expected kind.
     """
     point = installed(group)[name]
     package = point.dist.name if point.dist else point.module
     try:
-        found = point.load()
-    except Exception as fault:  # whatever a package of somebody else's raises while it is imported
+        plugin = point.load()
+    except Exception as fault:  # another author's package may raise anything while it is imported
         raise BadPlugin(
             f"'{name}' of the package {package} cannot be loaded ({point.value}: {fault_text(fault)}): mend or remove "
             "the package"
         ) from fault
-    if (kind is None and not callable(found)) or (kind is not None and not isinstance(found, kind)):
+    if (kind is None and not callable(plugin)) or (kind is not None and not isinstance(plugin, kind)):
         expected = "something that can be called" if kind is None else f"an instance of {kind.__name__}"
-        raise BadPlugin(f"'{name}' of the package {package}: expected {expected}, found {type(found).__name__}")
-    return found
+        raise BadPlugin(f"'{name}' of the package {package}: expected {expected}, found {type(plugin).__name__}")
+    return plugin

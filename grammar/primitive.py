@@ -1,7 +1,7 @@
-"""One building block, described once, in one row that proves itself when it is built.
+"""A primitive: one building block of activation functions, checked when it is created.
 
-The row's ``code`` is what is trained, shown and exported. Not here: the rows themselves (``swish2017`` and its
-neighbours) and how rows are combined (``expression``).
+Training, display and export all use the ``code`` of the primitive. Not here: the primitives themselves (``swish2017``
+and its neighbours), and their combination (``expression``).
 """
 
 import ast
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     import torch
 
 OPERANDS = ("a", "b")
-"""The names that a row's code and formula use for its first and second argument."""
+"""Names of the first and second argument in a primitive's code and formula."""
 
 _ORDINARY = (-3.0, -1.7, -1.0, -0.3, 0.0, 0.2, 1.0, 1.9, 2.6)
 
 
 def call(name: str, arity: int) -> str:
-    """Return how a row of that name is written, over x alone: ``gate(x,x)``; a parameter takes nothing."""
+    """Return an example call over x: ``gate(x,x)``; the name alone for arity 0."""
     return f"{name}({','.join('x' * arity)})" if arity else name
 
 
 class BadPrimitive(UserFault):
-    """A row that does not hold what it promises; the message names the row and the broken promise."""
+    """A primitive fails a check; the message names the primitive and the check."""
 
 
 @dataclass(frozen=True)
@@ -38,22 +38,22 @@ class Primitive:
     """A unary or binary building block of activation functions.
 
     Args:
-        name: how the primitive is written in an expression, a Python identifier.
+        name: name of the primitive in expressions, a Python identifier.
         arity: number of arguments: 0 for a constant or a parameter, 1 for unary, 2 for binary.
         code: one Python expression over ``a``, ``b``, the parameters and ``torch``; elementwise, keeps the shape. It
-            may name an intermediate value, ``(m := torch.abs(a))``. Of an input it is empty.
-        formula: the same function as mathematics (SymPy's notation over ``a``, ``b`` and the parameters).
-        domain: where ``code`` equals ``formula``, as a SymPy condition; elsewhere the code is a safe continuation.
-        note: the reason for anything that a reader would not expect, with its source.
-        held: the code where the value is used by another row and could overflow: equal to ``code`` as long as the value
-            stays under ``reach.MOST``, and finite in value and slopes for every finite argument; empty if cutting off
+            may name an intermediate value, ``(m := torch.abs(a))``. The code of an input is empty.
+        formula: the same function as mathematics, in SymPy's notation over ``a``, ``b`` and the parameters.
+        domain: SymPy condition under which ``code`` equals ``formula``; elsewhere the code is a safe continuation.
+        note: reason for anything that a reader would not expect, with its source.
+        held: code for use inside another primitive, where the value could overflow. It equals ``code`` as long as the
+            value stays under ``reach.MOST``; value and slopes are finite for every finite argument. Empty if clamping
             the value is enough.
-        shown: the formula as people write it, where that is not a call of the row's name.
-        parameters: the trainable scalars that the code may read.
+        shown: the formula as people write it, if that is not a call of the primitive's name.
+        parameters: trainable scalars that the code may read.
 
     Raises:
         BadPrimitive: the code does not parse, uses other names, has another arity, changes the shape, is not finite on
-            ordinary inputs between -3 and 3, or differs from the held code there.
+            ordinary inputs between -3 and 3, or differs from ``held`` there.
     """
 
     name: str
@@ -67,7 +67,7 @@ class Primitive:
     parameters: tuple[Parameter, ...] = (BETA,)
 
     def __post_init__(self) -> None:
-        """Check the row: names, arity, shape and finiteness on ordinary inputs."""
+        """Check names and arity, and shape and finiteness on ordinary inputs."""
         if not self.name.isidentifier():
             raise BadPrimitive(f"primitive '{self.name}': a name must be a Python identifier")
         if self.arity not in (0, 1, 2):
@@ -77,7 +77,7 @@ class Primitive:
         self._check_values()
 
     def _check_values(self) -> None:
-        import torch  # noqa: PLC0415  a second, which reading a run saves
+        import torch  # noqa: PLC0415  the import takes a second, and reading a run does not need it
 
         value = self._value_on_ordinary_inputs(self.code)
         if self.held and not torch.allclose(self._value_on_ordinary_inputs(self.held), value, rtol=1e-12, atol=0):
@@ -85,7 +85,7 @@ class Primitive:
 
     @property
     def is_input(self) -> bool:
-        """Whether it is an input of the function."""
+        """Whether this primitive is an input of the function."""
         return not self.code
 
     @cached_property
@@ -95,7 +95,7 @@ class Primitive:
         return tuple(parameter for parameter in self.parameters if parameter.name in names)
 
     def __call__(self, *arguments: "torch.Tensor", **parameters: "torch.Tensor") -> "torch.Tensor":
-        """Evaluate the row itself (tests and checks; training evaluates whole functions instead)."""
+        """Evaluate the primitive alone, for tests and checks; training evaluates whole functions."""
         return self._evaluate(self.code, arguments, parameters)
 
     def _evaluate(
@@ -107,15 +107,15 @@ class Primitive:
         return torch.as_tensor(eval(_compiled(code, self.name), scope))
 
     def _check_names(self, code: str) -> None:
-        beside = {parameter.name for parameter in self.parameters} | {"torch"}
+        allowed = {parameter.name for parameter in self.parameters} | {"torch"}
         for name in sorted(_walrus_names(code, self.name)):
-            if name in {"x", *OPERANDS} | beside or re.fullmatch(r"t\d+", name):
+            if name in {"x", *OPERANDS} | allowed or re.fullmatch(r"t\d+", name):
                 raise BadPrimitive(f"primitive '{self.name}': an intermediate value must not be named '{name}'")
-        used = _names_in(code, self.name) - beside
+        used = _names_in(code, self.name) - allowed
         if used != set(OPERANDS[: self.arity]):
             raise BadPrimitive(
                 f"primitive '{self.name}': with arity {self.arity} its code must use exactly "
-                f"{list(OPERANDS[: self.arity])} beside {' and '.join(sorted(beside))}, found {sorted(used)}"
+                f"{list(OPERANDS[: self.arity])} beside {' and '.join(sorted(allowed))}, found {sorted(used)}"
             )
 
     def _value_on_ordinary_inputs(self, code: str) -> "torch.Tensor":
@@ -124,7 +124,9 @@ class Primitive:
         grid = torch.tensor(_ORDINARY, dtype=torch.float64)
         a, b = torch.meshgrid(grid, grid, indexing="ij")
         try:
-            starts = {one.name: torch.full((), one.start, dtype=torch.float64) for one in self.parameters}
+            starts = {
+                parameter.name: torch.full((), parameter.start, dtype=torch.float64) for parameter in self.parameters
+            }
             value = self._evaluate(code, (a, b)[: self.arity], starts)
         except Exception as fault:
             raise BadPrimitive(f"primitive '{self.name}': its code raised {fault_text(fault)}") from fault
@@ -142,11 +144,14 @@ def built_in(
     name: str, arity: int, code: str, formula: str, domain: str = "True", note: str = "", held: str = "",
     shown: str = "",
 ) -> Primitive:  # fmt: skip
-    """Return a row of this project. A test checks it, so that whoever reads a run needs no torch for it."""
+    """Return a built-in primitive without checking it, so that reading a run needs no torch; a test checks it.
+
+    The arguments are the fields of ``Primitive``.
+    """
     row = object.__new__(Primitive)
     values = (name, arity, code, formula, domain, note, held, shown, (BETA,))
     for field, value in zip(fields(Primitive), values, strict=True):
-        object.__setattr__(row, field.name, value)  # frozen for everybody else
+        object.__setattr__(row, field.name, value)  # the dataclass is frozen
     return row
 
 
@@ -163,6 +168,7 @@ def _compiled(code: str, name: str) -> CodeType:
 
 @functools.lru_cache(maxsize=1024)
 def _names_in(code: str, name: str) -> frozenset[str]:
+    """Return the names that the code of primitive ``name`` reads, without those that it assigns."""
     nodes = list(ast.walk(_parsed(code, name)))
     return frozenset(node.id for node in nodes if isinstance(node, ast.Name)) - _walrus_names(code, name)
 

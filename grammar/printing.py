@@ -1,5 +1,5 @@
 # ruff: noqa: N802  SymPy finds its printers' methods by the names of its classes
-"""SymPy's printers with the words of this field; imported by SymPy's own process alone. See ``symbolic``."""
+"""SymPy printers with the notation of this field; only the SymPy process of ``symbolic`` imports this module."""
 
 import re
 from typing import Any
@@ -12,7 +12,7 @@ from sympy.printing.str import StrPrinter
 from actsearch.grammar.parameter import GREEK
 
 OPAQUE = ("sigma", "Phi", "softplus", "sinc", "sqrt")
-"""Names that SymPy gives to other functions than the rows, or with identities that hold for positive numbers only."""
+"""Names that mean other functions in SymPy, or that SymPy simplifies by identities for positive numbers only."""
 POWERS = {"2": "²", "3": "³"}
 
 
@@ -21,7 +21,7 @@ def _numbers_last(arguments: Any) -> list[Any]:
 
 
 class Plain(StrPrinter):  # type: ignore[misc]  # SymPy has no types
-    """Prints ``x·σ(βx)``."""
+    """Printer of plain text, ``x·σ(βx)``."""
 
     def _print_Symbol(self, symbol: Any) -> str:
         return GREEK.get(symbol.name, str(symbol.name))
@@ -41,7 +41,7 @@ class Plain(StrPrinter):  # type: ignore[misc]  # SymPy has no types
 
 
 def plain(expression: Any) -> str:
-    """Return plain text."""
+    """Return an expression as plain text, ``x·σ(βx)``."""
     text = Plain().doprint(expression)
     for power, sign in POWERS.items():
         for end in ("", ")", "*", " ", "/", ","):
@@ -52,7 +52,7 @@ def plain(expression: Any) -> str:
 
 
 class Latex(LatexPrinter):  # type: ignore[misc]  # SymPy has no types
-    r"""Prints ``x \sigma\left(\beta x\right)``."""
+    r"""Printer of LaTeX, ``x \sigma\left(\beta x\right)``."""
 
     def _print_Max(self, call: Any, exp: Any = None) -> str:
         return self._extreme("max", call, exp)
@@ -70,43 +70,43 @@ class Latex(LatexPrinter):  # type: ignore[misc]  # SymPy has no types
 
     def _extreme(self, name: str, call: Any, exp: Any) -> str:
         inner = ", ".join(self._print(one) for one in _numbers_last(call.args))
-        found = rf"\{name}\left({inner}\right)"
-        return found if exp is None else rf"{found}^{{{exp}}}"
+        call_text = rf"\{name}\left({inner}\right)"
+        return call_text if exp is None else rf"{call_text}^{{{exp}}}"
 
 
-def _turned(expression: Any) -> Any:
-    """Return an expression with ``max(-u, 0)`` written as ``-min(u, 0)``, and the other way round."""
+def _normalise_extremes(expression: Any) -> Any:
+    """Return an expression with ``max(-u, 0)`` written as ``-min(u, 0)``, and vice versa."""
     for one, other in ((sympy.Max, sympy.Min), (sympy.Min, sympy.Max)):
 
-        def is_turned(part: Any, one: Any = one) -> bool:
+        def has_minus_sign(part: Any, one: Any = one) -> bool:
             rest = [argument for argument in part.args if argument != 0]
             return (
                 isinstance(part, one) and len(part.args) == 2 and len(rest) == 1 and rest[0].could_extract_minus_sign()
             )
 
         expression = expression.replace(
-            is_turned, lambda part, other=other: -other(-next(one for one in part.args if one != 0), 0)
+            has_minus_sign, lambda part, other=other: -other(-next(one for one in part.args if one != 0), 0)
         )
     return expression
 
 
 def mathml(expression: Any) -> str:
-    """Return presentation markup."""
-    found = str(MathMLPresentationPrinter().doprint(expression))
-    for name, letter in GREEK.items():  # of functions; it writes those of variables as letters itself
-        found = found.replace(f"<mi>{name}</mi>", f"<mi>{letter}</mi>")
-    return found
+    """Return an expression as presentation MathML."""
+    markup = str(MathMLPresentationPrinter().doprint(expression))
+    for name, letter in GREEK.items():  # names of functions; SymPy already writes variables as letters
+        markup = markup.replace(f"<mi>{name}</mi>", f"<mi>{letter}</mi>")
+    return markup
 
 
 def printed(text: str, image: str, calls: list[str], read: Any, x: Any) -> dict[str, str]:
     """Return ``plain``, ``latex`` and ``mathml`` of a formula.
 
     Args:
-        text: of it.
-        image: ``f(x)`` and its mirror images.
-        calls: functions of the formula that stay as they are named.
-        read: makes an expression of a text, with further functions by name.
-        x: the variable.
+        text: the formula.
+        image: mirror image to print: ``f(x)``, ``f(-x)``, ``-f(x)`` or ``-f(-x)``.
+        calls: names of functions that keep their names.
+        read: parser from the text, and name -> further functions, to a SymPy expression.
+        x: SymPy symbol of the input.
     """
     names = ["sigma", "Phi", "softplus", *calls]
     functions = {name: getattr(sympy, name, None) or sympy.Function(name) for name in names}
@@ -116,6 +116,6 @@ def printed(text: str, image: str, calls: list[str], read: Any, x: Any) -> dict[
         expression = expression.subs(x, -x)
     if image.startswith("-"):
         expression = -expression
-    expression = _turned(expression)
-    found = Latex({"fold_short_frac": True}).doprint(expression)
-    return {"plain": plain(expression), "latex": found, "mathml": mathml(expression)}
+    expression = _normalise_extremes(expression)
+    latex = Latex({"fold_short_frac": True}).doprint(expression)
+    return {"plain": plain(expression), "latex": latex, "mathml": mathml(expression)}

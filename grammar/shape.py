@@ -1,7 +1,7 @@
-"""The shapes an expression may have, each a short program: which part is chosen when, and what it is applied to.
+"""Shapes of expressions: each is a short program of choices, with the registers that each choice reads.
 
-Register 0 is x; every choice writes the next register, and the last register is the function. Core units and templates
-are two ways to write such a program. Not here: which primitives fill the places (``space``).
+Register 0 is x. Every choice writes the next register, and the last register is the function. Core units and templates
+are two ways to write such a program. Not here: the primitives for the positions (``space``).
 """
 
 import re
@@ -12,7 +12,7 @@ from actsearch.grammar.fault import UserFault
 
 
 class Kind(StrEnum):
-    """What is chosen at a position."""
+    """Kind of choice at a position."""
 
     INPUT = "input"
     UNARY = "unary"
@@ -24,9 +24,9 @@ class Position:
     """One choice on the way to an expression.
 
     Args:
-        kind: an input chooses one of the registers it reads; a unary or binary row is applied to all of them.
-        reads: registers.
-        name: for people, such as ``unit 1 unary 2``.
+        kind: kind of choice. An input selects one of the registers; a unary or binary primitive is applied to all.
+        reads: numbers of the registers that the choice reads.
+        name: name of the position for people, such as ``unit 1 unary 2``.
     """
 
     kind: Kind
@@ -35,7 +35,7 @@ class Position:
 
 
 class BadShape(UserFault):
-    """The text of a template or the number of units cannot be used."""
+    """The template or the number of units is not valid."""
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class Shape:
     """A program of choices; position i writes register i + 1.
 
     Args:
-        text: how a person wrote it.
-        positions: the choices in order, at least one.
+        text: the shape as the user wrote it.
+        positions: choices in order, at least one.
     """
 
     text: str
     positions: tuple[Position, ...]
 
     def __post_init__(self) -> None:
-        """Something must be chosen, and only what is already there can be read."""
+        """Check that there is a choice, and that each choice reads only earlier registers."""
         if not self.positions:
             raise BadShape(f"shape '{self.text}' leaves nothing to choose: use u for a unary and b for a binary place")
         if any(max(position.reads) > index for index, position in enumerate(self.positions)):
@@ -61,10 +61,13 @@ class Shape:
 def core_units(units: int) -> Shape:
     """Return the shape of 2017: units ``b(u1(i1), u2(i2))`` whose inputs are x or the output of an earlier unit.
 
-    The order of choices is the controller's of the paper: input 1, input 2, unary 1, unary 2, binary.
+    The order of choices is that of the paper's controller: input 1, input 2, unary 1, unary 2, binary.
+
+    Args:
+        units: number of units.
 
     Raises:
-        BadShape: fewer than one unit.
+        BadShape: ``units`` is less than one.
 
     Source: Ramachandran, Zoph & Le 2017, section 2 and figure 2.
     """
@@ -89,7 +92,10 @@ def core_units(units: int) -> Shape:
 def template(text: str) -> Shape:
     """Return the shape of a template over ``u(.)``, ``b(.,.)`` and ``x``, such as ``b(u(x),u(u(x)))``.
 
-    Arguments are chosen before what is applied to them, left before right.
+    Choices for arguments come before the choice of their primitive, left before right.
+
+    Args:
+        text: the template.
 
     Raises:
         BadShape: the text is not such a template.
@@ -98,9 +104,9 @@ def template(text: str) -> Shape:
     positions: list[Position] = []
 
     def take(expected: str) -> None:
-        found = tokens.pop(0) if tokens else "the end"
-        if found != expected:
-            raise BadShape(f"template '{text}': expected '{expected}', found '{found}'")
+        token = tokens.pop(0) if tokens else "the end"
+        if token != expected:
+            raise BadShape(f"template '{text}': expected '{expected}', found '{token}'")
 
     def part() -> int:
         name = tokens.pop(0) if tokens else "the end"

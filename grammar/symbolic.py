@@ -1,8 +1,8 @@
-"""The door to SymPy: formulas as mathematics, every call in a process of its own with a time limit.
+"""All calls of SymPy: they run in one separate process, each with a time limit.
 
-SymPy may think for hours about an innocent formula, so it never runs in this process and never on the hot path. The
-other process reads one JSON line and answers one; when it is late it is ended and the answer is None. Not here:
-numbers that need no formula (``properties``).
+SymPy may take hours for an innocent formula, so it never runs in this process or on the hot path. The SymPy process
+reads one JSON line per question and answers with one. If an answer is late, this module kills the process and returns
+None. Not here: properties that need no formula (``properties``).
 """
 
 import atexit
@@ -23,40 +23,40 @@ from actsearch.grammar.formula import CONSTANTS, FUNCTIONS, Reader
 from actsearch.grammar.parameter import BETA, Parameter
 
 VARIABLES = ("x", "gate", "up", "a", "b")
-MEMORY = 4 * 2**30  # bytes; some formulas would take all there is
-MOST_LETTERS = 2_000  # of a formula; a longer one would take every limit there is, nine times
-SECONDS = 5.0  # of one call, where nothing else is said; SymPy's own import is not counted
+MEMORY = 4 * 2**30  # bytes for the SymPy process; some formulas would take all memory
+MOST_LETTERS = 2_000  # letters of a formula; a longer one would hit the time limit in each of nine calls
+SECONDS = 5.0  # default time limit of one call; the import of SymPy does not count
 
 
 class SymPyDied(Failed):
-    """The process that runs SymPy ended by itself, or was killed: nothing is known of the formula."""
+    """The SymPy process crashed or was killed: the formula was not evaluated."""
 
 
 class _Process:
-    """One SymPy process, started when it is first asked and again after it was late."""
+    """One SymPy process; it starts at the first question, and again after a late answer."""
 
     def __init__(self) -> None:
         self.running: subprocess.Popen[str] | None = None
 
     def ask(self, question: dict[str, Any], seconds: float | None) -> Any:
-        """Return the answer, None if it is late, or would be: the formula is too long.
+        """Return the answer; None if it is late, or if the formula is too long.
 
         Raises:
-            SymPyDied: the process ended, and once more when it was asked again.
+            SymPyDied: the process ended twice for the same question.
         """
         if len(question["formula"]) > MOST_LETTERS:
             return None
         try:
             return self._ask(question, seconds)
-        except SymPyDied:  # somebody may have killed it
+        except SymPyDied:  # something outside may have killed it: try once more
             return self._ask(question, seconds)
 
     def _ask(self, question: dict[str, Any], seconds: float | None) -> Any:
         if self.running is None:
-            # -P: what lies in the directory one stands in, a sympy.py or a grammar/, is not imported
+            # -P: do not import a sympy.py or a grammar/ from the current directory
             command = [sys.executable, "-P", "-m", "actsearch.grammar.symbolic"]
             self.running = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            self._answer(120.0)  # its greeting, after the import
+            self._answer(120.0)  # wait for its "ready", after the import
         assert self.running.stdin is not None
         try:
             self.running.stdin.write(json.dumps(question) + "\n")
@@ -79,12 +79,12 @@ class _Process:
         return json.loads(line)
 
     def _died(self) -> "SymPyDied":
-        """Return what to raise, and forget the process."""
+        """Forget the process, and return the exception to raise."""
         assert self.running is not None
-        ended, self.running = self.running, None
+        process, self.running = self.running, None
         with contextlib.suppress(BrokenPipeError):
-            ended.communicate()
-        return SymPyDied(f"the process that runs SymPy ended with code {ended.returncode}")
+            process.communicate()
+        return SymPyDied(f"the process that runs SymPy ended with code {process.returncode}")
 
     def end(self) -> None:
         if self.running is not None:
@@ -98,7 +98,7 @@ atexit.register(_PROCESS.end)
 
 
 def evaluate_formula(formula: str, inputs: dict[str, float], seconds: float | None = None) -> float | None:
-    """Return the real value of a formula, or None where there is none or it took too long."""
+    """Return the real value of a formula; None if it has none or is late."""
     question = {"do": "evaluate", "formula": formula, "inputs": inputs, "parameters": inputs}
     answer = _PROCESS.ask(question, seconds)
     return None if answer is None else answer["value"]
@@ -107,14 +107,14 @@ def evaluate_formula(formula: str, inputs: dict[str, float], seconds: float | No
 def forms(
     formula: str, seconds: float | None = None, parameters: Sequence[Parameter] = (BETA,)
 ) -> dict[str, str | None]:
-    """Return ``latex``, ``derivative``, ``simplified`` of a formula over x and parameters; None for what is late."""
+    """Return ``latex``, ``derivative`` and ``simplified`` of a formula over x and parameters; None if late."""
     return _texts(("latex", "derivative", "simplified"), formula, seconds, parameters)
 
 
 def limits(
     formula: str, seconds: float | None = None, parameters: Sequence[Parameter] = (BETA,)
 ) -> dict[str, str | None]:
-    """Return the limits of value and slope at both ends, parameters at their start; None for what SymPy cannot tell."""
+    """Return the limits of value and slope at both ends, parameters at their start; None if SymPy cannot tell."""
     return _texts(("limit_left", "limit_right", "slope_left", "slope_right"), formula, seconds, parameters)
 
 
@@ -126,7 +126,14 @@ def symmetries(
 
 
 def printed(formula: str, image: str, calls: list[str], parameters: Sequence[Parameter]) -> dict[str, str] | None:
-    """Return ``plain``, ``latex`` and ``mathml`` of a formula; see ``printing.printed``. None if it took too long."""
+    """Return ``plain``, ``latex`` and ``mathml`` of a formula; None if late.
+
+    Args:
+        formula: formula with the calls that ``printing`` knows.
+        image: mirror image to print, such as ``f(-x)``.
+        calls: names of functions that keep their names.
+        parameters: trainable scalars in the formula.
+    """
     question = {"do": "printed", "formula": formula, "image": image, "calls": calls}
     answer = _PROCESS.ask(question | {"parameters": _starts(parameters)}, None)
     return None if answer is None or "plain" not in answer else answer
@@ -144,25 +151,26 @@ def _starts(parameters: Sequence[Parameter]) -> dict[str, float]:
     return {parameter.name: parameter.start for parameter in parameters}
 
 
-def _end_with(parent: int) -> None:
-    """End this process when its parent is gone: it may be in the middle of hours of work."""
+def _end_with_parent(parent: int) -> None:
+    """End this process when its parent is gone: SymPy might otherwise go on for hours."""
     while os.getppid() == parent:
         time.sleep(1.0)
     os._exit(1)
 
 
 def _serve() -> None:
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
-    with contextlib.suppress(ValueError, OSError):  # where the system has no such limit
+    """Answer questions from standard input until it closes."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    with contextlib.suppress(ValueError, OSError):  # some systems have no such limit
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    import sympy  # noqa: PLC0415  only the other process pays for it
+    import sympy  # noqa: PLC0415  only the SymPy process pays for the import
 
     from actsearch.grammar import printing  # noqa: PLC0415
 
     functions = {name: getattr(sympy, name) for name in FUNCTIONS}
     constants = {name: getattr(sympy, name) for name in CONSTANTS}
 
-    def work(question: dict[str, Any]) -> dict[str, Any]:
+    def answer_to(question: dict[str, Any]) -> dict[str, Any]:
         local = {name: sympy.Symbol(name, real=True) for name in (*VARIABLES, *question["parameters"])}
         if question["do"] == "printed":
 
@@ -171,11 +179,13 @@ def _serve() -> None:
 
             text, image, calls = (question[name] for name in ("formula", "image", "calls"))
             return printing.printed(text, image, calls, read_with, local["x"])
-        return computed(question, local)
+        return compute(question, local)
 
-    def computed(question: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
+    def compute(question: dict[str, Any], local: dict[str, Any]) -> dict[str, Any]:
         x, reader = local["x"], Reader(local | constants, functions, sympy.Number)
-        expression = sympy.sympify(reader.read(question["formula"]))  # of what is no text: nothing is executed
+        expression = sympy.sympify(
+            reader.read(question["formula"])
+        )  # the argument is no text, so that nothing is executed
         slope = sympy.diff(expression, x)
 
         def at_start(whole: Any) -> Any:
@@ -207,8 +217,8 @@ def _serve() -> None:
     for line in sys.stdin:
         question = json.loads(line)
         try:
-            answer = work(question)
-        except Exception as fault:  # whatever SymPy cannot do is answered, not raised
+            answer = answer_to(question)
+        except Exception as fault:  # report any failure of SymPy as an answer
             answer = {"value": None, "text": None, "fault": str(fault)}
         print(json.dumps(answer), flush=True)
 

@@ -1,1 +1,1 @@
-"""What a function does, whatever it is written as: fingerprint, properties, screening, profile, census."""
+"""The behaviour of a function, however it is written: fingerprint, properties, screening, profile, census."""

@@ -1,6 +1,6 @@
-"""A space in numbers: strings, legal ones, finite ones, distinct behaviours, and what is reachable.
+"""Counts of a search space: strings, legal and finite strings, distinct behaviours, and reachable known activations.
 
-Small spaces are listed whole; large ones are sampled evenly among the legal strings, and the numbers come with 95 %
+Small spaces are enumerated. Large spaces are sampled uniformly from the legal strings, and the counts come with 95 %
 intervals. Not here: the space itself (``space``).
 """
 
@@ -19,25 +19,25 @@ from actsearch.grammar.rows.known import AS_CORE_UNITS, KNOWN, names_by_fingerpr
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import NotInSpace, Space
 
-LISTED = 20_000  # legal strings up to which a space is listed whole: about twenty seconds
+LISTED = 20_000  # most legal strings of a space that is enumerated: about twenty seconds
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Census:
-    """What a space holds.
+    """Counts of a space.
 
     Args:
-        strings: of the shape, whatever the constraints say.
-        legal: strings that keep the constraints.
-        finite: legal strings whose values and slopes are finite on the probe.
-        distinct: behaviours among the finite, trainable scalars treated as such.
-        distinct_up_to_symmetry: the same, signs of input and output and added constants disregarded.
-        reachable: known name -> shortest expression of the space that behaves so, or None.
-        shrink: constraint -> legal strings if it were the only one.
-        exact: whether the space was listed whole; else the three numbers of behaviour are estimates.
-        intervals: bounds that hold estimated numbers with 95 %, by name. The distinct ones are wide, and their estimate
-            is a lower bound: a sample says little of what it did not meet.
+        strings: number of strings of the shape, without constraints.
+        legal: number of strings that meet the constraints.
+        finite: number of legal strings whose values and slopes are finite on the probe.
+        distinct: number of behaviours of the finite strings, as functions of x and the trainable scalars.
+        distinct_up_to_symmetry: the same number, regardless of the signs of input and output and of added constants.
+        reachable: known name -> shortest expression of the space with this behaviour, or None.
+        shrink: constraint -> number of legal strings under this constraint alone.
+        exact: whether the space was enumerated; else ``finite`` and the two distinct counts are estimates.
+        intervals: name of an estimate -> its 95 % interval. Those of the distinct counts are wide, and their estimates
+            are lower bounds: a sample says little about behaviours that it does not contain.
     """
 
     strings: int
@@ -52,18 +52,18 @@ class Census:
 
 
 def take_census(space: Space, samples: int = 4000, seed: int = 0) -> Census:
-    """Count a space.
+    """Count the strings and behaviours of a space.
 
     Args:
-        space: what is counted.
-        samples: strings drawn when it is too large to be listed.
-        seed: of the draw.
+        space: space to count.
+        samples: number of strings to draw if the space is too large to enumerate.
+        seed: seed of the draw.
     """
     legal = space.count(())
     strings = math.prod(len(space.choices(position)) for position in space.shape.positions)
     shrink = {c.name: Space(space.shape, space.unary, space.binary, (c,)).count(()) for c in space.constraints}
     exact = legal <= LISTED
-    expressions = _listed(space) if exact else _drawn(space, samples, seed)
+    expressions = _enumerate(space) if exact else _sample(space, samples, seed)
     behaviours: Counter[str] = Counter()
     twins: Counter[str] = Counter()
     twin_of: dict[str, str] = {}
@@ -76,7 +76,7 @@ def take_census(space: Space, samples: int = 4000, seed: int = 0) -> Census:
             continue
         name = digest(numbers)
         behaviours[name] += 1
-        if name not in shortest or _length(expression) < _length(shortest[name]):
+        if name not in shortest or _sort_key(expression) < _sort_key(shortest[name]):
             shortest[name] = expression
         if name not in twin_of:
             twin_of[name] = twin_key(numbers)
@@ -88,7 +88,7 @@ def take_census(space: Space, samples: int = 4000, seed: int = 0) -> Census:
         finite = round(finite / seen * legal)
         distinct, intervals["distinct"] = _chao(behaviours, finite)
         symmetric, intervals["distinct_up_to_symmetry"] = _chao(twins, finite)
-        shortest |= _of_one_unit(space)
+        shortest |= _known_in_large_space(space)
     reachable = {
         known: str(shortest[name]) if name in shortest else None
         for name, all_known in names_by_fingerprint().items()
@@ -98,43 +98,44 @@ def take_census(space: Space, samples: int = 4000, seed: int = 0) -> Census:
 
 
 def distinct_expressions(space: Space) -> dict[str, list[Expression]]:
-    """Return fingerprint -> every finite expression of a small space that behaves so, shortest first."""
+    """Return fingerprint -> the finite expressions of a small space with this behaviour, shortest first."""
     groups: dict[str, list[Expression]] = {}
-    for expression in sorted(_listed(space), key=_length):
+    for expression in sorted(_enumerate(space), key=_sort_key):
         numbers = behaviour(expression)
         if is_finite(numbers):
             groups.setdefault(digest(numbers), []).append(expression)
     return groups
 
 
-def _length(expression: Expression) -> tuple[int, int, int, str]:
-    """Order by size, then by text, x before what is done to x."""
+def _sort_key(expression: Expression) -> tuple[int, int, int, str]:
+    """Return a sort key: size, then length of the text, then the position of ``(x``, then the text."""
     text = str(expression)
     return expression.size, len(text), text.find("(x"), text
 
 
-def _listed(space: Space) -> Iterator[Expression]:
+def _enumerate(space: Space) -> Iterator[Expression]:
+    """Yield the expression of every legal string."""
     options = [range(len(space.choices(position))) for position in space.shape.positions]
-    for chosen in itertools.product(*options):
-        if not space.constraints or space.count(chosen):
-            yield space.decode(space.tokens(chosen))
+    for choices in itertools.product(*options):
+        if not space.constraints or space.count(choices):
+            yield space.decode(space.tokens(choices))
 
 
-def _drawn(space: Space, samples: int, seed: int) -> Iterator[Expression]:
-    """Draw evenly among the legal strings."""
+def _sample(space: Space, samples: int, seed: int) -> Iterator[Expression]:
+    """Yield the expressions of uniformly drawn legal strings."""
     generator = torch.Generator().manual_seed(seed)
     yield from (space.decode(space.draw(generator)) for _ in range(samples))
 
 
 def _chao(counts: Counter[str], strings: float) -> tuple[int, Interval]:
-    """Return Chao's lower-bound estimate of the number of classes, and bounds that hold it with 95 %.
+    """Return Chao's lower-bound estimate of the number of classes, and its 95 % interval.
 
-    The lower bound is that of Chao's log-normal interval. No upper bound follows from a sample alone; but what was not
-    seen has about ``once / drawn`` of all strings (Good 1953), and every unseen class needs a string.
+    The lower bound is that of Chao's log-normal interval. A sample alone gives no upper bound. But the unseen classes
+    have about ``once / drawn`` of all strings (Good 1953), and each needs at least one string.
 
     Args:
-        counts: how often each class was drawn.
-        strings: how many strings there are.
+        counts: class -> how often it was drawn.
+        strings: number of strings in the population.
 
     Source: Chao 1987, Biometrics 43, equations 1 and 2.
     """
@@ -150,22 +151,25 @@ def _chao(counts: Counter[str], strings: float) -> tuple[int, Interval]:
     return round(min(seen + hidden, strings)), (seen + hidden / spread, min(seen + unseen, strings))
 
 
-def _of_one_unit(space: Space) -> dict[str, Expression]:
-    """Return known behaviours that a large space can write: as one unit, as they are named, or as core units."""
-    found: dict[str, Expression] = {}
+def _known_in_large_space(space: Space) -> dict[str, Expression]:
+    """Return fingerprint -> expression, for the known behaviours that a large space contains.
+
+    The candidates are all expressions of one unit, and the known activations as named and as core units.
+    """
+    reachable: dict[str, Expression] = {}
     if not (space.unary and space.binary):
-        return found
+        return reachable
     small = Space(core_units(1), space.unary, space.binary)
     if small.count(()) > LISTED:
-        return found
-    wanted = names_by_fingerprint()
-    written = [read(text) for text in (*KNOWN.values(), *AS_CORE_UNITS)]
-    for expression in [*sorted(_listed(small), key=_length), *written]:
+        return reachable
+    known = names_by_fingerprint()
+    named = [read(text) for text in (*KNOWN.values(), *AS_CORE_UNITS)]
+    for expression in [*sorted(_enumerate(small), key=_sort_key), *named]:
         name = digest(behaviour(expression))
-        if name in wanted and name not in found:
+        if name in known and name not in reachable:
             try:
                 space.encode(expression)
             except NotInSpace:
                 continue
-            found[name] = expression
-    return found
+            reachable[name] = expression
+    return reachable

@@ -1,7 +1,7 @@
-"""A name for behaviour: expressions that compute the same function of inputs and parameters share a fingerprint.
+"""Fingerprints: expressions that compute the same function of inputs and parameters have the same fingerprint.
 
-Values and slopes are taken in double precision on fixed probe points for several parameters and rounded; the rounded
-numbers are hashed. Not here: what may be refused for its behaviour (``screening``).
+A fingerprint hashes rounded values and slopes, computed in double precision at fixed probe points for several parameter
+values. Not here: refusal of functions for their behaviour (``screening``).
 """
 
 import functools
@@ -15,26 +15,30 @@ from actsearch.grammar.expression import Expression
 from actsearch.grammar.function import Function, function_of, values_and_slopes
 
 DIGITS = 6
-"""Significant digits that are kept: equal functions written differently agree to about 1e-11 on the probe, distinct
-ones of the one-unit space differ by more than 1e-4 somewhere."""
+"""Significant digits after rounding. On the probe, equal functions written differently agree to about 1e-11; distinct
+functions of the one-unit space differ by more than 1e-4 somewhere."""
 FLOOR = 1e-9
-"""Numbers smaller than this are zero."""
+"""Numbers smaller than this count as zero."""
 
 MULTIPLES = (1.0, 0.37, 1.83, -0.71, 4.2)
-"""Of its start, where each trainable scalar is probed; training starts at the first."""
+"""Probed values of each trainable scalar, as multiples of its start; training starts at the first."""
 
 
 def probe_points() -> torch.Tensor:
-    """Return the probe, ``(64,) float64``, symmetric about 0, irrational, from 0.01 to about 7."""
+    """Return the probe points, ``(64,) float64``: symmetric about 0, irrational, |x| from 0.01 to about 7."""
     steps = torch.arange(32, dtype=torch.float64)
     positive = 0.0101 + 0.0731 * steps + 0.00471 * steps * steps + 0.0137 * torch.sin(17 * steps)
     return torch.cat([-positive.flip(0), positive])
 
 
 def probe_parameters(function: Function, multiples: Sequence[float] = MULTIPLES) -> list[torch.Tensor]:
-    """Return the values of each parameter, ``(n, 1) float64``: first its start, then multiples of it.
+    """Return the probed values of each parameter, ``(n, 1) float64``: first its start, then multiples of it.
 
-    A second parameter has the multiples in another order, and so on. A start of 0 has offsets instead.
+    Each further parameter uses the multiples in another order. A parameter that starts at 0 uses offsets instead.
+
+    Args:
+        function: function with the parameters.
+        multiples: multiples of the start value, n of them.
     """
     columns = []
     for n, parameter in enumerate(function.parameters):
@@ -46,48 +50,56 @@ def probe_parameters(function: Function, multiples: Sequence[float] = MULTIPLES)
 
 
 def probe_inputs(function: Function, x: torch.Tensor) -> list[torch.Tensor]:
-    """Return x for the first input, and the same points in another order for every further one."""
+    """Return x for the first input, and the same points in another order for every further input."""
     step = next(step for step in (37, 41, 43, 1) if math.gcd(step, len(x)) == 1)
     order = torch.arange(len(x))
     return [x[order * step**n % len(x)] if n else x for n in range(len(function.inputs))]
 
 
 def behaviour(expression: Expression) -> torch.Tensor:
-    """Return values and slopes on the probe, ``(1 + inputs, 5, 64) float64``: kind, parameters, point."""
+    """Return values, and slopes by each input, on the probe: ``(1 + inputs, 5, 64) float64``.
+
+    The axes are value or slope, parameter setting, and point.
+    """
     function = function_of(expression, held=False)
     parameters = probe_parameters(function)
     inputs = [points.expand(len(MULTIPLES), -1) for points in probe_inputs(function, probe_points())]
-    found = []
+    rows = []
     for n in range(len(inputs)):
 
-        def of_one(x: torch.Tensor, *rest: torch.Tensor, n: int = n) -> torch.Tensor:
+        def of_input(x: torch.Tensor, *rest: torch.Tensor, n: int = n) -> torch.Tensor:
             return function(*inputs[:n], x, *inputs[n + 1 :], *rest)
 
-        values, slopes = values_and_slopes(of_one, inputs[n], *parameters)
-        found += [slopes] if n else [values, slopes]
-    return torch.stack(found)
+        values, slopes = values_and_slopes(of_input, inputs[n], *parameters)
+        rows += [slopes] if n else [values, slopes]
+    return torch.stack(rows)
 
 
 def is_finite(numbers: torch.Tensor) -> bool:
-    """Return whether values and slopes of a ``behaviour`` are finite where training starts."""
+    """Return whether values and slopes are finite where training starts.
+
+    Args:
+        numbers: result of ``behaviour``.
+    """
     return bool(torch.isfinite(numbers[:, 0]).all())
 
 
 @functools.lru_cache(maxsize=2**15)
 def fingerprint(expression: Expression) -> str:
-    """Return 16 hexadecimal digits that name what the function does; equal functions have equal names."""
+    """Return the fingerprint of a function: 16 hexadecimal digits, equal for equal functions."""
     return digest(behaviour(expression))
 
 
 def twin_key(numbers: torch.Tensor, *, constants: bool = True) -> str:
-    """Return a name that symmetric twins share: f(x), f(-x), -f(x), -f(-x), each plus any constant.
+    """Return the key shared by symmetric twins: f(x), f(-x), -f(x), -f(-x), each plus any constant.
 
-    A linear layer before absorbs the sign of the input, one behind the sign of the output, and a bias or normalisation
-    behind the constant; a convolution that pads with zeros feels the constant all the same.
+    Neighbouring layers absorb the difference: the linear layer before, the sign of the input; the linear layer after,
+    the sign of the output; a bias or normalisation after, the constant. But a convolution with zero padding does feel
+    the constant.
 
     Args:
-        numbers: of ``behaviour``, of one input, ``(2, 5, 64)``.
-        constants: whether functions that differ by a constant are twins as well.
+        numbers: result of ``behaviour`` for a function of one input, ``(2, 5, 64)``.
+        constants: whether functions that differ by a constant are twins too.
     """
     values, slopes = numbers
     if constants:
@@ -98,11 +110,11 @@ def twin_key(numbers: torch.Tensor, *, constants: bool = True) -> str:
 
 
 def role_of(expression: Expression, number: int = 0) -> str:
-    """Return what a trainable scalar does: ``none``, scales or shifts output or input, or ``changes the shape``.
+    """Return the role of a trainable scalar: ``none``, scales or shifts output or input, or ``changes the shape``.
 
     Args:
-        expression: a function of x.
-        number: of the parameter, in their order; the others stay at their start.
+        expression: function of x.
+        number: index of the parameter; the others stay at their start.
     """
     function, x = function_of(expression, held=False), probe_points()
     if not function.parameters:
@@ -119,7 +131,7 @@ def role_of(expression: Expression, number: int = 0) -> str:
     if bool(torch.isclose(values, values[:1], rtol=1e-9, atol=1e-9).all()):
         return "none"
     one = torch.full((), start, dtype=torch.float64)
-    # the scalar itself for "scales", or any power of it: what counts is one factor for all points
+    # "scales" allows any power of the scalar: all points must have one common factor
     factor = (values * values[:1]).sum(1, keepdim=True) / (values[:1] ** 2).sum()
     candidates = {
         "shifts the output": values[:1] + (values - values[:1]).mean(1, keepdim=True),
@@ -135,7 +147,7 @@ def role_of(expression: Expression, number: int = 0) -> str:
 
 
 def digest(numbers: torch.Tensor) -> str:
-    """Round to ``DIGITS`` significant digits and hash, so that the last bits of a machine do not matter."""
+    """Round to ``DIGITS`` significant digits and hash; the last bits, which differ between machines, do not matter."""
     magnitude = numbers.abs()
     exponent = torch.floor(torch.log10(magnitude.clamp(FLOOR, 1e300))) - (DIGITS - 1)
     unit = 10.0**exponent

@@ -1,7 +1,7 @@
-"""What a function looks like to the layers around it, as a vector: two that look alike train alike.
+"""Profile: a vector that describes a function as the layers around it see it; similar profiles train alike.
 
-Linear layers and normalisation absorb scale, offset, sign and direction, so these are taken out. Not here: equality
-(``fingerprint``), and properties for people (``properties``).
+Linear layers and normalisation absorb scale, offset, sign and direction, so the profile removes them. Not here:
+equality of functions (``fingerprint``), and properties for people (``properties``).
 """
 
 import torch
@@ -11,19 +11,20 @@ from actsearch.grammar.behaviour.fingerprint import probe_parameters
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.function import function_of, values_and_slopes
 
-REACH = 3.5  # pre-activations behind a normalisation rarely leave it
-POINTS = 16  # at which values and slopes are taken; even, so that none lies in a kink at 0
-FINE = 701  # points of the rule that integrates against the normal density on +-FAR
+REACH = 3.5  # pre-activations after a normalisation rarely leave [-3.5, 3.5]
+POINTS = 16  # points for values and slopes; even, so that none lies on a kink at 0
+FINE = 701  # points on +-FAR for integrals against the normal density
 FAR = 7.0
-MULTIPLES = (1.0, 0.5, 2.0)  # of the start of a parameter
-LENGTH = POINTS * (len(MULTIPLES) + 1)  # of the vector
+MULTIPLES = (1.0, 0.5, 2.0)  # multiples of the start of a parameter
+LENGTH = POINTS * (len(MULTIPLES) + 1)  # numbers in a profile
 
 
 def profile(expression: Expression) -> Tensor:
-    """Return values at every multiple of its parameters, and slopes at their start, as ``(LENGTH,) float32``.
+    """Return the profile, ``(LENGTH,) float32``: values at every multiple of the parameters, and slopes at their start.
 
-    The function has mean 0 and variance 1 for standard normal input, curves upward and rises on the whole (its second
-    and first Hermite coefficients are not negative); numbers are compressed by asinh. What is not finite is 0.
+    The function is normalised first: mean 0 and variance 1 for standard normal input; on the whole it curves upward and
+    rises (its second and first Hermite coefficients are not negative). asinh compresses the numbers. Numbers that are
+    not finite become 0.
     """
     z = torch.linspace(-FAR, FAR, FINE, dtype=torch.float64)
     weight = torch.exp(-z * z / 2)
@@ -40,5 +41,5 @@ def profile(expression: Expression) -> Tensor:
         values, slopes = values.flip(1), -slopes.flip(0)
     step = (FINE - 1) / (2 * FAR)
     probe = [round((FAR + REACH * (2 * i / (POINTS - 1) - 1)) * step) for i in range(POINTS)]
-    found = torch.cat([values[:, probe].flatten(), slopes[probe]])
-    return torch.nan_to_num(torch.asinh(found), 0.0, 0.0, 0.0).float()
+    numbers = torch.cat([values[:, probe].flatten(), slopes[probe]])
+    return torch.nan_to_num(torch.asinh(numbers), 0.0, 0.0, 0.0).float()

@@ -1,7 +1,7 @@
-"""What people ask of an activation function, found numerically in double precision.
+"""Properties of an activation function that people ask for, computed numerically in double precision.
 
-Every number says how it was found: on which grid or under which distribution. Not here: formulas and exact limits
-(``symbolic``), what a network does with the function (``evaluators``).
+The description of every number names its grid or its distribution. Not here: formulas and exact limits (``symbolic``),
+and networks that use the function (``evaluators``).
 """
 
 import math
@@ -18,43 +18,43 @@ from actsearch.grammar.function import function_of, values_and_slopes
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 Interval = tuple[float, float]
 
-CORE = 6.0  # pre-activations behind a normalisation lie within: shape is judged on [-6, 6]
-GRID = 4800  # points there, 0.0025 apart; 0 is not among them, since many functions have their kink there
-FAR = (1e2, 1e3, 1e4)  # where the ends are judged
-FLAT, STRAIGHT = 1e-2, 1e-2  # |slope| of a saturating, |curvature| of an almost linear region
+CORE = 6.0  # shape is judged on [-6, 6], which pre-activations after a normalisation rarely leave
+GRID = 4800  # points on [-6, 6], 0.0025 apart; 0 is not among them, since many functions have a kink there
+FAR = (1e2, 1e3, 1e4)  # values of |x| that decide what happens at the ends
+FLAT, STRAIGHT = 1e-2, 1e-2  # largest |slope| of a saturating, and |curvature| of an almost linear region
 SWISH_BETAS = (0.5, 4.0)  # range of b in the distance to a*x*sigmoid(b*x)+c
-SWISH_WIDTH = 2.0  # the distance is taken under N(0, 1) times 2
+SWISH_WIDTH = 2.0  # the distance to Swish weighs x as N(0, 1) times 2
 
 
 @dataclass(frozen=True)
 class Properties:
-    """Numbers and answers about one function f, its parameters at their start.
+    """Numbers and answers about one function f, its parameters at their start values.
 
     Args:
-        limit_left: of f, as far as +-1e4 shows it; inf, -inf, or None where it does not settle.
-        limit_right: the same at the other end.
-        slope_left: of f at the left end, None where it does not settle.
-        slope_right: the same at the other end.
-        bounded_above: on +-1e4, growth between 1e3 and 1e4 or an infinite value counting as unbounded.
-        bounded_below: the same below.
-        monotone: on [-6, 6] and at the ends.
-        convex: on [-6, 6]; -f is concave.
-        smooth: continuous with a continuous slope on [-6, 6].
-        odd: f(-x) = -f(x).
-        even: f(-x) = f(x).
-        zeros: of f on [-6, 6], where it changes sign, at most ten.
-        fixed_points: where f(x) = x, the same way.
+        limit_left: limit of f for x to -infinity, judged up to -1e4; inf, -inf, or None if f does not settle.
+        limit_right: limit of f for x to +infinity, in the same way.
+        slope_left: slope of f at the left end; None if it does not settle.
+        slope_right: slope of f at the right end; None if it does not settle.
+        bounded_above: whether f has an upper bound on +-1e4; not if it grows from 1e3 to 1e4 or is infinite.
+        bounded_below: whether f has a lower bound, in the same way.
+        monotone: whether f never falls or never rises, on [-6, 6] and at the ends.
+        convex: whether f is convex on [-6, 6].
+        smooth: whether f and its slope are continuous on [-6, 6].
+        odd: whether f(-x) = -f(x).
+        even: whether f(-x) = f(x).
+        zeros: x on [-6, 6] where f(x) = 0 and changes sign, at most ten.
+        fixed_points: x where f(x) = x, in the same way.
         lipschitz: largest |slope| on [-6, 6].
         saturating: intervals of [-6, 6] where |slope| < 0.01.
         almost_linear: intervals of [-6, 6] where |curvature| < 0.01 and the slope is not flat.
-        mean: E f(z), z from N(0, 1); None where it is infinite.
-        variance: of f(z).
-        gain: 1/sqrt(E f(z)^2), which keeps the second moment from layer to layer.
+        mean: E f(z) for z from N(0, 1); None if it is infinite.
+        variance: variance of f(z).
+        gain: 1/sqrt(E f(z)^2), the factor that keeps the second moment from layer to layer.
         swish_distance: least root-mean-square distance under 2*N(0, 1) to a*x*sigmoid(b*x)+c over a, c, the sign of x
-            and b in [0.5, 4], relative to the function's own deviation: 0 is Swish, 1 is unlike it.
+            and b in [0.5, 4], relative to the standard deviation of f: 0 is Swish, 1 is unlike it.
         swish_beta: the b of that least distance.
-        swish_like: unbounded above, bounded below, smooth, non-monotonic, up to the signs of input and output and an
-            added constant (Ramachandran et al. 2017, section 3).
+        swish_like: whether f is unbounded above, bounded below, smooth and non-monotonic, up to the signs of input and
+            output and an added constant (Ramachandran et al. 2017, section 3).
     """
 
     limit_left: float | None
@@ -82,7 +82,7 @@ class Properties:
 
 
 class _Curve:
-    """Values and slopes of a function at the start of its parameters."""
+    """Values and slopes of a function, its parameters at their start values."""
 
     def __init__(self, expression: Expression) -> None:
         self.function = function_of(expression, held=False)
@@ -96,7 +96,7 @@ class _Curve:
 
 
 def properties(expression: Expression) -> Properties:
-    """Return the properties of a function (about 20 ms)."""
+    """Compute the properties of a function (about 20 ms)."""
     curve = _Curve(expression)
     x = np.linspace(-CORE, CORE, GRID)
     with np.errstate(all="ignore"):
@@ -137,7 +137,7 @@ def properties(expression: Expression) -> Properties:
 
 
 def swish_distance(expression: Expression) -> tuple[float | None, float | None]:
-    """Return the relative distance to the Swish family and the nearest b; None for what has no finite variation."""
+    """Return the relative distance to the Swish family, and the nearest b; None if f is constant or not finite."""
     z = np.linspace(-8, 8, 3201)
     weight = np.exp(-z * z / 2)
     weight /= weight.sum()
@@ -166,7 +166,13 @@ def swish_distance(expression: Expression) -> tuple[float | None, float | None]:
 
 
 def _end(curve: _Curve, sign: int, kind: int) -> float | None:
-    """Return where value (0) or slope (1) settles at an end."""
+    """Return the limit of f at one end; None if it does not settle.
+
+    Args:
+        curve: f.
+        sign: -1 for the left end, 1 for the right end.
+        kind: 0 for the limit of the value, 1 for the limit of the slope.
+    """
     near, middle, far = (float(number) for number in curve(sign * np.array(FAR))[kind])
     if not math.isfinite(far):
         return far if math.isinf(far) else None
@@ -178,9 +184,10 @@ def _end(curve: _Curve, sign: int, kind: int) -> float | None:
 
 
 def _bounded(curve: _Curve) -> tuple[bool, bool]:
-    """Compare the extremes of the last tenfold of x up to +-1e4 with those before it; infinity is no bound.
+    """Return whether f is bounded above, and below, on +-1e4.
 
-    Where a value stops being a number on the way (an overflow inside), the way ends there.
+    The extremes over the last factor of ten in |x| must not exceed those before. Infinity is no bound. If a value is
+    NaN (an overflow inside), the range ends there.
     """
     x = np.geomspace(1e-2, FAR[-1], 6000)
     inner, outer = [], []
@@ -199,21 +206,24 @@ def _bounded(curve: _Curve) -> tuple[bool, bool]:
 
 def _monotone(curve: _Curve, value: Array, slope: Array) -> bool:
     ends = curve(np.concatenate([-np.geomspace(CORE, 1e4, 400), np.geomspace(CORE, 1e4, 400)]))[1]
-    # slopes and steps: a function with a jump or a pole may fall although every slope rises
+    # check slopes and steps: a function with a jump or a pole may fall although every slope is positive
     changes = np.concatenate([slope, np.diff(value), ends[np.isfinite(ends)]])
     small = 1e-9 * (1 + np.abs(slope).max())
     return bool((changes >= -small).all() or (changes <= small).all())
 
 
 def _convex(value: Array, slope: Array, step: float) -> bool:
-    """Rising slopes, and no step larger than the slopes at its ends allow: that would be a jump."""
+    """Return whether slopes rise, and no step exceeds what the slopes at its ends allow, as a jump would."""
     rising = np.diff(slope) >= -1e-9 * (1 + np.abs(slope[1:]))
     allowed = step * np.maximum(np.abs(slope[1:]), np.abs(slope[:-1])) + 1e-9 * (1 + np.abs(value[1:]))
     return bool(rising.all() and (np.abs(np.diff(value)) <= allowed).all())
 
 
 def _smooth(curve: _Curve, x: Array) -> bool:
-    """Refine where value or slope change most: at a jump they change as much however near the points are."""
+    """Return whether value and slope are continuous.
+
+    Zoom in where they change most: at a jump the change stays as large however close the points are.
+    """
     points = x + 0.37e-3  # a kink at a round number then lies between two points
     value, slope = curve(points)
     if not (np.isfinite(value).all() and np.isfinite(slope).all()):
@@ -221,9 +231,9 @@ def _smooth(curve: _Curve, x: Array) -> bool:
     for kind, numbers in enumerate((value, slope)):
         change = np.abs(np.diff(numbers))
         usual = np.minimum(np.roll(change, 2), np.roll(change, -2)) + 1e-9 * (1 + change.max())
-        for index in np.argsort(change / usual)[-8:]:  # against the change near by: steep is not yet a kink
+        for index in np.argsort(change / usual)[-8:]:  # relative to the neighbours: a steep region is no kink
             left, right = points[index], points[index + 1]
-            for _ in range(4):  # each round looks at 32 parts of the interval, down to a hundred millionth
+            for _ in range(4):  # each round zooms in on one of 32 parts; all four shrink the interval a million times
                 parts = np.linspace(left, right, 33)
                 inner = curve(parts)[kind]
                 worst = int(np.argmax(np.abs(np.diff(inner))))
@@ -234,13 +244,13 @@ def _smooth(curve: _Curve, x: Array) -> bool:
 
 
 def _roots(function: Callable[[float], float], x: Array, value: Array) -> tuple[float, ...]:
-    """Return isolated roots; where a function is 0 over a whole stretch, there are none to name."""
+    """Return isolated roots, at most ten; a function that is 0 over an interval has none there."""
     value = np.where(np.abs(value) < 1e-12 * (1 + np.abs(x)), 0.0, value)
-    exact = [] if (value == 0).sum() > 10 else [float(p) for p in x[value == 0]]
+    grid_roots = [] if (value == 0).sum() > 10 else [float(p) for p in x[value == 0]]
     changes = np.nonzero(value[:-1] * value[1:] < 0)[0][:10]
-    found = [float(brentq(function, x[i], x[i + 1])) for i in changes]
-    found = [root for root in found if abs(function(root)) < 1e-6]  # else the sign changed at a pole or a jump
-    return tuple(sorted(round(root, 9) + 0.0 for root in [*exact, *found]))[:10]
+    crossings = [float(brentq(function, x[i], x[i + 1])) for i in changes]
+    crossings = [root for root in crossings if abs(function(root)) < 1e-6]  # drop sign changes at a pole or a jump
+    return tuple(sorted(round(root, 9) + 0.0 for root in [*grid_roots, *crossings]))[:10]
 
 
 def _intervals(x: Array, inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]) -> tuple[Interval, ...]:
@@ -251,13 +261,13 @@ def _intervals(x: Array, inside: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
 
 
 def _moments(curve: _Curve) -> tuple[float | None, float | None, float | None]:
-    """Return mean, variance and second moment under N(0, 1), by the trapezoidal rule on +-10; None where infinite."""
+    """Return mean, variance and second moment under N(0, 1), by the trapezoidal rule on +-10; None if infinite."""
     z = np.linspace(-10, 10, 8001)
     weight = np.exp(-z * z / 2)
     weight /= weight.sum()
     value = curve(z)[0]
     parts = weight * value**2
     if not np.isfinite(parts).all() or max(parts[0], parts[-1]) > 1e-6 * parts.sum() > 0:
-        return None, None, None  # still growing at ten deviations
+        return None, None, None  # the integrand still matters at ten standard deviations
     mean, second = float((weight * value).sum()), float(parts.sum())
     return mean, max(0.0, second - mean**2), second

@@ -1,8 +1,8 @@
-"""Refuse before training what cannot work, and say why.
+"""Screening: refuse functions that cannot learn before training, and give the reason.
 
-Each limit was set on a random third of the one-unit space, every function of it trained (README, "Screening"): none of
-the refused reached the best quarter. What a trained parameter could mend is not refused: a reason must hold at every
-value that is looked at. Not here: what happens to a child that was let through and fails (``evaluators``).
+The limits were set on a random third of the one-unit space, after training all of it (README, "Screening"): no refused
+function reached the best quarter. A reason must hold at every probed value of the parameters, since training could
+otherwise mend the function. Not here: candidates that pass and fail in training (``evaluators``).
 """
 
 from dataclasses import dataclass
@@ -15,14 +15,17 @@ from actsearch.grammar.expression import Expression
 from actsearch.grammar.function import function_of, values_and_slopes
 
 EDGE = 6.0  # pre-activations behind a normalisation rarely leave [-6, 6]
-EXPLODES = 100.0  # |f| beyond this on [-6, 6]: not one such function learned anything (x^3, exp, x/sinc x)
-SAME = 1e-6  # relative to the size of the values: less variation, or deviation from a line, is rounding
-DEAD_SLOPE, DEAD_SHARE = 1e-3, 0.75  # of [-3, 3]; half would refuse ReLU and most of the best functions
-MOST_TURNS = 8  # of direction on [-6, 6]: a period under 3
+EXPLODES = 100.0  # largest |f| on [-6, 6]: no function beyond it learned anything (x^3, exp, x/sinc x)
+SAME = 1e-6  # relative to the values: smaller variations, or deviations from a line, are rounding
+DEAD_SLOPE, DEAD_SHARE = (
+    1e-3,
+    0.75,
+)  # share of [-3, 3]; a share of half would refuse ReLU and most of the best functions
+MOST_TURNS = 8  # changes of direction on [-6, 6]; more mean a period under 3
 
 
 class Reason(StrEnum):
-    """Why a function is not trained."""
+    """Reason why a function is not trained."""
 
     NOT_FINITE = "not finite"
     CONSTANT = "constant"
@@ -34,7 +37,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True)
 class Refusal:
-    """A reason and one sentence with its numbers."""
+    """A reason, and one sentence with the numbers behind it."""
 
     reason: Reason
     sentence: str
@@ -44,8 +47,8 @@ class Refusal:
         return f"{self.reason}: {self.sentence}"
 
 
-def refusal(expression: Expression) -> Refusal | None:  # noqa: PLR0911  one return a reason, in the order of checking
-    """Return why the function is not worth training, or None."""
+def refusal(expression: Expression) -> Refusal | None:  # noqa: PLR0911  one return per reason
+    """Return why the function is not worth training; None if it is."""
     x, values, slopes = _on_grid(expression)
     finite = torch.isfinite(values).all(1) & torch.isfinite(slopes).all(1)
     if not bool(finite[0]):  # where training starts
@@ -75,9 +78,9 @@ def refusal(expression: Expression) -> Refusal | None:  # noqa: PLR0911  one ret
 
 
 def _on_grid(expression: Expression) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Return x ``(1200,)``, values and slopes ``(5, 1200)``: a row per setting of parameters and further inputs.
+    """Return x ``(1200,)``, and values and slopes ``(5, 1200)``, one row per setting of parameters and further inputs.
 
-    0 itself is not among x.
+    The points x do not include 0.
     """
     function = function_of(expression, held=False)
     x = torch.linspace(-EDGE, EDGE, 1200, dtype=torch.float64)

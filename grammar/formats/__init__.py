@@ -1,1 +1,1 @@
-"""A function as the text of a file, one module a stack."""
+"""Export formats: a function as the text of a file; one module per stack."""

@@ -1,7 +1,7 @@
-"""A discovery -> the text of Python files for NumPy, JAX, Flax and Keras.
+"""Export to Python files for NumPy, JAX, Flax and Keras.
 
-Each computes narrow numbers in single precision and rounds once. JAX and Keras differentiate themselves; for NumPy the
-slopes are written out. Not here: the operations (``languages``).
+Each file computes half precision in single precision and rounds once. JAX and Keras differentiate by themselves; the
+NumPy file contains the slopes. Not here: the syntax of operations (``languages``).
 """
 
 from collections.abc import Sequence
@@ -129,21 +129,22 @@ _KERAS_PLAIN = '''\
 
 
 def _body(graph: Node, language: Language, cast: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return the lines of a function body, and its helpers; ``cast`` is a template around the result."""
     text = write([graph], language)
     lines = [*text.lines, f"return {cast.format(text.results[0])}"]
     return [f"    {line}" for line in lines], text.helpers
 
 
 def _fields(discovery: Discovery, array: str, widened: str) -> dict[str, str]:
-    """Return what the templates are filled with.
+    """Return name -> text, for the fields of the templates.
 
     Args:
-        discovery: what is written.
-        array: text of an array of ``{0}``.
-        widened: text of ``{0}`` in the precision in which the function is computed.
+        discovery: function to export.
+        array: template of the conversion of ``{0}`` to an array.
+        widened: template of the conversion of ``{0}`` to the precision of the computation.
     """
     names, inputs, parameters = discovery.function.names, discovery.function.inputs, discovery.parameters
-    starts = {one.name: start_text(one) for one in parameters}
+    starts = {parameter.name: start_text(parameter) for parameter in parameters}
     return {
         "function": discovery.function_name,
         "Name": discovery.name,
@@ -157,17 +158,19 @@ def _fields(discovery: Discovery, array: str, widened: str) -> dict[str, str]:
         "widened": ", ".join(widened.format(name) for name in names),
         "trainable": " and ".join(starts),
         "layer_says": f", with trainable {' and '.join(starts)}." if starts else ".",
-        "documented": "\n".join(f"        {start}: where every {name} starts." for name, start in _started(parameters)),
+        "documented": "\n".join(
+            f"        {start}: where every {name} starts." for name, start in _start_names(parameters)
+        ),
     }
 
 
-def _started(parameters: Sequence[Parameter]) -> list[tuple[str, str]]:
-    """Return each parameter's name, and the name of a module's argument that says where it starts."""
-    return [(one.name, f"{one.name}_start" if len(parameters) > 1 else "start") for one in parameters]
+def _start_names(parameters: Sequence[Parameter]) -> list[tuple[str, str]]:
+    """Return each parameter's name, and the name of the module argument for its start value."""
+    return [(parameter.name, f"{parameter.name}_start" if len(parameters) > 1 else "start") for parameter in parameters]
 
 
 def _count(parameter: Parameter) -> str:
-    """Return how many values a parameter has in a module."""
+    """Return the text for the number of values of a parameter in a module."""
     return "self.channels" if parameter.place == "channel" else "1"
 
 
@@ -179,10 +182,10 @@ def _file(discovery: Discovery, needs: str, imports: str, blocks: list[str]) -> 
 
 
 def numpy_source(discovery: Discovery) -> str:
-    """Return a file with the function and its slopes, for NumPy; SciPy where NumPy lacks a function.
+    """Return the text of a NumPy file with the function and its slopes; it imports SciPy if NumPy lacks a function.
 
     Raises:
-        NoCounterpart: a row of the user's own does what NumPy cannot be told.
+        NoCounterpart: a user-defined primitive calls torch code that has no counterpart in NumPy.
     """
     fields, blocks = _fields(discovery, "np.asarray({0})", "{0}.astype(wide)"), list[str]()
     function = discovery.function
@@ -190,18 +193,18 @@ def numpy_source(discovery: Discovery) -> str:
     shape = f"np.broadcast_shapes({shapes})" if len(function.names) > 1 else shapes
     names = (discovery.function_name, *discovery.slope_names())
     says = (discovery.written.plain, *(f"df/d{name}" for name in function.names))
-    for graph, name, said in zip((function.plain_graph, *function.slopes), names, says, strict=True):
+    for graph, name, formula in zip((function.plain_graph, *function.slopes), names, says, strict=True):
         body, helpers = _body(graph, NUMPY, f"np.broadcast_to({{0}}, {shape}).astype(kind)")
         blocks += [block for block in helpers if block not in blocks]
-        blocks.append(_NUMPY.format(**fields | {"function": name, "says": said}, body="\n".join(body)))
+        blocks.append(_NUMPY.format(**fields | {"function": name, "says": formula}, body="\n".join(body)))
     return _file(discovery, "Needs NumPy; SciPy where it is imported.", "import numpy as np", blocks)
 
 
 def jax_source(discovery: Discovery) -> str:
-    """Return a file with the function, for JAX.
+    """Return the text of a JAX file with the function.
 
     Raises:
-        NoCounterpart: a row of the user's own does what JAX cannot be told.
+        NoCounterpart: a user-defined primitive calls torch code that has no counterpart in JAX.
     """
     return _file(discovery, "Needs JAX.", "import jax\nimport jax.numpy as jnp", _jax_blocks(discovery))
 
@@ -213,22 +216,27 @@ def _jax_blocks(discovery: Discovery) -> list[str]:
 
 
 def flax_source(discovery: Discovery) -> str:
-    """Return a file with the function and a ``flax.linen`` module.
+    """Return the text of a file with the function and a ``flax.linen`` module.
 
     Raises:
-        NoCounterpart: a row of the user's own does what JAX cannot be told.
+        NoCounterpart: a user-defined primitive calls torch code that has no counterpart in JAX.
     """
     parameters = discovery.parameters
-    started = _started(parameters)
-    made = '        {0} = self.param("{0}", nn.initializers.constant(self.{1}), ({2},))'
+    start_names = _start_names(parameters)
+    line = '        {0} = self.param("{0}", nn.initializers.constant(self.{1}), ({2},))'
     fields = _fields(discovery, "", "") | {
         "declared": "\n".join(
-            f"    {start}: float = {start_text(one)}" for one, (_, start) in zip(parameters, started, strict=True)
+            f"    {start}: float = {start_text(parameter)}"
+            for parameter, (_, start) in zip(parameters, start_names, strict=True)
         ),
         "made": "\n".join(
-            made.format(name, start, _count(one)) for one, (name, start) in zip(parameters, started, strict=True)
+            line.format(name, start, _count(parameter))
+            for parameter, (name, start) in zip(parameters, start_names, strict=True)
         ),
-        "given": ", ".join(f"{one.name}.reshape(shape)" if one.place == "channel" else one.name for one in parameters),
+        "given": ", ".join(
+            f"{parameter.name}.reshape(shape)" if parameter.place == "channel" else parameter.name
+            for parameter in parameters
+        ),
     }
     module = (_FLAX_TRAINED if parameters else _FLAX).format(**fields)
     imports = "import flax.linen as nn\nimport jax\nimport jax.numpy as jnp"
@@ -236,31 +244,32 @@ def flax_source(discovery: Discovery) -> str:
 
 
 def keras_source(discovery: Discovery) -> str:
-    """Return a file with the function and a layer, for Keras 3 on any backend.
+    """Return the text of a file with the function and a layer, for Keras 3 on any backend.
 
     Raises:
-        NoCounterpart: a row of the user's own does what Keras cannot be told.
+        NoCounterpart: a user-defined primitive calls torch code that has no counterpart in Keras.
         NotInLanguage: Keras lacks an operation.
     """
     body, helpers = _body(discovery.function.plain_graph, KERAS, "ops.cast({0}, kind)")
     parameters = discovery.parameters
-    started = _started(parameters)
-    made = (
+    start_names = _start_names(parameters)
+    line = (
         "        self.{0} = self.add_weight(\n            shape=({2},), "
         'initializer=keras.initializers.Constant(self.{1}), name="{0}"\n        )'
     )
     fields = _fields(discovery, "", "ops.cast({0}, wide)") | {
         "declared": ", ".join(
-            f"{start}={start_text(one)}" for one, (_, start) in zip(parameters, started, strict=True)
+            f"{start}={start_text(parameter)}" for parameter, (_, start) in zip(parameters, start_names, strict=True)
         ),
-        "kept": "\n".join(f"        self.{start} = {start}" for _, start in started),
-        "config": ", ".join(f'"{start}": self.{start}' for _, start in started),
+        "kept": "\n".join(f"        self.{start} = {start}" for _, start in start_names),
+        "config": ", ".join(f'"{start}": self.{start}' for _, start in start_names),
         "made": "\n".join(
-            made.format(name, start, _count(one)) for one, (name, start) in zip(parameters, started, strict=True)
+            line.format(name, start, _count(parameter))
+            for parameter, (name, start) in zip(parameters, start_names, strict=True)
         ),
         "given": ", ".join(
-            f"ops.reshape(self.{one.name}, shape)" if one.place == "channel" else f"self.{one.name}"
-            for one in parameters
+            f"ops.reshape(self.{parameter.name}, shape)" if parameter.place == "channel" else f"self.{parameter.name}"
+            for parameter in parameters
         ),
     }
     layer = (_KERAS_TRAINED if parameters else _KERAS_PLAIN).format(**fields)

@@ -1,6 +1,6 @@
-"""A discovery -> a header of C99: value and slopes in single and double precision.
+"""Export to a C99 header: value and slopes, in single and double precision.
 
-Not here: the operations (``languages``).
+Not here: the syntax of operations (``languages``).
 """
 
 import re
@@ -12,10 +12,10 @@ from actsearch.grammar.program.writing import write
 
 
 def c_source(discovery: Discovery) -> str:
-    """Return the header.
+    """Return the text of the header.
 
     Raises:
-        NoCounterpart: a row of the user's own does what C cannot be told.
+        NoCounterpart: a user-defined primitive calls torch code that has no counterpart in C.
         NotInLanguage: C lacks an operation.
     """
     guard, blocks = (
@@ -35,9 +35,9 @@ def c_source(discovery: Discovery) -> str:
             unused = [f"(void){leaf};" for leaf in leaves if not _uses(lines, leaf)]
             body = "\n".join(f"    {line}" for line in [*unused, *lines])
             blocks.append(f"static inline {kind} {name}{end}({parameters}) {{\n{body}\n}}")
-    said = "\n".join(f" * {line}".rstrip() for line in discovery.head.splitlines())
+    head = "\n".join(f" * {line}".rstrip() for line in discovery.head.splitlines())
     return (
-        f"/*\n{said}\n *\n * C99; link with -lm, and not with -ffast-math, which takes infinities for granted.\n */\n"
+        f"/*\n{head}\n *\n * C99; link with -lm, and not with -ffast-math, which takes infinities for granted.\n */\n"
         f"#ifndef {guard}\n#define {guard}\n\n#include <math.h>\n\n"
         + "\n\n".join(blocks)
         + f"\n\n#endif /* {guard} */\n"

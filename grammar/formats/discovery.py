@@ -1,6 +1,6 @@
-"""What is written to a file: a function, and what is known of it.
+"""A discovery: a function with its facts, ready for export to a file.
 
-Not here: how it is written (one module a stack), and where what is known comes from (``search``'s export).
+Not here: the file formats (one module per stack), and the collection of the facts (``search``'s export).
 """
 
 import builtins
@@ -17,7 +17,7 @@ from actsearch.grammar.function import Function, function_of
 from actsearch.grammar.notation import Written, written
 from actsearch.grammar.parameter import Parameter
 
-_TAKEN = frozenset((
+_RESERVED = frozenset((
     "torch", "np", "jnp", "jax", "keras", "ops", "nn", "os", "special", "sympy", "x", "y",
     "slope", "shape", "kind", "wide", "self", "ctx", "auto", "break", "case", "char", "const", "continue",
     "default", "do", "double", "else", "enum", "extern", "float", "for", "goto", "if", "inline", "int", "long",
@@ -34,27 +34,27 @@ _TAKEN = frozenset((
     "nextup", "roundeven", "scalb", "setpayload", "setpayloadsig", "significand", "sincos", "totalorder",
     "totalordermag", "ufromfp", "ufromfpx", "unix",
 ))  # fmt: skip
-"""What functions of exported files cannot be called: modules and variables there, words of C, and of its math.h (that
-of C23, of POSIX and of GNU)."""
-_CLASSES = frozenset(("BLOCK", "Optional"))  # names in exported files that begin with a large letter
+"""Names that a function in an exported file cannot have: modules and variables of these files, keywords of C, and names
+in math.h (of C23, POSIX and GNU)."""
+_CLASSES = frozenset(("BLOCK", "Optional"))  # capitalised names in exported files
 
 
 class BadName(UserFault):
-    """It cannot be the name of a class in every stack."""
+    """The text is not a valid class name in every stack."""
 
 
 @dataclass(frozen=True)
 class Discovery:
-    """A function and what is known of it.
+    """A function with its facts.
 
     Args:
         expression: the function.
-        name: of the class, in words put together: ``Activation``.
-        starts: where the parameters start, in the function's order; empty for where they start in a search.
-        notes: sentences on where it was found and how good it was; no formulas, nothing that is executed.
-        facts: the same as plain values, for formats that carry data.
-        layers: of each layer, in the order of the network: the least, the mean and the largest learned value of every
-            parameter, in a row.
+        name: name of the class in CamelCase: ``Activation``.
+        starts: start value of each parameter, in the order of the function; empty for the starts of a search.
+        notes: sentences on provenance and quality; no formulas, and nothing executable.
+        facts: the content of the notes as plain values, for data formats.
+        layers: one tuple per layer, in the order of the network: least, mean and largest learned value of the first
+            parameter, then of the second, and so on.
     """
 
     expression: Expression
@@ -65,45 +65,47 @@ class Discovery:
     layers: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
-        """Hold what stands in a source.
+        """Check the name, since it becomes part of source code.
 
         Raises:
-            BadName: it is no name of a class.
+            BadName: the name is not a valid class name, or is already in use.
         """
         if not (isinstance(self.name, str) and re.fullmatch(r"[A-Za-z][A-Za-z0-9]*", self.name)) or iskeyword(
             self.name
         ):
             raise BadName(f"the name must be one of a class, such as Activation, found {self.name!r}")
-        taken = {*_TAKEN, *_CLASSES, *self.function.names, *dir(builtins), *kwlist}
-        means = next((name for name in (self.name, self.function_name, f"{self.function_name}f") if name in taken), "")
-        if means:
-            raise BadName(f"'{means}' means something else in Python or in C; expected another name than "
+        reserved = {*_RESERVED, *_CLASSES, *self.function.names, *dir(builtins), *kwlist}
+        clash = next(
+            (name for name in (self.name, self.function_name, f"{self.function_name}f") if name in reserved), ""
+        )
+        if clash:
+            raise BadName(f"'{clash}' means something else in Python or in C; expected another name than "
                           f"'{self.name}', such as My{self.name}")  # fmt: skip
 
     @cached_property
     def function(self) -> Function:
-        """What was trained, with its parameters' starts."""
+        """The trained function, with the start values of this discovery."""
         function = function_of(self.expression)
         return function.starting_at(self.starts) if self.starts else function
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The trainable scalars."""
+        """Trainable scalars of the function."""
         return self.function.parameters
 
     @property
     def function_name(self) -> str:
-        """The name as a function's: ``activation``."""
+        """The name in snake_case, for the function: ``activation``."""
         return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", self.name).lower()
 
     @cached_property
     def written(self) -> Written:
-        """As people write it, and as it was trained, not a mirror image of it."""
+        """The formula of the trained function itself, not of a mirror image."""
         return written(self.expression, upright=False)
 
     @property
     def head(self) -> str:
-        """The formula and the notes: text without anything that could end a comment or a string."""
+        """The formula, the notes and the table of layers, as text that cannot end a comment or a string."""
         plain = self.written.plain
         first = plain if plain == str(self.expression) else f"{plain}, searched as {self.expression}"
         return _harmless(
@@ -122,23 +124,20 @@ class Discovery:
         return lines
 
     def slope_names(self) -> tuple[str, ...]:
-        """Return what each of the function's slopes is called: by x, then by every parameter.
-
-        Of several inputs, each has its name.
-        """
+        """Return the names of the exported derivatives: by x, or by each of several inputs; then by each parameter."""
         inputs = self.function.inputs
         by_inputs = [f"{self.function_name}_slope_of_{name}" for name in inputs] if len(inputs) > 1 else []
-        by_parameters = (f"{self.function_name}_slope_of_{one.name}" for one in self.parameters)
+        by_parameters = (f"{self.function_name}_slope_of_{parameter.name}" for parameter in self.parameters)
         return (*(by_inputs or [f"{self.function_name}_slope"]), *by_parameters)
 
 
 def start_text(parameter: Parameter) -> str:
-    """Return where a parameter starts, as it is written: to the digits of single precision."""
+    """Return the start value of a parameter as text, with the digits of single precision."""
     return repr(float(f"{parameter.start:.9g}"))
 
 
 def _harmless(text: str) -> str:
-    """Return text that ends no docstring and no comment of C, is UTF-8, and turns no writing direction."""
+    """Return text as valid UTF-8 that cannot end a docstring or a C comment, or change the writing direction."""
     text = "".join("?" if unicodedata.category(c) in {"Cc", "Cf", "Cs"} and c != "\n" else c for c in text)
-    text = re.sub(r"\?(?=\?)", "? ", text)  # two of them begin what C takes for another sign
+    text = re.sub(r"\?(?=\?)", "? ", text)  # "??" begins a trigraph in C
     return text.replace("\\", "/").replace('"""', "'''").replace("*/", "* /").replace("/*", "/ *")

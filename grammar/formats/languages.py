@@ -1,6 +1,6 @@
-"""How each language writes the operations of a graph.
+"""Syntax of the operations of a graph in each language.
 
-Where a language lacks one, a helper writes it from what it has. Not here: the files around (one module a stack).
+If a language lacks an operation, a helper builds it from others. Not here: the files (one module per stack).
 """
 
 import dataclasses
@@ -40,8 +40,8 @@ _PLAIN_TORCH = Language(
     },
 )  # fmt: skip
 ONNX_LACKS = {"hold", "signed", "sinh", "cosh", "asinh", "expm1", "log1p", "erfc", "i0e", "i1e", "pow", "softplus"}
-"""What one of torch's exporters to ONNX (2.13; the newer one and the one by TorchScript) has no operator for, or
-another than torch's: log1p is exported as log(1 + a), and softplus with it."""
+"""Operations that an ONNX exporter of torch (2.13; the newer one or the one by TorchScript) does not support, or exports
+inexactly: log1p as log(1 + a), and softplus with it."""
 _ONNX_EXPM1 = '''def _expm1(a: torch.Tensor) -> torch.Tensor:
     """exp(a) - 1 without cancellation: its series where a is small."""
     series = a * (1 + a * (1 / 2 + a * (1 / 6 + a * (1 / 24 + a * (1 / 120 + a / 720)))))
@@ -93,7 +93,7 @@ ONNX_EXACT = dataclasses.replace(
     return torch.where(a < 0, small, torch.ones_like(a)) / (1 + small)'''
     },
 )
-"""The same where something is divided by a sigmoid, or its logarithm is taken."""
+"""ONNX with an exact sigmoid, for functions that divide by a sigmoid or take its logarithm."""
 NUMPY = Language(
     "NumPy",
     _calls("np", {

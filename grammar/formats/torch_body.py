@@ -1,6 +1,6 @@
-"""What was trained, written as a person would: one line where nothing is needed twice, names that say what.
+"""The body of the exported torch function: the trained operations, on one line unless a value is used twice.
 
-Not here: the file around them (``torch_file``).
+Not here: the file around the body (``torch_file``).
 """
 
 import ast
@@ -27,18 +27,18 @@ NATIVE = (
         name: f"torch.nn.functional.{name}(x)"
         for name in ("silu", "gelu", "mish", "elu", "selu", "hardswish", "softsign")
     }
-    | {"softplus": "torch.nn.functional.softplus(x, 1, 40).to(x.dtype)"}  # autocast on CUDA would widen it
+    | {"softplus": "torch.nn.functional.softplus(x, 1, 40).to(x.dtype)"}  # autocast on CUDA would widen the result
 )
-"""Known activations that torch has, equal up to rounding."""
+"""Known activation -> call of torch's own function, equal up to rounding."""
 ROUNDED_ONCE = tuple(name for name in NATIVE if name not in {"softsign", "squared_relu"})
-"""Of these, what torch itself computes in single precision and rounds once, and gives back in its input's precision."""
+"""Activations of ``NATIVE`` that torch computes in single precision and rounds once, to the precision of the input."""
 
 EXPORTED = tuple(name for name in NATIVE if name not in {"softplus", "elu", "selu"})
-"""Of these, what torch's exporters to ONNX have as well."""
+"""Activations of ``NATIVE`` that torch's ONNX exporters support."""
 
 
 def native(expression: Expression) -> tuple[str, str]:
-    """Return name and call of what torch has; empty where it has none."""
+    """Return the name of the known activation, and the call of torch's own function; empty if torch has none."""
     if not expression.parameters:
         for name in names_by_fingerprint().get(fingerprint(expression), ()):
             if name in NATIVE:
@@ -49,18 +49,19 @@ def native(expression: Expression) -> tuple[str, str]:
 COMPILED = dataclasses.replace(
     TORCH, calls={**TORCH.calls} | {"below": "torch.sign(torch.relu(({1}) - ({0}))).detach()"}
 )
-"""torch's inductor keeps the mask of a comparison for the backward pass, and on a CPU reads and writes it number by
-number: max(x, sin(x)) took 10 times as long as SiLU. What a mask of floats is made of, it computes again."""
+"""torch without boolean masks, for its compiler. On a CPU, inductor stores the mask of a comparison for the backward
+pass, and reads and writes it element by element: max(x, sin(x)) took 10 times as long as SiLU. A mask of floats it
+recomputes instead."""
 
 
 def lines_for_a_compiler(expression: Expression) -> list[str]:
-    """Return the same body without what compilers are slow with; empty where there is nothing of it."""
+    """Return the body without operations that are slow when compiled; empty if there are none."""
     lines = [] if native(expression)[1] else _lines(expression, COMPILED)
     return lines if lines != function_lines(expression) else []
 
 
 def function_lines(expression: Expression) -> list[str]:
-    """Return the body of the function: what was trained, with nothing named that is needed once."""
+    """Return the body of the function; only values that are used twice get a name."""
     call = native(expression)[1]
     return [f"return {call}"] if call else _lines(expression, TORCH)
 
@@ -70,4 +71,4 @@ def _lines(expression: Expression, language: Language) -> list[str]:
     lines = "\n".join([*text.lines, f"return {text.results[0]}"])
     body = ast.parse(f"def f():\n{textwrap.indent(lines, ' ')}").body[0]
     assert isinstance(body, ast.FunctionDef)
-    return [ast.unparse(line) for line in body.body]  # without brackets that mean nothing
+    return [ast.unparse(line) for line in body.body]  # unparse drops redundant brackets

@@ -1,8 +1,8 @@
-"""A discovery -> the text of a Python file that imports torch alone and holds a function and an ``nn.Module``.
+"""Export to a Python file that imports only torch and defines a function and an ``nn.Module``.
 
-The function's body is what was trained (``torch_body``); half precision is computed in single precision and rounded
-once, as torch does in its own; what ONNX exporters lack is written in other words for them alone. Not here: writing the
-file and proving it (``search.exporting``).
+The body of the function is the trained code (``torch_body``). It computes half precision in single precision and rounds
+once, as torch's own activations do. For ONNX exporters only, a second body avoids operators that they lack. Not here:
+writing and verifying the file (``search.exporting``).
 """
 
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def _by_channel(values: torch.Tensor, x: torch.Tensor, dimension: int, named: bo
 torch.fx.wrap("{function}")  # symbolic tracing takes them as they are
 torch.fx.wrap("_by_channel")
 '''
-_MADE = """\
+_PARAMETER = """\
         start = torch.as_tensor({name}, device=device, dtype=kind)
         self.{name} = torch.nn.Parameter(start.expand({count}).clone(), requires_grad=not frozen)"""
 _PLAIN = """\
@@ -77,7 +77,7 @@ _PLAIN = """\
 
 torch.fx.wrap("{function}")  # symbolic tracing takes it as it is
 """
-_ONCE = """\
+_ROUND_ONCE = """\
     if {x}.dtype == torch.float16 or {x}.dtype == torch.bfloat16:  # too narrow for what is inside: rounded once
         return _formula({wide}).to({x}.dtype)
     return _formula({arguments})
@@ -96,27 +96,28 @@ _COMPILING = """\
 
 
 def torch_source(discovery: Discovery) -> str:
-    """Return the whole file."""
+    """Return the text of the file."""
     head = f'"""{discovery.head}\n\nNeeds torch alone.\n"""\n\nfrom typing import Optional\n\nimport torch\n'
     return "\n\n".join([head, *_functions(discovery), class_source(discovery)])
 
 
 def class_source(discovery: Discovery) -> str:
-    """Return the class, which calls the function."""
+    """Return the source of the class, which calls the function."""
     plain = discovery.written.plain.replace('"', "'").replace("{", "{{").replace("}", "}}")
     function, trained = discovery.function, bool(discovery.parameters)
-    shown = discovery.parameters or (BETA,)  # a module without any takes one, too
-    names = " and ".join(one.name for one in shown)
+    shown = discovery.parameters or (BETA,)  # a module without parameters accepts beta too
+    names = " and ".join(parameter.name for parameter in shown)
     head = _CLASS.format(
         name=discovery.name,
         formula=_sentence(discovery),
-        arguments=", ".join(f"{one.name}: float = {start_text(one)}" for one in shown),
+        arguments=", ".join(f"{parameter.name}: float = {start_text(parameter)}" for parameter in shown),
         channels=f"number of trainable values of {names}, one per channel, or 1 for the whole layer." if trained else
         "not needed: taken, so that files of this kind can stand for one another; the next three too.",
         dimension="which dimension of the input is the channels': by default 1, and an input where it may as well "
         "be the\n            last one is refused." if trained else "the same.",
         starts="\n".join(
-            f"        {one.name}: {f'where every {one.name} starts.' if trained else 'the same.'}" for one in shown
+            f"        {parameter.name}: {f'where every {parameter.name} starts.' if trained else 'the same.'}"
+            for parameter in shown
         ),
         frozen=f"whether {names} {'is' if len(shown) == 1 else 'are'} not trained." if trained else "the same.",
     )  # fmt: skip
@@ -127,9 +128,12 @@ def class_source(discovery: Discovery) -> str:
         "plain": plain,
         "arguments": ", ".join(["self", *(f"{name}: torch.Tensor" for name in inputs)]),
         "inputs": ", ".join(inputs),
-        "given": ", ".join(f"_by_channel(self.{one.name}, {first}, self.dimension, self.named)" for one in shown),
+        "given": ", ".join(
+            f"_by_channel(self.{parameter.name}, {first}, self.dimension, self.named)" for parameter in shown
+        ),
         "made": "\n".join(
-            _MADE.format(name=one.name, count="self.channels" if one.place == "channel" else "1") for one in shown
+            _PARAMETER.format(name=parameter.name, count="self.channels" if parameter.place == "channel" else "1")
+            for parameter in shown
         ),
     }
     return head + (_TRAINED if trained else _PLAIN).format(**fields)
@@ -142,7 +146,7 @@ def _sentence(discovery: Discovery) -> str:
 
 
 def _functions(discovery: Discovery) -> list[str]:
-    """Return the definitions in front of the class."""
+    """Return the sources of the functions before the class."""
     expression, names = discovery.expression, discovery.function.names
     name, call = native(expression)
     parameters = ", ".join(f"{one}: torch.Tensor" for one in names)
@@ -159,8 +163,8 @@ def _functions(discovery: Discovery) -> list[str]:
         blocks.append(f'def {public}({parameters}) -> torch.Tensor:\n    """Return {formula}"""\n{onnx}{lines}\n')
     else:
         blocks.append(f"def _formula({parameters}) -> torch.Tensor:\n{lines}\n")
-        said = f'    """Return {formula}, elementwise."""\n' if not call else f'    """Return {formula}"""\n'
-        blocks.append(f"def {public}({parameters}) -> torch.Tensor:\n{said}{onnx}{_ONCE.format(**fields)}")
+        docstring = f'    """Return {formula}, elementwise."""\n' if not call else f'    """Return {formula}"""\n'
+        blocks.append(f"def {public}({parameters}) -> torch.Tensor:\n{docstring}{onnx}{_ROUND_ONCE.format(**fields)}")
     return blocks
 
 
@@ -169,7 +173,7 @@ def _indented(lines: Sequence[str], by: int = 4) -> str:
 
 
 def _for_onnx(discovery: Discovery, parameters: str) -> str:
-    """Return the function in operators that torch's exporters to ONNX have; empty where it is already, or has none."""
+    """Return the function in operators that torch's ONNX exporters support; empty if not needed, or not possible."""
     try:
         graph = discovery.function.plain_graph
         inputs = frozenset(discovery.function.inputs)
@@ -181,18 +185,18 @@ def _for_onnx(discovery: Discovery, parameters: str) -> str:
     except (NoCounterpart, NotInLanguage):
         return ""
     body = _indented([*text.lines, f"return {text.results[0]}"])
-    said = '    """The same in operators that torch can export to ONNX, for that alone."""'
+    docstring = '    """The same in operators that torch can export to ONNX, for that alone."""'
     helpers: list[str] = []
     for helper in text.helpers:
         helpers += [part for part in helper.split("\n\n\n") if part not in helpers]
-    return "\n\n\n".join([*helpers, f"def _for_onnx({parameters}) -> torch.Tensor:\n{said}\n{body}\n"])
+    return "\n\n\n".join([*helpers, f"def _for_onnx({parameters}) -> torch.Tensor:\n{docstring}\n{body}\n"])
 
 
 def _degree(node: Node, inputs: frozenset[str]) -> int | None:
-    """Return the degree in the inputs of a graph of sums and products, in which a sigmoid of a line counts as a number.
+    """Return the degree of a polynomial in the inputs, where a sigmoid of a linear function counts as a constant.
 
-    None of anything else: there a sigmoid that is wrong by 1.5e-8, as onnxruntime's is from x = -18 on and nearly so
-    before, may be divided by, or multiplied by what is large.
+    None for any other graph. There, an error of 1.5e-8 in a sigmoid may grow by a division or by a large factor;
+    onnxruntime's sigmoid is wrong by that much from x = -18 on, and nearly so before.
     """
     degrees = [_degree(part, inputs) for part in node.arguments]
     known = [degree for degree in degrees if degree is not None]

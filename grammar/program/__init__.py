@@ -1,4 +1,4 @@
-"""What an activation computes, as operations: read from a row's code, differentiated, and written in any language."""
+"""Graphs of operations: read from the code of primitives, differentiated, and written in any language."""
 
 from actsearch.grammar.program import operations  # fills the table that ``node.op`` looks up
 

@@ -1,7 +1,6 @@
-"""The slope of a graph, as a graph: backwards, the way automatic differentiation does it, with its choices at kinks.
+"""Symbolic derivative of a graph, as a graph: reverse mode, with the choices of automatic differentiation at kinks.
 
-Backwards, since forwards 0 times two large slopes would be 0 times infinity. Not here: which operation has which rule
-(``operations``), and what reads a graph.
+In forward mode, 0 times two large slopes would become 0 times infinity. Not here: the table of rules (``operations``).
 """
 
 import math
@@ -23,12 +22,12 @@ from actsearch.grammar.program.node import (
 
 
 def by_factor(factor: Callable[[Node, Node], Node]) -> Rule:
-    """Return the rule of an operation on one argument: the slope times a factor of the argument and the value."""
+    """Return a rule for one argument: the slope times ``factor(argument, value)``."""
     return lambda node, slope: (times(slope, factor(node.arguments[0], node)),)
 
 
 def by_quotient(divisor: Callable[[Node, Node], Node]) -> Rule:
-    """Return the rule of an operation on one argument: the slope by a divisor of the argument and the value."""
+    """Return a rule for one argument: the slope divided by ``divisor(argument, value)``."""
     return lambda node, slope: (op("div", slope, divisor(node.arguments[0], node)),)
 
 
@@ -43,19 +42,19 @@ def gauss(a: Node) -> Node:
 
 
 def of_mul(node: Node, slope: Node) -> tuple[Node, ...]:
-    """Return slope b, slope a."""
+    """Return the slopes of a b: slope b, slope a."""
     a, b = node.arguments
     return times(slope, b), times(slope, a)
 
 
 def of_div(node: Node, slope: Node) -> tuple[Node, ...]:
-    """Return slope / b, -slope (a / b) / b."""
+    """Return the slopes of a / b: slope / b, -slope (a / b) / b."""
     _, b = node.arguments
     return op("div", slope, b), op("neg", times(slope, op("div", node, b)))
 
 
 def of_pow(node: Node, slope: Node) -> tuple[Node, ...]:
-    """Return slope b a^(b - 1), slope a^b log(a)."""
+    """Return the slopes of a^b: slope b a^(b - 1), slope a^b log(a)."""
     a, b = node.arguments
     first = times(slope, op("mul", b, op("pow", a, op("sub", b, 1))))
     return first, ZERO if b.is_number else times(slope, op("mul", node, op("log", a)))
@@ -68,7 +67,7 @@ def of_i1e(a: Node, value: Node) -> Node:
 
 
 def of_extreme(*, larger: bool) -> Rule:
-    """Return the rule of max or min: of equals the first has the slope."""
+    """Return the rule of max or min; of equal arguments, the first gets the slope."""
 
     def rule(node: Node, slope: Node) -> tuple[Node, ...]:
         a, b = node.arguments
@@ -79,44 +78,44 @@ def of_extreme(*, larger: bool) -> Rule:
 
 
 def of_relu(node: Node, slope: Node) -> tuple[Node, ...]:
-    """Return the slope where a is positive."""
+    """Return the slope of relu(a): the slope where a is positive, else 0."""
     return (chosen(op("most", node.arguments[0], 0), ZERO, slope),)
 
 
 def of_hold(node: Node, slope: Node) -> tuple[Node, ...]:
-    """Return the slope of abs(a) where that is not held."""
+    """Return the slopes of hold(a, least): that of abs(a) above ``least``, else 0."""
     a, least = node.arguments
     return chosen(op("most", op("abs", a), least), ZERO, times(slope, op("sign", a))), ZERO
 
 
 def of_clip(node: Node, slope: Node) -> tuple[Node, ...]:
-    """Return the slope between both ends."""
+    """Return the slopes of clip(a, low, high): the slope between the bounds, else 0."""
     a, low, high = node.arguments
     return chosen(op("most", a, low), ZERO, chosen(op("most", high, a), ZERO, slope)), ZERO, ZERO
 
 
 def of_signed(node: Node, slope: Node) -> tuple[Node, ...]:
-    """Return the slope with the sign that was given."""
+    """Return the slopes of signed(a, b): the slope with the sign of b (and of a, unless a is held); 0 for b."""
     a, b = node.arguments
     sign = op("signed", ONE, b)
     return times(slope, sign if a.name == "hold" else op("mul", sign, op("sign", a))), ZERO
 
 
 def of_select(node: Node, slope: Node) -> tuple[Node, ...]:
-    """Return the slope to whichever argument is selected."""
+    """Return the slopes of select(c, a, b): the slope for the selected argument, 0 for the others."""
     condition = node.arguments[0]
     return ZERO, chosen(condition, slope, ZERO), chosen(condition, ZERO, slope)
 
 
 def derivative(root: Node, by: Node) -> Node:
-    """Return the slope of a graph.
+    """Return the derivative of a graph.
 
     Args:
-        root: the graph.
-        by: the leaf with respect to which.
+        root: graph to differentiate.
+        by: leaf to differentiate by.
     """
     order = [*parts(root)]
-    moving = {by}  # whose value depends on the leaf at all
+    moving = {by}  # nodes whose value depends on the leaf
     for node in order:
         if any(argument in moving for argument in node.arguments):
             moving.add(node)
@@ -126,7 +125,7 @@ def derivative(root: Node, by: Node) -> Node:
             continue
         rule = OPERATIONS[node.name].slope
         assert rule is not None, f"'{node.name}' has no slope: its graph was not made of the operations that have one"
-        for argument, gets in zip(node.arguments, rule(node, slopes[node]), strict=True):
+        for argument, slope in zip(node.arguments, rule(node, slopes[node]), strict=True):
             if argument in moving:
-                slopes[argument] = plus(slopes.get(argument, ZERO), gets)
+                slopes[argument] = plus(slopes.get(argument, ZERO), slope)
     return slopes.get(by, number(0)) if by in order else ZERO

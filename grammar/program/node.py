@@ -1,7 +1,7 @@
-"""One operation applied to others, and how such graphs are built.
+"""Graphs of operations: a node is one operation applied to other nodes.
 
-Equal nodes are one object, so nothing is written twice. Not here: which operations there are (``operations``), slopes
-(``derivative``), text (``writing``).
+Equal nodes are one object, so that no sub-graph is written twice. Not here: the table of operations (``operations``),
+slopes (``derivative``), and text (``writing``).
 """
 
 import inspect
@@ -14,22 +14,22 @@ from weakref import WeakValueDictionary
 
 Build = Callable[..., "Node"]
 Rule = Callable[["Node", "Node"], tuple["Node", ...]]
-"""(a node, the slope of what comes behind it) -> the slope that each argument gets."""
+"""Slope rule: (node, slope of the result by the node) -> slope of the result by each argument of the node."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """What an operation is: one row of the table.
+    """An operation: one row of the table.
 
-    An operation that every language has, or is given by a helper, has a slope; every other one is made of those.
+    A basic operation has a slope rule; every language has it, or gets a helper. Any other is built from basic ones.
 
     Args:
         arity: number of arguments.
-        torch: the path of torch's function, ``torch.exp``; empty where it is an operator, or torch has none.
-        numbers: the result of numbers, where a graph may be shortened by it.
-        slope: the rule of its derivative.
-        made_of: builds it from its arguments out of other operations; arguments with a default may be left out, and
-            have torch's names.
+        torch: path of the torch function, ``torch.exp``; empty for an operator, or if torch has no such function.
+        numbers: Python function of numbers, for folding constants; None to forbid folding.
+        slope: rule of the derivative; None for an operation built from others.
+        made_of: function from the arguments to a graph of other operations; an argument with a default is optional and
+            has torch's name.
     """
 
     arity: int
@@ -40,12 +40,12 @@ class Operation:
 
     @cached_property
     def names(self) -> tuple[str, ...]:
-        """The arguments' names, for whoever passes them by name."""
+        """Names of the arguments, for calls that pass them by keyword."""
         return () if self.made_of is None else tuple(inspect.signature(self.made_of).parameters)
 
     @cached_property
     def least(self) -> int:
-        """The fewest arguments."""
+        """Smallest number of arguments."""
         if self.made_of is None:
             return self.arity
         parameters = inspect.signature(self.made_of).parameters.values()
@@ -53,18 +53,18 @@ class Operation:
 
 
 OPERATIONS: dict[str, Operation] = {}
-"""Name -> operation; filled by ``operations``, which the package imports."""
+"""Name -> operation. The module ``operations`` fills it; the package imports that module."""
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """An operation on other nodes; ``op``, ``number`` and ``leaf`` make each but once, so that equal ones are one.
+    """An operation on other nodes; ``op``, ``number``, ``leaf`` and ``opaque`` create equal nodes only once.
 
     Args:
-        name: of ``OPERATIONS``, ``number``, ``leaf``, or ``opaque``: torch code that no operation stands for.
-        arguments: of the operation.
-        value: of a number.
-        text: of a leaf its name; of opaque code the code, with the arguments' places ``{0}``, ``{1}``.
+        name: name in ``OPERATIONS``; or ``number``, ``leaf``, or ``opaque`` for torch code that no operation describes.
+        arguments: arguments of the operation.
+        value: value of a number.
+        text: name of a leaf; or opaque code, with places ``{0}``, ``{1}`` for its arguments.
     """
 
     name: str
@@ -80,19 +80,20 @@ class Node:
 
     @property
     def is_number(self) -> bool:
-        """Whether it is a number."""
+        """Whether the node is a constant number."""
         return self.name == "number"
 
     @property
     def is_leaf(self) -> bool:
-        """Whether it is an input or a parameter."""
+        """Whether the node is an input or a parameter."""
         return self.name == "leaf"
 
 
 _KNOWN: "WeakValueDictionary[tuple[object, ...], Node]" = WeakValueDictionary()
 
 
-def _one(name: str, arguments: tuple[Node, ...] = (), value: float = 0.0, text: str = "") -> Node:
+def _unique(name: str, arguments: tuple[Node, ...] = (), value: float = 0.0, text: str = "") -> Node:
+    """Return the one node with these fields."""
     key = (name, *arguments, str(value), text)
     node = _KNOWN.get(key)
     if node is None:
@@ -101,18 +102,18 @@ def _one(name: str, arguments: tuple[Node, ...] = (), value: float = 0.0, text: 
 
 
 def number(value: float) -> Node:
-    """Return a number."""
-    return _one("number", (), float(value))
+    """Return the node of a constant number."""
+    return _unique("number", (), float(value))
 
 
 def leaf(name: str) -> Node:
-    """Return an input or a parameter."""
-    return _one("leaf", text=name)
+    """Return the node of an input or a parameter."""
+    return _unique("leaf", text=name)
 
 
 def opaque(text: str, *arguments: Node) -> Node:
-    """Return torch code that no operation stands for."""
-    return _one("opaque", arguments, text=text)
+    """Return the node of torch code that no operation describes."""
+    return _unique("opaque", arguments, text=text)
 
 
 ZERO, ONE = number(0), number(1)
@@ -120,7 +121,7 @@ _ORDERS = {"less": operator.lt, "most": operator.le}
 
 
 def op(name: str, *arguments: Node | float) -> Node:
-    """Return an operation on nodes and numbers; of numbers alone, their result."""
+    """Return an operation on nodes and numbers; fold it to a number if all arguments are numbers."""
     nodes = tuple(part if isinstance(part, Node) else number(part) for part in arguments)
     numbers = OPERATIONS[name].numbers
     if numbers is not None and all(node.is_number for node in nodes):
@@ -132,11 +133,11 @@ def op(name: str, *arguments: Node | float) -> Node:
             return number(result)
     if name == "select" and nodes[0].name in _ORDERS and all(node.is_number for node in nodes[0].arguments):
         return nodes[1 if _ORDERS[nodes[0].name](*(node.value for node in nodes[0].arguments)) else 2]
-    return _one(name, nodes)
+    return _unique(name, nodes)
 
 
 def plus(a: Node, b: Node) -> Node:
-    """Return the sum of two slopes: without what is known to be 0."""
+    """Return the sum of two slopes, leaving out known zeros."""
     if a == ZERO:
         return b
     if b == ZERO:
@@ -148,7 +149,7 @@ def plus(a: Node, b: Node) -> Node:
 
 
 def times(a: Node, b: Node) -> Node:
-    """Return the product of two nodes: without what is known to be 0 or 1."""
+    """Return the product of two nodes, leaving out known zeros and ones."""
     if ZERO in (a, b):
         return ZERO
     if a == ONE:
@@ -157,7 +158,7 @@ def times(a: Node, b: Node) -> Node:
 
 
 def _cases(node: Node) -> tuple[Node, Node, Node] | None:
-    """Return condition and both values of what is 0 in one case, also when it was multiplied."""
+    """Return condition and both values of a selection that is 0 in one case, or of a product with it; else None."""
     if node.name == "select" and ZERO in node.arguments[1:]:
         condition, a, b = node.arguments
         return condition, a, b
@@ -168,12 +169,12 @@ def _cases(node: Node) -> tuple[Node, Node, Node] | None:
 
 
 def chosen(condition: Node, a: Node, b: Node) -> Node:
-    """Return one of two slopes."""
+    """Return the selection of one of two slopes by a condition."""
     return a if a == b else op("select", condition, a, b)
 
 
 def parts(*roots: Node) -> Iterator[Node]:
-    """Yield every distinct node below some, arguments before what uses them."""
+    """Yield every distinct node of some graphs, arguments before the nodes that use them."""
     seen: set[Node] = set()
 
     def walk(node: Node) -> Iterator[Node]:

@@ -1,15 +1,15 @@
-"""The table of operations: what each is called in torch, its slope, and what it is made of where it has none.
+"""The table of operations: the torch name of each, its slope rule, or its definition by other operations.
 
-A row of the grammar may call whatever stands here; torch code that does not stand here is trained all the same, and
-refused by name where another language or the kernel is to compute it. What names do not say:
+Training accepts any torch code in a primitive. Other languages and the kernel accept only the operations of this table,
+and refuse others by name. Meanings that the names do not tell:
 
 ``sign(a)``: 1, 0 or -1. ``pow(a, b)``: a^b, a positive. ``i0e``, ``i1e``: exp(-abs(a)) I0(a), I1(a).
-``root(a)``: sqrt(1 + a^2), also where a^2 overflows. ``max(a, b)``, ``min(a, b)``: of equals the first, which gets the
-slope; not a number if one is none. ``softplus(a, limit)``: log(1 + exp(a)); torch takes a itself over the limit.
-``hold(a, least)``: abs(a), but never under least. ``clip(a, low, high)``: a between both. ``relu``: slope 0 at 0.
-``signed(a, b)``: abs(a) with the sign of b, -0 being negative. ``less(a, b)``: a < b. ``most(a, b)``: a <= b.
+``root(a)``: sqrt(1 + a^2), also where a^2 overflows. ``max(a, b)``, ``min(a, b)``: of equal arguments the first, which
+gets the slope; NaN if one is NaN. ``softplus(a, limit)``: log(1 + exp(a)); torch returns a itself above the limit.
+``hold(a, least)``: abs(a), but at least ``least``. ``clip(a, low, high)``: a within the bounds. ``relu``: slope 0 at 0.
+``signed(a, b)``: abs(a) with the sign of b; -0 is negative. ``less(a, b)``: a < b. ``most(a, b)``: a <= b.
 ``below``, ``at_most``: 1 or 0 for ``less`` and ``most``, in the precision of the third argument.
-``select(c, a, b)``: a where c holds, else b. ``stop(a)``: a, without a slope.
+``select(c, a, b)``: a where c is true, else b. ``stop(a)``: a, with slope 0.
 ``exponential(a, k, l)``: k a for a > 0, else l (exp(a) - 1).
 """
 
@@ -44,11 +44,11 @@ SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 class NoCounterpart(UserFault):
-    """A row calls a torch function that other stacks cannot be told; the message names both."""
+    """A primitive calls a torch function without a counterpart in other stacks; the message names both."""
 
 
 def _at_most_0(a: Node) -> Node:
-    """Return min(a, 0), with a's slope at 0."""
+    """Return min(a, 0), with slope 1 at 0."""
     return op("select", op("less", 0, a), 0, a)
 
 
@@ -62,7 +62,7 @@ def _gelu(a: Node) -> Node:
 
 def _threshold(a: Node, threshold: Node, value: Node) -> Node:
     if a.name == "abs" and threshold is value:
-        inside = a.arguments[0]  # a guard around what is never so small is none
+        inside = a.arguments[0]  # the guard has no effect on a value that is never so small
         return inside if least(inside) > threshold.value else op("hold", inside, threshold)
     return op("select", op("most", a, threshold), value, a)
 
@@ -82,14 +82,14 @@ def _softplus(a: Node, beta: Node = ONE, threshold: Node = TWENTY) -> Node:
 
 
 def _larger(a: Node, b: Node) -> Node:
-    """Return max(a, b); of a number and a node a choice, for which no language needs a tensor of numbers."""
+    """Return max(a, b); with a constant as a selection, so that no language needs a tensor of constants."""
     if b.is_number:
         return op("select", op("less", a, b), b, a)
     return op("select", op("most", b, a), a, b) if a.is_number else op("max", a, b)
 
 
 def _smaller(a: Node, b: Node) -> Node:
-    """Return min(a, b), in the same way."""
+    """Return min(a, b), in the same way as ``_larger``."""
     if b.is_number:
         return op("select", op("less", b, a), b, a)
     return op("select", op("most", a, b), a, b) if a.is_number else op("min", a, b)
@@ -159,7 +159,7 @@ BASIC = {
     "select": Operation(3, "torch.where", None, of_select),
     "stop": Operation(1, "", float, lambda *_: (ZERO,)),
 }  # fmt: skip
-"""Operations with a slope: every language has them, or is given a helper."""
+"""Operations with a slope rule: every language has them, or gets a helper."""
 COMPOUND = {
     "below": Operation(3, made_of=lambda a, b, _: op("select", op("less", a, b), 1, 0)),
     "at_most": Operation(3, made_of=lambda a, b, _: op("select", op("most", a, b), 1, 0)),
@@ -192,20 +192,20 @@ COMPOUND = {
     ("leaky_relu", 2, lambda a, negative_slope=HUNDREDTH: (
         op("select", op("less", 0, a), a, op("mul", negative_slope, a)))),
 )} | {"limited_softplus": Operation(3, "torch.nn.functional.softplus", made_of=_softplus)}  # fmt: skip
-"""Operations that torch has, or the kernel, and others do not."""
+"""Operations of torch or the kernel that other languages lack; each is built from basic ones."""
 OPERATIONS.update(BASIC | COMPOUND)
 
 CALLS = {row.torch.rpartition(".")[2]: name for name, row in OPERATIONS.items() if row.torch} | {
     "arcsinh": "asinh", "arctan": "atan",
 }  # fmt: skip
-"""The last part of a torch function's path -> its operation."""
-_NEVER_UNDER = {"cosh": 1.0} | dict.fromkeys(("abs", "exp", "sigmoid", "softplus", "relu", "sqrt", "erfc"), 0.0)
+"""Last part of the path of a torch function -> operation."""
+_LOWER_BOUNDS = {"cosh": 1.0} | dict.fromkeys(("abs", "exp", "sigmoid", "softplus", "relu", "sqrt", "erfc"), 0.0)
 
 
 def least(node: Node) -> float:
-    """Return what a node is never under, as far as its kind tells."""
-    if node.name in _NEVER_UNDER:
-        return _NEVER_UNDER[node.name]
+    """Return a lower bound on the value of a node, judged by its operation."""
+    if node.name in _LOWER_BOUNDS:
+        return _LOWER_BOUNDS[node.name]
     match node:
         case Node(name="number"):
             return node.value

@@ -1,6 +1,6 @@
-"""Torch code of a row -> steps: operations in the order in which Python would compute them.
+"""Reader of torch code: it turns the code of a primitive into steps, operations in the order of Python.
 
-Not here: which operations there are (``operations``), and where code comes from (``grammar.function``).
+Not here: the table of operations (``operations``), and the source of the code (``grammar.function``).
 """
 
 import ast
@@ -12,7 +12,7 @@ from actsearch.grammar.program.node import OPERATIONS, op
 from actsearch.grammar.program.operations import CALLS
 
 Value = int | float
-"""The number of a value, counted from 0 over inputs, parameters and steps; or, as a float, a number itself."""
+"""An int is the index of a value, counted over inputs, parameters and steps; a float is a constant."""
 _METHODS = {"detach": "stop", "abs": "abs", "exp": "exp", "sigmoid": "sigmoid", "tanh": "tanh", "sqrt": "sqrt"}
 _OPERATORS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "power"}
 _ORDERS = {ast.Gt: ("less", True), ast.Lt: ("less", False), ast.GtE: ("most", True), ast.LtE: ("most", False)}
@@ -24,11 +24,11 @@ class Step:
     """An operation of a function.
 
     Args:
-        name: of the operation; ``opaque`` for torch code that none stands for.
-        arguments: values before it.
-        text: the code of an opaque one, see ``Node``.
-        means: an operation and a value before it, which has the same result: how other languages write the row whose
-            code ends here.
+        name: name of the operation; ``opaque`` for torch code that no operation describes.
+        arguments: arguments, constants or earlier values.
+        text: torch code of an opaque step, as in ``Node``.
+        means: operation and earlier value with the same result; other languages write this step so. It is set on the
+            last step of a primitive whose code spells out one operation.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Step:
 
 
 class Steps:
-    """Collects steps.
+    """Collector of the steps of a function.
 
     Args:
         leaves: number of inputs and parameters.
@@ -48,7 +48,7 @@ class Steps:
         self.leaves, self.steps = leaves, list[Step]()
 
     def add(self, name: str, *arguments: Value, text: str = "") -> Value:
-        """Return the value of an operation; of numbers alone a number, where the table knows it."""
+        """Append an operation, and return its value; or a constant, if all arguments are constants that fold."""
         if name != "opaque" and all(isinstance(argument, float) for argument in arguments):
             node = op(name, *arguments)
             if node.is_number:
@@ -57,15 +57,15 @@ class Steps:
         return self.leaves + len(self.steps) - 1
 
     def read(self, code: str, names: Mapping[str, Value]) -> Value:
-        """Return the value of a row's code.
+        """Append the steps of a primitive's code, and return its value.
 
         Args:
-            code: a Python expression.
-            names: its operands and parameters.
+            code: Python expression.
+            names: name of an operand or parameter -> value.
         """
         return self._value(ast.parse(code, mode="eval").body, dict(names))
 
-    def _value(self, node: ast.expr, names: dict[str, Value]) -> Value:  # noqa: PLR0911  one return a kind of node
+    def _value(self, node: ast.expr, names: dict[str, Value]) -> Value:  # noqa: PLR0911  one return per kind of node
         match node:
             case ast.Name(id=name) if name in names:
                 return names[name]
@@ -87,12 +87,12 @@ class Steps:
                 args=[ast.Attribute(value=ast.Name(id=like), attr="dtype")],
             ) if like in names and len(inside.ops) == 1 and type(inside.ops[0]) in _ORDERS:
                 return self._mask(inside, names[like], names)
-            case ast.Call(func=ast.Attribute(value=owner, attr=name), args=given, keywords=keywords):
+            case ast.Call(func=ast.Attribute(value=owner, attr=name), args=arguments, keywords=keywords):
                 if re.fullmatch(r"torch(\.\w+)*", ast.unparse(owner)):
-                    bound = _bound(CALLS.get(name, ""), given, keywords)
+                    bound = _bound(CALLS.get(name, ""), arguments, keywords)
                     if bound is not None:
                         return self.add(CALLS[name], *(self._value(part, names) for part in bound))
-                elif name in _METHODS and not given and not keywords:
+                elif name in _METHODS and not arguments and not keywords:
                     return self.add(_METHODS[name], self._value(owner, names))
         return self._opaque(node, names)
 
@@ -102,7 +102,7 @@ class Steps:
         return self.add(_MASKS[name], *(reversed(both) if turned else both), like)
 
     def _opaque(self, node: ast.expr, names: dict[str, Value]) -> Value:
-        """Keep code that is not understood, with places for what it reads."""
+        """Append a step of torch code that no operation describes, with places for the values that it reads."""
         places = _Places(self, names)
         text = ast.unparse(places.visit(node)).replace("{", "{{").replace("}", "}}")
         for place in range(len(places.values)):
@@ -111,7 +111,7 @@ class Steps:
 
 
 class _Places(ast.NodeTransformer):
-    """Puts a place where code reads a value."""
+    """Transformer that replaces each value in opaque code by a numbered place."""
 
     def __init__(self, steps: Steps, names: dict[str, Value]) -> None:
         self.steps, self.names, self.values = steps, names, list[Value]()
@@ -127,12 +127,12 @@ class _Places(ast.NodeTransformer):
         return self._place(self.steps._value(node, self.names))
 
 
-def _bound(name: str, given: list[ast.expr], keywords: list[ast.keyword]) -> list[ast.expr] | None:
-    """Return the arguments of a call in the operation's order; None where it is no such call."""
+def _bound(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> list[ast.expr] | None:
+    """Return the arguments of a call in the order of the operation; None if the call does not match the operation."""
     if not name:
         return None
     row = OPERATIONS[name]
-    bound = dict(enumerate(given))
+    bound = dict(enumerate(arguments))
     for keyword in keywords:
         if keyword.arg == "inplace" and isinstance(keyword.value, ast.Constant) and keyword.value.value is False:
             continue

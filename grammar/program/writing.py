@@ -1,6 +1,6 @@
-"""Operations as text of a language that has them, or is given them.
+"""Writer of graphs: source text in a language.
 
-What is used twice is one line of its own, named by what it is. Not here: the languages (``grammar.formats``).
+A value that is used twice gets its own line, with a descriptive name. Not here: the languages (``grammar.formats``).
 """
 
 from collections import Counter
@@ -13,28 +13,28 @@ from actsearch.grammar.program.node import OPERATIONS, Node, parts
 COMPARED, SUM, PRODUCT, ATOM = range(4)
 _INFIX = {"add": ("+", SUM), "sub": ("-", SUM), "mul": ("*", PRODUCT), "div": ("/", PRODUCT),
           "less": ("<", COMPARED), "most": ("<=", COMPARED)}  # fmt: skip
-DEEPEST = 12  # brackets within brackets on a line; Python's parser ends at about a hundred
+DEEPEST = 12  # largest nesting depth on a line; Python's parser fails at about a hundred
 Phrase = tuple[str, int]
-"""A text, and how strongly it binds."""
+"""A text, and the precedence of its outermost operator."""
 
 
 class NotInLanguage(UserFault):
-    """The language has no such operation, and none is written for it; the message names both."""
+    """The language lacks an operation, and no helper supplies it; the message names both."""
 
 
 @dataclass(frozen=True)
 class Language:
-    """How a language writes operations.
+    """Syntax of a language.
 
     Args:
-        name: for people.
-        calls: operation -> text with the arguments' places ``{0}``, ``{1}``, ``{2}``, or the name of a function. The
-            usual signs need none.
-        helpers: operation -> a definition that its call needs.
-        assign: text of an assignment, with ``{name}`` and ``{value}``.
-        number: text of a number.
-        lacks: operation -> why it cannot be written.
-        bare: whether a whole number beside a sign is written without a point.
+        name: name of the language for people.
+        calls: operation -> template with places ``{0}``, ``{1}``, ``{2}``, or the name of a function. Operators such as
+            ``+`` need no entry.
+        helpers: operation -> definition that its call needs.
+        assign: template of an assignment, with ``{name}`` and ``{value}``.
+        number: function from a number to its text.
+        lacks: operation -> reason why the language cannot write it.
+        bare: whether a whole number beside an operator is written without ``.0``.
     """
 
     name: str
@@ -46,15 +46,15 @@ class Language:
     bare: bool = False
 
     def phrase(self, name: str, arguments: Sequence[Phrase], text: str = "") -> Phrase:
-        """Return an operation on phrases.
+        """Return the phrase of an operation.
 
         Args:
-            name: the operation.
-            arguments: their phrases.
-            text: the code of what is opaque.
+            name: name of the operation.
+            arguments: phrases of the arguments.
+            text: torch code of an opaque node.
 
         Raises:
-            NotInLanguage: it cannot be written.
+            NotInLanguage: the language lacks the operation.
         """
         if name in self.lacks:
             raise NotInLanguage(f"{self.name} has no '{name}': {self.lacks[name]}")
@@ -62,7 +62,7 @@ class Language:
         if name == "opaque":
             return f"({text.format(*texts)})", ATOM
         if name in self.calls:
-            if name == "select":  # of two whole numbers it would be whole
+            if name == "select":  # a selection of two whole numbers would have an integer type
                 texts = [f"{text}.0" if text.lstrip("-").isdigit() else text for text in texts]
             call = self.calls[name]
             return call.format(*texts) if "{" in call else f"{call}({', '.join(texts)})", ATOM
@@ -84,17 +84,17 @@ TORCH = Language(
     number=repr,
     bare=True,
 )
-"""What a row's code may call: what is trained, and exported to torch."""
+"""The torch code of training and of exports to torch."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """Some graphs in a language.
+    """Source text of some graphs.
 
     Args:
         lines: assignments, in order.
-        results: the text of each graph's value.
-        helpers: definitions that must stand before.
+        results: text of each graph's value.
+        helpers: definitions that the lines need.
     """
 
     lines: tuple[str, ...]
@@ -103,10 +103,15 @@ class Text:
 
 
 def write(roots: Sequence[Node], language: Language, *, prefix: str = "") -> Text:
-    """Return graphs as text.
+    """Write graphs as source text.
+
+    Args:
+        roots: graphs.
+        language: language of the text.
+        prefix: prefix of every name that is assigned.
 
     Raises:
-        NotInLanguage: an operation cannot be written.
+        NotInLanguage: the language lacks an operation.
     """
     order = [*parts(*roots)]
     uses = Counter(argument for node in order for argument in node.arguments) + Counter(roots)
@@ -119,7 +124,7 @@ def write(roots: Sequence[Node], language: Language, *, prefix: str = "") -> Tex
         if node.name in language.helpers:
             helpers[language.helpers[node.name]] = node.name
         if (uses[node] > 1 or depth > DEEPEST) and node.arguments and node not in roots:
-            name = prefix + _named(node, names)
+            name = prefix + _new_name(node, names)
             lines.append(language.assign.format(name=name, value=phrase[0]))
             phrase, depth = (name, ATOM), 0
         phrases[node], depths[node] = phrase, depth
@@ -138,13 +143,13 @@ def _bracketed(phrase: Phrase, least: int) -> str:
     return phrase[0] if phrase[1] >= least else f"({phrase[0]})"
 
 
-def _named(node: Node, taken: set[str]) -> str:
-    """Return a name by what it is: ``sin_x``, else numbered."""
+def _new_name(node: Node, names: set[str]) -> str:
+    """Return an unused name for the value of a node, such as ``sin_x``, and add it to ``names``."""
     argument = node.arguments[0]
     name = f"{node.name}_{argument.text}" if len(node.arguments) == 1 and argument.is_leaf else f"{node.name}_1"
     number = 1
-    while name in taken:
+    while name in names:
         number += 1
         name = f"{node.name}_{number}"
-    taken.add(name)
+    names.add(name)
     return name

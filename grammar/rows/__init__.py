@@ -1,1 +1,1 @@
-"""The primitives, row by row, and the activations that people know."""
+"""The primitives, one row each, and the well-known activations."""

@@ -1,7 +1,7 @@
 """The primitives of AQuaSurF (Bingham & Miikkulainen 2023, arXiv 2301.05785, table of operators): 27 unary, 7 binary.
 
-Rows that 2017 has too are its rows; the others stand here. Reciprocal, division and power are kept finite the way the
-rows of 2017 are.
+Primitives that the set of 2017 also has are imported from there; this module defines the others. Reciprocal, division
+and power stay finite in the same way as the primitives of 2017.
 """
 
 from actsearch.grammar.primitive import built_in

@@ -1,4 +1,4 @@
-"""Fingerprints of the known activations, computed once: naming them takes no torch. A test computes them again."""
+"""Precomputed fingerprints of the known activations, so that no import of torch is needed; a test recomputes them."""
 
 FINGERPRINTS = {
     "relu": "4ad50e1460dbf132",

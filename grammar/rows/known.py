@@ -1,6 +1,6 @@
-"""The activations that every user knows, as expressions over the built-in primitives, by name.
+"""Well-known activations by name, as expressions over the built-in primitives.
 
-They are baselines beside the candidates and answers to "is it reachable?"; a name may stand wherever an expression may.
+They serve as baselines, and to tell whether a space reaches them. A name may be used wherever an expression may.
 """
 
 import functools
@@ -48,33 +48,40 @@ KNOWN = {
     "linear": "x",
     **DISCOVERIES,
 }
-"""Name -> expression text."""
+"""Name -> text of the expression."""
 
 USUAL = (
     "relu", "leaky_relu", "leaky_relu_02", "prelu", "elu", "selu", "softplus", "gelu", "silu", "swish", "mish",
     "hardswish", "tanh", "sigmoid", "softsign", "squared_relu", "abs", "gauss", "sin(x)", "atan(x)",
 )  # fmt: skip
-"""The twenty that are tried first on a network that nobody knows: those of torch, of 2017, and what coordinate networks
-and regressions use."""
+"""The twenty activations that are tried first on an unknown network: those of torch, of 2017, and those that coordinate
+networks and regressions use."""
 
 
 def read_rows(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
-    """Read an expression in the notation of rows alone, as stores keep it.
+    """Parse an expression of calls of primitives, the form in which stores keep it.
+
+    Args:
+        text: the expression.
+        primitives: primitives beside the built-in ones.
 
     Raises:
-        BadExpression: it is something else.
+        BadExpression: the text is not such an expression.
     """
     return parse(text, (*VOCABULARY, *primitives))
 
 
 def read(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
-    """Read the name of a known activation or an expression over the built-in and the given primitives.
+    """Parse the name of a known activation, an expression, or a formula as people type it, ``x*sigmoid(beta*x)``.
 
-    Known activations may stand within it as well: ``add(relu(x),swish(x))``; and it may be a formula as people type it:
-    ``x*sigmoid(beta*x)``.
+    An expression may call known activations: ``add(relu(x),swish(x))``.
+
+    Args:
+        text: name, expression or formula.
+        primitives: primitives beside the built-in ones.
 
     Raises:
-        BadExpression: neither a known name nor an expression.
+        BadExpression: the text is none of these.
     """
     rows = rewritten(text) if is_infix(text) else text
     return parse(KNOWN.get(rows.strip().lower(), rows), (*VOCABULARY, *primitives), KNOWN)
@@ -85,12 +92,12 @@ AS_CORE_UNITS = (
     "mul(x,mul(asinh(x),asinh(x)))",
     "add(relu(x),scale(min(minzero(x),minzero(x))))",
 )
-"""Known activations that need two core units, written as such."""
+"""Known activations that need two core units, written in that form."""
 
 
 @functools.cache
 def names_by_fingerprint() -> dict[str, tuple[str, ...]]:
-    """Return fingerprint -> the known names of that behaviour."""
+    """Return fingerprint -> names of the known activations with this behaviour."""
     names: dict[str, tuple[str, ...]] = {}
     for name, key in FINGERPRINTS.items():
         names[key] = (*names.get(key, ()), name)
@@ -98,10 +105,10 @@ def names_by_fingerprint() -> dict[str, tuple[str, ...]]:
 
 
 def known_layers(kinds: Iterable[str]) -> Iterator[str]:
-    """Yield the known activations that layers or functions compute by their names: ``gelu`` of ``torch.nn.GELU``.
+    """Yield the known activations that layers or functions are named after: ``gelu`` for ``torch.nn.GELU``.
 
     Args:
-        kinds: as in ``task.own.replace``.
+        kinds: paths of layers or functions, as in the setting ``task.own.replace``.
     """
     names = {name.replace("_", ""): name for name in KNOWN}
     for kind in kinds:

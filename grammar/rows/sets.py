@@ -1,7 +1,7 @@
-"""Named sets of primitives, any subset of them by name, and the user's own rows, checked before they are used.
+"""Sets of primitives, selection of primitives by name, and the checks of user-defined primitives.
 
-Code of an own row comes from the user's config and runs on the user's machine; it is never taken from a store or an
-exported file. Not here: the rows (``swish2017``, ``aquasurf2023``).
+The code of a user-defined primitive comes from the user's config and runs on the user's machine. It never comes from a
+store or an exported file. Not here: the primitives of the sets (``swish2017``, ``aquasurf2023``).
 """
 
 import difflib
@@ -48,45 +48,49 @@ FURTHER = (
     ),
     built_in("hardswish", 1, "torch.nn.functional.hardswish(a)", "a*Max(0, Min(6, a + 3))/6"),
 )
-"""Rows of no set: what every user knows and no set can write in one row."""
+"""Primitives outside the sets: well-known activations that no set has as one primitive."""
 
 SETS = {
     "swish2017": (*swish2017.UNARY, *swish2017.BINARY),
     "aquasurf2023": (*aquasurf2023.UNARY, *aquasurf2023.BINARY),
 }
 VOCABULARY: tuple[Primitive, ...] = (*swish2017.SWISH2017, *aquasurf2023.NEW, *FURTHER)
-"""Every built-in row: what expressions are read with."""
+"""Every built-in primitive; the parser knows all of them."""
 
 
 class UnknownPrimitive(UserFault):
-    """No set and no row of that name; the message has the nearest."""
+    """No set and no primitive has this name; the message gives the nearest one."""
 
 
 @functools.cache
 def added() -> dict[str, tuple[Primitive, ...]]:
-    """Return the sets of rows that installed packages add, by name.
+    """Return the sets of primitives that installed packages add, by name.
 
     Raises:
-        BadPlugin: a package is broken, or names something else than a tuple of rows.
-        BadPrimitive: a row does not stand the check.
+        BadPlugin: a package cannot be imported, or its plugin is not a tuple of primitives.
+        BadPrimitive: a primitive fails a check.
     """
-    found: dict[str, tuple[Primitive, ...]] = {
+    sets: dict[str, tuple[Primitive, ...]] = {
         name: loaded("primitives", name, tuple) for name in installed("primitives")
     }
-    for name, rows in found.items():
+    for name, rows in sets.items():
         if not all(isinstance(row, Primitive) for row in rows):
             raise BadPlugin(f"the primitives '{name}': expected a tuple of actsearch.Primitive, found {rows!r}")
         for row in rows:
             check_own(row)
-    return found
+    return sets
 
 
 def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[Primitive, ...]:
-    """Return the rows of a set, or of a list of names of sets and rows, followed by the user's own.
+    """Return the primitives with these names, followed by the user-defined ones.
+
+    Args:
+        names: name of a set, or list of names of sets and primitives.
+        own: user-defined primitives.
 
     Raises:
-        UnknownPrimitive: a name is neither a set's nor a row's.
-        BadPrimitive: an own row does not stand the check.
+        UnknownPrimitive: a name is neither a set nor a primitive.
+        BadPrimitive: a user-defined primitive fails a check.
     """
     rows: dict[str, Primitive] = {}
     sets = SETS | added()
@@ -107,39 +111,39 @@ def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[P
 
 
 def check_own(row: Primitive) -> None:
-    """Check a row that is not built in.
+    """Check a primitive that is not built in.
 
     Raises:
-        BadPrimitive: its name is taken, or it does not stand ``check``.
+        BadPrimitive: its name is already in use, or it fails ``check``.
     """
-    if row.name in {"x", *(taken.name for taken in VOCABULARY)}:
+    if row.name in {"x", *(built_in_row.name for built_in_row in VOCABULARY)}:
         raise BadPrimitive(f"primitive '{row.name}': the name is taken by a built-in one")
     try:
-        check_formula(row.formula, (*OPERANDS[: row.arity], *(one.name for one in row.parameters)))
+        check_formula(row.formula, (*OPERANDS[: row.arity], *(parameter.name for parameter in row.parameters)))
     except BadFormula as fault:
         raise BadPrimitive(f"primitive '{row.name}': {fault}") from fault
     check(row)
 
 
 def check(row: Primitive) -> None:
-    """Check a row beyond what every row is held to at once: formula, gradient, and that it is elementwise.
+    """Check what the constructor does not: formula, gradient, and elementwise computation.
 
     Raises:
-        BadPrimitive: with the point and the two values.
+        BadPrimitive: a check fails; the message gives the point and the two values.
     """
-    import torch  # noqa: PLC0415  a second, which reading a run saves
+    import torch  # noqa: PLC0415  the import takes a second, and reading a run does not need it
 
     a = torch.tensor([1.7, -2.3, 0.4, -0.6, 0.9, -1.1], dtype=torch.float64)
     b = a.flip(0) * 0.7 + 0.15
-    parameters = {one.name: torch.tensor(0.8, dtype=torch.float64) for one in row.parameters}
+    parameters = {parameter.name: torch.tensor(0.8, dtype=torch.float64) for parameter in row.parameters}
     arguments = [values.clone().requires_grad_() for values in (a, b)[: row.arity]]
-    found = row(*arguments, **parameters).expand(len(a))
-    if found.dtype != torch.float64:
-        raise BadPrimitive(f"primitive '{row.name}': must give numbers of its input's type, gave {found.dtype}")
+    outputs = row(*arguments, **parameters).expand(len(a))
+    if outputs.dtype != torch.float64:
+        raise BadPrimitive(f"primitive '{row.name}': must give numbers of its input's type, gave {outputs.dtype}")
     for index in range(len(a)):
         inputs = {"a": float(a[index]), "b": float(b[index])} | dict.fromkeys(parameters, 0.8)
         at = ", ".join(f"{name}={value:g}" for name, value in inputs.items() if name in row.formula)
-        value = float(found[index].detach())
+        value = float(outputs[index].detach())
         alone = float(row(*(argument[index].detach() for argument in arguments), **parameters))
         if abs(value - alone) > 1e-9 * max(1.0, abs(alone)):
             raise BadPrimitive(f"primitive '{row.name}': not elementwise, at {at} it gives {value:g}, alone {alone:g}")
@@ -150,19 +154,19 @@ def check(row: Primitive) -> None:
             raise BadPrimitive(
                 f"primitive '{row.name}': its code gives {value:.6g} at {at}, its formula {expected:.6g}"
             )
-    _check_gradient(row, arguments, parameters, found)
+    _check_gradient(row, arguments, parameters, outputs)
 
 
 def _check_gradient(
-    row: Primitive, arguments: "list[torch.Tensor]", parameters: "dict[str, torch.Tensor]", found: "torch.Tensor"
+    row: Primitive, arguments: "list[torch.Tensor]", parameters: "dict[str, torch.Tensor]", outputs: "torch.Tensor"
 ) -> None:
     import torch  # noqa: PLC0415  as above
 
     complaint = f"primitive '{row.name}': its gradient is not that of its value (gradcheck)"
-    if found.requires_grad:
+    if outputs.requires_grad:
         try:
-            torch.autograd.gradcheck(lambda *given: row(*given, **parameters), arguments)
+            torch.autograd.gradcheck(lambda *inputs: row(*inputs, **parameters), arguments)
         except RuntimeError as fault:
             raise BadPrimitive(complaint) from fault
-    elif float(found.max() - found.min()) > 1e-9:  # a constant has no gradient to check
+    elif float(outputs.max() - outputs.min()) > 1e-9:  # a constant has no gradient to check
         raise BadPrimitive(complaint)

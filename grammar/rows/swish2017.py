@@ -1,21 +1,23 @@
 """The 25 unary and 10 binary primitives of Ramachandran, Zoph & Le 2017 (arXiv 1710.05941, section 3).
 
-Where the paper is silent (sqrt of a negative number, the size of epsilon) the choice and its source stand on the row.
-``where``, ``clamp`` and ``maximum`` are avoided: their gradients are not vectorised on a CPU and cost more than the
-rest of a child; what stands in their place is equal, and measured in the benchmark.
+Where the paper is silent (sqrt of a negative number, the size of epsilon), the note of the primitive gives the choice
+and its source. ``where``, ``clamp`` and ``maximum`` are avoided: their gradients are not vectorised on a CPU, and cost
+more than the rest of a training. The replacements are equal, and a benchmark measures them.
 """
 
 from actsearch.grammar.primitive import built_in
 
-HOLD = "torch.nn.functional.threshold(torch.abs({name}), {least}, {least})"  # |name|, but never under least
+HOLD = "torch.nn.functional.threshold(torch.abs({name}), {least}, {least})"  # |name|, but at least ``least``
 _ASINH = f"a * torch.log1p((m := {HOLD.format(name='a', least='1e-12')}) + m * (m / (1 + torch.sqrt(1 + m * m)))) / m"
 _CHOICE = (
     "exact while both are finite; torch.maximum's gradient costs seven times as much, and it too is not a number where "
     "an argument has overflowed. Where both are equal the slope is the first one's"
 )
-HELD = "torch.nn.functional.hardtanh({name}, -{most}, {most})"  # name, but never larger than most; that is no
-# whole number over 2^31, which TorchScript (2.13) writes without a point, and then takes for no float
-HELD_EXPONENT = "torch.nn.functional.hardtanh({name}, -1e30, 69.0)"  # exp(69) is 9e29, and all that is smaller stays
+HELD = "torch.nn.functional.hardtanh({name}, -{most}, {most})"  # clamp to +-most; most is no whole number
+# over 2^31: TorchScript (2.13) writes such a number without a point, and then does not take it for a float
+HELD_EXPONENT = (
+    "torch.nn.functional.hardtanh({name}, -1e30, 69.0)"  # exp(69) is 9e29; smaller exponents stay as they are
+)
 _SINC = f"torch.sin(m := {HOLD.format(name='a', least='3e-4')}) / m"
 
 UNARY = (
