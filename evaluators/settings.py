@@ -48,7 +48,7 @@ class OwnSettings:
         replace: places that the candidate takes: types (``torch.nn.ReLU``) or names of layers (``blocks.0.act``), or
             functions (``F.relu``, which includes torch.relu(x) and x.relu()); null means every rectifier, layer or
             call.
-        shared: betas of a layer that is used several times: ``layer`` is one set (a single beta if the widths differ),
+        shared: betas of a layer that is used several times: ``layer`` is one set (a single value if the widths differ),
             ``use`` is one set for each use.
         dimension: dimension of these layers' channels: 1 for ``(B, C, ...)``, -1 for ``(B, T, C)``; null finds it for
             each layer from the layer in front.

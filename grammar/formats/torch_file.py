@@ -105,7 +105,7 @@ def class_source(discovery: Discovery) -> str:
     """Return the source of the class, which calls the function."""
     plain = discovery.written.plain.replace('"', "'").replace("{", "{{").replace("}", "}}")
     function, trained = discovery.function, bool(discovery.parameters)
-    shown = discovery.parameters or (BETA,)  # a module without parameters accepts beta too
+    shown = discovery.parameters or (BETA,)  # a module without parameters accepts one too
     names = " and ".join(parameter.name for parameter in shown)
     head = _CLASS.format(
         name=discovery.name,

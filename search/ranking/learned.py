@@ -21,7 +21,7 @@ def by_layer(learned: Sequence[float], parameters: Sequence[Parameter]) -> Layer
 
 
 def parameters_of(entry: Entry) -> tuple[Parameter, ...]:
-    """Return the parameters of a candidate; beta for primitives of the user's, whose code is in no store."""
+    """Return the parameters of a candidate; the usual one for primitives of the user's, whose code is in no store."""
     expression = built_in_expression(entry.expression)
     return (BETA,) if expression is None else expression.parameters
 
