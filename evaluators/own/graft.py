@@ -1,4 +1,4 @@
-"""Put the candidate in place of some layers and calls of the user's network, with its parameters for each channel of a place.
+"""Put the candidate in place of some layers and calls of the user's network, with parameters for each channel.
 
 Not here: where the network comes from (``user_code``), and whether the replaced places have any effect (``checks``).
 """
