@@ -55,7 +55,7 @@ class Entry:
         proposed: whether the proposer asked for it, or for a twin that was trained as it.
         records: rung -> one record for each seed, in the order of the ladder; other tasks follow.
         twins: expressions of the run that neighbouring layers make equal to it (``space.share_twins``).
-        size: complexity: number of nodes of the expression; None for a layer or a primitive that is not built in.
+        size: number of nodes of the expression, its complexity; None for a layer or a primitive that is not built in.
         cost: measured cost of value and gradient; finalists only.
         standing: standing of a finalist against the incumbent: ``better``, ``worse``, ``open``, ``dropped`` (left the
             race, not ahead), ``incumbent``, or ``failed``; empty below the final rung, or without a comparison.
