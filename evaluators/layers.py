@@ -5,7 +5,7 @@ elementwise function. Not here: the reading of texts (``activation``) and the ne
 (``evaluators.networks``).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from actsearch.evaluators.layout import layout_of
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.function import Compute, Function
+from actsearch.grammar.parameter import Parameter
 
 HALF = (torch.float16, torch.bfloat16)  # in these, guards such as 1e-7 vanish, and sinh overflows from 11.8 on
 
@@ -55,8 +56,11 @@ class ActivationLayer(nn.Module):
                 raise UserFault(
                     f"'{parameter.name}' is one of the whole network: expected a parameter of a channel or a layer"
                 )
-            count = channels if parameter.place == "channel" else 1
-            self.register_parameter(parameter.name, nn.Parameter(torch.full((count,), parameter.start)))
+            self.register_parameter(parameter.name, nn.Parameter(self.initial_values(parameter)))
+
+    def initial_values(self, parameter: Parameter) -> Tensor:
+        """Return the initial values of a parameter in this layer, ``(channels,)`` or ``(1,)``."""
+        return torch.full((self.channels if parameter.place == "channel" else 1,), parameter.start)
 
     @property
     def scalars(self) -> dict[str, nn.Parameter]:
@@ -86,13 +90,14 @@ class ActivationLayer(nn.Module):
         if self.channels != 1:
             self._check(input)
             shape[self.dimension] = -1
-        values = (input, *others, *(one.view(shape if len(one) > 1 else [1] * input.ndim) for one in self._values()))
+        values = (
+            input,
+            *others,
+            *(one.view(shape if len(one) > 1 else [1] * input.ndim) for one in self.scalars.values()),
+        )
         if input.dtype in HALF:
             return self.function(*(value.float() for value in values)).to(input.dtype)
         return self.function(*values)
-
-    def _values(self) -> Iterable[nn.Parameter]:
-        return (getattr(self, one.name) for one in self.written.parameters)
 
     def _check(self, x: Tensor) -> None:
         expected, actual = f"an activation was made for {self.channels} channels", f"the input is {tuple(x.shape)}"

@@ -120,7 +120,7 @@ class Stack:
             own = {one.name: named.pop(f"{place}.{one.name}") for one in layer.written.parameters}
             like = next(iter(named.values()))
             for one in union:
-                start = torch.full((_count(layer, one),), one.start, dtype=like.dtype, device=like.device)
+                start = layer.initial_values(one).to(like)
                 scalars[f"{place}.{one.name}"] = own[one.name].detach() if one.name in own else start
         groups: tuple[dict[str, Tensor], dict[str, Tensor]] = ({}, {})
         for name, weight in named.items():
@@ -138,7 +138,7 @@ class Stack:
             layer.written, layer.function = Function(("x",), union, ()), shared
             for one in union:
                 if one not in before[0].parameters:
-                    layer.register_parameter(one.name, nn.Parameter(torch.full((_count(layer, one),), one.start)))
+                    layer.register_parameter(one.name, nn.Parameter(layer.initial_values(one)))
         try:
             trained = {**self.weights.state, **self.scalars.state}
             return record(base, objective, trained, self.frozen, self.buffers, self._batch(0), generators)
@@ -186,11 +186,6 @@ class Stack:
                 for name, values in {**self.weights.state, **self.scalars.state, **self.buffers}.items():
                     if name in state:
                         state[name].copy_(values[child])
-
-
-def _count(layer: ActivationLayer, parameter: Parameter) -> int:
-    """Return the number of values of a parameter in a layer."""
-    return layer.channels if parameter.place == "channel" else 1
 
 
 def _places(network: nn.Module, layers: Sequence[nn.Module]) -> list[str]:

@@ -6,7 +6,7 @@ NumPy file contains the slopes. Not here: the syntax of operations (``languages`
 
 from collections.abc import Sequence
 
-from actsearch.grammar.formats.discovery import Discovery, start_text
+from actsearch.grammar.formats.discovery import Discovery, count_text, start_text
 from actsearch.grammar.formats.languages import JAX, KERAS, NUMPY
 from actsearch.grammar.parameter import Parameter
 from actsearch.grammar.program.node import Node
@@ -169,11 +169,6 @@ def _start_names(parameters: Sequence[Parameter]) -> list[tuple[str, str]]:
     return [(parameter.name, f"{parameter.name}_start" if len(parameters) > 1 else "start") for parameter in parameters]
 
 
-def _count(parameter: Parameter) -> str:
-    """Return the text for the number of values of a parameter in a module."""
-    return "self.channels" if parameter.place == "channel" else "1"
-
-
 def _file(discovery: Discovery, needs: str, imports: str, blocks: list[str]) -> str:
     helpers = [block for block in blocks if block.startswith(("from ", "import "))]
     rest = [block.rstrip("\n") + "\n" for block in blocks if block not in helpers]
@@ -230,7 +225,7 @@ def flax_source(discovery: Discovery) -> str:
             for parameter, (_, start) in zip(parameters, start_names, strict=True)
         ),
         "made": "\n".join(
-            line.format(name, start, _count(parameter))
+            line.format(name, start, count_text(parameter))
             for parameter, (name, start) in zip(parameters, start_names, strict=True)
         ),
         "given": ", ".join(
@@ -264,7 +259,7 @@ def keras_source(discovery: Discovery) -> str:
         "kept": "\n".join(f"        self.{start} = {start}" for _, start in start_names),
         "config": ", ".join(f'"{start}": self.{start}' for _, start in start_names),
         "made": "\n".join(
-            line.format(name, start, _count(parameter))
+            line.format(name, start, count_text(parameter))
             for parameter, (name, start) in zip(parameters, start_names, strict=True)
         ),
         "given": ", ".join(

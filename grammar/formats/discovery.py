@@ -136,6 +136,11 @@ def start_text(parameter: Parameter) -> str:
     return repr(float(f"{parameter.start:.9g}"))
 
 
+def count_text(parameter: Parameter) -> str:
+    """Return the number of values of a parameter, as the source of a module writes it."""
+    return "self.channels" if parameter.place == "channel" else "1"
+
+
 def _harmless(text: str) -> str:
     """Return text as valid UTF-8 that cannot end a docstring or a C comment, or change the writing direction."""
     text = "".join("?" if unicodedata.category(c) in {"Cc", "Cf", "Cs"} and c != "\n" else c for c in text)

@@ -7,7 +7,7 @@ writing and verifying the file (``search.exporting``).
 
 from collections.abc import Callable, Sequence
 
-from actsearch.grammar.formats.discovery import Discovery, start_text
+from actsearch.grammar.formats.discovery import Discovery, count_text, start_text
 from actsearch.grammar.formats.languages import ONNX_EXACT, ONNX_LACKS, TORCH_FOR_ONNX
 from actsearch.grammar.formats.torch_body import EXPORTED, ROUNDED_ONCE, function_lines, lines_for_a_compiler, native
 from actsearch.grammar.parameter import BETA
@@ -131,10 +131,7 @@ def class_source(discovery: Discovery) -> str:
         "given": ", ".join(
             f"_by_channel(self.{parameter.name}, {first}, self.dimension, self.named)" for parameter in shown
         ),
-        "made": "\n".join(
-            _PARAMETER.format(name=parameter.name, count="self.channels" if parameter.place == "channel" else "1")
-            for parameter in shown
-        ),
+        "made": "\n".join(_PARAMETER.format(name=parameter.name, count=count_text(parameter)) for parameter in shown),
     }
     return head + (_TRAINED if trained else _PLAIN).format(**fields)
 

@@ -80,13 +80,14 @@ class Steps:
                 return self.add(_OPERATORS[type(kind)], self._value(left, names), self._value(right, names))
             case ast.Compare(left=left, ops=[kind], comparators=[right]) if type(kind) in _ORDERS:
                 name, turned = _ORDERS[type(kind)]
-                both = (self._value(left, names), self._value(right, names))
-                return self.add(name, *(reversed(both) if turned else both))
+                return self.add(name, *self._ordered(left, right, names, turned=turned))
             case ast.Call(
                 func=ast.Attribute(value=ast.Compare() as inside, attr="to"),
                 args=[ast.Attribute(value=ast.Name(id=like), attr="dtype")],
             ) if like in names and len(inside.ops) == 1 and type(inside.ops[0]) in _ORDERS:
-                return self._mask(inside, names[like], names)
+                name, turned = _ORDERS[type(inside.ops[0])]
+                both = self._ordered(inside.left, inside.comparators[0], names, turned=turned)
+                return self.add(_MASKS[name], *both, names[like])
             case ast.Call(func=ast.Attribute(value=owner, attr=name), args=arguments, keywords=keywords):
                 if re.fullmatch(r"torch(\.\w+)*", ast.unparse(owner)):
                     bound = _bound(CALLS.get(name, ""), arguments, keywords)
@@ -96,10 +97,12 @@ class Steps:
                     return self.add(_METHODS[name], self._value(owner, names))
         return self._opaque(node, names)
 
-    def _mask(self, node: ast.Compare, like: Value, names: dict[str, Value]) -> Value:
-        name, turned = _ORDERS[type(node.ops[0])]
-        both = (self._value(node.left, names), self._value(node.comparators[0], names))
-        return self.add(_MASKS[name], *(reversed(both) if turned else both), like)
+    def _ordered(
+        self, left: ast.expr, right: ast.expr, names: dict[str, Value], *, turned: bool
+    ) -> tuple[Value, Value]:
+        """Append the steps of both sides of a comparison, the left first, and return their values, perhaps turned."""
+        first, second = self._value(left, names), self._value(right, names)
+        return (second, first) if turned else (first, second)
 
     def _opaque(self, node: ast.expr, names: dict[str, Value]) -> Value:
         """Append a step of torch code that no operation describes, with places for the values that it reads."""

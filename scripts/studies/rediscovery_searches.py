@@ -15,6 +15,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from actsearch.evaluators.activation import BUILT_IN
+from actsearch.evaluators.outcome import LEARNED
 from actsearch.grammar.behaviour.fingerprint import fingerprint, role_of
 from actsearch.grammar.behaviour.properties import Properties, properties
 from actsearch.grammar.rows.known import read
@@ -182,7 +183,7 @@ def _betas(entry: Entry) -> tuple[float, float, float] | None:
     expression = BUILT_IN.read(entry.expression).expression
     if expression is None or role_of(expression) == "none":
         return None
-    found = [record.outcome.diagnostics.get("betas", []) for record in entry.records[FINAL]]
+    found = [record.outcome.diagnostics.get(LEARNED, []) for record in entry.records[FINAL]]
     least, mean, most = ([value for values in found for value in values[part::3]] for part in range(3))
     return (min(least), statistics.fmean(mean), max(most)) if mean else None
 
