@@ -96,6 +96,12 @@ def test_json_gives_back_inputs_parameters_and_what_was_learned(expression: Expr
             read_json(json.dumps(data | change), (LEAKY,))
 
 
+def test_the_manual_names_every_key_of_the_json() -> None:
+    manual = Path("search/exporting/README.md").read_text(encoding="utf-8").partition("## The JSON")[2]
+    keys = {key for one in (*BOTH, read("swish")) for key in json.loads(json_source(Discovery(one)))}
+    assert [key for key in sorted(keys) if f"`{key}`" not in manual and f'"{key}":' not in manual] == []
+
+
 @pytest.mark.parametrize("expression", BOTH, ids=str)
 def test_exported_files_compute_value_and_every_slope(expression: Expression, tmp_path: Path) -> None:
     formats = ["torch", "numpy", "sympy", "json", "latex", *(["c"] if shutil.which("cc") else [])]
