@@ -69,14 +69,6 @@ class Objective(ABC):
         """Return the numbers of correct labels and of all labels in a batch; None if there are no classes."""
         return None
 
-    def halves(self, output: Any, batch: Split) -> tuple[Tensor, Tensor] | None:
-        """Return the mean losses of a batch's first and second half; None if the output cannot be split."""
-        half = len(batch) // 2
-        if batch.whole or not isinstance(output, Tensor) or len(output) != len(batch):
-            return None
-        first, second = slice(half), slice(half, None)
-        return self.loss(output[first], batch.take(first)), self.loss(output[second], batch.take(second))
-
     def targets(self, batch: Split) -> Tensor | None:
         """Return the targets of a linear readout, ``(n, numbers)`` in double precision; None if there are none."""
         return None

@@ -26,8 +26,6 @@ actsearch export runs/quick found -o activation.py
 python -c "import activation; print(activation.Activation)"
 actsearch export runs/quick swish -o swish.py
 python -c "from swish import Activation; import torch; print(Activation(channels=3)(torch.ones(2, 3)).shape)"
-! actsearch search quick.yaml --run runs/lean --set proposer.surrogate.use=true 2> sentence.txt
-grep "pip install 'actsearch" sentence.txt
 ! actsearch evaluate relu --task digits 2> sentence.txt
 grep "pip install 'actsearch" sentence.txt
 """  # noqa: E501  as somebody types it

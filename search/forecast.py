@@ -136,9 +136,14 @@ def forecast(plan: Plan) -> Forecast | None:
     return Forecast(
         places, (counts[0], counts[1]), loss, task.chance, task.unit, plan.goals, each, step, workers, speed.memory(),
         None if pool.kind == "serial" or pool.address else pool.niceness,
-        speed.busy(os.getloadavg()[0], workers, os.cpu_count() or 1), size, one_by_one, speed.look_seconds(task),
-        speed.START[pool.kind],
+        speed.busy(os.getloadavg()[0], workers, os.cpu_count() or 1), size, one_by_one,
+        _looks(plan) * speed.look_seconds(task), speed.START[pool.kind],
     )  # fmt: skip
+
+
+def _looks(plan: Plan) -> int:
+    """Return the number of looks for each training."""
+    return plan.proposer.surrogate.looks if plan.proposer.surrogate.use else 0
 
 
 def affordable(plan: Plan, minutes: float) -> int:

@@ -22,7 +22,7 @@ from actsearch.grammar.fault import NotInstalled, UserFault
 from actsearch.search.core import Block, Core, train_all
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decisions import Say, decided, settled, unsaid
-from actsearch.search.memory.kept_settings import as_kept, check_same, extended
+from actsearch.search.memory.kept_settings import as_kept, check_same, extended, settings_in
 from actsearch.search.memory.locks import LOCK_NAME, Held, held
 from actsearch.search.memory.provenance import provenance
 from actsearch.search.memory.records import ASKED, CLIMBED, FINAL, FINISHED, RACED
@@ -98,7 +98,7 @@ def begin(plan: Plan, store: Store, say: Say = unsaid, *, extend: bool = False, 
     Raises:
         BadSettings: the run has other settings.
     """
-    stored = json.loads(store.fact("settings") or "{}")
+    stored = settings_in(store)
     plan = as_kept(plan, stored)
     store.describe({"settings": to_json(plan.settings), **provenance()} | ({ASKED: printable(asked)} if asked else {}))
     new = json.loads(to_json(plan.settings))

@@ -23,7 +23,7 @@ from actsearch.search.progress import Goal
 if TYPE_CHECKING:
     from actsearch.evaluators.task import Task
 
-RUNG_STEPS, FINAL_STEPS = 2, 4  # default steps, as multiples of the steps of the search
+FINAL_STEPS = 4  # default steps of the final rung, as a multiple of the steps of the search
 FINAL_SEEDS = 14  # default number of seeds on the final rung, at most
 LEAST = 16  # trainings of a race: eight seeds each of a leader and the incumbent show a plain difference
 UNTELLING = ("device", "kernel", "stack", "diagnostics")  # settings of a task that do not distinguish rungs
@@ -36,13 +36,14 @@ class RungSettings:
 
     Args:
         share: share of the candidates trained on the rung below that climb, the best first, each with a score.
-        steps: number of optimiser steps of each child; null is twice those of the search.
+        steps: number of optimiser steps of each child; null is those of the final rung, since shorter trainings favour
+            fast starters.
         seeds: number of children of each candidate, with fresh seeds on every rung.
     """
 
-    share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    share: Annotated[float, Field(gt=0, le=1)] = 0.2
     steps: Steps | None = None
-    seeds: Annotated[int, Field(ge=1)] = 2
+    seeds: Annotated[int, Field(ge=1)] = 1
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -87,25 +88,23 @@ class TransferSettings:
 def completed(
     task: CompleteSettings, ladder: Sequence[RungSettings], final: FinalSettings
 ) -> tuple[tuple[RungSettings, ...], FinalSettings]:
-    """Return ladder and final rung with open steps filled in, as multiples of the task's steps."""
-    between = tuple(dataclasses.replace(rung, steps=_steps(rung, task)) for rung in ladder)
-    return between, dataclasses.replace(final, steps=_steps(final, task))
-
-
-def _steps(rung: RungSettings | FinalSettings, task: CompleteSettings) -> int:
-    times = FINAL_STEPS if isinstance(rung, FinalSettings) else RUNG_STEPS
-    return times * task.steps if rung.steps is None else rung.steps
+    """Return ladder and final rung with open steps filled in."""
+    steps = FINAL_STEPS * task.steps if final.steps is None else final.steps
+    between = tuple(dataclasses.replace(rung, steps=rung.steps or steps) for rung in ladder)
+    return between, dataclasses.replace(final, steps=steps)
 
 
 def rungs(task: "Task", ladder: Sequence[RungSettings], final: FinalSettings) -> list[Rung]:
     """Return the rungs of a run, from the search to the final rung."""
     base = task.settings
+    ladder, final = completed(base, ladder, final)
+    every = (*(rung.steps for rung in ladder), final.steps)
+    longer = [dataclasses.replace(base, steps=steps or base.steps) for steps in every]
     between = [
-        Rung(f"rung {number}", dataclasses.replace(base, steps=_steps(rung, base)), rung.seeds, test=False)
-        for number, rung in enumerate(ladder, start=1)
+        Rung(f"rung {number}", settings, rung.seeds, test=False)
+        for number, (rung, settings) in enumerate(zip(ladder, longer, strict=False), start=1)
     ]
-    last = Rung(FINAL, dataclasses.replace(base, steps=_steps(final, base)), seeds_of(final), test=True)
-    return [Rung(SEARCH, base, 1, test=False), *between, last]
+    return [Rung(SEARCH, base, 1, test=False), *between, Rung(FINAL, longer[-1], seeds_of(final), test=True)]
 
 
 def seeds_of(final: FinalSettings) -> int:

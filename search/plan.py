@@ -27,9 +27,9 @@ from actsearch.search.ladder import (
 from actsearch.search.memory.behaviours import Share
 from actsearch.search.memory.records import Rung
 from actsearch.search.progress import Goal
+from actsearch.search.proposers.knowledge import KnowledgeOfTask
 from actsearch.search.proposers.proposer import Proposer
-from actsearch.search.proposers.registry import PROPOSERS, ProposerSettings, build_proposer
-from actsearch.search.proposers.surrogate import check_installed
+from actsearch.search.proposers.registry import PROPOSERS, ProposerSettings, build_proposer, completed_proposer
 from actsearch.search.settings.classes import BudgetSettings, SearchSettings
 from actsearch.search.settings.effort import planned
 from actsearch.search.settings.space import build_space, vocabulary_of
@@ -153,7 +153,8 @@ class Plan:
             BadProposer, BadPlugin: the proposer cannot be used.
         """
         if self.proposer.name not in PROPOSERS or self.given is not None:
-            build_proposer(self.proposer, self.space, self.seed, lambda expression: (), self.given)
+            unused = KnowledgeOfTask(self.task, self.seed, prior=None)
+            build_proposer(self.proposer, self.space, self.seed, unused, self.given)
 
     def prepare(self) -> list[str]:
         """Check the proposer and every task before any training.
@@ -181,7 +182,6 @@ def resolve(settings: SearchSettings, *, task: Task | None = None, proposer: Pro
         BadSettings: a baseline is neither a known name nor an expression, or the trainings are too few.
         BadTask, BadOwnTask: a task is unknown or incomplete.
         UnknownPrimitive, BadPrimitive, BadShape, EmptySpace: the space cannot be built.
-        NotInstalled: the proposer needs a package that is not installed.
     """
     task = registry.resolve(settings.task) if task is None else task
     if proposer is not None:
@@ -189,7 +189,6 @@ def resolve(settings: SearchSettings, *, task: Task | None = None, proposer: Pro
         settings = dataclasses.replace(settings, proposer=dataclasses.replace(settings.proposer, name=name))
     transfers = [(one, registry.resolve(one.task)) for one in settings.transfer]
     vocabulary = _vocabulary(settings)
-    check_installed(settings.proposer.surrogate)
     space = build_space(settings.space)
     whole = _with_incumbent(_completed(settings, task), vocabulary, task.replaced)
     further = [Transfer(where, transfer_rung(where, one.seeds), one.top) for one, where in transfers]
@@ -223,7 +222,8 @@ def _vocabulary(settings: SearchSettings) -> Vocabulary:
 
 def _completed(settings: SearchSettings, task: Task) -> SearchSettings:
     ladder, final = completed(task.settings, settings.ladder, settings.final)
-    return dataclasses.replace(settings, task=task.settings, ladder=ladder, final=final)
+    proposer = completed_proposer(settings.proposer)
+    return dataclasses.replace(settings, proposer=proposer, task=task.settings, ladder=ladder, final=final)
 
 
 def _with_incumbent(settings: SearchSettings, vocabulary: Vocabulary, replaced: Sequence[str]) -> SearchSettings:

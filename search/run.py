@@ -4,13 +4,13 @@ Everything is in the store before the search acts on it, so a killed run resumes
 hand-out of trainings (``core``), the proposer (``proposer``), and the ranking (``leaderboard``).
 """
 
-import dataclasses
 import math
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
 from actsearch.evaluators.activation import Elementwise
 from actsearch.evaluators.outcome import Status
+from actsearch.grammar.expression import Expression
 from actsearch.search.core import Block, Core
 from actsearch.search.ladder import best, known_on, of_a_race
 from actsearch.search.memory.behaviours import Behaviours
@@ -18,9 +18,11 @@ from actsearch.search.memory.records import INCUMBENT, Key, Rung, StoredProposal
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import Plan
 from actsearch.search.progress import Listener, Log, Meter, NothingScored, silent, unlogged
-from actsearch.search.proposers.knowledge import is_readable, knowledge_of
+from actsearch.search.proposers.knowledge import KnowledgeOfTask
+from actsearch.search.proposers.prior import shipped
 from actsearch.search.proposers.proposer import Proposal, from_bytes, to_bytes
 from actsearch.search.proposers.registry import build_proposer
+from actsearch.search.proposers.surrogate import Surrogate
 from actsearch.search.race import Race, enter, look_of
 from actsearch.search.ranking.evidence import pairs_needed
 from actsearch.search.reward import Scale, reward, scale_of
@@ -47,12 +49,8 @@ class Search:
         self.plan, self.store, self.listener, self.log, self.incumbent = plan, store, listener, log, ""
         self.batch, self.look, self.asynchronous = max(plan.budget.batch, stack), look_of(stack), asynchronous
         store.add_rungs(plan.rungs)
-        describe = knowledge_of(plan.task, plan.seed)
-        proposer = plan.proposer
-        if proposer.name == "reinforce" and proposer.reinforce.warm_up and not is_readable(plan.task, plan.seed):
-            unwarmed = dataclasses.replace(proposer.reinforce, warm_up=0)  # zeros alone would still change it
-            proposer = dataclasses.replace(proposer, reinforce=unwarmed)
-        self.proposer = build_proposer(proposer, plan.space, plan.seed, describe, plan.given)
+        knowledge = KnowledgeOfTask(plan.task, plan.seed, shipped() if plan.proposer.prior else None)
+        self.proposer = build_proposer(plan.proposer, plan.space, plan.seed, knowledge, plan.given)
 
     def core(self, elsewhere: Collection[Key] = ()) -> Core:
         """Return the core of the search, which resumes where the store ends.
@@ -77,6 +75,8 @@ class Search:
         yield from self._climb()
 
     def _search(self) -> Iterator[Block]:
+        if isinstance(self.proposer, Surrogate):
+            self.proposer.meet(self._rewards_of_baselines())
         stored, learned = self.store.proposals(), self.store.updates()
         before = [self.behaviours.trained_as(row.fingerprint) for row in stored if row.batch in learned]
         yield Block(self.trainings.missing(self.plan.rungs[0], before))  # only failures that may be tried again
@@ -150,6 +150,16 @@ class Search:
         ]
         scores = [outcome.score for outcome in outcomes]
         return scale_of(self.plan.task.chance, scores, is_cross_entropy=not self.plan.task.is_own)
+
+    def _rewards_of_baselines(self) -> dict[Expression, float]:
+        """Return the rewards of the baselines that are functions of one number."""
+        scale, outcomes = self._scale(), self.trainings.outcomes
+        read = {name: self.plan.vocabulary.read_kept(self.behaviours.text(name)) for name in self.behaviours.baselines}
+        return {
+            activation.expression: reward(outcomes[self._search_key(name)], scale)
+            for name, activation in read.items()
+            if isinstance(activation, Elementwise)
+        }
 
     def _baselines(self) -> Iterator[Block]:
         activations = map(self.plan.vocabulary.read, self.plan.baselines)

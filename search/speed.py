@@ -13,7 +13,7 @@ import torch
 
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.evaluators.contained import contained
-from actsearch.evaluators.looks.first_look import CannotLook, first_look
+from actsearch.evaluators.looks.readout import CannotLook, readout
 from actsearch.evaluators.network_task import NetworkTask
 from actsearch.evaluators.outcome import Request, noise_seed
 from actsearch.evaluators.pools.pool import PoolSettings
@@ -66,7 +66,7 @@ def look_seconds(task: NetworkTask) -> float:
     for activation in MIXED[:3]:  # the first is a warm-up
         before = time.perf_counter()
         with contextlib.suppress(CannotLook):
-            first_look(activation, task, 0)
+            readout(activation, task, 0)
         seconds.append(time.perf_counter() - before)
     return min(seconds)
 

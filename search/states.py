@@ -3,7 +3,6 @@
 Not here: the ranking (``ranking``), and the tables of states (``show.state_tables``).
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 from actsearch.evaluators.outcome import WORKER_DEATHS, Status
 from actsearch.grammar.fault import UserFault, fault_text
 from actsearch.search.ladder import goals_of
+from actsearch.search.memory.kept_settings import settings_in
 from actsearch.search.memory.locks import is_running
 from actsearch.search.memory.records import CLIMBED, FINISHED, Record
 from actsearch.search.memory.store import FILE_NAME, Store, StoreError
@@ -83,7 +83,7 @@ def state_of(directory: Path) -> RunState:
 def _state_of(path: Path, store: Store) -> RunState:
     outcomes = store.outcomes()
     times = sorted(datetime.fromisoformat(moment) for rung in store.rungs() for moment in store.moments(rung.name))
-    settings = json.loads(store.fact("settings") or "{}")
+    settings = settings_in(store)
     finished = store.fact(FINISHED) is not None or (store.fact(CLIMBED) is not None and not settings.get("transfer"))
     state = "running" if is_running(path) else "finished" if finished else "unfinished"
     records = [*outcomes.values()]

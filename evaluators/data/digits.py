@@ -22,7 +22,7 @@ def load() -> DataSet[Split]:
     try:
         from sklearn.datasets import load_digits  # noqa: PLC0415  the import takes a second, which other tasks save
     except ModuleNotFoundError as fault:
-        message = "the digits come with scikit-learn, which is not installed; pip install 'actsearch[surrogate]'"
+        message = "the digits come with scikit-learn, which is not installed; pip install 'actsearch[digits]'"
         raise BadData(message) from fault
 
     digits = load_digits()

@@ -92,10 +92,6 @@ class NamedObjective(Objective):
         right, counts = self.formula.right(output, batch.labels, self.options)
         return (int(right.sum()), right.numel()) if counts is None else (int(right[counts].sum()), int(counts.sum()))
 
-    def halves(self, output: Any, batch: Split) -> tuple[Tensor, Tensor] | None:
-        """Return the mean losses of a batch's halves; None if its first dimension is not the examples."""
-        return super().halves(output, batch) if self.formula.batch_dimension == 0 else None
-
     def targets(self, batch: Split) -> Tensor | None:
         """Return one-hot classes, or the target numbers, one row per target; None if there are no such rows."""
         labels = batch.labels

@@ -8,6 +8,7 @@ problems (``problems``).
 """
 
 import argparse
+import itertools
 import math
 import random
 import statistics
@@ -67,12 +68,12 @@ def whole_losses(rows: list[Row], seeds: int) -> dict[str, float]:
     return {text: statistics.fmean(mine) for text, mine in losses.items()}
 
 
-def run(problems: list[str]) -> None:
-    """Train what the files do not hold yet."""
+def run(problems: list[str], *, whole: bool) -> None:
+    """Train what the files do not hold yet; only two seeds at full length if ``whole``."""
     texts = sample()
     for problem in problems:
         task = resolve(settings_of(problem, 0)).task
-        for cells in stages(problem, texts):
+        for cells in itertools.islice(stages(problem, texts), 1 if whole else None):
             tabulate(path_of(problem), cells, task, resolve(settings_of(problem, 0)).pool)
         rows = rows_of(path_of(problem))
         print(f"{problem}: {len(rows)} children, {sum(row.seconds for row in rows):.0f} s", flush=True)
@@ -84,8 +85,10 @@ def main() -> None:
     parser.add_argument("what", choices=["run"])
     parser.add_argument("problems", nargs="*", help="names; all that are not aside where none is given")
     parser.add_argument("--aside", action="store_true", help="those that were put aside, for the final figures")
+    parser.add_argument("--whole", action="store_true", help="two seeds at full length alone, for a first prior")
     chosen = parser.parse_args()
-    run([name for name in names(aside=chosen.aside) if not chosen.problems or name in chosen.problems])
+    problems = [name for name in names(aside=chosen.aside) if not chosen.problems or name in chosen.problems]
+    run(problems, whole=chosen.whole)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,9 @@ Not here: what a search came to (``comparison``) and what is printed (``scripts.
 
 import functools
 import inspect
+import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import joblib
@@ -14,14 +15,15 @@ import numpy as np
 import torch
 
 from actsearch.evaluators.data.dataset import cache_directory
-from actsearch.evaluators.looks import first_look
+from actsearch.evaluators.looks.readout import readout
 from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import TaskSettings
-from actsearch.grammar.behaviour import profile
 from actsearch.grammar.behaviour.fingerprint import fingerprint
+from actsearch.grammar.behaviour.profile import profile
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.rows.known import read
-from actsearch.search.proposers.knowledge import knowledge_of
+from actsearch.search.proposers.knowledge import KnowledgeOfTask
+from actsearch.search.proposers.prior import Prior, shipped
 from actsearch.search.proposers.proposer import Proposer
 from actsearch.search.proposers.registry import ProposerSettings, build_proposer
 from actsearch.search.proposers.reinforce import ReinforceSettings
@@ -36,7 +38,7 @@ BATCH = 4  # proposals a batch
 SHORT = 150  # trainings after which the searches of learning proposers end, and the curves
 MANY, FEW = 1500, 100  # of those that cost nothing, and of the surrogates, whose model takes a second a hundred
 ASKING = 16  # of many workers that wait for no batch, this part asks together: a driver cannot serve each by itself
-SURROGATE = SurrogateSettings(use=True)
+TABLED = ("mnist1d", "mnist1d_mlp")  # problems of the prior that a contest leaves out: the tables are theirs
 SPACE = build_space(SpaceSettings())
 
 
@@ -48,37 +50,56 @@ class Contestant:
     trainings: int
 
 
+def _of(name: str, *, prior: bool = False, surrogate: bool = False, warm_up: int = 256) -> ProposerSettings:
+    choosing = SurrogateSettings(use=surrogate)
+    return ProposerSettings(
+        name=name, prior=prior, reinforce=ReinforceSettings(warm_up=warm_up), surrogate=choosing
+    )  # fmt: skip
+
+
 CONTESTANTS = {
-    RANDOM: Contestant(ProposerSettings(name="random"), MANY),
-    "exhaustive": Contestant(ProposerSettings(name="exhaustive"), MANY),
-    "evolution": Contestant(ProposerSettings(name="evolution"), MANY),
-    "reinforce": Contestant(ProposerSettings(name="reinforce"), SHORT),
-    "reinforce without warm-up": Contestant(
-        ProposerSettings(name="reinforce", reinforce=ReinforceSettings(warm_up=0)), SHORT
-    ),
-    "ppo": Contestant(ProposerSettings(name="ppo"), SHORT),
-    "risk_seeking": Contestant(ProposerSettings(name="risk_seeking"), SHORT),
-    "random + surrogate": Contestant(ProposerSettings(name="random", surrogate=SURROGATE), FEW),
-    "reinforce + surrogate": Contestant(ProposerSettings(name="reinforce", surrogate=SURROGATE), FEW),
+    RANDOM: Contestant(_of("random"), MANY),
+    "exhaustive": Contestant(_of("exhaustive"), MANY),
+    "evolution": Contestant(_of("evolution"), MANY),
+    "reinforce without warm-up": Contestant(_of("reinforce", warm_up=0), SHORT),
+    "reinforce, readouts": Contestant(_of("reinforce"), SHORT),
+    "reinforce, prior": Contestant(_of("reinforce", prior=True), SHORT),
+    "ppo": Contestant(_of("ppo"), SHORT),
+    "risk_seeking": Contestant(_of("risk_seeking"), SHORT),
+    "random + surrogate without prior": Contestant(_of("random", surrogate=True), FEW),
+    "random + surrogate": Contestant(_of("random", prior=True, surrogate=True), FEW),
+    "reinforce + surrogate": Contestant(_of("reinforce", prior=True, surrogate=True), FEW),
 }
 
 
 @dataclass(frozen=True)
-class Looks:
-    """What is known of every function of a table without training it, by draw of the untrained weights.
+class Known:
+    """The ``Knowledge`` of a table's functions, with readouts of one draw of the untrained weights.
 
     Args:
-        rows: fingerprint -> row.
-        numbers: ``(draws, functions, d) float32``.
+        prior: ranks on other problems; None is no use of them.
+        readouts: fingerprint -> readout.
     """
 
-    rows: dict[str, int]
-    numbers: np.ndarray
+    prior: Prior | None
+    readouts: Mapping[str, float]
 
-    def describe(self, expression: Expression, draw: int) -> list[float]:
-        """Return what one draw shows of an expression."""
-        found: list[float] = self.numbers[draw, self.rows[fingerprint(expression)]].tolist()
-        return found
+    def profile(self, expression: Expression) -> tuple[float, ...]:
+        """Return the profile."""
+        return _profile(expression)
+
+    def elsewhere(self, expression: Expression) -> tuple[float, ...]:
+        """Return the expected ranks on other problems."""
+        return () if self.prior is None else tuple(self.prior.predict(_profile(expression)).tolist())
+
+    def readout(self, expression: Expression) -> float:
+        """Return the readout."""
+        return self.readouts.get(fingerprint(expression), math.nan)
+
+
+@functools.lru_cache(maxsize=10_000)
+def _profile(expression: Expression) -> tuple[float, ...]:
+    return tuple(profile(expression).tolist())
 
 
 @functools.cache
@@ -88,22 +109,21 @@ def table_for(task: str) -> Table:
 
 
 @functools.cache
-def looks_for(task: str) -> Looks:
-    """Return what is known of every function; kept in the cache, since it takes some minutes."""
+def readouts_for(task: str) -> list[dict[str, float]]:
+    """Return the readout of every function, by draw; kept in the cache, since it takes some minutes."""
     names = sorted(table_for(task).texts)
-    source = [inspect.getsource(module) for module in (first_look, profile)]
-    path = cache_directory() / f"looks_{task}_{joblib.hash([source, names])}.npy"
+    path = cache_directory() / f"readouts_{task}_{joblib.hash([inspect.getsource(readout), names])}.npy"
     if not path.is_file():
         print(f"looking at {len(names)} functions of {task} without training them, {LOOKS} times", file=sys.stderr)
         found = joblib.Parallel(n_jobs=-1)(joblib.delayed(_look)(task, names, draw) for draw in range(LOOKS))
         np.save(path, np.array(found, dtype=np.float32))
-    return Looks({name: row for row, name in enumerate(names)}, np.load(path))
+    return [dict(zip(names, draw, strict=True)) for draw in np.load(path).tolist()]
 
 
-def _look(task: str, names: Sequence[str], draw: int) -> list[Sequence[float]]:
+def _look(task: str, names: Sequence[str], draw: int) -> list[float]:
     torch.set_num_threads(1)
-    describe = knowledge_of(resolve(TaskSettings(name=task)), draw)
-    return [describe(read(table_for(task).texts[name])) for name in names]
+    knowledge = KnowledgeOfTask(resolve(TaskSettings(name=task)), draw, prior=None)
+    return [knowledge.readout(read(table_for(task).texts[name])) for name in names]
 
 
 def search(task: str, name: str, seed: int) -> list[Trained]:
@@ -132,6 +152,5 @@ def seconds(task: str, name: str, seed: int, workers: int, wait: bool) -> float:
 def _proposer(task: str, name: str, seed: int) -> Proposer:
     torch.set_num_threads(1)
     settings = CONTESTANTS[name].settings
-    draw = seed % LOOKS
-    looks = looks_for(task)
-    return build_proposer(settings, SPACE, seed, lambda expression: looks.describe(expression, draw))
+    known = Known(shipped().without(*TABLED) if settings.prior else None, readouts_for(task)[seed % LOOKS])
+    return build_proposer(settings, SPACE, seed, known)

@@ -33,6 +33,7 @@ class Table:
         refused: fingerprints that screening does not let pass.
         seconds: fingerprint -> how long a child takes.
         chance: loss of a child that knows nothing, in nats.
+        scale: of the rewards, where it is not that of chance.
     """
 
     losses: dict[str, tuple[float | None, ...]]
@@ -40,6 +41,7 @@ class Table:
     refused: frozenset[str]
     seconds: dict[str, float]
     chance: float
+    scale: Scale | None = None
 
     @cached_property
     def means(self) -> dict[str, float]:
@@ -61,7 +63,7 @@ class Table:
 
     def told(self, identity: str, draw: random.Random) -> float:
         """Return the reward of one seed of a behaviour, drawn evenly."""
-        return reward_of_loss(draw.choice(self.losses[identity]), Scale(self.chance))
+        return reward_of_loss(draw.choice(self.losses[identity]), self.scale or Scale(self.chance))
 
 
 def file_of(task: str) -> Path:

@@ -25,7 +25,7 @@ from scripts.replays.comparison import (
     trainings_to,
     worse_than_random,
 )
-from scripts.replays.contest import CONTESTANTS, RANDOM, SHORT, looks_for, search, seconds, table_for
+from scripts.replays.contest import CONTESTANTS, RANDOM, SHORT, readouts_for, search, seconds, table_for
 from scripts.replays.replay import Trained
 
 RESULTS = Path("scripts/studies/results")
@@ -36,7 +36,7 @@ FIRST_SEED = 1000  # seeds below are for tuning
 def compare(task: str, seeds: range, names: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Run the named contestants, random among them, and return their numbers."""
     table, targets = table_for(task), targets_of(table_for(task))
-    looks_for(task)  # made once, not by each worker
+    readouts_for(task)  # made once, not by each worker
     jobs = [(name, seed) for name in names for seed in seeds]
     found = joblib.Parallel(n_jobs=-1, verbose=1)(joblib.delayed(search)(task, *job) for job in jobs)
     searches: dict[str, list[list[Trained]]] = {name: [] for name in names}

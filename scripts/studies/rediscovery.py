@@ -20,7 +20,7 @@ from pydantic import RootModel
 from actsearch.search.memory.store import StoreError
 from actsearch.search.ranking.evidence import LEVEL
 from actsearch.search.ranking.significance import compare, mean_interval
-from scripts.replays.contest import CONTESTANTS, looks_for, table_for
+from scripts.replays.contest import CONTESTANTS, readouts_for, table_for
 from scripts.replays.contest import search as search_table
 from scripts.studies.finished import finished_run
 from scripts.studies.rediscovery_searches import (
@@ -52,7 +52,7 @@ Searches = RootModel[list[Search]]
 def replay(proposers: Sequence[str], seeds: range) -> dict[str, Any]:
     """Return, by proposer, at which training each search found a swish-like function; and how many there are."""
     table = table_for(TASK)
-    looks_for(TASK)  # made once, not by each worker
+    readouts_for(TASK)  # made once, not by each worker
     jobs = [(name, seed) for name in proposers for seed in seeds]
     found = joblib.Parallel(n_jobs=-1, verbose=1)(joblib.delayed(search_table)(TASK, *job) for job in jobs)
     firsts: dict[str, list[tuple[int | None, int | None]]] = {name: [] for name in proposers}

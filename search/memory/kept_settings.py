@@ -14,6 +14,8 @@ from actsearch.search.ladder import FINAL_SEEDS, RungSettings
 from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.plan import Plan
+from actsearch.search.proposers.registry import ProposerSettings, completed_proposer
+from actsearch.search.proposers.surrogate import SurrogateSettings
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.effort import planned
 from actsearch.search.settings.reading import from_tree, to_json
@@ -24,7 +26,22 @@ GROWING = {
     "final": ("top", "seeds", "trainings"),
 }
 """Settings that may grow when a run is resumed."""
+NEW = "fresh"  # a key of the surrogate that runs up to version 0.4 lack
 UNSAID = {"final.seeds": FINAL_SEEDS}  # values of settings that a run left open
+
+
+def settings_in(store: Store) -> dict[str, Any]:
+    """Return the settings that a run was started with, with the keys of this version; empty if it has none.
+
+    Up to version 0.4 there was no prior, and the surrogate was off unless it was asked for.
+    """
+    settings: dict[str, Any] = json.loads(store.fact("settings") or "{}")
+    proposer = settings.get("proposer", {})
+    if settings and "prior" not in proposer:
+        names = {part.name for part in dataclasses.fields(SurrogateSettings)}
+        surrogate = {key: value for key, value in proposer.get("surrogate", {}).items() if key in names}
+        settings["proposer"] = proposer | {"prior": False, "surrogate": {"use": False} | surrogate}
+    return settings
 
 
 def agrees(plan: Plan, directory: Path) -> bool:
@@ -37,13 +54,12 @@ def agrees(plan: Plan, directory: Path) -> bool:
         return False
     try:
         with Store(directory) as store:
-            stored = store.fact("settings")
+            old = settings_in(store)
     except NotBegun:
         return False
-    if stored:
-        old = json.loads(stored)
+    if old:
         check_same(old, json.loads(to_json(as_kept(plan, old).settings)), directory)
-    return bool(stored)
+    return bool(old)
 
 
 def as_kept(plan: Plan, old: dict[str, Any]) -> Plan:
@@ -51,11 +67,17 @@ def as_kept(plan: Plan, old: dict[str, Any]) -> Plan:
 
     Args:
         plan: plan of the user's present settings; this version may plan differently from the version of the run.
-        old: settings of the run. Up to version 0.3, a run had 14 seeds on the final rung by default.
+        old: settings of the run, from ``settings_in``. Up to version 0.3, a run had 14 final seeds by default.
     """
     if not old:
         return plan
     settings, seeds = plan.settings, old["final"].get("seeds")
+    usual, surrogate = completed_proposer(ProposerSettings(name=settings.proposer.name)), old["proposer"]["surrogate"]
+    if NEW not in surrogate and settings.ladder == (RungSettings(steps=settings.final.steps),):
+        settings = dataclasses.replace(settings, ladder=tuple(RungSettings(**rung) for rung in old["ladder"]))
+    if NEW not in surrogate and (settings.proposer.prior, settings.proposer.surrogate) == (True, usual.surrogate):
+        proposer = dataclasses.replace(settings.proposer, prior=False, surrogate=SurrogateSettings(**surrogate))
+        settings = dataclasses.replace(settings, proposer=proposer)
     if settings.final.seeds is None and seeds is not None:
         settings = dataclasses.replace(settings, final=dataclasses.replace(settings.final, seeds=seeds))
     trainings = settings.budget.trainings

@@ -3,6 +3,7 @@
 Not here: how a proposer draws and learns (``chance``, ``evolution``, ``reinforce``, ...).
 """
 
+import functools
 import itertools
 import math
 from abc import ABC, abstractmethod
@@ -35,6 +36,8 @@ class DrawingProposer(ABC):
         self._proposed: set[str] = set()  # fingerprints of the proposals
         self._rewarded: set[Tokens] = set()
         self._share_new = math.nan
+        self._is_exhausted = False
+        self._read = functools.lru_cache(maxsize=LISTED)(self._behaviour)
 
     @abstractmethod
     def draws(self, count: int) -> Iterator[Tokens]:
@@ -46,13 +49,15 @@ class DrawingProposer(ABC):
 
     def ask(self, count: int) -> list[Proposal]:
         """Return ``count`` legal proposals of behaviours never proposed before; fewer when no more are left."""
-        if count < 1:
+        if count < 1 or self._is_exhausted:
             return []
         batch: list[Proposal] = []
-        seen = self._collect(itertools.islice(self.draws(count), max(LEAST_DRAWS, PATIENCE * count)), count, batch)
+        draws = itertools.islice(self.draws(count), max(LEAST_DRAWS, PATIENCE * count))
+        seen = self._collect(map(self._read, draws), count, batch)
         self._share_new = len(batch) / max(seen, 1)
         if len(batch) < count:
             self._collect(self._uniform_draws(), count, batch)
+            self._is_exhausted = len(batch) < count and self.space.count(()) <= LISTED
         return batch
 
     def tell(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
@@ -71,6 +76,7 @@ class DrawingProposer(ABC):
     def forget(self, proposals: Sequence[Proposal]) -> None:
         """Forget proposals that will not be trained, so that their behaviours may be proposed again."""
         self._proposed -= {fingerprint(proposal.expression) for proposal in proposals}
+        self._is_exhausted = False
 
     def state(self) -> dict[str, Any]:
         """Return the random state, the proposed behaviours, and the strings with a reward."""
@@ -79,6 +85,7 @@ class DrawingProposer(ABC):
             "asked": sorted(self._proposed),
             "told": sorted(self._rewarded),
             "share_new": self._share_new,
+            "exhausted": self._is_exhausted,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -86,14 +93,13 @@ class DrawingProposer(ABC):
         self.generator.set_state(state["generator"])
         self._proposed, self._rewarded = set(state["asked"]), set(state["told"])
         self._share_new = state["share_new"]
+        self._is_exhausted = state.get("exhausted", False)  # runs of version 0.4 do not say it
 
-    def _collect(self, strings: Iterator[Tokens], count: int, batch: list[Proposal]) -> int:
+    def _collect(self, strings: Iterator[tuple[Proposal, str]], count: int, batch: list[Proposal]) -> int:
         """Add proposals of new behaviour to a list until it has ``count``; return the number of strings examined."""
         seen = 0
-        for tokens in strings:
+        for proposal, behaviour in strings:
             seen += 1
-            proposal = Proposal(tokens, self.space.decode(tokens))
-            behaviour = fingerprint(proposal.expression)
             if behaviour not in self._proposed:
                 self._proposed.add(behaviour)
                 batch.append(proposal)
@@ -101,11 +107,16 @@ class DrawingProposer(ABC):
                     break
         return seen
 
-    def _uniform_draws(self) -> Iterator[Tokens]:
+    def _behaviour(self, tokens: Tokens) -> tuple[Proposal, str]:
+        """Return the proposal of a string, and its fingerprint."""
+        expression = self.space.decode(tokens)
+        return Proposal(tokens, expression), fingerprint(expression)
+
+    def _uniform_draws(self) -> Iterator[tuple[Proposal, str]]:
         """Yield uniform strings: of a small space every one, in random order; of a large space, many draws."""
         strings = self.space.count(())
         if strings <= LISTED:
-            order = torch.randperm(strings, generator=self.generator)
-            yield from (self.space.string(number) for number in order.tolist())
+            order = torch.randperm(strings, generator=self.generator).tolist()
+            yield from (self._read(self.space.string(number)) for number in order)
         else:
-            yield from (self.space.draw(self.generator) for _ in range(LISTED))
+            yield from (self._read(self.space.draw(self.generator)) for _ in range(LISTED))

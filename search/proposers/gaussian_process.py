@@ -1,74 +1,119 @@
-"""The surrogate's model: scikit-learn's Gaussian process over features of functions that need no training.
+"""The surrogate's model: what other problems say of a function, corrected by the outcomes of this one.
 
-Its parameters are fixed: a dozen outcomes cannot choose them. Not here: the features (``knowledge``), and the use of
-the model (``surrogate``).
+A function's score is a weighted sum of its ranks on other problems and of its readout, plus a remainder that is alike
+for functions of similar profiles. Weights and remainder are normal, so that all together is a Gaussian process
+(Rasmussen & Williams 2006, section 2.7). A problem that contradicts this one loses its weight. The parameters are
+fixed: a dozen outcomes cannot choose them. Not here: the knowledge of a function (``knowledge``), and the use of the
+model (``surrogate``).
 """
 
-import functools
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import ndtri
+from scipy.stats import rankdata
 
-if TYPE_CHECKING:
-    from threadpoolctl import ThreadpoolController
+from actsearch.search.proposers.prior import matern, standardised
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
-FARTHEST = 4.0  # standard deviations at which features are clipped: larger values say no more
-SMOOTHNESS = 2.5  # nu of the Matern kernel (Snoek et al. 2012, section 3.1, for tuning)
-REFITS = 4  # number of fits for one batch
+READOUT = 0.3  # expected weight of the readout beside other problems, which share the rest
+FREEDOM = 0.5  # standard deviation of the weight of all other problems together, and of the readout's
+REMAINDER = 0.6  # variance of what neither other problems nor the readout explain
+LEAST_SPREAD = 0.6  # least spread of the trained functions' scores: chosen functions are alike, in a model's eyes
 
 
-def choose(
-    trained: Array, rewards: Array, candidates: Array, count: int, *, optimism: float, length: float, noise: float
-) -> list[tuple[int, float]]:
-    """Return indices of the best candidates with their expected rewards, the best first.
-
-    Each choice takes the expected rewards of those before it as observed (the believer of Ginsbourger et al. 2010,
-    section 4.2), so that a batch does not crowd in one place. A larger batch is chosen a quarter at a time.
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Knowledge of ``n`` functions as arrays.
 
     Args:
-        trained: features of the trained functions, ``(n, d)``.
-        rewards: rewards of the trained functions, ``(n,)``, higher is better.
-        candidates: features of the candidates, ``(m, d)``.
-        count: number of candidates to choose.
-        optimism: number of standard deviations added to the mean; see ``SurrogateSettings``.
-        length: length of the kernel; see ``SurrogateSettings``.
-        noise: variance of the noise; see ``SurrogateSettings``.
+        profiles: ``(n, d)``.
+        elsewhere: expected ranks on other problems as standard normal scores, ``(n, problems)``.
+        readouts: ``(n,)``, NaN where there is none.
     """
-    chosen: list[tuple[int, float]] = []
-    remaining = list(range(len(candidates)))
-    at_once = max(1, count // REFITS)
-    while remaining and len(chosen) < count:
-        indices = [index for index, _ in chosen]
-        mean, spread = predict(
-            np.concatenate([trained, candidates[indices]]), np.concatenate([rewards, [reward for _, reward in chosen]]),
-            candidates, length, noise,
-        )  # fmt: skip
-        best = sorted(remaining, key=lambda index: -(mean[index] + optimism * spread[index]))
-        chosen += [(index, float(mean[index])) for index in best[: min(at_once, count - len(chosen))]]
-        remaining = [index for index in remaining if index not in {taken for taken, _ in chosen}]
-    return chosen
+
+    profiles: Array
+    elsewhere: Array
+    readouts: Array
+
+    def rows(self, indices: Sequence[int]) -> "Features":
+        """Return the knowledge of some of the functions."""
+        return Features(self.profiles[indices], self.elsewhere[indices], self.readouts[indices])
 
 
-def predict(trained: Array, rewards: Array, candidates: Array, length: float, noise: float) -> tuple[Array, Array]:
-    """Return mean and standard deviation of the candidates' rewards, each ``(m,)``, in units of a reward."""
-    from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: PLC0415  an extra: a plain install lacks it
-    from sklearn.gaussian_process.kernels import Matern, WhiteKernel  # noqa: PLC0415
-    from sklearn.preprocessing import StandardScaler  # noqa: PLC0415
-
-    scaler = StandardScaler().fit(np.concatenate([trained, candidates]))
-    inputs, queries = (np.clip(scaler.transform(part), -FARTHEST, FARTHEST) for part in (trained, candidates))
-    size = max(float(rewards.std()), 1e-6)
-    kernel = Matern(length * np.sqrt(trained.shape[1]), "fixed", nu=SMOOTHNESS) + WhiteKernel(noise, "fixed")
-    with _pools().limit(limits=1):  # the cores are busy with children: more threads cost more than they give
-        model = GaussianProcessRegressor(kernel, optimizer=None).fit(inputs, (rewards - rewards.mean()) / size)
-        mean, spread = model.predict(queries, return_std=True)
-    return mean * size + rewards.mean(), spread * size
+def normal_scores(numbers: Array) -> Array:
+    """Return the standard normal scores of ranks, ``(n,)`` (Blom 1958); 0 where there is no number."""
+    scores, known = np.zeros(len(numbers)), np.flatnonzero(~np.isnan(numbers))
+    scores[known] = ndtri((rankdata(numbers[known]) - 0.375) / (len(known) + 0.25))
+    return scores
 
 
-@functools.cache
-def _pools() -> "ThreadpoolController":
-    """Find the libraries that start threads, once: the search takes longer than a prediction."""
-    from threadpoolctl import ThreadpoolController  # noqa: PLC0415  the same extra
+class Model:
+    """A Gaussian process over some functions, of which the first few were trained.
 
-    return ThreadpoolController()
+    Args:
+        features: knowledge of all functions, the trained ones first.
+        rewards: rewards of the trained functions, ``(k,)``, higher is better.
+        length: length of the kernel over profiles, in typical distances between functions.
+        noise: variance of a score between seeds.
+    """
+
+    def __init__(self, features: Features, rewards: Array, length: float, noise: float) -> None:
+        problems, unread = features.elsewhere.shape[1], bool(np.isnan(features.readouts).all())
+        linear = np.column_stack([features.elsewhere, normal_scores(features.readouts)])
+        others = 1.0 if unread else 1 - READOUT
+        expected = np.array([*[others / max(problems, 1)] * problems, READOUT])
+        spread = np.array([*[FREEDOM / math.sqrt(max(problems, 1))] * problems, FREEDOM])
+        self.centre, self.weighted = linear @ expected, linear * spread
+        self.points = standardised(features.profiles, features.profiles.mean(0), features.profiles.std(0))
+        self.length, self.noise, told = length, noise, slice(len(rewards))
+        self.untold = slice(len(rewards), None)
+        self.mean, self.explained = self.centre[self.untold].copy(), np.zeros((0, len(self.centre) - len(rewards)))
+        if len(rewards):
+            prior = self.centre[told]
+            scores = prior.mean() + max(float(prior.std()), LEAST_SPREAD) * normal_scores(rewards)
+            factor = np.linalg.cholesky(self._covariance(told, told) + noise * np.eye(len(rewards)))
+            self.explained = solve_triangular(factor, self._covariance(told, self.untold), lower=True)
+            self.mean += self.explained.T @ solve_triangular(factor, scores - prior, lower=True)
+
+    def _covariance(self, one: slice, other: slice) -> Array:
+        """Return the covariances of the scores of some functions with others', ``(n, m)``."""
+        remainder = REMAINDER * matern(self.points[one], self.points[other], self.length)
+        covariance: Array = self.weighted[one] @ self.weighted[other].T + remainder
+        return covariance
+
+    def order(self, count: int, pending: int, optimism: float) -> list[int]:
+        """Return the functions that are neither trained nor pending, the best first.
+
+        A pending or chosen function counts as known when the next is chosen, so that a batch does not crowd in one
+        place: the believer of Ginsbourger et al. 2010, section 4.2, whose expected scores change no other's.
+
+        Args:
+            count: number of functions to choose one after the other; the others follow by what is left to learn then.
+            pending: number of functions behind the trained ones that are being trained.
+            optimism: number of standard deviations added to the expected score.
+
+        Returns:
+            Indices among the functions behind the trained ones, whose expected scores are ``mean``.
+        """
+        explained = self.explained
+        variance = (self.weighted[self.untold] ** 2).sum(1) + REMAINDER - (explained**2).sum(0)
+        known = list(range(pending))
+        for step in range(min(pending + count, len(self.mean))):
+            scores = self.mean + optimism * np.sqrt(np.maximum(variance, 0.0))
+            scores[known] = -np.inf
+            if step >= pending:
+                known.append(int(np.argmax(scores)))
+            index = known[step]
+            place = self.untold.start + index
+            between = self._covariance(slice(place, place + 1), self.untold)[0] - explained[:, index] @ explained
+            row = between / math.sqrt(max(variance[index], 0.0) + self.noise)
+            explained, variance = np.vstack([explained, row]), variance - row * row
+        scores = self.mean + optimism * np.sqrt(np.maximum(variance, 0.0))
+        scores[known] = -np.inf
+        rest = np.argsort(-scores, kind="stable").tolist()[: len(self.mean) - len(known)]
+        return [*known[pending:], *rest]

@@ -4,7 +4,7 @@ Not here: the base of proposers that draw strings (``drawing``), and the propose
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,9 +14,6 @@ from actsearch.grammar.expression import Expression
 
 Tokens = tuple[int, ...]
 Metrics = dict[str, float]  # name -> number; the README's glossary has the names
-Describe = Callable[[Expression], Sequence[float]]
-"""Computes features of an expression without training: a fixed number of finite values, the first one higher for the
-more promising."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import field, replace
 
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
@@ -15,21 +15,23 @@ from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
 from actsearch.search.proposers.drawing import DrawingProposer
 from actsearch.search.proposers.evolution import Evolution, EvolutionSettings
 from actsearch.search.proposers.foreign import BadProposer, ForeignProposer
+from actsearch.search.proposers.knowledge import Knowledge
 from actsearch.search.proposers.ppo import PPO, PPOSettings
-from actsearch.search.proposers.proposer import Describe, Proposer
+from actsearch.search.proposers.proposer import Proposer
 from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
 from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
 from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
 
-PROPOSERS: dict[str, Callable[[Space, int, "ProposerSettings", Describe], DrawingProposer]] = {
-    "reinforce": lambda space, seed, settings, describe: Reinforce(space, seed, settings.reinforce, describe),
-    "ppo": lambda space, seed, settings, describe: PPO(space, seed, settings.ppo),
-    "risk_seeking": lambda space, seed, settings, describe: RiskSeeking(space, seed, settings.risk_seeking),
-    "evolution": lambda space, seed, settings, describe: Evolution(space, seed, settings.evolution),
-    "random": lambda space, seed, settings, describe: RandomProposer(space, seed),
-    "exhaustive": lambda space, seed, settings, describe: ExhaustiveProposer(space, seed),
+PROPOSERS: dict[str, Callable[[Space, int, "ProposerSettings", Knowledge], DrawingProposer]] = {
+    "reinforce": lambda space, seed, settings, knowledge: Reinforce(space, seed, settings.reinforce, knowledge),
+    "ppo": lambda space, seed, settings, knowledge: PPO(space, seed, settings.ppo),
+    "risk_seeking": lambda space, seed, settings, knowledge: RiskSeeking(space, seed, settings.risk_seeking),
+    "evolution": lambda space, seed, settings, knowledge: Evolution(space, seed, settings.evolution),
+    "random": lambda space, seed, settings, knowledge: RandomProposer(space, seed),
+    "exhaustive": lambda space, seed, settings, knowledge: ExhaustiveProposer(space, seed),
 }
 """Name -> constructor of a proposer of this project."""
+UNCHOSEN = ("random", "exhaustive")  # proposers whose order is their purpose: the surrogate is off by default
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
@@ -40,10 +42,12 @@ class ProposerSettings:
         name: reinforce, ppo, risk_seeking, evolution, random (the yardstick) or exhaustive; one that an installed
             package adds; or a class of yours, ``module:Class`` or ``file.py:Class``, called with (space, seed).
         reinforce, ppo, risk_seeking, evolution: learning settings of the proposer of this name.
+        prior: whether the warm-up and the surrogate use what is known of functions on other problems.
         surrogate: settings of the model that chooses among the proposals.
     """
 
     name: str = "reinforce"
+    prior: bool = True
     reinforce: ReinforceSettings = field(default_factory=ReinforceSettings)
     ppo: PPOSettings = field(default_factory=PPOSettings)
     risk_seeking: RiskSeekingSettings = field(default_factory=RiskSeekingSettings)
@@ -62,8 +66,16 @@ class ProposerSettings:
         )
 
 
+def completed_proposer(settings: ProposerSettings) -> ProposerSettings:
+    """Return settings that say whether a surrogate is used."""
+    use = settings.surrogate.use
+    if use == "auto":
+        use = settings.name in PROPOSERS and settings.name not in UNCHOSEN
+    return replace(settings, surrogate=replace(settings.surrogate, use=use))
+
+
 def build_proposer(
-    settings: ProposerSettings, space: Space, seed: int, describe: Describe, given: Proposer | None = None
+    settings: ProposerSettings, space: Space, seed: int, knowledge: Knowledge, given: Proposer | None = None
 ) -> Proposer:
     """Return the proposer that the settings name, inside the surrogate if they ask for one.
 
@@ -71,17 +83,18 @@ def build_proposer(
         settings: name of the proposer, and its learning settings.
         space: space of the candidates.
         seed: seed of every draw.
-        describe: function that computes features without training, for the warm-up and the surrogate.
+        knowledge: what is known of functions without training, for the warm-up and the surrogate.
         given: proposer of the user's, which replaces that of the settings.
 
     Raises:
         BadProposer: a third-party proposer is missing, or the settings put it inside the surrogate.
         BadPlugin: the package that adds the proposer is broken.
     """
+    settings = completed_proposer(settings)
     built_in = PROPOSERS.get(settings.name) if given is None else None
     if built_in is not None:
-        inner = built_in(space, seed, settings, describe)
-        return Surrogate(inner, settings.surrogate, describe) if settings.surrogate.use else inner
+        inner = built_in(space, seed, settings, knowledge)
+        return Surrogate(inner, settings.surrogate, knowledge) if settings.surrogate.use else inner
     if settings.surrogate.use:
         raise BadProposer("key 'proposer.surrogate.use': the surrogate stands before proposers of this project alone")
     if given is None:

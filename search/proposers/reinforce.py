@@ -1,11 +1,12 @@
 """REINFORCE (Williams 1992) on the recurrent controller, with a moving-average baseline that outlives the process.
 
-Before the first training, the controller warms up on features of untrained networks. Each update also takes earlier
+Before the first training, the controller warms up on the promise of untrained functions. Each update also takes earlier
 outcomes, weighted by how likely they still are. Not here: the distribution itself (``controller``), rewards
-(``search.reward``) and features (``search.proposers.knowledge``).
+(``search.reward``) and the promise (``search.proposers.knowledge``).
 """
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import field
 from typing import Annotated, Any
@@ -17,8 +18,9 @@ from pydantic.dataclasses import dataclass
 from actsearch.grammar.space import Space
 from actsearch.search.proposers.baseline import Baseline
 from actsearch.search.proposers.drawing import DrawingProposer
+from actsearch.search.proposers.knowledge import Knowledge, promise
 from actsearch.search.proposers.policy import ControllerSettings, Policy
-from actsearch.search.proposers.proposer import Describe, Metrics, Proposal, Tokens
+from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 LOOKS = 16  # strings for one update of the warm-up
 Remembered = tuple[Tokens, float, float]  # string, reward, log-probability when the reward came
@@ -53,12 +55,12 @@ class Reinforce(DrawingProposer):
         space: space of the candidates.
         seed: seed of every draw.
         settings: learning settings.
-        describe: function that computes features without training; the first is higher for the more promising.
+        knowledge: what is known of functions without training; the controller does not warm up where it is nothing.
     """
 
-    def __init__(self, space: Space, seed: int, settings: ReinforceSettings, describe: Describe) -> None:
+    def __init__(self, space: Space, seed: int, settings: ReinforceSettings, knowledge: Knowledge) -> None:
         super().__init__(space, seed)
-        self.settings, self.describe = settings, describe
+        self.settings, self.knowledge = settings, knowledge
         self.policy = Policy(space, settings.controller, self.generator)
         self.baseline = Baseline(settings.baseline_decay)
         self.memory: list[Remembered] = []
@@ -70,7 +72,10 @@ class Reinforce(DrawingProposer):
             self.cold = False
             for _ in range(0, self.settings.warm_up, LOOKS):
                 strings = list(itertools.islice(self.policy.draws(LOOKS), LOOKS))
-                self._study(strings, [self.describe(self.space.decode(tokens))[0] for tokens in strings])
+                promises = [promise(self.knowledge, self.space.decode(tokens)) for tokens in strings]
+                if any(map(math.isnan, promises)):
+                    break  # nothing is known; the strings are as good as any others
+                self._study(strings, promises)
             self.baseline, self.memory = Baseline(self.settings.baseline_decay), []  # a feature is no reward
         yield from self.policy.draws(count)
 

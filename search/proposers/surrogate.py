@@ -1,23 +1,24 @@
 """A wrapper around a proposer: it takes many proposals, and has only the promising and the uncertain trained.
 
-A model predicts rewards from features that need no training. Candidates wait in a room: a later batch may take those
-that this one leaves. Not here: the features (``knowledge``) and the model (``gaussian_process``).
+A model predicts scores from knowledge that needs no training. Candidates wait in a room: a later batch may take those
+that this one leaves. Not here: the knowledge (``knowledge``) and the model (``gaussian_process``).
 """
 
-import importlib.util
+import functools
 import math
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
 
-from actsearch.grammar.fault import NotInstalled
+from actsearch.grammar.expression import Expression
 from actsearch.search.proposers.drawing import DrawingProposer
-from actsearch.search.proposers.gaussian_process import choose, predict
-from actsearch.search.proposers.proposer import Describe, Metrics, Proposal, Tokens
+from actsearch.search.proposers.gaussian_process import Features, Model, normal_scores
+from actsearch.search.proposers.knowledge import REMEMBERED, Knowledge
+from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
@@ -25,35 +26,24 @@ class SurrogateSettings:
     """Settings of the surrogate, a model that chooses among the proposals.
 
     Args:
-        use: whether to use a surrogate.
-        first: number of outcomes before the model is used; until then the first feature chooses.
-        candidates: number of fresh proposals for each ask, beside those that wait.
+        use: whether to use a surrogate; auto is to use one behind every proposer of this project that learns.
+        candidates: number of proposals before the first training.
+        fresh: number of fresh proposals for each training, beside those that wait.
+        looks: number of candidates whose untrained networks are examined, for each training; 0 is none.
         room: number of candidates that wait at most; the least promising are dropped, and may be proposed again.
-        optimism: number of standard deviations added to a candidate's expected reward.
+        optimism: number of standard deviations added to a candidate's expected score.
         length: length of the model's kernel, in typical distances between functions.
-        noise: variance between seeds, as a share of the variance of rewards.
+        noise: variance between seeds, as a share of the variance of scores.
     """
 
-    use: bool = False
-    first: Annotated[int, Field(ge=2)] = 8
-    candidates: Annotated[int, Field(ge=1)] = 128
+    use: bool | Literal["auto"] = "auto"
+    candidates: Annotated[int, Field(ge=1)] = 512
+    fresh: Annotated[int, Field(ge=1)] = 4
+    looks: Annotated[int, Field(ge=0)] = 2
     room: Annotated[int, Field(ge=1)] = 1000
-    optimism: Annotated[float, Field(ge=0)] = 1.0
+    optimism: Annotated[float, Field(ge=0)] = 0.5
     length: Annotated[float, Field(gt=0)] = 0.7
-    noise: Annotated[float, Field(gt=0)] = 0.05
-
-
-def check_installed(settings: SurrogateSettings) -> None:
-    """Check before any training that the model is installed; a plain install lacks scikit-learn.
-
-    Raises:
-        NotInstalled: the settings use a surrogate, and scikit-learn is not installed.
-    """
-    if settings.use and importlib.util.find_spec("sklearn") is None:
-        raise NotInstalled(
-            "a surrogate (proposer.surrogate.use) needs scikit-learn, which is not installed; "
-            "install it with: pip install 'actsearch[surrogate]'"
-        )
+    noise: Annotated[float, Field(gt=0)] = 0.2
 
 
 class Surrogate:
@@ -62,108 +52,105 @@ class Surrogate:
     Args:
         inner: proposer that makes the proposals.
         settings: settings of the choice.
-        describe: function that computes features without training.
+        knowledge: what is known of a function without training.
     """
 
-    def __init__(self, inner: DrawingProposer, settings: SurrogateSettings, describe: Describe) -> None:
-        self.inner, self.settings, self.describe = inner, settings, describe
+    def __init__(self, inner: DrawingProposer, settings: SurrogateSettings, knowledge: Knowledge) -> None:
+        self.inner, self.settings, self.knowledge = inner, settings, knowledge
         self.room: list[Tokens] = []
-        self.expected: dict[Tokens, float] = {}  # proposed, without a reward yet -> expected reward
-        self.learned: dict[Tokens, float] = {}
-        self.known: dict[Tokens, list[float]] = {}  # features of all of these
+        self.pending: dict[Tokens, float] = {}  # proposed, without a reward yet -> expected score
+        self.rewards: dict[Tokens, float] = {}
+        self.readouts: dict[Tokens, float] = {}
+        self.others: dict[Expression, float] = {}
+        self.read = functools.lru_cache(maxsize=REMEMBERED)(inner.space.decode)
+
+    def meet(self, rewards: dict[Expression, float]) -> None:
+        """Take rewards of functions that were not proposed, as the run's baselines; they are no part of the state."""
+        self.others = rewards
 
     def ask(self, count: int) -> list[Proposal]:
-        """Return the best of room and fresh proposals; each choice assumes the expected rewards of earlier ones."""
+        """Return the best of room and fresh proposals; each choice takes earlier ones as known."""
         if count < 1:
             return []
-        self._admit(self.inner.ask(max(count, self.settings.candidates)))
-        if len(self.learned) < self.settings.first:
-            mean = sum(self.learned.values()) / len(self.learned) if self.learned else 0.0
-            chosen = [(index, mean) for index in self._by_promise()[:count]]
-        else:
-            chosen = self._by_model(count)
-        strings = [self.room[index] for index, _ in chosen]
-        self.expected |= {self.room[index]: reward for index, reward in chosen}
-        self.room = [tokens for tokens in self.room if tokens not in self.expected]
-        self._make_room()
-        return self._proposals(strings)
+        is_first = not (self.room or self.pending or self.rewards)
+        fresh = max(count * self.settings.fresh, self.settings.candidates if is_first else 0)
+        self.room += [proposal.tokens for proposal in self.inner.ask(fresh)]
+        if not self.room:
+            return []
+        if self.settings.looks:
+            self._look(count * self.settings.looks)
+        model, order = self._ranked(count)
+        waiting = [*self.pending, *self.room]
+        expected = {waiting[index]: float(model.mean[index]) for index in order[:count]}
+        staying = [waiting[index] for index in sorted(order[count : count + self.settings.room])]
+        dropped = [waiting[index] for index in order[count + self.settings.room :]]
+        self.inner.forget(self._proposals(dropped))
+        for tokens in dropped:
+            self.readouts.pop(tokens, None)
+        self.pending |= expected
+        self.room = staying
+        return self._proposals(expected)
 
     def tell(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
         """Learn from rewards, and pass them to the inner proposer."""
         metrics = self.inner.tell(proposals, rewards)
-        errors = []
+        expected: dict[Tokens, float] = {}
         for proposal, reward in zip(proposals, rewards, strict=True):
             tokens = proposal.tokens
-            if tokens in self.learned:
-                continue
-            self.learned[tokens] = float(reward) if math.isfinite(reward) else 0.0
-            self.known.setdefault(tokens, list(self.describe(proposal.expression)))
-            if tokens in self.expected:
-                errors.append(self.learned[tokens] - self.expected.pop(tokens))
-        self.room = [tokens for tokens in self.room if tokens not in self.learned]
-        if errors:
-            metrics["prediction_error"] = math.sqrt(sum(error * error for error in errors) / len(errors))
+            if tokens not in self.rewards:
+                self.rewards[tokens] = float(reward) if math.isfinite(reward) else 0.0
+                if tokens in self.pending:
+                    expected[tokens] = self.pending.pop(tokens)
+        self.room = [tokens for tokens in self.room if tokens not in self.rewards]
+        if expected:
+            scores = dict(zip(self.rewards, normal_scores(np.array(list(self.rewards.values()))), strict=True))
+            errors = [scores[tokens] - score for tokens, score in expected.items()]
+            metrics["prediction_error"] = math.sqrt(math.fsum(error * error for error in errors) / len(errors))
         return metrics
 
     def state(self) -> dict[str, Any]:
-        """Return the inner proposer's state with the room and both kinds of rewards; each string is stored once."""
-        index = {tokens: number for number, tokens in enumerate(self.known)}
+        """Return the inner proposer's state with rewards, expected scores, room and readouts."""
+        strings = [*self.rewards, *self.pending, *self.room]
         return {
             "inner": self.inner.state(),
-            "strings": torch.tensor(list(self.known)),
-            "numbers": torch.tensor(list(self.known.values()), dtype=torch.float64),
-            "room": [index[tokens] for tokens in self.room],
-            "expected": [(index[tokens], reward) for tokens, reward in self.expected.items()],
-            "learned": [(index[tokens], reward) for tokens, reward in self.learned.items()],
+            "strings": torch.tensor(strings),
+            "rewards": list(self.rewards.values()),
+            "pending": list(self.pending.values()),
+            "readouts": [self.readouts.get(tokens) for tokens in strings],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Load a state."""
         self.inner.restore(state["inner"])
         strings = [tuple(row) for row in state["strings"].tolist()]
-        self.known = dict(zip(strings, state["numbers"].tolist(), strict=True))
-        self.room = [strings[index] for index in state["room"]]
-        self.expected = {strings[index]: reward for index, reward in state["expected"]}
-        self.learned = {strings[index]: reward for index, reward in state["learned"]}
+        told, known = len(state["rewards"]), len(state["rewards"]) + len(state["pending"])
+        self.rewards = dict(zip(strings[:told], state["rewards"], strict=True))
+        self.pending = dict(zip(strings[told:known], state["pending"], strict=True))
+        self.room = strings[known:]
+        readouts = zip(strings, state["readouts"], strict=True)
+        self.readouts = {tokens: readout for tokens, readout in readouts if readout is not None}
 
-    def _admit(self, proposals: Iterable[Proposal]) -> None:
-        for proposal in proposals:
-            self.known[proposal.tokens] = list(self.describe(proposal.expression))
-            self.room.append(proposal.tokens)
+    def _look(self, count: int) -> None:
+        """Examine the untrained networks of the most promising candidates that nobody examined yet."""
+        _, order = self._ranked(0)
+        waiting = [*self.pending, *self.room]
+        unseen = [waiting[index] for index in order if waiting[index] not in self.readouts]
+        for tokens in unseen[:count]:
+            self.readouts[tokens] = self.knowledge.readout(self.read(tokens))
 
-    def _by_promise(self) -> list[int]:
-        """Return indices in the room, in falling order of the first feature."""
-        return sorted(range(len(self.room)), key=lambda index: -self.known[self.room[index]][0])
-
-    def _by_model(self, count: int) -> list[tuple[int, float]]:
-        """Return the model's choice of indices in the room, with their expected rewards."""
-        rewards = {**self.learned, **self.expected}  # outcomes under way count as expected
-        settings = self.settings
-        return choose(
-            self._numbers(rewards), np.array(list(rewards.values())), self._numbers(self.room), count,
-            optimism=settings.optimism, length=settings.length, noise=settings.noise,
-        )  # fmt: skip
-
-    def _make_room(self) -> None:
-        """Drop the least promising candidates if the room is too full; the model ranks them once it is used."""
-        if len(self.room) <= self.settings.room:
-            return
-        order = self._by_promise()
-        if len(self.learned) >= self.settings.first:
-            numbers, rewards = self._numbers(self.learned), np.array(list(self.learned.values()))
-            mean, spread = predict(
-                numbers, rewards, self._numbers(self.room), self.settings.length, self.settings.noise
-            )
-            order = np.argsort(-(mean + self.settings.optimism * spread), kind="stable").tolist()
-        staying = {self.room[index] for index in order[: self.settings.room]}
-        dropped = [tokens for tokens in self.room if tokens not in staying]
-        self.inner.forget(self._proposals(dropped))
-        for tokens in dropped:
-            del self.known[tokens]
-        self.room = [tokens for tokens in self.room if tokens in staying]
-
-    def _numbers(self, strings: Iterable[Tokens]) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return np.array([self.known[tokens] for tokens in strings])
+    def _ranked(self, count: int) -> tuple[Model, list[int]]:
+        """Return the model, and the candidates in its order, as indices among the pending and the waiting ones."""
+        strings = [*self.rewards, *self.pending, *self.room]
+        expressions = [*self.others, *map(self.read, strings)]
+        others = [self.knowledge.readout(one) if self.settings.looks else math.nan for one in self.others]
+        features = Features(
+            np.array([self.knowledge.profile(expression) for expression in expressions]),
+            np.array([self.knowledge.elsewhere(expression) for expression in expressions]),
+            np.array([*others, *(self.readouts.get(tokens, math.nan) for tokens in strings)]),
+        )
+        rewards = np.array([*self.others.values(), *self.rewards.values()])
+        model = Model(features, rewards, self.settings.length, self.settings.noise)
+        return model, model.order(count, len(self.pending), self.settings.optimism)
 
     def _proposals(self, strings: Iterable[Tokens]) -> list[Proposal]:
-        return [Proposal(tokens, self.inner.space.decode(tokens)) for tokens in strings]
+        return [Proposal(tokens, self.read(tokens)) for tokens in strings]

@@ -32,7 +32,7 @@ class BudgetSettings:
             rung; null leaves them as they are.
     """
 
-    children: Annotated[int, Field(ge=1)] = 300
+    children: Annotated[int, Field(ge=1)] = 150
     batch: Annotated[int, Field(ge=1)] = 4
     proposals: Annotated[int, Field(ge=1)] = 20_000
     trainings: Annotated[int, Field(ge=1)] | None = None

@@ -11,12 +11,13 @@ from actsearch.evaluators.sentences import BadSettings
 from actsearch.search.ladder import RungSettings
 from actsearch.search.settings.classes import SearchSettings
 
-DECISION, BETWEEN = 0.4, 0.2
-"""Shares of the final rung and of the rung before it. In simulated races, 40 trainings show a leader of 1.5 standard
-deviations in 92 of 100 (``tests/search/test_race.py``); the remaining share finds such a leader."""
+DECISION = 0.4
+"""Share of the final rung. In simulated races, 40 trainings show a leader of 1.5 standard
+deviations in 92 of 100 (``tests/search/test_race.py``); the remaining share finds such a leader. Half of it
+is for the rung before, which has full length: on the panel, a second short look lets fast starters through
+(``python -m scripts.panel.lengths``)."""
 HALF = 0.5  # largest share of the final rung
 EIGHT_EACH = 24  # trainings that tell a find, a known function and the incumbent apart, in any search
-SEEDS = 2  # seeds on the rung between, if it has room for them
 FINALISTS, KNOWN = 6, 3
 """Most finds and known functions to judge; few trainings judge fewer, since untested functions burden the test."""
 ROUNDED = 1e-9  # rounding error of a whole number in the arithmetic of shares
@@ -40,20 +41,21 @@ def planned(settings: SearchSettings) -> SearchSettings:
         return settings
     assert short is not None  # settings are complete
     assert long is not None
-    steps = next((rung.steps for rung in settings.ladder if rung.steps), 2 * short)
+    steps = next((rung.steps for rung in settings.ladder if rung.steps), long)
     part, each = short / long, steps / long  # cost of a child of the search, and of the rung between
-
-    def seeds(total: int) -> int:
-        return SEEDS if BETWEEN * total >= ROOM * SEEDS * each else 1
-
-    def room(total: int) -> int:
-        return int(BETWEEN * total / (seeds(total) * each) + ROUNDED)
 
     def decision(total: int) -> float:
         return max(DECISION, min(HALF, EIGHT_EACH / total))
 
+    def between(total: int) -> float:
+        left, least = (1 - decision(total)) * total, part * (len(settings.baselines) + FEWEST)
+        return max(ROOM * each, min(left / 2, left - least))
+
+    def room(total: int) -> int:
+        return int(between(total) / each + ROUNDED)
+
     def children(total: int) -> int:
-        return int((1 - decision(total) - BETWEEN) * total / part + ROUNDED) - len(settings.baselines)
+        return int(((1 - decision(total)) * total - between(total)) / part + ROUNDED) - len(settings.baselines)
 
     def suffices(total: int) -> bool:
         return children(total) >= FEWEST and room(total) >= ROOM
@@ -71,7 +73,7 @@ def planned(settings: SearchSettings) -> SearchSettings:
     return dataclasses.replace(
         settings,
         budget=dataclasses.replace(settings.budget, children=children(trainings)),
-        ladder=(RungSettings(share, steps, seeds(trainings)),),
+        ladder=(RungSettings(share, steps, seeds=1),),
         final=dataclasses.replace(
             settings.final, top=min(FINALISTS, climbing, max(1, judged // 6)), race=True, known=known, trainings=judged
         ),

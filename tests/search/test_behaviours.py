@@ -1,7 +1,6 @@
 """What was met, as what it is trained, and what was found: decided once, kept, also of runs of the schema before."""
 
 import dataclasses
-import json
 import sqlite3
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from actsearch.evaluators.training import train_population
 from actsearch.search import jobs
 from actsearch.search.ladder import transfer_rung
 from actsearch.search.memory.behaviours import Behaviours, Share
+from actsearch.search.memory.kept_settings import settings_in
 from actsearch.search.memory.records import FINAL, SEARCH
 from actsearch.search.memory.schema import SCHEMA_VERSION
 from actsearch.search.memory.store import FILE_NAME, Store, StoreError
@@ -97,7 +97,7 @@ def test_a_run_of_the_schema_before_is_read_as_it_is(old_run: Path) -> None:
 
 def test_a_run_of_the_schema_before_is_gone_on_with_and_nothing_is_trained_again(old_run: Path) -> None:
     with Store(old_run) as store:
-        settings, before = json.loads(store.fact("settings") or ""), store.outcomes()
+        settings, before = settings_in(store), store.outcomes()
         proposals, data = store.proposals(), store.fact(DATA)
         assert data
     jobs.launch(plan_of(from_tree(settings)), old_run)

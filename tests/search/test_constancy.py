@@ -165,7 +165,7 @@ def test_a_finished_run_with_such_a_child_is_taken_up_again(tmp_path: Path) -> N
 def test_rungs_are_in_the_tasks_own_steps_unless_said_otherwise() -> None:
     own = {"name": "own", "steps": 5, "own": {"score": "mine:score"}}
     found = plan_of(from_tree({"task": own})).settings
-    assert ([rung.steps for rung in found.ladder], found.final.steps) == ([10], 20)
+    assert ([rung.steps for rung in found.ladder], found.final.steps) == ([20], 20)
     said = plan_of(from_tree({"task": own, "ladder": [{"steps": 7}, {}], "final": {"steps": 11}})).settings
     assert ([rung.steps for rung in said.ladder], said.final.steps) == ([7, 10], 11)
     usual = plan_of(from_tree({})).settings

@@ -11,7 +11,7 @@ from actsearch.grammar.rows.swish2017 import SWISH2017
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
 from scripts.replays import contest
-from scripts.replays.contest import CONTESTANTS, Looks
+from scripts.replays.contest import CONTESTANTS
 from scripts.replays.replay import Table
 
 pytestmark = pytest.mark.nightly  # a study's
@@ -25,11 +25,11 @@ NAMES = sorted(distinct_expressions(SMALL))
 def _a_small_table(monkeypatch: pytest.MonkeyPatch) -> None:
     losses: dict[str, tuple[float | None, ...]] = {name: (0.1 * place,) for place, name in enumerate(NAMES, start=1)}
     table = Table(losses, dict.fromkeys(NAMES, "x"), frozenset(), dict.fromkeys(NAMES, 1.0), math.log(10))
-    numbers = np.random.default_rng(0).normal(size=(contest.LOOKS, len(NAMES), 5)).astype(np.float32)
-    looks = Looks({name: place for place, name in enumerate(NAMES)}, numbers)
+    drawn = np.random.default_rng(0).normal(size=(contest.LOOKS, len(NAMES)))
+    readouts = [dict(zip(NAMES, draw, strict=True)) for draw in drawn.tolist()]
     monkeypatch.setattr(contest, "SPACE", SMALL)
     monkeypatch.setattr(contest, "table_for", lambda task: table)
-    monkeypatch.setattr(contest, "looks_for", lambda task: looks)
+    monkeypatch.setattr(contest, "readouts_for", lambda task: readouts)
 
 
 @pytest.mark.parametrize("name", CONTESTANTS)

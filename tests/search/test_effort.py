@@ -94,7 +94,7 @@ def test_a_final_rung_is_as_long_as_the_user_says() -> None:
 def test_a_plan_is_made_once_and_grows_with_its_number() -> None:
     plan = _planned(100)
     assert resolve(plan.settings) == plan == _plan({"baselines": list(USUAL), "budget": {"trainings": 100}})
-    assert plan.budget.children == 140
+    assert plan.budget.children == 100
     small, large = (json.loads(to_json(_planned(number).settings)) for number in (100, 200))
     assert extended(small, large) == {name: large[name] for name in ("budget", "ladder", "final")}
     assert _planned(200).with_trainings(100) == plan

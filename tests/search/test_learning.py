@@ -1,22 +1,17 @@
 """The learning proposers learn, each in its own way, and the controller is the distribution it says it is."""
 
-import importlib.util
 import statistics
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
 
 from actsearch.grammar.expression import Expression
-from actsearch.grammar.fault import NotInstalled
 from actsearch.grammar.rows.known import read
 from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.grammar.shape import core_units
 from actsearch.grammar.space import Space
-from actsearch.search.jobs import launch
-from actsearch.search.plan import resolve as plan_of
 from actsearch.search.proposers.baseline import Baseline
 from actsearch.search.proposers.chance import RandomProposer
 from actsearch.search.proposers.controller import Controller
@@ -27,7 +22,7 @@ from actsearch.search.proposers.proposer import Proposal, Proposer, Tokens
 from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
 from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
 from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
-from actsearch.search.settings.reading import settings_of
+from tests.search.knowing import Knowing
 
 ONE, TWO = (Space(core_units(units), UNARY, BINARY) for units in (1, 2))
 PLANTED = ONE.encode(read("gate(atan(x),sinc(x))"))  # no other string behaves so
@@ -51,20 +46,21 @@ def trainings_to_the_planted(proposer: Proposer) -> int:
     return ENOUGH
 
 
-def describe(expression: Expression) -> list[float]:
-    """Tell what matters, but not how: the first number is the same for all, the others are there to be learned from."""
+def _numbers(expression: Expression) -> list[float]:
+    """Return what matters, among other numbers."""
     tokens = ONE.encode(expression)
-    return [0.0, *(float(a == b) for a, b in zip(tokens, PLANTED, strict=True)), float(sum(tokens) % 5)]
+    return [*(float(a == b) for a, b in zip(tokens, PLANTED, strict=True)), float(sum(tokens) % 5)]
 
 
+KNOWING = Knowing(_numbers)
 UNWARMED = ReinforceSettings(warm_up=0)
 FROZEN = ControllerSettings(learning_rate=0.0)
 MAKERS: dict[str, Callable[[int], Proposer]] = {
-    "reinforce": lambda seed: Reinforce(ONE, seed, UNWARMED, describe),
+    "reinforce": lambda seed: Reinforce(ONE, seed, UNWARMED, KNOWING),
     "ppo": lambda seed: PPO(ONE, seed, PPOSettings()),
     "risk_seeking": lambda seed: RiskSeeking(ONE, seed, RiskSeekingSettings()),
     "evolution": lambda seed: Evolution(ONE, seed, EvolutionSettings()),
-    "surrogate": lambda seed: Surrogate(RandomProposer(ONE, seed), SurrogateSettings(candidates=400), describe),
+    "surrogate": lambda seed: Surrogate(RandomProposer(ONE, seed), SurrogateSettings(fresh=32), KNOWING),
 }
 
 
@@ -77,7 +73,7 @@ def test_a_planted_optimum_is_found_far_sooner_than_by_chance(name: str) -> None
 def test_a_frozen_controller_does_not_find_it() -> None:
     settings = ReinforceSettings(controller=FROZEN, warm_up=0)
     assert (
-        statistics.median(trainings_to_the_planted(Reinforce(ONE, seed, settings, describe)) for seed in range(3))
+        statistics.median(trainings_to_the_planted(Reinforce(ONE, seed, settings, KNOWING)) for seed in range(3))
         == ENOUGH
     )
 
@@ -126,13 +122,18 @@ def test_the_baseline_is_the_exponential_moving_average_of_rewards() -> None:
 
 
 def test_a_warm_up_learns_what_strings_promise_and_keeps_no_promise_as_a_reward() -> None:
-    def promise(expression: Expression) -> list[float]:
-        return [float(str(expression).startswith("gate("))]
-
-    warm, cold = (Reinforce(ONE, 0, ReinforceSettings(warm_up=looks), promise) for looks in (320, 0))
+    promising = Knowing(elsewhere=lambda expression: [float(str(expression).startswith("gate("))])
+    warm, cold = (Reinforce(ONE, 0, ReinforceSettings(warm_up=strings), promising) for strings in (320, 0))
     gates = [sum(str(p.expression).startswith("gate(") for p in proposer.ask(60)) for proposer in (warm, cold)]
     assert gates[0] > 3 * gates[1]
     assert (warm.memory, warm.baseline.before) == ([], None)
+
+
+def test_without_knowledge_there_is_no_warm_up() -> None:
+    unwarmed = Reinforce(ONE, 0, ReinforceSettings(warm_up=320), Knowing())
+    before = [value.clone() for value in unwarmed.policy.controller.parameters()]
+    unwarmed.ask(4)
+    assert all(map(torch.equal, before, unwarmed.policy.controller.parameters()))
 
 
 def test_equal_rewards_say_nothing() -> None:
@@ -148,7 +149,7 @@ def _probability(proposer: Reinforce | PPO | RiskSeeking, proposal: Proposal) ->
 @pytest.mark.parametrize(
     "proposer",
     [
-        Reinforce(ONE, 1, ReinforceSettings(controller=ControllerSettings(entropy=0.0), warm_up=0), describe),
+        Reinforce(ONE, 1, ReinforceSettings(controller=ControllerSettings(entropy=0.0), warm_up=0), KNOWING),
         PPO(ONE, 1, PPOSettings(controller=ControllerSettings(entropy=0.0))),
         RiskSeeking(ONE, 1, RiskSeekingSettings(controller=ControllerSettings(entropy=0.0))),
     ],
@@ -190,31 +191,3 @@ def test_in_evolution_the_oldest_dies_however_good_and_children_differ_in_one_to
     proposer.tell(proposer.ask(1), [0.0])
     assert isinstance(proposer.living, deque)
     assert max(reward for reward, _ in proposer.living) == 3.0
-
-
-def test_a_surrogate_trains_the_most_promising_first_and_then_what_its_model_expects() -> None:
-    def length(expression: Expression) -> list[float]:
-        return [float(len(str(expression))), float(len(str(expression)) % 2)]
-
-    proposer = Surrogate(RandomProposer(ONE, 0), SurrogateSettings(candidates=200, first=8, optimism=0.0), length)
-    first = proposer.ask(8)
-    waiting = [len(str(ONE.decode(tokens))) for tokens in proposer.room]
-    assert min(len(str(p.expression)) for p in first) >= max(waiting)
-    proposer.tell(first, [float(len(str(p.expression)) % 2) for p in first])
-    second = proposer.ask(8)
-    assert all(len(str(p.expression)) % 2 == 1 for p in second)
-    logged = proposer.tell(second, [1.0] * 8)
-    assert logged["prediction_error"] < 0.3
-
-
-def test_a_search_behind_a_surrogate_says_what_it_lacks_before_it_makes_a_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name, *more: None if name == "sklearn" else find(name, *more)
-    )
-    settings = settings_of(None, ["proposer.surrogate.use=true"])
-    with pytest.raises(NotInstalled, match=r"pip install 'actsearch\[surrogate\]'"):
-        launch(plan_of(settings), tmp_path / "run")
-    assert not (tmp_path / "run").exists()

@@ -1,19 +1,18 @@
 """What a score is in and which way is better is said of every number, and nothing claims a test that was none."""
 
-import dataclasses
 import json
+import math
 import re
 from pathlib import Path
 
 import pytest
 
+from actsearch.evaluators.registry import resolve
 from actsearch.evaluators.settings import OwnSettings, TaskSettings
+from actsearch.grammar.rows.known import read
 from actsearch.search.command_line import main
-from actsearch.search.memory.store import Store
-from actsearch.search.plan import resolve as plan_of
-from actsearch.search.proposers.reinforce import Reinforce
-from actsearch.search.run import Search
-from actsearch.search.settings.reading import settings_of
+from actsearch.search.proposers.knowledge import KnowledgeOfTask, promise
+from actsearch.search.proposers.prior import shipped
 
 HEAD = """
 import torch
@@ -123,14 +122,11 @@ def test_a_direction_that_cannot_be_is_one_sentence(
 
 
 @pytest.mark.parametrize(("own", "warm"), [({"score": "quality"}, False), ({"build": "build", "loss": "mse"}, True)])
-def test_a_controller_is_warmed_up_only_where_something_can_be_read(
+def test_without_a_prior_a_controller_is_warmed_up_only_where_something_can_be_read(
     tmp_path: Path, run: object, own: dict[str, str], warm: bool
 ) -> None:
     run  # noqa: B018  writes the file
-    settings = settings_of(None, ["pool.kind=serial", "task.steps=3", "proposer.reinforce.warm_up=16"])
     task = TaskSettings(name="own", batch=20, steps=3, own=OwnSettings(**_own(tmp_path, **own)))  # type: ignore[arg-type]
-    (tmp_path / "store").mkdir()
-    with Store(tmp_path / "store", create=True) as store:
-        search = Search(plan_of(dataclasses.replace(settings, task=task)), store)
-    assert isinstance(search.proposer, Reinforce)
-    assert (search.proposer.settings.warm_up > 0) is warm
+    knowledge = KnowledgeOfTask(resolve(task), seed=0, prior=None)
+    assert math.isnan(promise(knowledge, read("relu"))) is not warm
+    assert math.isfinite(promise(KnowledgeOfTask(resolve(task), seed=0, prior=shipped()), read("relu")))

@@ -64,7 +64,7 @@ def test_a_plan_says_where_the_candidate_goes_and_what_everything_costs(config: 
     assert 0.5 < (found.chance or 0) < 0.8
     assert 0 < found.untrained < 10
     assert {name: (goal.children, goal.steps) for name, goal in found.goals.items()} == {
-        "search": (24, 10), "rung 1": (12, 20), "final": (18, 40),
+        "search": (24, 10), "rung 1": (6, 40), "final": (18, 40),
     }  # fmt: skip
     trained = sum(goal.children * found.child(goal.steps) for goal in found.goals.values())
     assert found.seconds == pytest.approx(found.start + 24 * found.look + trained)

@@ -16,12 +16,15 @@ from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
 from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
 from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
 from actsearch.testing import ONE, ProposerContract
+from tests.search.knowing import Knowing
 
 
-def describe(expression: Expression) -> list[float]:
-    """Stand in for what is known of a function."""
+def _numbers(expression: Expression) -> list[float]:
     text = str(expression)
-    return [float(len(text)), float(text.count("x")), float(sum(map(ord, text)) % 7)]
+    return [float(text.count("x")), float(sum(map(ord, text)) % 7)]
+
+
+KNOWING = Knowing(_numbers, lambda one: [len(str(one)) / 10 - 1, -1.0], lambda one: float(len(str(one)) % 5))
 
 
 class TestRandom(ProposerContract):
@@ -56,7 +59,7 @@ class TestExhaustive(ProposerContract):
 
 class TestReinforce(ProposerContract):
     def make(self, space: Space, seed: int) -> Proposer:
-        return Reinforce(space, seed, ReinforceSettings(warm_up=32), describe)
+        return Reinforce(space, seed, ReinforceSettings(warm_up=32), KNOWING)
 
 
 class TestPPO(ProposerContract):
@@ -81,19 +84,19 @@ class TestEvolution(ProposerContract):
 
 class TestSurrogateOfRandom(ProposerContract):
     def make(self, space: Space, seed: int) -> Proposer:
-        return Surrogate(RandomProposer(space, seed), SurrogateSettings(candidates=20, first=5), describe)
+        return Surrogate(RandomProposer(space, seed), SurrogateSettings(candidates=20), KNOWING)
 
 
 class TestSurrogateOfReinforceInASmallRoom(ProposerContract):
     def make(self, space: Space, seed: int) -> Proposer:
-        inner = Reinforce(space, seed, ReinforceSettings(warm_up=32), describe)
-        return Surrogate(inner, SurrogateSettings(candidates=20, first=5, room=10), describe)
+        inner = Reinforce(space, seed, ReinforceSettings(warm_up=32), KNOWING)
+        return Surrogate(inner, SurrogateSettings(candidates=20, room=10), KNOWING)
 
 
 @pytest.mark.parametrize("name", ["reinforce", "ppo", "risk_seeking", "evolution", "random", "exhaustive"])
 def test_a_name_builds_its_proposer_and_the_surrogate_wraps_any(name: str) -> None:
-    build: Callable[[ProposerSettings], Proposer] = lambda chosen: build_proposer(chosen, ONE, 0, describe)  # noqa: E731
-    plain = build(ProposerSettings(name=name))
+    build: Callable[[ProposerSettings], Proposer] = lambda chosen: build_proposer(chosen, ONE, 0, KNOWING)  # noqa: E731
+    plain = build(ProposerSettings(name=name, surrogate=SurrogateSettings(use=False)))
     wrapped = build(ProposerSettings(name=name, surrogate=SurrogateSettings(use=True)))
     assert isinstance(wrapped, Surrogate)
     assert type(wrapped.inner) is type(plain)

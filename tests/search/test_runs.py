@@ -213,7 +213,8 @@ def test_a_rung_has_as_much_room_whatever_became_of_those_below(tmp_path: Path) 
         entries = [entry for entry in leaderboard(store).entries if not entry.baseline]
     trained = [entry for entry in entries if not entry.is_refused]
     scored = [entry for entry in trained if entry.mean(SEARCH) is not None]
-    assert len(scored) < len(trained) == SMALL.budget.children
+    assert len(scored) < len(trained)
+    assert len(trained) >= SMALL.budget.children
     assert sum("rung 1" in entry.records for entry in entries) == math.ceil(SMALL.ladder[0].share * len(trained))
     assert all("rung 1" in entry.records for entry in sorted(scored, key=lambda e: e.mean(SEARCH) or 0.0)[:6])
 
