@@ -41,7 +41,7 @@ class RungSettings:
         seeds: number of children of each candidate, with fresh seeds on every rung.
     """
 
-    share: Annotated[float, Field(gt=0, le=1)] = 0.2
+    share: Annotated[float, Field(gt=0, le=1)] = 0.25
     steps: Steps | None = None
     seeds: Annotated[int, Field(ge=1)] = 1
 

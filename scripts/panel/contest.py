@@ -12,6 +12,7 @@ import math
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
@@ -30,8 +31,9 @@ from actsearch.search.proposers.reinforce import ReinforceSettings
 from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
 from actsearch.search.settings.space import SpaceSettings, build_space
 from scripts.panel.prior import unseen
+from scripts.panel.problems import MNIST1D
 from scripts.panel.run import RUNS, settings_of
-from scripts.panel.tables import MNIST1D, sampled, table_of
+from scripts.panel.tables import sampled, table_of
 from scripts.replays.contest import Known
 from scripts.replays.replay import Table, file_of, load_table, replay
 
@@ -134,6 +136,22 @@ def ours(
 
 
 CHOOSING = SurrogateSettings(use=True, candidates=256)  # of four hundred; a search takes 512 of thousands
+
+
+def optuna(sampler: str, **options: Any) -> Maker:
+    """Return how one of Optuna's samplers is built for a problem and a seed; it is imported where it is used."""
+
+    def make(problem: str, seed: int) -> Proposer:
+        from optuna import samplers  # noqa: PLC0415  not installed with this project
+
+        from scripts.panel.tuners import OptunaProposer  # noqa: PLC0415  the same
+
+        built = getattr(samplers, sampler)(seed=seed, **options)
+        return OptunaProposer(SPACE, built, ground(problem).losses.keys())
+
+    return make
+
+
 RIVALS: dict[str, Maker] = {
     "random": ours("random"),
     "evolution": ours("evolution"),
@@ -144,6 +162,8 @@ RIVALS: dict[str, Maker] = {
     "random + surrogate": ours("random", surrogate=CHOOSING),
     "reinforce + surrogate, no looks": ours(looks=False, surrogate=replace(CHOOSING, looks=0)),
     "reinforce + surrogate": ours(surrogate=CHOOSING),
+    "optuna": optuna("TPESampler", multivariate=True, constant_liar=True),
+    "optuna, Gaussian process": optuna("GPSampler"),
 }
 
 

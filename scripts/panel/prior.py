@@ -20,8 +20,8 @@ from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.behaviour.profile import profile
 from actsearch.search.proposers.gaussian_process import normal_scores
 from actsearch.search.proposers.prior import FILE, Array, Prior, fitted, matern, standardised, write
-from scripts.panel.problems import ASIDE
-from scripts.panel.tables import FACTS, MNIST1D, RELATIVES, WHOLE, loaded, means, sampled
+from scripts.panel.problems import ASIDE, MNIST1D, relatives
+from scripts.panel.tables import FACTS, WHOLE, loaded, means, sampled
 
 LENGTH, NOISE = 0.7, 0.1
 """Length of the kernel, and variance that profiles do not explain: chosen by leaving out functions of four problems.
@@ -69,7 +69,7 @@ def known() -> list[str]:
 
 def others(problem: str) -> list[str]:
     """Return the problems that a prior for this one may know: those that are neither aside nor relatives."""
-    return [name for name in known() if name not in RELATIVES.get(problem, {problem})]
+    return [name for name in known() if name not in relatives(problem)]
 
 
 @functools.cache

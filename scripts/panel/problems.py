@@ -17,6 +17,12 @@ from actsearch.evaluators.data import mnist1d
 from actsearch.evaluators.settings import TaskSettings
 
 ASIDE = ("signal", "autoencoder", "mnist1d_plain")
+MNIST1D = ("mnist1d", "mnist1d_mlp")
+"""Tasks of the package whose tables hold the whole space."""
+RELATIVES = {problem: {*MNIST1D, "mnist1d_plain"} for problem in (*MNIST1D, "mnist1d_plain")} | {
+    problem: {"digits_plain", "digits_normalised"} for problem in ("digits_plain", "digits_normalised")
+}
+"""Problems on the same data: a prior without one of them is without all."""
 Data = dict[str, tuple[Tensor, Tensor]]
 
 
@@ -219,3 +225,8 @@ REPLACED = {"recurrent": ["act"]}
 def names(*, aside: bool = False) -> list[str]:
     """Return the names of those that are aside, or of the others."""
     return [problem.__name__ for problem in PROBLEMS if (problem.__name__ in ASIDE) == aside]
+
+
+def relatives(problem: str) -> set[str]:
+    """Return what a prior must not know when a problem shall be new to it: the problem, and others on its data."""
+    return RELATIVES.get(problem, {problem})

@@ -10,8 +10,8 @@ import statistics
 import joblib
 
 from scripts.panel.contest import RIVALS, readouts, search
-from scripts.panel.problems import ASIDE
-from scripts.panel.tables import MNIST1D, loaded
+from scripts.panel.problems import ASIDE, MNIST1D
+from scripts.panel.tables import loaded
 
 TRAININGS = 100  # of a search
 

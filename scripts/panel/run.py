@@ -3,9 +3,9 @@
 ``python -m scripts.panel.run search --seeds 0:10`` asks for a recommendation with 100 trainings on each problem and run
 seed, in ``runs/panel``, on one core; ``judge`` trains what was named, the best finds and the incumbent with 50 fresh
 seeds, with ``--known`` also those of the twenty that ten seeds put first; ``report`` prints how often the answer was
-right. Each goes on where it was stopped; what a search takes of the processors is that of its last sitting. Those put
-aside are left out unless ``--aside`` names them. Not here: the problems (``problems``), and a verdict
-(``search.ranking``).
+right. The prior of a search knows neither the problem nor its relatives. Each goes on where it was stopped; what a
+search takes of the processors is that of its last sitting. Those put aside are left out unless ``--aside`` names them.
+Not here: the problems (``problems``), and a verdict (``search.ranking``).
 """
 
 import argparse
@@ -16,6 +16,7 @@ import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 from scipy import stats
 
@@ -27,12 +28,13 @@ from actsearch.search.jobs import launch, open_pool, prepared
 from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import resolve
+from actsearch.search.proposers.prior import shipped
 from actsearch.search.ranking.answer import sentences
 from actsearch.search.ranking.entry import judged
 from actsearch.search.ranking.leaderboard import leaderboard
 from actsearch.search.ranking.verdict import verdict_of
 from actsearch.search.settings.classes import SearchSettings
-from scripts.panel.problems import REPLACED, names
+from scripts.panel.problems import REPLACED, names, relatives
 
 RUNS = Path("runs/panel")
 RESULTS = RUNS / "judged.csv"
@@ -75,7 +77,9 @@ def search(chosen: argparse.Namespace) -> None:
     for seed in range(first, last):
         for name in wanted(chosen):
             directory, before = folder(chosen.trainings) / f"{name}-{seed}", cpu_seconds()
-            launch(resolve(settings_of(name, seed, chosen.trainings)), directory)
+            unseen = shipped().without(*relatives(name))
+            with patch("actsearch.search.run.shipped", lambda unseen=unseen: unseen):
+                launch(resolve(settings_of(name, seed, chosen.trainings)), directory)
             if not (directory / CPU).exists():
                 (directory / CPU).write_text(str(cpu_seconds() - before))
             with Store(directory) as store:

@@ -17,6 +17,7 @@ import numpy as np
 from actsearch.evaluators.activation import BUILT_IN
 from actsearch.grammar.rows.known import USUAL
 from actsearch.search.reward import scale_of
+from scripts.panel.problems import MNIST1D
 from scripts.panel.tabulate import FOLDER, LENGTHS, SEEDS
 from scripts.replays.replay import Table, file_of, load_table
 from scripts.replays.tabulation import rows_of
@@ -24,12 +25,6 @@ from scripts.replays.tabulation import rows_of
 RESULTS = Path(__file__).parent / "results"
 PACKED, FACTS = RESULTS / "tables.csv", RESULTS / "tables.json"
 WHOLE = LENGTHS[0]
-MNIST1D = ("mnist1d", "mnist1d_mlp")
-"""Tables of the whole space, of which the sample is a part."""
-RELATIVES = {problem: {*MNIST1D, "mnist1d_plain"} for problem in (*MNIST1D, "mnist1d_plain")} | {
-    problem: {"digits_plain", "digits_normalised"} for problem in ("digits_plain", "digits_normalised")
-}
-"""Problems on the same data: a prior without one of them is without all."""
 Losses = Mapping[str, Mapping[int, tuple[float, ...]]]
 """Expression -> steps -> losses of its seeds, endless where one failed."""
 

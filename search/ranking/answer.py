@@ -10,6 +10,7 @@ from actsearch.search.memory.records import FINAL
 from actsearch.search.ranking.entry import Entry
 from actsearch.search.ranking.leaderboard import Leaderboard
 from actsearch.search.ranking.measure import number
+from actsearch.search.ranking.rung_facts import short_sight
 from actsearch.search.ranking.verdict import Verdict, name_of
 
 CERTAIN = 1e6  # larger odds are only called over a million
@@ -48,6 +49,11 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
     if verdict.likely is not None and (verdict.better or verdict.likely.odds < SURE_ENOUGH):
         lines.append(f"most likely better, not shown: {_odds(verdict)}")
     lines += _elsewhere(verdict, board)
+    if board.climbed and (sight := short_sight(board)) is not None:
+        lines.append(
+            f"after {sight.short:,} steps, the order of functions says little of that after {sight.long:,} (Kendall's "
+            f"tau {sight.tau:.2f} over {sight.functions}): longer children (task.steps) would choose better"
+        )
     lines += _next_step(verdict, board, run, program) if board.climbed else []
     return lines
 

@@ -8,8 +8,11 @@ from itertools import pairwise
 
 from actsearch.evaluators.outcome import Status
 from actsearch.search.memory.records import FINAL, SEARCH, Rung
-from actsearch.search.ranking.agreement import FEWEST, Agreement, agreement
+from actsearch.search.ranking.agreement import FEWEST, Agreement, agreement, kendall
 from actsearch.search.ranking.leaderboard import Leaderboard, fair_means
+
+HARDLY = 0.3  # Kendall's tau below which two rungs hardly agree
+ENOUGH = 8  # fewest functions whose tau is worth a sentence: by chance, tau exceeds 0.3 for one such set in eight
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,37 @@ def _facts(board: Leaderboard, rung: Rung) -> RungFacts:
     rejected = sum(Status.REJECTED in statuses for statuses in by_entry)
     failed = sum(Status.REJECTED not in statuses and statuses != {Status.SCORED} for statuses in by_entry)
     return RungFacts(rung, len(by_entry), rejected, failed)
+
+
+@dataclass(frozen=True)
+class ShortSight:
+    """A search whose short trainings hardly order functions as long ones do.
+
+    Args:
+        short, long: numbers of optimiser steps.
+        functions: number of functions that were trained both short and long.
+        tau: Kendall's tau over these functions. They are the best of the search, which agree less than all would.
+    """
+
+    short: int
+    long: int
+    functions: int
+    tau: float
+
+
+def short_sight(board: Leaderboard) -> ShortSight | None:
+    """Return how the search disagrees with full length; None if it does not, or too few functions would show it."""
+    names = [rung.name for rung in board.rungs]
+    if FINAL not in names or SEARCH not in names:
+        return None
+    final, search = board.rungs[names.index(FINAL)], fair_means(board.entries, SEARCH)
+    whole = [rung.name for rung in board.rungs[: names.index(FINAL) + 1] if rung.task.steps == final.task.steps]
+    above = max((fair_means(board.entries, name) for name in whole), key=lambda means: len(means.keys() & search))
+    both, short = len(above.keys() & search), board.rungs[names.index(SEARCH)].task.steps
+    if short == final.task.steps or both < ENOUGH:
+        return None
+    tau = kendall(search, above)
+    return ShortSight(short, final.task.steps, both, tau) if tau < HARDLY else None
 
 
 def agreements(board: Leaderboard) -> list[RungAgreement]:

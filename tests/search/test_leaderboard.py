@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
 from actsearch.evaluators.activation import BUILT_IN
@@ -20,9 +22,10 @@ from actsearch.search.ladder import FinalSettings, RungSettings, rungs, transfer
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.records import FINAL, SEARCH, Behaviour, Key, Record, StoredProposal
 from actsearch.search.memory.store import Store
+from actsearch.search.ranking.agreement import kendall
 from actsearch.search.ranking.finding import NotFound, find
 from actsearch.search.ranking.leaderboard import Leaderboard, leaderboard
-from actsearch.search.ranking.rung_facts import agreements, facts
+from actsearch.search.ranking.rung_facts import agreements, facts, short_sight
 from actsearch.search.reward import Scale, reward
 from actsearch.search.show.run_tables import remarks, rung_tables, transfer_table
 
@@ -218,6 +221,27 @@ def test_the_tau_of_two_rungs_is_scipys(tmp_path: Path) -> None:
     assert math.isnan(found.tau.best)  # two functions are not enough for an order
     (cell,) = rung_tables(_board(store))[1].columns[4].cells
     assert cell == "too few functions, or all equal"
+
+
+def test_a_search_whose_order_says_nothing_of_the_long_run_says_so(tmp_path: Path) -> None:
+    texts = ["relu(x)", "tanh(x)", "sin(x)", "abs(x)", "cos(x)", "erf(x)", "atan(x)", "sinh(x)"]
+    for name, late in (("like", range(8)), ("unlike", reversed(range(8)))):
+        (tmp_path / name).mkdir()
+        store = _store(tmp_path / name, *texts)
+        for text, early, loss in zip(texts, range(8), late, strict=True):
+            _keep(store, text, SEARCH, [1.0 + early])
+            _keep(store, text, FINAL, [1.0 + loss, 1.1 + loss])
+        sight = short_sight(_board(store))
+        assert (sight is None) is (name == "like")
+        if sight is not None:
+            assert (sight.functions, sight.tau) == (8, pytest.approx(-1.0))
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=2, max_size=12))
+def test_the_fast_tau_is_scipys(pairs: list[tuple[int, int]]) -> None:
+    one, other = ({str(n): float(pair[side]) for n, pair in enumerate(pairs)} for side in (0, 1))
+    expected = kendalltau([*one.values()], [*other.values()]).statistic
+    assert kendall(one, other) == pytest.approx(expected, nan_ok=True)
 
 
 def test_an_entry_is_found_by_place_id_name_and_any_equal_expression(store: Store) -> None:
