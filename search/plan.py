@@ -29,7 +29,7 @@ from actsearch.search.memory.records import Rung
 from actsearch.search.progress import Goal
 from actsearch.search.proposers.knowledge import KnowledgeOfTask
 from actsearch.search.proposers.proposer import Proposer
-from actsearch.search.proposers.registry import PROPOSERS, ProposerSettings, build_proposer, completed_proposer
+from actsearch.search.proposers.registry import ProposerSettings, build_proposer, completed_proposer
 from actsearch.search.settings.classes import BudgetSettings, SearchSettings
 from actsearch.search.settings.effort import planned
 from actsearch.search.settings.space import build_space, vocabulary_of
@@ -147,14 +147,13 @@ class Plan:
         return self.revised(planned(dataclasses.replace(self.settings, budget=budget)))
 
     def check_proposer(self) -> None:
-        """Build a third-party proposer once, so that a fault in it shows before the store keeps a run.
+        """Build the proposer once, so that a fault in it shows before the store keeps a run.
 
         Raises:
             BadProposer, BadPlugin: the proposer cannot be used.
         """
-        if self.proposer.name not in PROPOSERS or self.given is not None:
-            unused = KnowledgeOfTask(self.task, self.seed, prior=None)
-            build_proposer(self.proposer, self.space, self.seed, unused, self.given)
+        unused = KnowledgeOfTask(self.task, self.seed, prior=None)
+        build_proposer(self.proposer, self.space, self.seed, unused, self.given)
 
     def prepare(self) -> list[str]:
         """Check the proposer and every task before any training.

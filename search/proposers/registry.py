@@ -16,6 +16,7 @@ from actsearch.search.proposers.drawing import DrawingProposer
 from actsearch.search.proposers.evolution import Evolution, EvolutionSettings
 from actsearch.search.proposers.foreign import BadProposer, ForeignProposer
 from actsearch.search.proposers.knowledge import Knowledge
+from actsearch.search.proposers.language_model import LanguageModel, LanguageModelSettings
 from actsearch.search.proposers.ppo import PPO, PPOSettings
 from actsearch.search.proposers.proposer import Proposer
 from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
@@ -27,6 +28,7 @@ PROPOSERS: dict[str, Callable[[Space, int, "ProposerSettings", Knowledge], Drawi
     "ppo": lambda space, seed, settings, knowledge: PPO(space, seed, settings.ppo),
     "risk_seeking": lambda space, seed, settings, knowledge: RiskSeeking(space, seed, settings.risk_seeking),
     "evolution": lambda space, seed, settings, knowledge: Evolution(space, seed, settings.evolution),
+    "language_model": lambda space, seed, settings, knowledge: LanguageModel(space, seed, settings.language_model),
     "random": lambda space, seed, settings, knowledge: RandomProposer(space, seed),
     "exhaustive": lambda space, seed, settings, knowledge: ExhaustiveProposer(space, seed),
 }
@@ -39,9 +41,10 @@ class ProposerSettings:
     """The proposer of a search.
 
     Args:
-        name: reinforce, ppo, risk_seeking, evolution, random (the yardstick) or exhaustive; one that an installed
-            package adds; or a class of yours, ``module:Class`` or ``file.py:Class``, called with (space, seed).
-        reinforce, ppo, risk_seeking, evolution: learning settings of the proposer of this name.
+        name: reinforce, ppo, risk_seeking, evolution, language_model, random (the yardstick) or exhaustive; one that
+            an installed package adds; or a class of yours, ``module:Class`` or ``file.py:Class``, called with (space,
+            seed).
+        reinforce, ppo, risk_seeking, evolution, language_model: settings of the proposer of this name.
         prior: whether the warm-up and the surrogate use what is known of functions on other problems.
         surrogate: settings of the model that chooses among the proposals.
     """
@@ -52,6 +55,7 @@ class ProposerSettings:
     ppo: PPOSettings = field(default_factory=PPOSettings)
     risk_seeking: RiskSeekingSettings = field(default_factory=RiskSeekingSettings)
     evolution: EvolutionSettings = field(default_factory=EvolutionSettings)
+    language_model: LanguageModelSettings = field(default_factory=LanguageModelSettings)
     surrogate: SurrogateSettings = field(default_factory=SurrogateSettings)
 
     def __post_init__(self) -> None:
