@@ -18,6 +18,7 @@ from actsearch.grammar.fault import UserFault
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.shape import Kind, Position, Shape
 
+REMEMBERED = 20_000  # strings that a space keeps
 _BITS = 60  # random bits in one draw
 Values = tuple[Hashable, ...]  # summary of one register by each constraint
 
@@ -129,6 +130,11 @@ class Space:
         return {}
 
     @cached_property
+    def _strings(self) -> dict[int, tuple[int, ...]]:
+        """Cache of ``string``: proposers list small spaces again and again."""
+        return {}
+
+    @cached_property
     def _live_registers(self) -> list[set[int]]:
         """Registers that later positions still read, by the number of choices made so far.
 
@@ -212,14 +218,19 @@ class Space:
         """
         if not 0 <= number < self.count(()):
             raise ValueError(f"string {number}: this space has the strings 0 to {self.count(()) - 1}")
+        if number in self._strings:
+            return self._strings[number]
         chosen: tuple[int, ...] = ()
+        left = number
         for position in self.shape.positions:
             for choice in range(len(self.choices(position))):
                 strings = self.count((*chosen, choice))
-                if number < strings:
+                if left < strings:
                     chosen = (*chosen, choice)
                     break
-                number -= strings
+                left -= strings
+        if len(self._strings) < REMEMBERED:
+            self._strings[number] = self.tokens(chosen)
         return self.tokens(chosen)
 
     def draw(self, generator: torch.Generator) -> tuple[int, ...]:
