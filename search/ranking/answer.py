@@ -52,8 +52,8 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
     if board.climbed and (sight := short_sight(board)) is not None:
         lines.append(
             f"among the best, the order after {sight.short:,} steps says little of that after {sight.long:,} "
-            f"(Kendall's tau {sight.tau:.2f} over {sight.functions} functions): longer children (task.steps) may choose "
-            "better"
+            f"(Kendall's tau {sight.tau:.2f} over {sight.functions} functions): longer children (task.steps) may "
+            "choose better"
         )
     lines += _next_step(verdict, board, run, program) if board.climbed else []
     return lines
