@@ -79,8 +79,8 @@ class Plan:
 
     @property
     def proposer(self) -> ProposerSettings:
-        """Name and settings of the proposer."""
-        return self.settings.proposer
+        """Name and settings of the proposer, which say whether there is a surrogate."""
+        return completed_proposer(self.settings.proposer)
 
     @property
     def share(self) -> Share:
@@ -221,8 +221,7 @@ def _vocabulary(settings: SearchSettings) -> Vocabulary:
 
 def _completed(settings: SearchSettings, task: Task) -> SearchSettings:
     ladder, final = completed(task.settings, settings.ladder, settings.final)
-    proposer = completed_proposer(settings.proposer)
-    return dataclasses.replace(settings, proposer=proposer, task=task.settings, ladder=ladder, final=final)
+    return dataclasses.replace(settings, task=task.settings, ladder=ladder, final=final)
 
 
 def _with_incumbent(settings: SearchSettings, vocabulary: Vocabulary, replaced: Sequence[str]) -> SearchSettings:

@@ -14,7 +14,6 @@ from actsearch.search.ladder import FINAL_SEEDS, RungSettings
 from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.plan import Plan
-from actsearch.search.proposers.registry import ProposerSettings, completed_proposer
 from actsearch.search.proposers.surrogate import SurrogateSettings
 from actsearch.search.settings.classes import SearchSettings
 from actsearch.search.settings.effort import planned
@@ -72,10 +71,10 @@ def as_kept(plan: Plan, old: dict[str, Any]) -> Plan:
     if not old:
         return plan
     settings, seeds = plan.settings, old["final"].get("seeds")
-    usual, surrogate = completed_proposer(ProposerSettings(name=settings.proposer.name)), old["proposer"]["surrogate"]
+    surrogate = old["proposer"]["surrogate"]
     if NEW not in surrogate and settings.ladder == (RungSettings(steps=settings.final.steps),):
         settings = dataclasses.replace(settings, ladder=tuple(RungSettings(**rung) for rung in old["ladder"]))
-    if NEW not in surrogate and (settings.proposer.prior, settings.proposer.surrogate) == (True, usual.surrogate):
+    if NEW not in surrogate and (settings.proposer.prior, settings.proposer.surrogate) == (True, SurrogateSettings()):
         proposer = dataclasses.replace(settings.proposer, prior=False, surrogate=SurrogateSettings(**surrogate))
         settings = dataclasses.replace(settings, proposer=proposer)
     if settings.final.seeds is None and seeds is not None:

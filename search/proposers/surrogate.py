@@ -36,10 +36,10 @@ class SurrogateSettings:
         noise: variance between seeds, as a share of the variance of scores.
     """
 
-    use: bool | Literal["auto"] = "auto"
+    use: Literal["auto", True, False] = "auto"
     candidates: Annotated[int, Field(ge=1)] = 512
     fresh: Annotated[int, Field(ge=1)] = 4
-    looks: Annotated[int, Field(ge=0)] = 2
+    looks: Annotated[int, Field(ge=0)] = 4
     room: Annotated[int, Field(ge=1)] = 1000
     optimism: Annotated[float, Field(ge=0)] = 0.5
     length: Annotated[float, Field(gt=0)] = 0.7
