@@ -75,9 +75,9 @@ def _predicted(features: Tensor, target: Tensor) -> float | None:
         return None
     rows = (rows - rows.mean(0)) / (rows.std(0) + 1e-6) / math.sqrt(rows.shape[1])
     target = target - target.mean(0)
-    moment = rows.T @ rows + RIDGE * torch.eye(rows.shape[1], dtype=rows.dtype, device=rows.device)
+    inner = rows @ rows.T  # as large as the examples are many, and not as the features are
     try:
-        hat = rows @ torch.linalg.solve(moment, rows.T)
+        hat = torch.linalg.solve(inner + RIDGE * torch.eye(len(rows), dtype=rows.dtype, device=rows.device), inner)
     except RuntimeError:  # the features are not finite
         return WORST
     residual = (target - hat @ target) / (1 - hat.diagonal().clamp(max=0.999))[:, None]

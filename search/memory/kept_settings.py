@@ -9,13 +9,13 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from actsearch.evaluators.sentences import BadSettings
+from actsearch.evaluators.sentences import BadSettings, default_of
 from actsearch.search.ladder import FINAL_SEEDS, RungSettings
 from actsearch.search.memory.file import NotBegun
 from actsearch.search.memory.store import FILE_NAME, Store
 from actsearch.search.plan import Plan
 from actsearch.search.proposers.surrogate import SurrogateSettings
-from actsearch.search.settings.classes import SearchSettings
+from actsearch.search.settings.classes import BudgetSettings, SearchSettings
 from actsearch.search.settings.effort import planned
 from actsearch.search.settings.reading import from_tree, to_json
 from actsearch.search.settings.sentences import differences
@@ -72,8 +72,13 @@ def as_kept(plan: Plan, old: dict[str, Any]) -> Plan:
         return plan
     settings, seeds = plan.settings, old["final"].get("seeds")
     surrogate = old["proposer"]["surrogate"]
-    if NEW not in surrogate and settings.ladder == (RungSettings(steps=settings.final.steps),):
-        settings = dataclasses.replace(settings, ladder=tuple(RungSettings(**rung) for rung in old["ladder"]))
+    steps = {settings.final.steps}
+    if NEW not in surrogate and {rung.steps for rung in settings.ladder} == steps and len(old["ladder"]) == 1:
+        ladder = tuple(RungSettings(**rung) for rung in old["ladder"])
+        settings = planned(dataclasses.replace(settings, ladder=ladder))
+    if NEW not in surrogate and settings.budget.children == BudgetSettings().children:
+        budget = dataclasses.replace(settings.budget, children=old["budget"]["children"])
+        settings = dataclasses.replace(settings, budget=budget)
     if NEW not in surrogate and (settings.proposer.prior, settings.proposer.surrogate) == (True, SurrogateSettings()):
         proposer = dataclasses.replace(settings.proposer, prior=False, surrogate=SurrogateSettings(**surrogate))
         settings = dataclasses.replace(settings, proposer=proposer)
@@ -159,7 +164,7 @@ def _as_options(changed: list[str], old: dict[str, Any]) -> str:
             if not isinstance(value, dict):
                 break
             path.append(step)
-            value = value.get(step, {})
+            value = value[step] if step in value else default_of(SearchSettings, tuple(path))
         options[".".join(path)] = json.dumps(value)
     return " ".join(f"--set {shlex.quote(f'{key}={value}')}" for key, value in options.items())
 

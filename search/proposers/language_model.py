@@ -5,6 +5,7 @@ sent unless an address is set. FunSearch (Romera-Paredes et al. 2024) and EvoPro
 way. Not here: what is done with a proposal (``drawing``).
 """
 
+import http.client
 import json
 import os
 import re
@@ -116,7 +117,7 @@ class LanguageModel(DrawingProposer):
         try:
             with urllib.request.urlopen(request, timeout=self.settings.seconds) as reply:
                 return str(json.load(reply)["choices"][0]["message"]["content"])
-        except (OSError, ValueError, KeyError, IndexError, TypeError) as fault:
+        except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError, TypeError) as fault:
             raise BadProposer(
                 f"the language model at {address} gave no answer ({fault_text(fault)}); the run keeps all outcomes, "
                 "and the same command goes on with it"

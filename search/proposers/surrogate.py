@@ -123,6 +123,11 @@ class Surrogate:
         """Load a state."""
         self.inner.restore(state["inner"])
         strings = [tuple(row) for row in state["strings"].tolist()]
+        if "learned" in state:  # of version 0.4: the rewards stay, candidates are proposed anew
+            self.rewards = {strings[index]: reward for index, reward in state["learned"]}
+            self.pending = {strings[index]: 0.0 for index, _ in state["expected"]}
+            self.inner.forget(self._proposals([strings[index] for index in state["room"]]))
+            return
         told, known = len(state["rewards"]), len(state["rewards"]) + len(state["pending"])
         self.rewards = dict(zip(strings[:told], state["rewards"], strict=True))
         self.pending = dict(zip(strings[told:known], state["pending"], strict=True))

@@ -51,9 +51,9 @@ def sentences(verdict: Verdict, board: Leaderboard, run: str, program: str = "ac
     lines += _elsewhere(verdict, board)
     if board.climbed and (sight := short_sight(board)) is not None:
         lines.append(
-            f"among the best, the order after {sight.short:,} steps says little of that after {sight.long:,} "
-            f"(Kendall's tau {sight.tau:.2f} over {sight.functions} functions): longer children (task.steps) may "
-            "choose better"
+            f"of functions trained in full, the order after {sight.short:,} steps says little of that after "
+            f"{sight.long:,} (Kendall's tau {sight.tau:.2f} over {sight.functions} functions): they start unlike, or "
+            "differ less than seeds do"
         )
     lines += _next_step(verdict, board, run, program) if board.climbed else []
     return lines

@@ -12,7 +12,7 @@ from actsearch.search.ranking.agreement import FEWEST, Agreement, agreement, ken
 from actsearch.search.ranking.leaderboard import Leaderboard, fair_means
 
 HARDLY = 0.3  # Kendall's tau below which two rungs hardly agree
-ENOUGH = 8  # fewest functions whose tau is worth a sentence: by chance, tau exceeds 0.3 for one such set in eight
+ENOUGH = 8  # fewest functions whose tau is worth a sentence: by chance, tau exceeds 0.3 for one such set in seven
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class ShortSight:
     Args:
         short, long: numbers of optimiser steps.
         functions: number of functions that were trained both short and long.
-        tau: Kendall's tau over these functions. They are the best of the search, which agree less than all would.
+        tau: Kendall's tau over these functions: baselines and the best of the search, which agree less than all would,
+            also because seeds differ.
     """
 
     short: int
@@ -85,7 +86,7 @@ def short_sight(board: Leaderboard) -> ShortSight | None:
     whole = [rung.name for rung in board.rungs[: names.index(FINAL) + 1] if rung.task.steps == final.task.steps]
     above = max((fair_means(board.entries, name) for name in whole), key=lambda means: len(means.keys() & search))
     both, short = len(above.keys() & search), board.rungs[names.index(SEARCH)].task.steps
-    if short == final.task.steps or both < ENOUGH:
+    if short >= final.task.steps or both < ENOUGH:
         return None
     tau = kendall(search, above)
     return ShortSight(short, final.task.steps, both, tau) if tau < HARDLY else None

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm, spearmanr
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 
 import actsearch.search.proposers
+from actsearch.evaluators.looks.readout import RIDGE, WORST, _predicted
 from actsearch.grammar.behaviour.profile import profile
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.rows.known import read
@@ -191,6 +193,31 @@ def test_a_surrogate_learns_from_functions_that_nobody_proposed() -> None:
     known = [read(text) for text in ("sin(x)", "relu(x)", "tanh(x)", "swish(x)", "abs(x)", "elu(x)", "gelu(x)")]
     proposer.meet({one: _is_odd(one) for one in known})
     assert sum(_is_odd(p.expression) for p in proposer.ask(8)) >= 7
+
+
+def test_a_surrogate_of_version_0_4_keeps_its_rewards() -> None:
+    inner = RandomProposer(ONE, 0)
+    learned, expected, waiting = (proposal.tokens for proposal in inner.ask(3))
+    old = {
+        "inner": inner.state(), "strings": torch.tensor([learned, expected, waiting]), "numbers": torch.zeros(3, 2),
+        "room": [2], "expected": [(1, 0.5)], "learned": [(0, 2.0)],
+    }  # fmt: skip
+    proposer = Surrogate(RandomProposer(ONE, 1), SurrogateSettings(candidates=6250), Knowing())
+    proposer.restore(old)
+    assert proposer.rewards == {learned: 2.0}
+    proposed = {proposal.tokens for proposal in proposer.ask(4000)}
+    assert waiting in proposed or len(proposed) > 3900
+    assert not proposed & {learned, expected}
+
+
+def test_the_readout_of_a_wide_layer_is_that_of_a_regression_over_its_features() -> None:
+    features, target = torch.tensor(DRAW.normal(size=(20, 64))), torch.tensor(DRAW.normal(size=(20, 2)))
+    rows = (features - features.mean(0)) / (features.std(0) + 1e-6) / 8
+    centred = target - target.mean(0)
+    hat = rows @ torch.linalg.solve(rows.T @ rows + RIDGE * torch.eye(64, dtype=torch.float64), rows.T)
+    residual = (centred - hat @ centred) / (1 - hat.diagonal())[:, None]
+    expected = max(WORST, 1 - float(residual.square().sum() / centred.square().sum()))
+    assert _predicted(features, target) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
