@@ -22,7 +22,7 @@ from actsearch.grammar.fault import NotInstalled, UserFault
 from actsearch.search.core import Block, Core, train_all
 from actsearch.search.memory.behaviours import Behaviours
 from actsearch.search.memory.decisions import Say, decided, settled, unsaid
-from actsearch.search.memory.kept_settings import as_kept, check_same, extended, settings_in
+from actsearch.search.memory.kept_settings import as_kept, check_same, extended, settings_in, to_be_kept
 from actsearch.search.memory.locks import LOCK_NAME, Held, held
 from actsearch.search.memory.provenance import provenance
 from actsearch.search.memory.records import ASKED, CLIMBED, FINAL, FINISHED, RACED
@@ -106,7 +106,7 @@ def begin(plan: Plan, store: Store, say: Say = unsaid, *, extend: bool = False, 
     changed = extended(old, new) if extend else {}
     check_same(old | changed, new, store.path.parent)
     if changed:
-        store.extend(to_json(plan.settings), [CLIMBED, FINISHED])
+        store.extend(to_be_kept(plan, old), [CLIMBED, FINISHED])
         if "final" in changed and not plan.final.race:
             store.describe({RACED: "yes"})
             say("seeds were added after a look at the list: from now on its tests are those that allow for it")

@@ -71,17 +71,8 @@ def as_kept(plan: Plan, old: dict[str, Any]) -> Plan:
     if not old:
         return plan
     settings, seeds = plan.settings, old["final"].get("seeds")
-    surrogate = old["proposer"]["surrogate"]
-    steps = {settings.final.steps}
-    if NEW not in surrogate and {rung.steps for rung in settings.ladder} == steps and len(old["ladder"]) == 1:
-        ladder = tuple(RungSettings(**rung) for rung in old["ladder"])
-        settings = planned(dataclasses.replace(settings, ladder=ladder))
-    if NEW not in surrogate and settings.budget.children == BudgetSettings().children:
-        budget = dataclasses.replace(settings.budget, children=old["budget"]["children"])
-        settings = dataclasses.replace(settings, budget=budget)
-    if NEW not in surrogate and (settings.proposer.prior, settings.proposer.surrogate) == (True, SurrogateSettings()):
-        proposer = dataclasses.replace(settings.proposer, prior=False, surrogate=SurrogateSettings(**surrogate))
-        settings = dataclasses.replace(settings, proposer=proposer)
+    if NEW not in old["proposer"]["surrogate"]:
+        settings = _as_version_0_4(settings, old)
     if settings.final.seeds is None and seeds is not None:
         settings = dataclasses.replace(settings, final=dataclasses.replace(settings.final, seeds=seeds))
     trainings = settings.budget.trainings
@@ -96,6 +87,32 @@ def as_kept(plan: Plan, old: dict[str, Any]) -> Plan:
             final=dataclasses.replace(settings.final, **old_final),
         )
     return plan.revised(settings)
+
+
+def _as_version_0_4(settings: SearchSettings, old: dict[str, Any]) -> SearchSettings:
+    """Return settings with a run's ladder, number of children and surrogate, unless the user names others."""
+    if {rung.steps for rung in settings.ladder} == {settings.final.steps} and len(old["ladder"]) == 1:
+        ladder = tuple(RungSettings(**rung) for rung in old["ladder"])
+        settings = planned(dataclasses.replace(settings, ladder=ladder))
+    if settings.budget.trainings is None and settings.budget.children == BudgetSettings().children:
+        budget = dataclasses.replace(settings.budget, children=old["budget"]["children"])
+        settings = dataclasses.replace(settings, budget=budget)
+    if (settings.proposer.prior, settings.proposer.surrogate) == (True, SurrogateSettings()):
+        surrogate = SurrogateSettings(**old["proposer"]["surrogate"])
+        proposer = dataclasses.replace(settings.proposer, prior=False, surrogate=surrogate)
+        settings = dataclasses.replace(settings, proposer=proposer)
+    return settings
+
+
+def to_be_kept(plan: Plan, old: dict[str, Any]) -> str:
+    """Return the settings of an extended run as text for the store.
+
+    Those of a run of version 0.4 go on without ``NEW``, so that the run can be resumed and extended again.
+    """
+    tree = json.loads(to_json(plan.settings))
+    if NEW not in old["proposer"]["surrogate"]:
+        del tree["proposer"]["surrogate"][NEW]
+    return json.dumps(tree)
 
 
 def extended(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:

@@ -116,6 +116,19 @@ def test_a_run_of_the_schema_before_is_gone_on_with_and_nothing_is_trained_again
         assert sum(key.rung == FINAL for key in after) == 2 * (2 + 2)
 
 
+def test_a_run_of_the_version_before_is_extended_and_gone_on_with_as_it_began(old_run: Path) -> None:
+    with Store(old_run) as store:
+        tree = settings_in(store)
+    tree["budget"]["children"] += 1
+    del tree["proposer"]["prior"], tree["proposer"]["surrogate"]  # the user names neither
+    for _ in range(2):  # once more, when it is extended
+        jobs.launch(plan_of(from_tree(tree)), old_run, extend=True)
+    with Store(old_run) as store:
+        kept = settings_in(store)
+    assert kept["budget"]["children"] == tree["budget"]["children"]
+    assert (kept["proposer"]["prior"], kept["proposer"]["surrogate"]["use"]) == (False, False)
+
+
 def test_a_migration_that_fails_leaves_the_file_as_it_was(old_run: Path) -> None:
     connection = sqlite3.connect(old_run / FILE_NAME)
     connection.execute("UPDATE run SET value = 'no json' WHERE key = 'settings'")
