@@ -76,7 +76,11 @@ class DrawingProposer(ABC):
     def forget(self, proposals: Sequence[Proposal]) -> None:
         """Forget proposals that will not be trained, so that their behaviours may be proposed again."""
         self._proposed -= {fingerprint(proposal.expression) for proposal in proposals}
-        self._is_exhausted = False
+        self._is_exhausted &= not proposals
+
+    def proposal(self, tokens: Tokens) -> Proposal:
+        """Return the proposal of a string."""
+        return self._read(tokens)[0]
 
     def state(self) -> dict[str, Any]:
         """Return the random state, the proposed behaviours, and the strings with a reward."""

@@ -8,14 +8,12 @@ model (``surrogate``).
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import ndtri
-from scipy.stats import rankdata
 
 from actsearch.search.proposers.prior import matern, standardised
 
@@ -40,13 +38,11 @@ class Features:
     elsewhere: Array
     readouts: Array
 
-    def rows(self, indices: Sequence[int]) -> "Features":
-        """Return the knowledge of some of the functions."""
-        return Features(self.profiles[indices], self.elsewhere[indices], self.readouts[indices])
-
 
 def normal_scores(numbers: Array) -> Array:
     """Return the standard normal scores of ranks, ``(n,)`` (Blom 1958); 0 where there is no number."""
+    from scipy.stats import rankdata  # noqa: PLC0415  importing it takes half a second; not every command needs a model
+
     scores, known = np.zeros(len(numbers)), np.flatnonzero(~np.isnan(numbers))
     scores[known] = ndtri((rankdata(numbers[known]) - 0.375) / (len(known) + 0.25))
     return scores

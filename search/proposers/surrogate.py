@@ -4,9 +4,8 @@ A model predicts scores from knowledge that needs no training. Candidates wait i
 that this one leaves. Not here: the knowledge (``knowledge``) and the model (``gaussian_process``).
 """
 
-import functools
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -17,7 +16,7 @@ from pydantic.dataclasses import dataclass
 from actsearch.grammar.expression import Expression
 from actsearch.search.proposers.drawing import DrawingProposer
 from actsearch.search.proposers.gaussian_process import Features, Model, normal_scores
-from actsearch.search.proposers.knowledge import REMEMBERED, Knowledge
+from actsearch.search.proposers.knowledge import Knowledge
 from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
 
@@ -62,7 +61,6 @@ class Surrogate:
         self.rewards: dict[Tokens, float] = {}
         self.readouts: dict[Tokens, float] = {}
         self.others: dict[Expression, float] = {}
-        self.read = functools.lru_cache(maxsize=REMEMBERED)(inner.space.decode)
 
     def meet(self, rewards: dict[Expression, float]) -> None:
         """Take rewards of functions that were not proposed, as the run's baselines; they are no part of the state."""
@@ -84,12 +82,12 @@ class Surrogate:
         expected = {waiting[index]: float(model.mean[index]) for index in order[:count]}
         staying = [waiting[index] for index in sorted(order[count : count + self.settings.room])]
         dropped = [waiting[index] for index in order[count + self.settings.room :]]
-        self.inner.forget(self._proposals(dropped))
+        self.inner.forget([self.inner.proposal(tokens) for tokens in dropped])
         for tokens in dropped:
             self.readouts.pop(tokens, None)
         self.pending |= expected
         self.room = staying
-        return self._proposals(expected)
+        return [self.inner.proposal(tokens) for tokens in expected]
 
     def tell(self, proposals: Sequence[Proposal], rewards: Sequence[float]) -> Metrics:
         """Learn from rewards, and pass them to the inner proposer."""
@@ -126,7 +124,7 @@ class Surrogate:
         if "learned" in state:  # of version 0.4: the rewards stay, candidates are proposed anew
             self.rewards = {strings[index]: reward for index, reward in state["learned"]}
             self.pending = {strings[index]: 0.0 for index, _ in state["expected"]}
-            self.inner.forget(self._proposals([strings[index] for index in state["room"]]))
+            self.inner.forget([self.inner.proposal(strings[index]) for index in state["room"]])
             return
         told, known = len(state["rewards"]), len(state["rewards"]) + len(state["pending"])
         self.rewards = dict(zip(strings[:told], state["rewards"], strict=True))
@@ -141,12 +139,12 @@ class Surrogate:
         waiting = [*self.pending, *self.room]
         unseen = [waiting[index] for index in order if waiting[index] not in self.readouts]
         for tokens in unseen[:count]:
-            self.readouts[tokens] = self.knowledge.readout(self.read(tokens))
+            self.readouts[tokens] = self.knowledge.readout(self.inner.proposal(tokens).expression)
 
     def _ranked(self, count: int) -> tuple[Model, list[int]]:
         """Return the model, and the candidates in its order, as indices among the pending and the waiting ones."""
         strings = [*self.rewards, *self.pending, *self.room]
-        expressions = [*self.others, *map(self.read, strings)]
+        expressions = [*self.others, *(self.inner.proposal(tokens).expression for tokens in strings)]
         others = [self.knowledge.readout(one) if self.settings.looks else math.nan for one in self.others]
         features = Features(
             np.array([self.knowledge.profile(expression) for expression in expressions]),
@@ -156,6 +154,3 @@ class Surrogate:
         rewards = np.array([*self.others.values(), *self.rewards.values()])
         model = Model(features, rewards, self.settings.length, self.settings.noise)
         return model, model.order(count, len(self.pending), self.settings.optimism)
-
-    def _proposals(self, strings: Iterable[Tokens]) -> list[Proposal]:
-        return [Proposal(tokens, self.read(tokens)) for tokens in strings]

@@ -12,10 +12,9 @@ from actsearch.search.ladder import RungSettings
 from actsearch.search.settings.classes import SearchSettings
 
 DECISION = 0.4
-"""Share of the final rung. In simulated races, 40 trainings show a leader of 1.5 standard
-deviations in 92 of 100 (``tests/search/test_race.py``); the remaining share finds such a leader. Half of it
-is for the rung before, which has full length: on the panel, a second short look lets fast starters through
-(``python -m scripts.panel.lengths``)."""
+"""Share of the final rung. In simulated races, 40 trainings show a leader of 1.5 standard deviations in 92 of 100
+(``tests/search/test_race.py``); the remaining share finds such a leader. Half of it is for the rung before, which has
+full length: on the panel, a second short look lets fast starters through (``python -m scripts.panel.lengths``)."""
 HALF = 0.5  # largest share of the final rung
 EIGHT_EACH = 24  # trainings that tell a find, a known function and the incumbent apart, in any search
 FINALISTS, KNOWN = 6, 3

@@ -23,6 +23,7 @@ from actsearch.search.proposers.prior import FILE, Array, fitted, matern, shippe
 from actsearch.search.proposers.registry import ProposerSettings, completed_proposer
 from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
 from actsearch.testing import ONE
+from scripts.panel import prior as panel
 from tests.search.knowing import Knowing
 
 DRAW = np.random.default_rng(0)
@@ -54,6 +55,16 @@ def test_a_prior_predicts_what_scikit_learns_regression_does(tmp_path: Path) -> 
     write(prior, str(tmp_path / "prior.npz"))
     with np.load(tmp_path / "prior.npz") as kept:
         np.testing.assert_allclose(kept["weights"], prior.weights, rtol=1e-6)
+
+
+def test_the_rank_of_a_function_that_nobody_trained_is_that_of_a_regression_without_it() -> None:
+    ranks, place, problem = panel.unseen("shells"), 17, panel.others("shells")[0]
+    mine = panel.scores(problem).copy()
+    mine[place] = np.nan
+    noise = {problem: panel.noise(problem)}
+    without = fitted({problem: mine}, panel.profiles(), noise, length=panel.LENGTH, provenance={})
+    expected = without.predict(panel.profiles()[place].tolist())[0]
+    assert [*ranks.values()][place][0] == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_shipped_prior_is_small_and_says_where_it_comes_from() -> None:

@@ -1,6 +1,6 @@
 """What every proposer promises, held by each through one contract."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -10,12 +10,12 @@ from actsearch.grammar.space import Space
 from actsearch.search.proposers.chance import ExhaustiveProposer, RandomProposer
 from actsearch.search.proposers.evolution import Evolution, EvolutionSettings
 from actsearch.search.proposers.ppo import PPO, PPOSettings
-from actsearch.search.proposers.proposer import Proposer
+from actsearch.search.proposers.proposer import Proposal, Proposer
 from actsearch.search.proposers.registry import ProposerSettings, build_proposer
 from actsearch.search.proposers.reinforce import Reinforce, ReinforceSettings
 from actsearch.search.proposers.risk_seeking import RiskSeeking, RiskSeekingSettings
 from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
-from actsearch.testing import ONE, ProposerContract
+from actsearch.testing import ONE, SMALL, ProposerContract
 from tests.search.knowing import Knowing
 
 
@@ -101,3 +101,18 @@ def test_a_name_builds_its_proposer_and_the_surrogate_wraps_any(name: str) -> No
     assert isinstance(wrapped, Surrogate)
     assert type(wrapped.inner) is type(plain)
     assert len(plain.ask(3)) == len(wrapped.ask(3)) == 3
+
+
+def test_an_exhausted_space_is_listed_once_behind_a_surrogate_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = RandomProposer(SMALL, 0)
+    listings, listing = [], inner._uniform_draws
+
+    def counted() -> Iterator[tuple[Proposal, str]]:
+        listings.append(1)
+        return listing()
+
+    monkeypatch.setattr(inner, "_uniform_draws", counted)
+    proposer = Surrogate(inner, SurrogateSettings(candidates=6250), KNOWING)
+    while batch := proposer.ask(3):
+        proposer.tell(batch, [1.0] * len(batch))
+    assert len(listings) == 1
