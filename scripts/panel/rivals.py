@@ -36,13 +36,13 @@ def main() -> None:
     for rival in chosen.only:
         cells = []
         for problem in problems:
-            found = joblib.Parallel(n_jobs=2)(
+            needed = joblib.Parallel(n_jobs=2)(
                 joblib.delayed(search)(
                     problem, rival, seed, chosen.trainings, anchors=chosen.anchors, upside_down=chosen.upside_down
                 )
                 for seed in range(chosen.seeds)
             )
-            middle = statistics.median(needed for needed, _ in found)
+            middle = statistics.median(needed)
             cells.append(f"{'never' if math.isinf(middle) else f'{middle:g}'}")
         print(f"| {rival} | {' | '.join(cells)} |", flush=True)
 

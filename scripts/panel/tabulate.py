@@ -51,12 +51,14 @@ def path_of(problem: str) -> Path:
 
 
 def stages(problem: str, texts: list[str]) -> Iterator[list[Cell]]:
-    """Yield the cells of a problem, stage by stage; the last one depends on the rows of those before."""
-    for steps in LENGTHS:
-        yield [Cell(LABEL, text, repeat, steps) for repeat in range(SEEDS) for text in texts]
+    """Yield the cells of a problem, stage by stage; the second depends on the rows of the first."""
+    whole, *parts = LENGTHS
+    yield [Cell(LABEL, text, repeat, whole) for repeat in range(SEEDS) for text in texts]
     losses = whole_losses(rows_of(path_of(problem)), SEEDS)
     order = sorted(texts, key=lambda text: losses.get(text, math.inf))
-    yield [Cell(LABEL, text, n, LENGTHS[0]) for n in range(SEEDS, MORE) for text in order[: len(texts) // 3]]
+    yield [Cell(LABEL, text, repeat, whole) for repeat in range(SEEDS, MORE) for text in order[: len(texts) // 3]]
+    for steps in parts:
+        yield [Cell(LABEL, text, repeat, steps) for repeat in range(SEEDS) for text in texts]
 
 
 def whole_losses(rows: list[Row], seeds: int) -> dict[str, float]:
@@ -69,11 +71,11 @@ def whole_losses(rows: list[Row], seeds: int) -> dict[str, float]:
 
 
 def run(problems: list[str], *, whole: bool) -> None:
-    """Train what the files do not hold yet; only two seeds at full length if ``whole``."""
+    """Train what the files do not hold yet; only those of full length if ``whole``."""
     texts = sample()
     for problem in problems:
         task = resolve(settings_of(problem, 0)).task
-        for cells in itertools.islice(stages(problem, texts), 1 if whole else None):
+        for cells in itertools.islice(stages(problem, texts), 2 if whole else None):
             tabulate(path_of(problem), cells, task, resolve(settings_of(problem, 0)).pool)
         rows = rows_of(path_of(problem))
         print(f"{problem}: {len(rows)} children, {sum(row.seconds for row in rows):.0f} s", flush=True)
@@ -85,7 +87,7 @@ def main() -> None:
     parser.add_argument("what", choices=["run"])
     parser.add_argument("problems", nargs="*", help="names; all that are not aside where none is given")
     parser.add_argument("--aside", action="store_true", help="those that were put aside, for the final figures")
-    parser.add_argument("--whole", action="store_true", help="two seeds at full length alone, for a first prior")
+    parser.add_argument("--whole", action="store_true", help="full length alone, for a first prior")
     chosen = parser.parse_args()
     problems = [name for name in names(aside=chosen.aside) if not chosen.problems or name in chosen.problems]
     run(problems, whole=chosen.whole)

@@ -5,7 +5,7 @@ that this one leaves. Not here: the knowledge (``knowledge``) and the model (``g
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import numpy as np
@@ -18,6 +18,8 @@ from actsearch.search.proposers.drawing import DrawingProposer
 from actsearch.search.proposers.gaussian_process import Features, Model, normal_scores
 from actsearch.search.proposers.knowledge import Knowledge
 from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
+
+LESSONS = 1000  # most trained functions that the model learns from: its time grows with their cube
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
@@ -43,6 +45,15 @@ class SurrogateSettings:
     optimism: Annotated[float, Field(ge=0)] = 0.5
     length: Annotated[float, Field(gt=0)] = 0.7
     noise: Annotated[float, Field(gt=0)] = 0.2
+
+
+def lessons(rewards: Mapping[Tokens, float], most: int = LESSONS) -> dict[Tokens, float]:
+    """Return rewards spread evenly over the ranks of all, the best and the worst among them; all if they are few."""
+    order = sorted(rewards, key=rewards.__getitem__)
+    if len(order) > most:
+        order = [order[place * (len(order) - 1) // (most - 1)] for place in range(most)]
+    kept = set(order)
+    return {tokens: reward for tokens, reward in rewards.items() if tokens in kept}
 
 
 class Surrogate:
@@ -143,7 +154,8 @@ class Surrogate:
 
     def _ranked(self, count: int) -> tuple[Model, list[int]]:
         """Return the model, and the candidates in its order, as indices among the pending and the waiting ones."""
-        strings = [*self.rewards, *self.pending, *self.room]
+        learned = lessons(self.rewards)
+        strings = [*learned, *self.pending, *self.room]
         expressions = [*self.others, *(self.inner.proposal(tokens).expression for tokens in strings)]
         others = [self.knowledge.readout(one) if self.settings.looks else math.nan for one in self.others]
         features = Features(
@@ -151,6 +163,6 @@ class Surrogate:
             np.array([self.knowledge.elsewhere(expression) for expression in expressions]),
             np.array([*others, *(self.readouts.get(tokens, math.nan) for tokens in strings)]),
         )
-        rewards = np.array([*self.others.values(), *self.rewards.values()])
+        rewards = np.array([*self.others.values(), *learned.values()])
         model = Model(features, rewards, self.settings.length, self.settings.noise)
         return model, model.order(count, len(self.pending), self.settings.optimism)

@@ -21,7 +21,7 @@ FINALISTS, KNOWN = 6, 3
 """Most finds and known functions to judge; few trainings judge fewer, since untested functions burden the test."""
 ROUNDED = 1e-9  # rounding error of a whole number in the arithmetic of shares
 FEWEST = 4  # fewest children of a search
-ROOM = 4  # fewest functions on the rung between: two finds, a known one, the incumbent
+ROOM = 5  # fewest functions on the rung between: two finds, two known ones, the incumbent
 
 
 def planned(settings: SearchSettings) -> SearchSettings:

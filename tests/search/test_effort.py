@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from actsearch.evaluators.sentences import BadSettings
@@ -50,12 +50,16 @@ def _costs(plan: Plan) -> dict[str, float]:
     return {name: goal.children * goal.steps / long for name, goal in plan.goals.items()}
 
 
-@given(st.integers(20, 3000), st.integers(1, 20), st.integers(4, 2000))
+@given(st.one_of(st.integers(12, 30), st.integers(20, 3000)), st.integers(1, 20), st.integers(4, 2000))
 def test_a_search_that_is_planned_costs_what_was_asked_for_and_the_decision_no_more_than_half(
     trainings: int, baselines: int, steps: int
 ) -> None:
-    costs = _costs(_planned(trainings, baselines, steps))
-    assert 0.8 * trainings - 2 <= sum(costs.values()) <= 1.02 * trainings + 1
+    try:
+        costs = _costs(_planned(trainings, baselines, steps))
+    except BadSettings:
+        assume(trainings > 22)  # what does for twenty baselines
+        raise
+    assert 0.8 * trainings - 2 <= sum(costs.values()) <= 1.02 * trainings
     assert costs[FINAL] <= trainings / 2
 
 
@@ -111,9 +115,9 @@ def test_minutes_are_planned_whatever_the_ladder_was(ladder: list[dict[str, floa
 
 
 def test_trainings_that_do_not_do_for_the_baselines_are_refused_with_how_many_would() -> None:
-    with pytest.raises(BadSettings, match=r"'budget.trainings': 8 do not do for 20 baselines .* expected 20 or more"):
+    with pytest.raises(BadSettings, match=r"'budget.trainings': 8 do not do for 20 baselines .* expected 22 or more"):
         _planned(8)
-    assert _planned(20).budget.children >= 4
+    assert _planned(22).budget.children >= 4
 
 
 def test_a_network_without_any_config_gets_an_answer_a_picture_and_what_to_do_next(

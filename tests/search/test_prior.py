@@ -1,17 +1,21 @@
 """The prior and the surrogate: regressions against scikit-learn's, and what a search makes of them."""
 
+import itertools
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.stats import norm, spearmanr
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 
 import actsearch.search.proposers
 from actsearch.evaluators.looks.readout import RIDGE, WORST, _predicted
+from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.behaviour.profile import profile
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.rows.known import read
@@ -20,8 +24,9 @@ from actsearch.search.proposers.chance import RandomProposer
 from actsearch.search.proposers.gaussian_process import REMAINDER, Features, Model, normal_scores
 from actsearch.search.proposers.knowledge import promise
 from actsearch.search.proposers.prior import FILE, Array, fitted, matern, shipped, standardised, write
+from actsearch.search.proposers.proposer import Tokens
 from actsearch.search.proposers.registry import ProposerSettings, completed_proposer
-from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings
+from actsearch.search.proposers.surrogate import Surrogate, SurrogateSettings, lessons
 from actsearch.testing import ONE
 from scripts.panel import prior as panel
 from tests.search.knowing import Knowing
@@ -206,6 +211,20 @@ def test_a_surrogate_learns_from_functions_that_nobody_proposed() -> None:
     assert sum(_is_odd(p.expression) for p in proposer.ask(8)) >= 7
 
 
+@given(st.lists(st.floats(-9, 9), min_size=2, max_size=80), st.integers(2, 40))
+def test_a_long_search_learns_from_the_best_the_worst_and_evenly_from_those_between(
+    values: list[float], most: int
+) -> None:
+    rewards: dict[Tokens, float] = {(index,): value for index, value in enumerate(values)}
+    learned = lessons(rewards, most)
+    assert [*learned.items()] == [item for item in rewards.items() if item[0] in learned]
+    assert len(learned) == min(most, len(values))
+    assert {min(values), max(values)} <= {*learned.values()}
+    places = sorted(sorted(rewards, key=rewards.__getitem__).index(tokens) for tokens in learned)
+    steps = {later - earlier for earlier, later in itertools.pairwise(places)}
+    assert max(steps) - min(steps) <= 1
+
+
 def test_a_surrogate_of_version_0_4_keeps_its_rewards() -> None:
     inner = RandomProposer(ONE, 0)
     learned, expected, waiting = (proposal.tokens for proposal in inner.ask(3))
@@ -213,12 +232,12 @@ def test_a_surrogate_of_version_0_4_keeps_its_rewards() -> None:
         "inner": inner.state(), "strings": torch.tensor([learned, expected, waiting]), "numbers": torch.zeros(3, 2),
         "room": [2], "expected": [(1, 0.5)], "learned": [(0, 2.0)],
     }  # fmt: skip
-    proposer = Surrogate(RandomProposer(ONE, 1), SurrogateSettings(candidates=6250), Knowing())
+    proposer = Surrogate(RandomProposer(ONE, 1), SurrogateSettings(candidates=50), Knowing())
     proposer.restore(old)
     assert proposer.rewards == {learned: 2.0}
-    proposed = {proposal.tokens for proposal in proposer.ask(4000)}
-    assert waiting in proposed or len(proposed) > 3900
-    assert not proposed & {learned, expected}
+    assert not {proposal.tokens for proposal in proposer.ask(4)} & {learned, expected}
+    behaviours = {fingerprint(proposal.expression) for proposal in proposer.inner.ask(6250)}
+    assert fingerprint(ONE.decode(waiting)) in behaviours | {fingerprint(ONE.decode(t)) for t in proposer.room}
 
 
 def test_the_readout_of_a_wide_layer_is_that_of_a_regression_over_its_features() -> None:
