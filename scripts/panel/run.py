@@ -1,11 +1,11 @@
 """Search on small problems, and judge what was said by fresh seeds.
 
 ``python -m scripts.panel.run search --seeds 0:10`` asks for a recommendation with 100 trainings on each problem and run
-seed, in ``runs/panel``, on one core; ``judge`` trains what was named, the best finds and the incumbent with 50 fresh
-seeds, with ``--known`` also those of the twenty that ten seeds put first; ``report`` prints how often the answer was
-right. The prior of a search knows neither the problem nor its relatives. Each goes on where it was stopped; what a
-search takes of the processors is that of its last sitting. Those put aside are left out unless ``--aside`` names them.
-Not here: the problems (``problems``), and a verdict (``search.ranking``).
+seed, in ``runs/panel/100``, on one core; ``judge`` trains what was named, the best finds and the incumbent with 50
+fresh seeds, with ``--known`` also those of the twenty that ten seeds put first; ``report`` prints how often the answer
+was right. The prior of a search knows neither the problem nor its relatives. Each goes on where it was stopped; what
+a search takes of the processors is that of its last sitting. Those put aside are left out unless ``--aside`` names
+them. Not here: the problems (``problems``), and a verdict (``search.ranking``).
 """
 
 import argparse
@@ -29,6 +29,7 @@ from actsearch.search.memory.records import FINAL
 from actsearch.search.memory.store import Store
 from actsearch.search.plan import resolve
 from actsearch.search.proposers.prior import shipped
+from actsearch.search.proposers.registry import ProposerSettings
 from actsearch.search.ranking.answer import sentences
 from actsearch.search.ranking.entry import judged
 from actsearch.search.ranking.leaderboard import leaderboard
@@ -46,18 +47,21 @@ WRONG = 0.05  # p of a paired t-test of the fresh seeds, from where on a claim i
 LARGE = 1.5  # standard deviations of paired differences, from where on something should be named
 
 
-def settings_of(problem: str, seed: int, trainings: int = TRAININGS) -> SearchSettings:
+def settings_of(
+    problem: str, seed: int, trainings: int = TRAININGS, proposer: str = ProposerSettings.name
+) -> SearchSettings:
     """Return the settings of one search."""
     build = f"scripts.panel.problems:{problem}"
     changes = [f"seed={seed}", f"budget.trainings={trainings}", "task.batch=32", "pool.kind=serial"]
+    changes.append(f"proposer.name={proposer}")
     if problem in REPLACED:
         changes.append(f"task.own.replace=[{', '.join(REPLACED[problem])}]")
     return settings_for(build, STEPS, changes)
 
 
-def folder(trainings: int) -> Path:
-    """Return where searches of so many trainings are kept."""
-    return RUNS if trainings == TRAININGS else RUNS / str(trainings)
+def folder(trainings: int, proposer: str = ProposerSettings.name) -> Path:
+    """Return where searches of so many trainings with a proposer are kept."""
+    return RUNS / (str(trainings) if proposer == ProposerSettings.name else f"{trainings}-{proposer}")
 
 
 def wanted(chosen: argparse.Namespace) -> list[str]:
@@ -76,10 +80,10 @@ def search(chosen: argparse.Namespace) -> None:
     first, last = map(int, chosen.seeds.split(":"))
     for seed in range(first, last):
         for name in wanted(chosen):
-            directory, before = folder(chosen.trainings) / f"{name}-{seed}", cpu_seconds()
+            directory, before = folder(chosen.trainings, chosen.proposer) / f"{name}-{seed}", cpu_seconds()
             unseen = shipped().without(*relatives(name))
             with patch("actsearch.search.run.shipped", lambda unseen=unseen: unseen):
-                launch(resolve(settings_of(name, seed, chosen.trainings)), directory)
+                launch(resolve(settings_of(name, seed, chosen.trainings, chosen.proposer)), directory)
             if not (directory / CPU).exists():
                 (directory / CPU).write_text(str(cpu_seconds() - before))
             with Store(directory) as store:
@@ -115,12 +119,11 @@ class Said:
         return {text for text in (*self.named, self.incumbent, self.best) if text}
 
 
-def said(names: Sequence[str], trainings: int) -> Iterator[Said]:
+def said(names: Sequence[str], trainings: int, proposer: str = ProposerSettings.name) -> Iterator[Said]:
     """Yield what every search of so many trainings that is finished said."""
     for name in names:
-        for directory in sorted(
-            folder(trainings).glob(f"{name}-*"), key=lambda path: int(path.name.rpartition("-")[2])
-        ):
+        directories = folder(trainings, proposer).glob(f"{name}-[0-9]*")
+        for directory in sorted(directories, key=lambda path: int(path.name.rpartition("-")[2])):
             with Store(directory) as store:
                 board, outcomes = leaderboard(store), store.outcomes(diagnostics=False).values()
             if not board.climbed:
@@ -150,7 +153,7 @@ def judge(chosen: argparse.Namespace) -> None:
     """Train with fresh seeds what was named, the best finds and the incumbent; of known activations the best."""
     known = [BUILT_IN.read(name).text for name in USUAL]
     for name in wanted(chosen):
-        answers = [*said([name], chosen.trainings)]
+        answers = [*said([name], chosen.trainings, chosen.proposer)]
         if not answers:
             continue
         train(name, {text for one in answers for text in one.texts}, FRESH)
@@ -213,7 +216,7 @@ def report(chosen: argparse.Namespace) -> None:
     """Print, for each problem, how often the answer was right, and what it cost, as medians over runs."""
     print(f"| {' | '.join(HEAD)} |\n|{'---|' * len(HEAD)}")
     for name in wanted(chosen):
-        answers = [*said([name], chosen.trainings)]
+        answers = [*said([name], chosen.trainings, chosen.proposer)]
         done = {text for (where, text), losses in kept().items() if where == name and len(losses) == FRESH}
         if answers and all(done.issuperset(one.texts) for one in answers):
             print(f"| {name} | {' | '.join(_row(name, answers))} |")
@@ -247,6 +250,7 @@ def main() -> None:
     parser.add_argument("problems", nargs="*", help="names; all that are not aside where none is given")
     parser.add_argument("--seeds", default="0:10", help="of runs, first and behind the last")
     parser.add_argument("--trainings", type=int, default=TRAININGS)
+    parser.add_argument("--proposer", default=ProposerSettings.name)
     parser.add_argument("--known", action="store_true", help="judge the best of the known activations, too")
     parser.add_argument("--aside", action="store_true", help="those that were put aside, for the final figures")
     chosen = parser.parse_args()
