@@ -34,6 +34,7 @@ def profiles() -> Array:
     return np.array([profile(BUILT_IN.read(text).as_expression()).numpy() for text in sampled()], dtype=float)
 
 
+@functools.cache
 def scores(problem: str) -> Array:
     """Return the standard normal scores of the sample's ranks on a problem, higher is better; NaN without a loss."""
     losses = means(problem)

@@ -69,7 +69,7 @@ def sampled() -> list[str]:
 def means(problem: str) -> dict[str, float]:
     """Return the mean loss of every function of the sample at full length; endless where a seed failed."""
     if problem in MNIST1D:
-        table = load_table(file_of(problem))
+        table = table_of(problem)
         identities = {text: BUILT_IN.read(text).identity for text in sampled()}
         return {text: table.means[name] for text, name in identities.items() if name in table.means}
     return {text: statistics.fmean(mine[WHOLE]) for text, mine in loaded()[problem].items()}

@@ -48,6 +48,15 @@ def normal_scores(numbers: Array) -> Array:
     return scores
 
 
+def quantile(number: int) -> float:
+    """Return a quantile of the exponential distribution of mean 1, at the van der Corput point of a number.
+
+    Optimism that is exponentially distributed over the choices is that of Hutter, Hoos & Leyton-Brown 2012 (Parallel
+    Algorithm Configuration). Van der Corput's points are even over any few successive choices; that of 0 is 0.
+    """
+    return -math.log1p(-int(f"{number:b}"[::-1], 2) / 2 ** number.bit_length())
+
+
 class Model:
     """A Gaussian process over some functions, of which the first few were trained.
 
@@ -82,16 +91,18 @@ class Model:
         covariance: Array = self.weighted[one] @ self.weighted[other].T + remainder
         return covariance
 
-    def order(self, count: int, pending: int, optimism: float) -> list[int]:
+    def order(self, count: int, pending: int, optimism: float, number: int = 0) -> list[int]:
         """Return the functions that are neither trained nor pending, the best first.
 
         A pending or chosen function counts as known when the next is chosen, so that a batch does not crowd in one
         place: the believer of Ginsbourger et al. 2010, section 4.2, whose expected scores change no other's.
+        Each choice has an optimism of its own, so that some explore: ``quantile``.
 
         Args:
             count: number of functions to choose one after the other; the others follow by what is left to learn then.
             pending: number of functions behind the trained ones that are being trained.
-            optimism: number of standard deviations added to the expected score.
+            optimism: number of standard deviations added to the expected score, the mean over choices.
+            number: number of choices in the search before.
 
         Returns:
             Indices among the functions behind the trained ones, whose expected scores are ``mean``.
@@ -100,9 +111,10 @@ class Model:
         variance = (self.weighted[self.untold] ** 2).sum(1) + REMAINDER - (explained**2).sum(0)
         known = list(range(pending))
         for step in range(min(pending + count, len(self.mean))):
-            scores = self.mean + optimism * np.sqrt(np.maximum(variance, 0.0))
-            scores[known] = -np.inf
             if step >= pending:
+                own = optimism * quantile(number + step - pending)
+                scores = self.mean + own * np.sqrt(np.maximum(variance, 0.0))
+                scores[known] = -np.inf
                 known.append(int(np.argmax(scores)))
             index = known[step]
             place = self.untold.start + index

@@ -32,7 +32,7 @@ class SurrogateSettings:
         fresh: number of fresh proposals for each training, beside those that wait.
         looks: number of candidates whose untrained networks are examined, for each training; 0 is none.
         room: number of candidates that wait at most; the least promising are dropped, and may be proposed again.
-        optimism: number of standard deviations added to a candidate's expected score.
+        optimism: number of standard deviations added to a candidate's expected score, as a mean over candidates.
         length: length of the model's kernel, in typical distances between functions.
         noise: variance between seeds, as a share of the variance of scores.
     """
@@ -42,7 +42,7 @@ class SurrogateSettings:
     fresh: Annotated[int, Field(ge=1)] = 4
     looks: Annotated[int, Field(ge=0)] = 4
     room: Annotated[int, Field(ge=1)] = 1000
-    optimism: Annotated[float, Field(ge=0)] = 0.5
+    optimism: Annotated[float, Field(ge=0)] = 1.0
     length: Annotated[float, Field(gt=0)] = 0.7
     noise: Annotated[float, Field(gt=0)] = 0.2
 
@@ -165,4 +165,5 @@ class Surrogate:
         )
         rewards = np.array([*self.others.values(), *learned.values()])
         model = Model(features, rewards, self.settings.length, self.settings.noise)
-        return model, model.order(count, len(self.pending), self.settings.optimism)
+        number = len(self.rewards) + len(self.pending)
+        return model, model.order(count, len(self.pending), self.settings.optimism, number)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm, spearmanr
+from scipy.stats import expon, kstest, norm, spearmanr
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 
@@ -139,7 +139,7 @@ def test_a_choice_counts_as_known_for_the_next_as_if_it_were_pending() -> None:
     rest = [index for index in range(14) if index != first]
     rows = [*range(6), 6 + first, *(6 + index for index in rest)]
     moved = Features(known.profiles[rows], known.elsewhere[rows], known.readouts[rows])
-    assert rest[Model(moved, rewards, 0.7, 0.2).order(1, 1, 1.0)[0] - 1] == second
+    assert rest[Model(moved, rewards, 0.7, 0.2).order(1, 1, 1.0, number=1)[0] - 1] == second
 
 
 def test_a_problem_that_contradicts_the_outcomes_loses_its_weight() -> None:
@@ -201,6 +201,14 @@ def test_the_error_of_a_prediction_is_small_where_this_problem_is_like_the_other
     batch = proposer.ask(8)
     unlike = proposer.tell(batch, [-_length(p.expression) for p in batch])["prediction_error"]
     assert like < unlike
+
+
+def test_the_optimism_of_successive_choices_is_exponentially_distributed() -> None:
+    drawn = [gaussian_process.quantile(number) for number in range(1024)]
+    assert kstest(drawn, expon.cdf).statistic < 0.002
+    for first in range(0, 1000, 9):
+        shares = sorted(expon.cdf(drawn[first : first + 8]))
+        assert max(abs(share - place / 8) for place, share in enumerate(shares)) < 1 / 4
 
 
 def test_a_surrogate_learns_from_functions_that_nobody_proposed() -> None:
