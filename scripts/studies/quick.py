@@ -50,7 +50,7 @@ def search(seeds: range) -> None:
 
 @dataclass(frozen=True)
 class Said:
-    """What one search said: what it called better, the best first, and the distance of its nearest find to Swish."""
+    """What one search said: what it called better, the best first, and how near a proposed finalist is to Swish."""
 
     seed: int
     named: tuple[Entry, ...]
@@ -75,9 +75,9 @@ def said(seeds: range) -> Iterator[Said]:
         if not (RUNS / str(seed) / SECONDS).exists():
             continue
         with Store(RUNS / str(seed)) as store:
-            board = leaderboard(store)
+            board, proposed = leaderboard(store), {*store.proposed()}
         better = sorted(verdict_of(board).better, key=lambda entry: entry.against[board.reference].difference)
-        finalists = [entry for entry in board.entries if entry.found and FINAL in entry.records]
+        finalists = [one for one in board.entries if one.fingerprint in proposed and FINAL in one.records]
         seconds = int((RUNS / str(seed) / SECONDS).read_text())
         yield Said(seed, tuple(better), min(map(distance, finalists), default=math.inf), seconds)
 
