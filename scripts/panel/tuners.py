@@ -1,7 +1,8 @@
 """Tuners of others as proposers: Optuna's samplers over the choices of a string, for replays on the panel.
 
 ``pip install optuna==5.0.0``. A string whose behaviour has no loss in the table fails at no cost. A behaviour that is
-proposed again has its reward again at no cost. Both favour the tuner. Not here: the replays (``contest``).
+proposed again has its reward again at no cost. A sampler that repeats itself makes way for chance, for the rest of a
+batch. All three favour the tuner. Not here: the replays (``contest``).
 """
 
 from collections.abc import Collection, Sequence
@@ -14,7 +15,7 @@ from actsearch.grammar.behaviour.fingerprint import fingerprint
 from actsearch.grammar.space import Space
 from actsearch.search.proposers.proposer import Metrics, Proposal, Tokens
 
-MOST = 4000  # asks for one batch
+MOST = 400  # asks for one batch before chance takes over: by chance 16 meet a function of the sample
 
 
 class OptunaProposer:
@@ -30,13 +31,15 @@ class OptunaProposer:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.space, self.trainable = space, trainable
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
+        self.sampler, self.chance = sampler, optuna.samplers.RandomSampler(seed=0)
         self.trials: dict[str, optuna.Trial] = {}
         self.rewards: dict[str, float] = {}
 
     def ask(self, count: int) -> list[Proposal]:
-        """Return proposals of behaviours never proposed before; fewer when the study repeats itself."""
+        """Return proposals of behaviours never proposed before; fewer when none are left."""
         batch: list[Proposal] = []
-        for _ in range(MOST):
+        for number in range(2 * MOST):
+            self.study.sampler = self.sampler if number < MOST else self.chance
             trial = self.study.ask()
             tokens = self._string(trial)
             proposal = Proposal(tokens, self.space.decode(tokens))
