@@ -114,7 +114,7 @@ def report(seeds: range) -> None:
     relu = [*losses[BUILT_IN.read("relu").text].values()]
     held = {text: _is_held([*mine.values()], relu) for text, mine in losses.items()}
     answers = [*said(seeds)]
-    print("| seed | named first | a find named first among finds | claims held | finalist nearest to Swish | seconds |")
+    print("| seed | named first | first find named | claims held | finalist nearest to Swish | seconds |")
     print("|---" * 6 + "|")
     for one in answers:
         first = one.named[0].expression if one.named else "nothing"
