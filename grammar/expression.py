@@ -3,6 +3,8 @@
 Not here: the parser (``parse``), the computation (``function``), and the set of allowed trees (``space``).
 """
 
+import functools
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ _WORD = re.compile(r"[A-Za-z_]\w*")
 INPUT = built_in("x", 0, "", "x", note="the layer's pre-activation")
 GATE = built_in("gate", 0, "", "gate", note="the first input of a gated layer")
 UP = built_in("up", 0, "", "up", note="the second input of a gated layer")
+NUMBER = re.compile(r"-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
+"""Text of a number, as an expression writes it."""
 LONGEST_FORMULA = 10_000  # letters; nobody reads more, and SymPy would not finish
 IDENTITY = "identity"
 """The unary primitive that expressions leave out: identity(u) is u."""
@@ -101,6 +105,19 @@ class Expression:
 
 
 X = Expression(INPUT)
+
+
+@functools.lru_cache(maxsize=4096)
+def constant(value: float) -> Primitive:
+    """Return the primitive of a number, whose name is its text: ``1.702``, ``-0.5``, ``3``.
+
+    Raises:
+        ValueError: the number is not finite.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"a constant must be finite, found {value}")
+    text = repr(float(value)).removesuffix(".0").replace("e+", "e")
+    return built_in(text, 0, text, text, shown=text)
 
 
 def apply(primitive: Primitive, *arguments: Expression) -> Expression:

@@ -16,8 +16,8 @@ from actsearch.grammar.expression import Expression
 from actsearch.grammar.parameter import Parameter
 from actsearch.grammar.primitive import OPERANDS
 from actsearch.grammar.program.derivative import derivative
-from actsearch.grammar.program.node import OPERATIONS, Node, leaf, number, op, opaque, parts
-from actsearch.grammar.program.operations import NoCounterpart
+from actsearch.grammar.program.node import Node, leaf, number, op, opaque, parts
+from actsearch.grammar.program.operations import NoCounterpart, plain
 from actsearch.grammar.program.reading import Step, Steps, Value
 from actsearch.grammar.program.writing import ATOM, SUM, TORCH, Phrase
 from actsearch.grammar.reach import MOST, held_code, reach
@@ -30,6 +30,9 @@ Compute = Callable[..., "torch.Tensor"]
 REMEMBERED = 4096
 ROWS = {"asinh": "asinh"}
 """Primitive -> the single operation that its code spells out in several steps."""
+ROOM = 100.0  # largest number that counts as 1 in bounds on values, as parameters do
+WITH_NUMBER = {"max": "torch.where(a < b, b, a)", "min": "torch.where(b < a, b, a)"}
+"""Primitive -> its code if one argument is a number, which torch.lerp does not take."""
 
 
 @dataclass(frozen=True)
@@ -145,37 +148,12 @@ class Function:
         return tuple(derivative(self.plain_graph, leaf(name)) for name in self.names)
 
 
-@functools.lru_cache(maxsize=2**14)
-def plain(node: Node) -> Node:
-    """Return the graph with every compound operation replaced by basic ones.
-
-    Raises:
-        NoCounterpart: the graph contains torch code that no operation describes.
-    """
-    if not node.arguments:
-        return node
-    if node.name == "opaque":
-        raise NoCounterpart(_complaint(node.text))
-    arguments = [plain(argument) for argument in node.arguments]
-    build = OPERATIONS[node.name].made_of
-    return op(node.name, *arguments) if build is None else plain(build(*arguments))
-
-
 def _apply(name: str, arguments: Sequence[Node], text: str) -> Node:
     return opaque(text, *arguments) if name == "opaque" else op(name, *arguments)
 
 
 def _node(value: Value, values: Sequence[Node]) -> Node:
     return values[value] if isinstance(value, int) else number(value)
-
-
-def _complaint(text: str) -> str:
-    """Return the error message for torch code that no operation describes."""
-    known = ", ".join(row.torch.rpartition(".")[2] for row in OPERATIONS.values() if row.torch)
-    return (
-        f"'{text.format(*OPERANDS, *'cdef')}' cannot be written for other stacks; expected arithmetic and torch's "
-        f"{known}: write the primitive with these, or export to torch, torchscript, export or onnx"
-    )
 
 
 @functools.lru_cache(maxsize=REMEMBERED)
@@ -201,17 +179,23 @@ def function_of(expression: Expression, *, held: bool = True) -> Function:
         if row.is_input:
             values[node], sizes[node] = names[row.name], MOST
             continue
+        if row.is_number:
+            values[node] = float(row.name)
+            sizes[node] = 1.0 if abs(values[node]) <= ROOM else abs(values[node])
+            continue
         code = row.code
         if held and node is not expression:
             sizes[node] = reach(row, tuple(sizes[argument] for argument in node.arguments))
             code = held_code(row) if sizes[node] > MOST else code
         operands = dict(zip(OPERANDS, (values[argument] for argument in node.arguments), strict=False))
+        if any(isinstance(operand, float) for operand in operands.values()):
+            code = WITH_NUMBER.get(row.name, code)
         before = len(steps.steps)
         values[node] = steps.read(code, {parameter.name: names[parameter.name] for parameter in row.reads} | operands)
         if row.name in ROWS and len(steps.steps) > before:
             steps.steps[-1] = replace(steps.steps[-1], means=(ROWS[row.name], operands["a"]))
     if not expression.inputs:  # a constant must still take the shape of its input
-        steps.add("add", values[expression], steps.add("mul", 0.0, 0))
+        steps.constant(values[expression])
     return Function(tuple(inputs), parameters, tuple(steps.steps))
 
 

@@ -4,9 +4,12 @@ Not here: the parser of such calls (``parse``), and how an expression is printed
 """
 
 import ast
+import functools
+import math
 import re
 from collections.abc import Callable
 
+from actsearch.grammar.expression import constant
 from actsearch.grammar.parse import BadExpression
 
 SIGNS = re.compile(r"[-+*/^·−²³√|σβΦ]|(?<!\w)\d|\b(?:Max|Min|Abs)\b")
@@ -16,9 +19,10 @@ SPELLINGS = (
     ("β", "beta"),
 )  # fmt: skip
 NAMES = {"Max": "max", "Min": "min", "Abs": "abs", "arctan": "atan", "arcsinh": "asinh"}
-LARGEST, LARGEST_FACTOR = 96, 4096  # largest power, and largest whole factor, that is expanded
+LARGEST = 96  # largest power that is expanded
 WRITTEN = 20_000  # most letters after expansion: 8*(8*(8*x)) expands to five hundred copies of x
-PRODUCTS = 8  # largest power or factor that is expanded term by term
+PRODUCTS = 8  # largest power that is expanded into products, and largest whole factor that is expanded into a sum
+NUMBERS = {"pi": math.pi, "E": math.e}
 SHOWN = 60  # letters of the formula that an error message shows
 Node = ast.expr
 
@@ -35,8 +39,7 @@ def rewritten(text: str) -> str:
         text: formula with operators, in ASCII or with Greek letters.
 
     Raises:
-        BadExpression: the text is not a formula, contains a constant that no primitive has, or expands to more than
-            ``WRITTEN`` letters.
+        BadExpression: the text is not a formula, or expands to more than ``WRITTEN`` letters.
     """
     if len(text) > WRITTEN:
         raise BadExpression(
@@ -113,27 +116,44 @@ def _gate_argument(node: Node) -> Node | None:
 
 def _translate(node: Node, text: str) -> str:
     """Return a node as calls of primitives; ``text`` is the whole formula, for error messages."""
+    value = _value(node)
     match node:
+        case _ if value is not None:
+            return _number(value)
         case ast.Name(id="x" | "beta" as name):
             return name
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _translate(operand, text)
-        case ast.UnaryOp(op=ast.USub(), operand=operand) if not _is_number(operand):
-            return f"neg({_translate(operand, text)})"
+        case ast.UnaryOp(op=ast.UAdd() | ast.USub() as sign, operand=operand):
+            inner = _translate(operand, text)
+            return inner if isinstance(sign, ast.UAdd) else f"neg({inner})"
         case ast.BinOp(op=ast.Pow(), left=left, right=ast.Constant(value=int() as power)) if 2 <= power <= LARGEST:
             return _power(_translate(left, text), power, text)
         case ast.BinOp(op=op, left=left, right=right):
             return _translate_operator(op, left, right, text)
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if arguments:
             return _translate_call(NAMES.get(name, name), arguments, text)
-    source = ast.unparse(node)
-    is_negative_number = isinstance(node, ast.UnaryOp) and _is_number(node.operand)
-    if _is_number(node) or is_negative_number or _is_name(node, "E") or _is_name(node, "pi"):
-        raise BadExpression(
-            f"in '{text}': {source} is a constant, which expressions of these primitives do not have; write beta for a "
-            "trainable factor (x*sigmoid(beta*x)), or add a primitive of your own (space.own)"
-        )
-    raise BadExpression(f"in '{text}': expected x, beta, operators and functions, found '{source}'")
+    raise BadExpression(f"in '{text}': expected x, beta, numbers, operators and functions, found '{ast.unparse(node)}'")
+
+
+def _value(node: Node) -> float | None:
+    """Return the number that a node is, with its sign; None for anything else."""
+    match node:
+        case ast.UnaryOp(op=ast.USub(), operand=operand) if _is_number(operand):
+            return -ast.literal_eval(operand)  # type: ignore[no-any-return]  # a number
+        case ast.Name(id=name):
+            return NUMBERS.get(name)
+    return ast.literal_eval(node) if _is_number(node) else None
+
+
+def _number(value: float) -> str:
+    """Return a number as expressions write it.
+
+    Raises:
+        BadExpression: the number is beyond double precision.
+    """
+    try:
+        return constant(value).name
+    except (ValueError, OverflowError) as fault:
+        raise BadExpression("a number in a formula must be finite in double precision") from fault
 
 
 def _checked_length(expanded: str, text: str) -> str:
@@ -255,30 +275,16 @@ def _product(left: Node, right: Node, text: str, binary_call: Callable[[str], st
     for one, other in ((left, right), (right, left)):
         if _is_name(one, "beta"):
             return f"scale({_translate(other, text)})"
-        if isinstance(one, ast.Constant) and type(one.value) is int and 2 <= one.value <= LARGEST_FACTOR:
+        if isinstance(one, ast.Constant) and type(one.value) is int and 2 <= one.value <= PRODUCTS:
             inner = _translate(other, text)
-            if one.value * (len(inner) + len("add(,)")) > WRITTEN:
-                _checked_length("x" * (WRITTEN + 1), text)
-            return _times(inner, one.value)
+            total = functools.reduce(lambda total, _: f"add({total},{inner})", range(one.value - 1), inner)
+            return _checked_length(total, text)
         if isinstance(one, ast.Call) and _is_call(one, "Phi") and ast.dump(one.args[0]) == ast.dump(other):
             return f"gelu({_translate(other, text)})"
         negated = _operand_of_minus(one)
         if negated is not None and _is_name(negated, "beta"):
             return f"neg(scale({_translate(other, text)}))"
     return binary_call("mul")
-
-
-def _times(inner: str, count: int) -> str:
-    """Return the sum of ``count`` copies of ``inner``.
-
-    Up to 8 copies are added one by one. More are split into halves, which nests less deeply.
-    """
-    if count <= PRODUCTS:
-        total = inner
-        for _ in range(count - 1):
-            total = f"add({total},{inner})"
-        return total
-    return f"add({_times(inner, count - count // 2)},{_times(inner, count // 2)})"
 
 
 def _quotient(left: Node, right: Node, text: str, binary_call: Callable[[str], str]) -> str:

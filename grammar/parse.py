@@ -4,16 +4,17 @@ Not here: the names, which come from a set of primitives or from ``known``.
 """
 
 import difflib
+import math
 import re
 from collections.abc import Mapping, Sequence
 
-from actsearch.grammar.expression import IDENTITY, INPUT, Expression, apply
+from actsearch.grammar.expression import IDENTITY, INPUT, NUMBER, Expression, apply, constant
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.primitive import Primitive, call
 
 WRITTEN = {"+": "add(x,x)", "-": "sub(x,x) or neg(x)", "*": "mul(x,sigmoid(x))", "/": "div(x,x)", "^": "square(x)"}
 DEEPEST, LONGEST = 100, 100_000  # largest nesting depth, and largest number of letters
-_TOKEN = re.compile(r"\s*(?:(?P<name>[A-Za-z_]\w*)|(?P<sign>[(),]))")
+_TOKEN = re.compile(rf"\s*(?:(?P<name>[A-Za-z_]\w*|{NUMBER.pattern})|(?P<sign>[(),]))")
 
 
 class BadExpression(UserFault):
@@ -94,6 +95,8 @@ class _Reader:
         start, name = self._skip_blanks(), self._next()
         if name is None or name in "(),":
             raise self._fault("expected a name", name, start)
+        if NUMBER.fullmatch(name):
+            return Expression(self._number(name, start))
         if name in self.inputs and (name not in self.rows or self._peek() != "("):
             return Expression(self.inputs[name])
         if name not in self.rows and name.lower() in self.known:
@@ -106,6 +109,11 @@ class _Reader:
         arguments = self._arguments() if self._peek() == "(" else ()
         self._check_count(name, row.arity, len(arguments), start)
         return arguments[0] if name == IDENTITY else apply(row, *arguments)
+
+    def _number(self, text: str, start: int) -> Primitive:
+        if not math.isfinite(float(text)):
+            raise self._fault("expected a number of double precision", text, start)
+        return constant(float(text))
 
     def _check_count(self, name: str, arity: int, count: int, start: int) -> None:
         if count != arity:

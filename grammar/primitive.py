@@ -88,6 +88,11 @@ class Primitive:
         """Whether this primitive is an input of the function."""
         return not self.code
 
+    @property
+    def is_number(self) -> bool:
+        """Whether this primitive is a number, which is its name."""
+        return self.arity == 0 and self.name[-1:].isdigit() and not self.name.isidentifier()
+
     @cached_property
     def reads(self) -> tuple[Parameter, ...]:
         """The trainable scalars that the code reads."""
@@ -104,7 +109,8 @@ class Primitive:
         import torch  # noqa: PLC0415  as above
 
         scope = {"torch": torch, **parameters, **dict(zip(OPERANDS, arguments, strict=False))}
-        return torch.as_tensor(eval(_compiled(code, self.name), scope))
+        value = eval(_compiled(code, self.name), scope)
+        return torch.tensor(value, dtype=torch.float64) if isinstance(value, int | float) else torch.as_tensor(value)
 
     def _check_names(self, code: str) -> None:
         allowed = {parameter.name for parameter in self.parameters} | {"torch"}

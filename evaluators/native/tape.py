@@ -102,6 +102,8 @@ def tape_of(function: Function) -> Tape:
 
 def _write(writer: _Writer, name: str, arguments: list[int | float]) -> int | float:
     """Write an operation on registers and numbers; return the register of its result, or a number."""
+    if name == "select":  # a comparison is 1 or 0 here, and has no gradient
+        name, arguments = "lerp", [arguments[2], arguments[1], arguments[0]]
     if name == "lerp" and arguments[2] in writer.live:
         raise NotNativeError("lerp with a weight that has a gradient")
     if name in DIRECT:

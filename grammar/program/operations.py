@@ -20,6 +20,7 @@ import operator
 from scipy import special
 
 from actsearch.grammar.fault import UserFault
+from actsearch.grammar.primitive import OPERANDS
 from actsearch.grammar.program.derivative import (
     by_factor,
     by_quotient,
@@ -216,3 +217,28 @@ def least(node: Node) -> float:
         case Node(name="add"):
             return sum(map(least, node.arguments))
     return -math.inf
+
+
+@functools.lru_cache(maxsize=2**14)
+def plain(node: Node) -> Node:
+    """Return the graph with every compound operation replaced by basic ones.
+
+    Raises:
+        NoCounterpart: the graph contains torch code that no operation describes.
+    """
+    if not node.arguments:
+        return node
+    if node.name == "opaque":
+        raise NoCounterpart(_complaint(node.text))
+    arguments = [plain(argument) for argument in node.arguments]
+    build = OPERATIONS[node.name].made_of
+    return op(node.name, *arguments) if build is None else plain(build(*arguments))
+
+
+def _complaint(text: str) -> str:
+    """Return the error message for torch code that no operation describes."""
+    known = ", ".join(row.torch.rpartition(".")[2] for row in OPERATIONS.values() if row.torch)
+    return (
+        f"'{text.format(*OPERANDS, *'cdef')}' cannot be written for other stacks; expected arithmetic and torch's "
+        f"{known}: write the primitive with these, or export to torch, torchscript, export or onnx"
+    )

@@ -4,18 +4,20 @@ Not here: the table of operations (``operations``), and the source of the code (
 """
 
 import ast
+import operator
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from actsearch.grammar.program.node import OPERATIONS, op
-from actsearch.grammar.program.operations import CALLS
+from actsearch.grammar.program.operations import CALLS, plain
 
 Value = int | float
 """An int is the index of a value, counted over inputs, parameters and steps; a float is a constant."""
 _METHODS = {"detach": "stop", "abs": "abs", "exp": "exp", "sigmoid": "sigmoid", "tanh": "tanh", "sqrt": "sqrt"}
 _OPERATORS = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "power"}
 _ORDERS = {ast.Gt: ("less", True), ast.Lt: ("less", False), ast.GtE: ("most", True), ast.LtE: ("most", False)}
+FOLDED = {"less": operator.lt, "most": operator.le}  # of two numbers: 1 or 0
 _MASKS = {"less": "below", "most": "at_most"}
 
 
@@ -49,12 +51,21 @@ class Steps:
 
     def add(self, name: str, *arguments: Value, text: str = "") -> Value:
         """Append an operation, and return its value; or a constant, if all arguments are constants that fold."""
+        if name == "select" and isinstance(arguments[0], float):
+            return arguments[1 if arguments[0] else 2]
         if name != "opaque" and all(isinstance(argument, float) for argument in arguments):
-            node = op(name, *arguments)
+            if name in FOLDED:
+                return float(FOLDED[name](*arguments))
+            node = plain(op(name, *arguments))
             if node.is_number:
                 return node.value
+            arguments = (self.constant(arguments[0]), *arguments[1:])  # not finite: a matter of torch's
         self.steps.append(Step(name, arguments, text))
         return self.leaves + len(self.steps) - 1
+
+    def constant(self, value: Value) -> Value:
+        """Append the steps that give a number or a parameter the shape of the first input."""
+        return self.add("add", value, self.add("mul", 0.0, 0))
 
     def read(self, code: str, names: Mapping[str, Value]) -> Value:
         """Append the steps of a primitive's code, and return its value.
@@ -108,6 +119,8 @@ class Steps:
         """Append a step of torch code that no operation describes, with places for the values that it reads."""
         places = _Places(self, names)
         text = ast.unparse(places.visit(node)).replace("{", "{{").replace("}", "}}")
+        if places.values and all(isinstance(value, float) for value in places.values):
+            return _number_of(text, places.values)
         for place in range(len(places.values)):
             text = text.replace(f"_place_{place}_", f"{{{place}}}")
         return self.add("opaque", *places.values, text=text)
@@ -128,6 +141,14 @@ class _Places(ast.NodeTransformer):
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> ast.expr:
         return self._place(self.steps._value(node, self.names))
+
+
+def _number_of(text: str, values: Sequence[float]) -> float:
+    """Return the value of torch code of numbers alone, each of which stands at ``_place_n_``."""
+    import torch  # noqa: PLC0415  the import takes a second, and few functions need it here
+
+    scope = {f"_place_{place}_": torch.tensor(value, dtype=torch.float64) for place, value in enumerate(values)}
+    return float(eval(text, {"torch": torch, **scope}))
 
 
 def _bound(name: str, arguments: list[ast.expr], keywords: list[ast.keyword]) -> list[ast.expr] | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from actsearch.grammar.expression import Expression
 from actsearch.grammar.infix import is_infix, rewritten
-from actsearch.grammar.parse import parse
+from actsearch.grammar.parse import BadExpression, parse
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.rows.fingerprints import FINGERPRINTS
 from actsearch.grammar.rows.sets import VOCABULARY
@@ -84,7 +84,10 @@ def read(text: str, primitives: Sequence[Primitive] = ()) -> Expression:
         BadExpression: the text is none of these.
     """
     rows = rewritten(text) if is_infix(text) else text
-    return parse(KNOWN.get(rows.strip().lower(), rows), (*VOCABULARY, *primitives), KNOWN)
+    expression = parse(KNOWN.get(rows.strip().lower(), rows), (*VOCABULARY, *primitives), KNOWN)
+    if expression.primitive.is_number:
+        raise BadExpression(f"'{text}' is a number: expected a function of x, such as 2*x")
+    return expression
 
 
 AS_CORE_UNITS = (

@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from actsearch.grammar.expression import constant
 from actsearch.grammar.fault import UserFault
 from actsearch.grammar.formula import BadFormula, check_formula
 from actsearch.grammar.plugins import BadPlugin, installed, loaded
@@ -81,11 +82,11 @@ def added() -> dict[str, tuple[Primitive, ...]]:
     return sets
 
 
-def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[Primitive, ...]:
+def choose(names: str | Sequence[str | float], own: Sequence[Primitive] = ()) -> tuple[Primitive, ...]:
     """Return the primitives with these names, followed by the user-defined ones.
 
     Args:
-        names: name of a set, or list of names of sets and primitives.
+        names: name of a set, or list of names of sets and primitives, and of numbers.
         own: user-defined primitives.
 
     Raises:
@@ -96,7 +97,9 @@ def choose(names: str | Sequence[str], own: Sequence[Primitive] = ()) -> tuple[P
     sets = SETS | added()
     known = {row.name: row for row in (*VOCABULARY, *itertools.chain(*added().values()), *own)}
     for name in (names,) if isinstance(names, str) else names:
-        if name in sets:
+        if not isinstance(name, str):
+            rows[constant(name).name] = constant(name)
+        elif name in sets:
             rows |= {row.name: row for row in sets[name]}
         elif name in known:
             rows[name] = known[name]

@@ -20,7 +20,7 @@ from scripts.panel.tables import WHOLE, means
 from scripts.replays.tabulation import Cell, rows_of, tabulate
 
 FACTORS = {"third": 1 / 3, "usual": 1.0, "triple": 3.0}
-KNOWN = ("relu", "gelu", "silu", "tanh", "softplus", "sin")
+KNOWN = ("relu", "gelu", "silu", "tanh", "softplus", "sin(x)")
 BEST, SEEDS, CHOOSING = 12, 6, 3
 PROBLEMS = ("digits_plain", "friedman", "picture", "shells", "spirals", "transformer")
 Losses = dict[str, dict[str, list[float]]]

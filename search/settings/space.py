@@ -86,7 +86,8 @@ class SpaceSettings:
     """The space of expressions that may be proposed.
 
     Args:
-        primitives: a set (swish2017, aquasurf2023), or a list of names of sets and primitives.
+        primitives: a set (swish2017, aquasurf2023), or a list of names of sets and primitives, and of numbers, which
+            may stand wherever a unary primitive may: ``[swish2017, gelu, 0.5]``.
         own: further primitives of the user's own.
         units: number of core units (Ramachandran et al. 2017, section 2).
         shape: a template such as ``b(u(x),u(x))`` instead of core units; null for core units.
@@ -96,7 +97,7 @@ class SpaceSettings:
             differ by a constant, which affects convolutions that pad with zeros; ``none``.
     """
 
-    primitives: str | tuple[str, ...] = "swish2017"
+    primitives: str | tuple[str | float, ...] = "swish2017"
     own: tuple[OwnPrimitive, ...] = ()
     units: Annotated[int, Field(ge=1, le=8)] = 1
     shape: str | None = None

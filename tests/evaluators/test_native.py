@@ -27,7 +27,7 @@ from actsearch.evaluators.training import train_population
 from actsearch.grammar.function import Function, function_of
 from actsearch.grammar.primitive import Primitive
 from actsearch.grammar.program import node
-from actsearch.grammar.rows.known import KNOWN, read
+from actsearch.grammar.rows.known import KNOWN, read, read_rows
 from actsearch.grammar.rows.sets import VOCABULARY
 from actsearch.grammar.rows.swish2017 import BINARY, UNARY
 from tests.grammar.computing import at
@@ -102,6 +102,13 @@ def test_every_known_activation_has_torchs_value_and_slopes(name: str) -> None:
 def test_every_primitive_has_torchs_value_and_slopes(row: Primitive) -> None:
     text = f"{row.name}(x)" if row.arity == 1 else f"{row.name}(shift(x),sin(x))"
     _assert_equal(function_of(read(text)), POINTS, 0.7)
+
+
+@native
+@pytest.mark.parametrize("name", [row.name for row in BINARY])
+def test_every_binary_primitive_of_a_number_has_torchs_value_and_slopes(name: str) -> None:
+    for text in (f"{name}(x,0.5)", f"{name}(-1.3,x)", f"{name}(shift(x),{name}(2,0.25))"):
+        _assert_equal(function_of(read_rows(text)), POINTS, 0.7)
 
 
 @native

@@ -3,13 +3,14 @@
 import copy
 import json
 import pickle
+from collections.abc import Sequence
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actsearch.grammar.expression import Expression, X, apply
+from actsearch.grammar.expression import Expression, X, apply, constant
 from actsearch.grammar.function import function_of
 from actsearch.grammar.parse import BadExpression, from_json, parse
 from actsearch.grammar.rows.known import DISCOVERIES, KNOWN, read
@@ -20,9 +21,12 @@ from tests.grammar.computing import value_of
 ROWS = {row.name: row for row in VOCABULARY}
 
 
-def trees() -> st.SearchStrategy[Expression]:
+def trees(numbers: Sequence[float] = ()) -> st.SearchStrategy[Expression]:
     """Random trees over every row, of moderate size."""
-    leaves = st.sampled_from([X, Expression(ROWS["beta"])])
+    leaves = st.one_of(
+        st.sampled_from([X, Expression(ROWS["beta"])]),
+        st.builds(lambda value: Expression(constant(value)), st.sampled_from(numbers)) if numbers else st.nothing(),
+    )
     return st.recursive(
         leaves,
         lambda inner: st.one_of(
@@ -31,6 +35,17 @@ def trees() -> st.SearchStrategy[Expression]:
         ),
         max_leaves=8,
     )
+
+
+NUMBERS = (0.0, 1.0, -1.0, 0.5, -0.044715, 1.702, 30.0, 1e-7, -2.5e11)
+
+
+@given(trees(NUMBERS), st.floats(allow_nan=False, allow_infinity=False))
+def test_text_and_json_of_numbers_are_read_back_as_the_same_tree(tree: Expression, number: float) -> None:
+    whole = apply(ROWS["mul"], tree, Expression(constant(number)))
+    assert parse(str(whole), SWISH2017) == whole
+    assert from_json(json.loads(json.dumps(whole.to_json())), SWISH2017) == whole
+    assert float(whole.arguments[1].primitive.name) == number
 
 
 @given(trees())
@@ -61,19 +76,24 @@ def test_blanks_change_nothing(tree: Expression) -> None:
     assert parse(str(tree).replace(",", " , ").replace("(", " ( "), SWISH2017) == tree
 
 
+def _by_rows(node: Expression, x: torch.Tensor, beta: torch.Tensor) -> torch.Tensor:
+    """Evaluate a tree, each primitive alone."""
+    arguments = [_by_rows(argument, x, beta) for argument in node.arguments]
+    return x if node == X else node.primitive(*arguments, beta=beta)
+
+
 @given(trees())
 def test_the_rendered_source_computes_what_the_rows_compute(tree: Expression) -> None:
-    x = torch.linspace(-2, 2, 9, dtype=torch.float64)
-    beta = torch.tensor(0.6, dtype=torch.float64)
+    x, beta = torch.linspace(-2, 2, 9, dtype=torch.float64), torch.tensor(0.6, dtype=torch.float64)
+    truth = _by_rows(tree, x, beta).expand(9)
+    torch.testing.assert_close(value_of(tree, x, beta, held=False), truth, rtol=0, atol=0, equal_nan=True)
 
-    def by_rows(node: Expression) -> torch.Tensor:
-        if node == X:
-            return x
-        return node.primitive(*map(by_rows, node.arguments), beta=beta)
 
-    torch.testing.assert_close(
-        value_of(tree, x, beta, held=False), by_rows(tree).expand(9), rtol=0, atol=0, equal_nan=True
-    )
+@given(trees(NUMBERS))
+def test_the_rendered_source_computes_what_the_rows_compute_of_numbers(tree: Expression) -> None:
+    x, beta = torch.linspace(-2, 2, 9, dtype=torch.float64), torch.tensor(0.6, dtype=torch.float64)
+    truth = _by_rows(tree, x, beta).double().expand(9)
+    torch.testing.assert_close(value_of(tree, x, beta, held=False), truth, rtol=1e-9, atol=1e-300, equal_nan=True)
 
 
 @given(trees())
@@ -170,7 +190,10 @@ def test_known_activations_stand_within_an_expression_as_well() -> None:
         ("x(x)", "at character 2: expected the end of the text, found '('"),
         ("mul(,x)", "at character 5: expected a name, found ','"),
         ("mul(x;x)", "at character 6: expected a name, '(', ',' or ')', found ';'"),
-        ("2*x", "at character 1: expected a name, '(', ',' or ')', found '2'"),
+        ("2*x", "at character 2: expected a name, '(', ',' or ')', found '*'; write it as a function"),
+        ("mul(2(x),x)", "at character 6: expected ',' or ')', found '('"),
+        ("mul(1e999,x)", "at character 5: expected a number of double precision, found '1e999'"),
+        ("mul(1.2.3,x)", "at character 8: expected ',' or ')', found '.3'"),
         ("  ", "found empty text"),
     ],
 )

@@ -117,6 +117,9 @@ def test_the_image_that_is_written_rises_to_the_right(text: str) -> None:
         ("beta*sin(x) + (1 - beta)*x", "mix(sin(x),x)"), ("x − cos(x)", "sub(x,cos(x))"), ("3*x", "add(add(x,x),x)"),
         ("-x + sin(x)", "sub(sin(x),x)"), ("x·Φ(x)", "gelu(x)"), ("max(x, sin(x), 0)", "max(x,relu(sin(x)))"),
         ("x/βx", "div(x,scale(x))"), ("√(|x|)", "sqrt(x)"), ("max(0, x, x**2)", "max(x,relu(square(x)))"),
+        ("x*sigmoid(1.702*x)", "mul(x,sigmoid(mul(1.702,x)))"), ("x/2", "div(x,2)"), ("1 − x", "sub(1,x)"),
+        ("max(x, 0.01*x)", "max(x,mul(0.01,x))"), ("-0.5*x^2", "mul(-0.5,square(x))"), ("12*x", "mul(12,x)"),
+        ("sin(30*x)", "sin(mul(30,x))"), ("pi*x", "mul(3.141592653589793,x)"), ("max(0, 0)", "relu(0)"),
         ("relu(x)*relu(-x)", "mul(relu(x),relu(neg(x)))"), ("swish(x) + x", "add(swish(x),x)"),
     ],
 )  # fmt: skip
@@ -129,8 +132,10 @@ def test_formulas_are_read_as_people_type_them(typed: str, rows: str) -> None:
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("x*sigmoid(1.702*x)", r"1.702 is a constant.*beta for a trainable factor .*space.own"),
-        ("x#+x", "found '#'"), ("max(0, 0)", "0 is a constant"),
+        ("1e999*x", "finite in double precision"), ("True*x", "found 'True'"), ("'a'*x", "found ''a''"),
+        ("1j*x", "found '1j'"),
+        ("-1", "'-1' is a number: expected a function of x"), (" 1.5 ", "is a number"), ("pi", "unknown name 'pi'"),
+        ("x#+x", "found '#'"), ("x**0.5", "whole powers"), ("2**x", "whole powers"),
         ("x +", "is no formula: expected one such as"), ("x*(", "is no formula"), ("x // 2", "another operator"),
         ("x*[1]", r"found '\[1\]'"), ("x**99", "another operator|constant|whole powers"), ("x*sygmoid(x)", "sygmoid"),
         ("x*max(key=x)", "found 'max"), ("__import__('os').system('true')*x", "expected x, beta"), ("|x", "no formula"),

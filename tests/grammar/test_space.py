@@ -23,11 +23,12 @@ from actsearch.grammar.constraint import (
 )
 from actsearch.grammar.expression import Expression, X
 from actsearch.grammar.parse import parse
-from actsearch.grammar.rows.known import DISCOVERIES, read
+from actsearch.grammar.rows.known import DISCOVERIES, read, read_rows
 from actsearch.grammar.rows.swish2017 import BINARY, SWISH2017, UNARY
 from actsearch.grammar.shape import BadShape, Kind, Shape, core_units, template
 from actsearch.grammar.space import EmptySpace, NotInSpace, Space
 from actsearch.search.proposers.chance import RandomProposer, uniform
+from actsearch.search.settings.space import SpaceSettings, build_space
 
 ONE, TWO, THREE = (Space(core_units(units), UNARY, BINARY) for units in (1, 2, 3))
 
@@ -265,3 +266,12 @@ def test_what_needs_more_units_or_other_rows_is_named() -> None:
         ONE.encode(parse("mul(x,mul(x,x))", SWISH2017))
     with pytest.raises(NotInSpace, match="cannot be written"):
         Space(core_units(1), UNARY, BINARY[:1]).encode(read("mul(x,x)"))
+
+
+def test_numbers_of_a_space_stand_in_the_place_of_a_unary_primitive() -> None:
+    space = build_space(SpaceSettings(primitives=("swish2017", 0.5, -2.0)))
+    assert space.count(()) == 27 * 27 * 10
+    for text in ("max(x,0.5)", "mul(-2,sin(x))", "div(0.5,-2)"):
+        assert space.decode(space.encode(read_rows(text))) == read_rows(text)
+    with pytest.raises(NotInSpace):
+        space.encode(read_rows("max(x,0.25)"))

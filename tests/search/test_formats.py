@@ -61,6 +61,22 @@ def test_a_format_is_checked_as_the_manuals_table_says(asked: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize(
+    "asked",
+    [pytest.param(asked, marks=[pytest.mark.slow] if asked in PROVED_ELSEWHERE else []) for asked in FORMATS],
+)
+def test_a_function_of_numbers_leaves_in_every_format(asked: str, tmp_path: Path) -> None:
+    if any(importlib.util.find_spec(module) is None for module in NEEDS[asked]):
+        pytest.skip("what checks it is not installed")
+    if asked == "c" and shutil.which("cc") is None:
+        pytest.skip("there is no C compiler")
+    function = read("max(0.01*x, x*sigmoid(1.702*x)) - min(6, max(x, -1.5))/6")
+    (target,) = files_of([asked], tmp_path, "numbers").values()
+    proof = ship(Discovery(function), {asked: target})[asked]
+    assert not proof.complaints
+    assert max(proof.gaps.values(), default=0.0) <= 1
+
+
+@pytest.mark.parametrize(
     ("asked", "broken"),
     [
         ("jax", "import jax.numpy as jnp\ndef activation(x, beta):\n    return jnp.asarray(x) + beta\n"),
