@@ -54,18 +54,24 @@ def _values(expression: Expression) -> torch.Tensor:
     return behaviour(expression)[0, :3].detach()
 
 
+def _is_guarded(expression: Expression) -> bool:
+    """Whether a root or a denominator within is so small on the probe that its code holds it away from 0."""
+    guarded = [part.arguments[-1] for part in expression.walk() if part.primitive.name in {"sqrt", "div"}]
+    return any(bool((_values(part).abs() < 1e-6).any()) for part in guarded)
+
+
 @given(st.integers(0, 10**6), st.integers(1, 2))
 def test_what_is_written_is_read_back_as_the_same_function(number: int, units: int) -> None:
     expression = _drawn(number, units)
     try:
         plain, upright = (read(written(expression, upright=up).plain) for up in (False, True))
     except BadExpression as fault:
-        if "is a constant" in str(fault):
+        if "is a number" in str(fault):  # a function without x
             return
         raise
     wanted = _values(expression)
-    if not torch.isfinite(wanted).all() or wanted.abs().max() > 1e4:
-        return  # what keeps a quotient or an exponential finite is not written
+    if not torch.isfinite(wanted).all() or wanted.abs().max() > 1e4 or _is_guarded(expression):
+        return  # what keeps a root, a quotient or an exponential finite is not written
     torch.testing.assert_close(_values(plain), wanted, rtol=1e-7, atol=1e-7)
     image = written(expression).image
     turned = wanted.flip(1) if image.endswith("f(-x)") else wanted
